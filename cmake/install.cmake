@@ -1,0 +1,31 @@
+# Install rules: after `cmake --install`, `find_package(weft)` gives weft::weft, the library that <weft/weft.h> belongs to.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+# The name that users link, in the tree (add_subdirectory, FetchContent) as when installed.
+add_library(weft::weft ALIAS weft_frontend)
+
+set(folders ir passes codegen runtime frontend)
+set(libraries ${folders})
+list(TRANSFORM libraries PREPEND weft_)
+install(TARGETS ${libraries} EXPORT weftTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS weft RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+# <weft/weft.h> lies beside the folders that it includes as "ir/graph.h": include/weft is the root of those.
+install(DIRECTORY frontend/include/weft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+foreach(folder ${folders})
+  file(GLOB headers CONFIGURE_DEPENDS ${folder}/*.h)
+  if(folder STREQUAL codegen)  # its other headers include LLVM's
+    set(headers ${folder}/codegen.h)
+  endif()
+  install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft/${folder})
+endforeach()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/weft)
+install(EXPORT weftTargets NAMESPACE weft:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/weftConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/weftConfig.cmake
+  INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/weftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/weftConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/weftConfigVersion.cmake
+  DESTINATION ${package_dir})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

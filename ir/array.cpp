@@ -1,0 +1,113 @@
+// Host tensors.
+#include "ir/array.h"
+
+#include <cmath>
+#include <cstring>
+#include <new>
+
+namespace weft {
+namespace {
+
+std::shared_ptr<std::byte[]> allocate(std::size_t bytes) {
+  constexpr std::size_t kAlign = 64;
+  bytes = (bytes + kAlign - 1) / kAlign * kAlign;
+  if (bytes == 0) bytes = kAlign;
+  void* p = std::aligned_alloc(kAlign, bytes);
+  if (!p) fail("cannot allocate {} bytes for a tensor", bytes);
+  std::memset(p, 0, bytes);
+  return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
+}
+
+template <class T>
+bool same_values(std::span<T> a, std::span<T> b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if constexpr (std::is_floating_point_v<T>)
+      if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Array::Array() : Array(Type{f32, {}}) {}
+
+Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) {
+  data_ = allocate(static_cast<std::size_t>(byte_size(type)));
+}
+
+Array Array::filled(const Type& type, double value) {
+  Array a(type);
+  visit_dtype(type.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (T& x : a.as<T>()) x = static_cast<T>(value);
+  });
+  return a;
+}
+
+void Array::check_type(DType wanted) const {
+  if (wanted != type_.dtype) fail("array of {} read as {}", to_string(type_), name(wanted));
+}
+
+double Array::at(std::int64_t i) const {
+  ensure(i >= 0 && i < count_, "element {} of an array of {}", i, count_);
+  return visit_dtype(type_.dtype, [&](auto zero) { return static_cast<double>(as<decltype(zero)>()[static_cast<std::size_t>(i)]); });
+}
+
+Array Array::clone() const {
+  Array a(type_);
+  std::memcpy(a.data(), data(), bytes());
+  return a;
+}
+
+Array Array::reshaped(const Shape& shape) const {
+  if (element_count(shape) != count_)
+    fail("cannot reshape {} to {}: {} elements into {}", to_string(type_), to_string(shape), count_, element_count(shape));
+  Array a = *this;
+  a.type_.shape = shape;
+  return a;
+}
+
+Array Array::rows(std::int64_t begin, std::int64_t end) const {
+  if (type_.shape.empty() || begin < 0 || end < begin || end > type_.shape[0])
+    fail("rows [{}, {}) of an array of {}", begin, end, to_string(type_));
+  Type t = type_;
+  t.shape[0] = end - begin;
+  Array a(t);
+  if (a.bytes()) {
+    const std::size_t row = bytes() / static_cast<std::size_t>(type_.shape[0]);
+    std::memcpy(a.data(), data() + static_cast<std::size_t>(begin) * row, a.bytes());
+  }
+  return a;
+}
+
+Array Array::converted(DType to) const {
+  Array a(Type{to, type_.shape});
+  visit_dtype(type_.dtype, [&](auto from_zero) {
+    visit_dtype(to, [&](auto to_zero) {
+      using From = decltype(from_zero);
+      using To = decltype(to_zero);
+      auto source = as<From>();
+      auto target = a.as<To>();
+      for (std::size_t i = 0; i < source.size(); ++i) target[i] = static_cast<To>(source[i]);
+    });
+  });
+  return a;
+}
+
+bool Array::same_bits(const Array& other) const {
+  if (!(type_ == other.type_)) return false;
+  return visit_dtype(type_.dtype, [&](auto zero) { return same_values(as<decltype(zero)>(), other.as<decltype(zero)>()); });
+}
+
+std::string Array::str(std::int64_t max_elements) const {
+  std::string s = to_string(type_) + " {";
+  visit_dtype(type_.dtype, [&](auto zero) {
+    auto values = as<decltype(zero)>();
+    for (std::int64_t i = 0; i < std::min(count_, max_elements); ++i)
+      s += fmt::format("{}{}", i ? ", " : "", values[static_cast<std::size_t>(i)]);
+  });
+  return s + (count_ > max_elements ? ", …}" : "}");
+}
+
+}  // namespace weft

@@ -1,0 +1,68 @@
+// A dense, row-major tensor in host memory: the type of literals, inputs, results and states.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/error.h"
+#include "ir/shape.h"
+
+namespace weft {
+
+/// A handle to 64-byte-aligned storage; copies share it (clone() does not), as in NumPy. bool elements are one byte, 0 or 1.
+class Array {
+ public:
+  Array();                              ///< f32[] holding 0
+  explicit Array(const Type&);          ///< zeros; throws Error when the size overflows or memory cannot be had
+  template <class T> static Array scalar(T value);
+  template <class T> static Array from(const std::vector<T>& values, const Shape& shape);  ///< Error on a count mismatch
+  static Array filled(const Type&, double value);  ///< every element is `value` converted to the dtype
+
+  const Type& type() const { return type_; }
+  DType dtype() const { return type_.dtype; }
+  const Shape& shape() const { return type_.shape; }
+  std::int64_t size() const { return count_; }
+  std::size_t bytes() const { return static_cast<std::size_t>(count_) * size_of(type_.dtype); }
+  std::byte* data() const { return data_.get(); }
+
+  /// The elements as T; throws Error when T is not this array's dtype.
+  template <class T> std::span<T> as() const;
+  template <class T> T item() const { return as<T>()[0]; }
+  double at(std::int64_t i) const;      ///< element i (row-major) converted to double
+  Array clone() const;
+  Array reshaped(const Shape&) const;   ///< the same storage under another shape; Error when the counts differ
+  Array rows(std::int64_t begin, std::int64_t end) const;  ///< a copy of rows [begin, end) of axis 0
+  Array converted(DType) const;         ///< element-wise C++ conversion, into new storage
+  bool same_bits(const Array&) const;   ///< equal type and equal bytes (any NaN equals any NaN)
+  std::string str(std::int64_t max_elements = 64) const;
+
+ private:
+  void check_type(DType) const;
+  Type type_;
+  std::int64_t count_ = 0;
+  std::shared_ptr<std::byte[]> data_;
+};
+
+template <class T>
+std::span<T> Array::as() const {
+  check_type(dtype_of<T>);
+  return {reinterpret_cast<T*>(data_.get()), static_cast<std::size_t>(count_)};
+}
+template <class T>
+Array Array::scalar(T value) {
+  Array a(Type{dtype_of<T>, {}});
+  a.as<T>()[0] = value;
+  return a;
+}
+template <class T>
+Array Array::from(const std::vector<T>& values, const Shape& shape) {
+  Array a(Type{dtype_of<T>, shape});
+  if (static_cast<std::int64_t>(values.size()) != a.size())
+    fail("array of shape {} needs {} values, got {}", to_string(shape), a.size(), values.size());
+  std::copy(values.begin(), values.end(), a.as<T>().begin());
+  return a;
+}
+
+}  // namespace weft

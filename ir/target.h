@@ -1,0 +1,20 @@
+// What schedules and code generation need to know of a machine.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace weft {
+
+struct Target {
+  std::string cpu = "x86-64-v2";   // LLVM's name
+  std::string features;            // LLVM's feature string, "+avx2,…"; empty: what the cpu has
+  int vector_bytes = 16;           // widest register
+  int vector_registers = 16;
+  bool fma = false;
+  std::int64_t l1_bytes = 32 << 10;
+  std::int64_t l2_bytes = 512 << 10;
+  std::int64_t l3_bytes = 8 << 20;
+  friend bool operator==(const Target&, const Target&) = default;
+};
+
+}  // namespace weft
