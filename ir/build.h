@@ -20,7 +20,7 @@ struct Builder {
   ValueId scalar(DType t, double v) { return g.constant(Array::filled({t, {}}, v), locs); }
   /// `v` in the dtype and shape of `a` (a broadcast scalar).
   ValueId like(ValueId a, double v) { return fill(type(a), v); }
-  ValueId fill(const Type& t, double v) { return broadcast(scalar(t.dtype, v), t.shape, {}); }
+  ValueId fill(Type t, double v) { return broadcast(scalar(t.dtype, v), t.shape, {}); }
   /// Input dimension i of `a` becomes dimension axes[i] of `shape`; the others repeat.
   ValueId broadcast(ValueId a, const Shape& shape, const Dims& axes) {
     return type(a).shape == shape ? a : op(Op::broadcast, {a}, {{axes}, {}}, Type{type(a).dtype, shape});

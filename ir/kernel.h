@@ -2,7 +2,7 @@
 // phases separated by barriers. A schedule says how it runs; the same kernel runs on CPU threads, on the emulator and on a GPU.
 //
 // Meaning of a phase: for every point of its parallel axes (in any order, on any thread), run its stages in order.
-//   map       for every value of `axis` (or once, when axis is kNone): evaluate the stores
+//   map       for every value of `axis` (or once, when axis is kNone): evaluate all stored values, then write them
 //   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped or sequential)
 //   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in order
 //   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
@@ -45,7 +45,7 @@ struct Expr {
     constant,     // `bits`, the value in its dtype (low bytes)
     index,        // the i64 value of `access[0]`
     load,         // buffer[access]; args = {} or {predicate: bool}: 0 where it is false, and memory is not touched there
-    op,           // `op` of args: any elementwise op, or random of (key, step, index: i64)
+    apply,        // `op` of args: any elementwise op, or random of (key, step, index: i64)
     accumulator,  // the result of the stage whose `result` is `result`
   } kind = constant;
   DType dtype = f32;
@@ -65,7 +65,8 @@ struct Store {
   friend bool operator==(const Store&, const Store&) = default;
 };
 
-struct Stage {
+/// (Not `Stage`: that is the name of the frontend's dump stages.)
+struct KernelStage {
   enum Kind : std::uint8_t { map, reduce, contract, scatter } kind = map;
   AxisId axis = kNone;
   // map, scatter (one store)
@@ -77,12 +78,12 @@ struct Stage {
   bool striped = false;         // reduce: kReduceStripes stripes and a halving tree (the graph op folded its last axis); else in order
   ExprId value = kNone;         // reduce
   ExprId lhs = kNone, rhs = kNone;  // contract
-  friend bool operator==(const Stage&, const Stage&) = default;
+  friend bool operator==(const KernelStage&, const KernelStage&) = default;
 };
 
 struct Phase {
   std::vector<AxisId> parallel;  // outermost first
-  std::vector<Stage> stages;
+  std::vector<KernelStage> stages;
   friend bool operator==(const Phase&, const Phase&) = default;
 };
 

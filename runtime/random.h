@@ -1,4 +1,5 @@
-// A stream of random numbers from Philox4x32-10 for data sets: any stream can be opened at once, without running those before it.
+// A stream of random numbers from Philox4x32-10 for data sets: any stream can be opened at once, without running those
+// before it.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -38,8 +39,13 @@ class RandomStream {
   float unit() { return static_cast<float>(bits() >> 8) * 0x1p-24f; }
   /// Uniform in [lo, hi].
   float between(float lo, float hi) { return lo + (hi - lo) * unit(); }
-  /// Bell-shaped with mean 0 and standard deviation 1, within ±3.47: the sum of four uniforms, scaled.
-  float bell() { return ((unit() + unit()) + (unit() + unit()) - 2.0f) * 1.7320508f; }
+  /// Bell-shaped with mean 0 and standard deviation 1, within ±3.47: the sum of four uniforms, scaled. The sum is of
+  /// integers, so that it does not depend on the order in which a compiler evaluates its operands.
+  float bell() {
+    const std::uint32_t sum =
+        (bits() >> 10) + (bits() >> 10) + (bits() >> 10) + (bits() >> 10);  // < 2^24: exact in f32
+    return (static_cast<float>(sum) * 0x1p-22f - 2.0f) * 1.7320508f;
+  }
 
  private:
   std::array<std::uint32_t, 2> key_;

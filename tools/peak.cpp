@@ -1,17 +1,17 @@
 // Measures the peak rate of f32 multiply-adds: one loop, compiled for each vector width, on all threads at once.
 //
-// A fused multiply-add has a latency of 4 cycles and up to two start every cycle, so 8 independent accumulators are the least
-// that keep both pipes full; 12 leave room for slower ones and still fit 16 registers beside the two factors.
+// A fused multiply-add has a latency of 4 cycles and up to two start every cycle, so 8 independent accumulators are the
+// least that keep both pipes full; 12 leave room for slower ones and still fit 16 registers beside the two factors.
 #include "tools/peak.h"
 
 #include <immintrin.h>
 
 #include <algorithm>
-#include <barrier>
 #include <chrono>
 #include <cstdint>
-#include <thread>
-#include <vector>
+#include <limits>
+
+#include "runtime/thread_team.h"
 
 namespace weft::tools {
 namespace {
@@ -72,32 +72,21 @@ Loop widest_loop() {
 double measure_peak_flops(int threads) {
   using clock = std::chrono::steady_clock;
   const Loop loop = widest_loop();
-  const double flops = 2.0 * loop.lanes * kAccumulators * kIterations * threads;
-  double best_seconds = 1e9;
-  clock::time_point start;
   volatile float opaque = 0.5f, sink = 0;
-
-  // The completion step runs on one thread while all others wait, so rounds are timed from common start to common end.
-  int arrivals = 0;
-  auto on_arrival = [&]() noexcept {
-    const auto now = clock::now();
-    if (arrivals++ % 2) best_seconds = std::min(best_seconds, std::chrono::duration<double>(now - start).count());
-    start = now;
-  };
-  std::barrier barrier(threads, on_arrival);
-  auto work = [&] {
+  double best_seconds = std::numeric_limits<double>::infinity();
+  ThreadTeam team(threads);
+  team.run([&](int thread) {
     for (int round = 0; round < kRounds; ++round) {
-      barrier.arrive_and_wait();
+      team.barrier();
+      const auto start = clock::now();
       const float result = loop.run(opaque);
-      barrier.arrive_and_wait();
-      if (result < 0) sink = result;  // never: keeps the loop
+      team.barrier();  // a round takes as long as its slowest thread
+      if (thread != 0) continue;
+      best_seconds = std::min(best_seconds, std::chrono::duration<double>(clock::now() - start).count());
+      sink = result;  // keeps the loop
     }
-  };
-  std::vector<std::jthread> team;
-  for (int t = 1; t < threads; ++t) team.emplace_back(work);
-  work();
-  team.clear();
-  return flops / best_seconds;
+  });
+  return 2.0 * loop.lanes * kAccumulators * kIterations * threads / best_seconds;
 }
 
 }  // namespace weft::tools

@@ -1,0 +1,161 @@
+// Linear forms, dependences and the merging of parallel axes.
+#include "codegen/analysis.h"
+
+#include <algorithm>
+
+namespace weft::codegen {
+namespace {
+
+Linear linearise(const std::vector<Index>& access, const Dims& strides, std::size_t axes) {
+  Linear l;
+  l.coefficient.assign(axes, 0);
+  for (std::size_t d = 0; d < access.size(); ++d) {
+    const std::int64_t stride = strides[static_cast<int>(d)];
+    l.offset += stride * access[d].offset;
+    for (auto [axis, c] : access[d].terms) l.coefficient[static_cast<std::size_t>(axis)] += stride * c;
+    if (access[d].indirect != kNone) l.indirect.emplace_back(stride, access[d].indirect);
+  }
+  return l;
+}
+
+const Dims& strides_of(const Program& p, BufferId id, Dims& strides) {
+  return strides = row_major_strides(p.buffers[static_cast<std::size_t>(id)].type.shape);
+}
+
+template <class F>
+void for_each_access(PhaseInfo& info, const Kernel& kernel, F&& f) {
+  for (std::size_t e = 0; e < kernel.exprs.size(); ++e)
+    if (info.used[e] && !info.access[e].coefficient.empty()) f(info.access[e]);
+  for (auto& stage : info.store)
+    for (Linear& l : stage) f(l);
+}
+
+void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
+  std::vector<AxisId>& parallel = info.phase.parallel;
+  auto extent = [&](AxisId a) -> std::int64_t& { return info.extent[static_cast<std::size_t>(a)]; };
+  for (std::size_t i = parallel.size(); i-- > 1;) {
+    const AxisId outer = parallel[i - 1], inner = parallel[i];
+    bool linear = true;
+    for_each_access(info, kernel, [&](Linear& l) {
+      linear &= l.coefficient[static_cast<std::size_t>(outer)] == extent(inner) * l.coefficient[static_cast<std::size_t>(inner)];
+    });
+    // An axis of one point has no coefficient worth keeping; the other then carries the whole index.
+    if (!linear && extent(outer) != 1 && extent(inner) != 1) continue;
+    const bool keep_outer = !linear && extent(inner) == 1;
+    const AxisId kept = keep_outer ? outer : inner, gone = keep_outer ? inner : outer;
+    if (keep_outer) {  // the place of `inner` (lanes run there) is taken over by the coefficients of `outer`
+      for_each_access(info, kernel, [&](Linear& l) {
+        l.coefficient[static_cast<std::size_t>(inner)] = l.coefficient[static_cast<std::size_t>(outer)];
+        l.coefficient[static_cast<std::size_t>(outer)] = 0;
+      });
+      extent(inner) = extent(outer);
+      extent(outer) = 1;
+    } else {
+      for_each_access(info, kernel, [&](Linear& l) { l.coefficient[static_cast<std::size_t>(gone)] = 0; });
+      extent(kept) *= extent(gone);
+      extent(gone) = 1;
+    }
+    parallel.erase(parallel.begin() + static_cast<std::ptrdiff_t>(i) - 1);
+  }
+}
+
+void find_dependences(PhaseInfo& info, const Program& program, const Kernel& kernel) {
+  std::vector<BufferId> stored;
+  for (const KernelStage& s : info.phase.stages)
+    for (const Store& t : s.stores) stored.push_back(storage(program, t.buffer));
+  info.depends.assign(kernel.exprs.size(), {});
+  for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
+    const Expr& e = kernel.exprs[i];
+    Dependence& d = info.depends[i];
+    auto take = [&](ExprId arg) {
+      const Dependence& a = info.depends[static_cast<std::size_t>(arg)];
+      d.axes |= a.axes, d.accumulator |= a.accumulator, d.pinned |= a.pinned;
+    };
+    for (ExprId arg : e.args) take(arg);
+    for (std::size_t a = 0; a < info.access[i].coefficient.size(); ++a)
+      if (info.access[i].coefficient[a]) d.axes |= std::uint64_t{1} << a;
+    for (auto [stride, arg] : info.access[i].indirect) take(arg);
+    if (e.kind == Expr::accumulator) d.accumulator = true;
+    if (e.kind == Expr::load && std::count(stored.begin(), stored.end(), storage(program, e.buffer))) d.pinned = true;
+  }
+}
+
+}  // namespace
+
+std::int64_t PhaseInfo::points() const {
+  std::int64_t n = 1;
+  for (AxisId a : phase.parallel) n *= extent[static_cast<std::size_t>(a)];
+  return n;
+}
+
+PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& phase, AxisId lane_axis, bool merge) {
+  ensure(kernel.axes.size() <= 64, "kernel {} has {} axes, more than 64", kernel.name, kernel.axes.size());
+  PhaseInfo info;
+  info.phase = phase;
+  for (const Axis& a : kernel.axes) info.extent.push_back(a.extent);
+  info.access.resize(kernel.exprs.size());
+  Dims strides;
+  for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
+    const Expr& e = kernel.exprs[i];
+    if (e.kind == Expr::load) info.access[i] = linearise(e.access, strides_of(program, e.buffer, strides), kernel.axes.size());
+    if (e.kind == Expr::index) info.access[i] = linearise(e.access, Dims{1}, kernel.axes.size());
+  }
+  info.used.assign(kernel.exprs.size(), false);
+  auto use = [&](ExprId e) {
+    if (e != kNone) info.used[static_cast<std::size_t>(e)] = true;
+  };
+  for (const KernelStage& s : phase.stages) {
+    std::vector<Linear>& stores = info.store.emplace_back();
+    for (const Store& t : s.stores) {
+      stores.push_back(linearise(t.access, strides_of(program, t.buffer, strides), kernel.axes.size()));
+      use(t.value);
+      for (const Index& index : t.access) use(index.indirect);
+    }
+    for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) use(e);
+  }
+  for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
+    if (!info.used[i]) continue;
+    for (ExprId arg : kernel.exprs[i].args) use(arg);
+    for (auto [stride, arg] : info.access[i].indirect) use(arg);
+  }
+  std::vector<AxisId>& parallel = info.phase.parallel;
+  if (auto at = std::find(parallel.begin(), parallel.end(), lane_axis); at != parallel.end())
+    std::rotate(at, at + 1, parallel.end());
+  if (merge) merge_parallel_axes(info, kernel);
+  find_dependences(info, program, kernel);
+  return info;
+}
+
+double point_cost(const PhaseInfo& info, const Kernel& kernel) {
+  auto op_cost = [](Op op) -> double {
+    switch (op) {
+      case Op::exp: case Op::log: case Op::tanh: case Op::erf: case Op::sin: case Op::cos: return 20;
+      case Op::random: return 80;
+      case Op::div: case Op::rem: case Op::sqrt: return 10;
+      default: return 1;
+    }
+  };
+  auto extent = [&](AxisId a) { return a == kNone ? 1.0 : static_cast<double>(info.extent[static_cast<std::size_t>(a)]); };
+  double total = 0;
+  for (const KernelStage& s : info.phase.stages) {
+    std::vector<bool> seen(kernel.exprs.size(), false);
+    auto need = [&](ExprId e) {
+      if (e != kNone) seen[static_cast<std::size_t>(e)] = true;
+    };
+    for (const Store& t : s.stores) need(t.value);
+    for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) need(e);
+    double inner = static_cast<double>(s.stores.size()) + 1, outer = 0;
+    for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
+      if (!seen[i]) continue;
+      const Expr& e = kernel.exprs[i];
+      for (ExprId arg : e.args) need(arg);
+      for (auto [stride, arg] : info.access[i].indirect) need(arg);
+      const double cost = e.kind == Expr::apply ? op_cost(e.op) : e.kind == Expr::load ? 1 : 0;
+      (s.axis != kNone && !info.depends_on(static_cast<ExprId>(i), s.axis) ? outer : inner) += cost;
+    }
+    total += outer + inner * extent(s.axis);
+  }
+  return total;
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,30 @@
+// From kernels to machine code: the interface of codegen/, free of LLVM.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ir/image.h"
+#include "ir/target.h"
+
+namespace weft {
+
+struct CodegenOptions {
+  int threads = 0;            ///< kernels compiled at once; 0: one a core
+  bool verify = false;        ///< run LLVM's verifier over each module; InternalError when it objects
+  bool check_memory = false;  ///< run LLVM's AddressSanitizer pass over the code; the process must be linked with its runtime
+};
+
+/// The machine this process runs on.
+Target host_target();
+/// A target by LLVM's name of the cpu ("znver4", "x86-64-v3", …); throws Error listing the valid names when it is unknown.
+Target target_for(std::string_view cpu);
+
+/// Compiles every phase of every kernel, in order. The code runs only where `target` is the host or a subset of it.
+/// Thread-safe. Throws InternalError for a program that verify() would reject.
+Image compile(std::shared_ptr<const Program>, const Target&, const CodegenOptions& = {});
+
+std::string emit_llvm(const Program&, const Target&);  ///< LLVM IR of all kernels, each under a comment with its name
+std::string emit_asm(const Program&, const Target&);   ///< assembly of all kernels, each under a comment with its name
+
+}  // namespace weft

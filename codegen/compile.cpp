@@ -1,0 +1,103 @@
+// Programs to images: kernels are emitted and compiled in parallel, one context and module each, then linked together.
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "codegen/codegen.h"
+#include "codegen/llvm_target.h"
+#include "codegen/module.h"
+
+namespace weft {
+namespace {
+
+using namespace codegen;
+
+/// Calls work(i) for i in [0, n) on `threads` threads, the caller's among them; rethrows the first exception.
+void parallel_for(std::size_t n, int threads, const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next{0};
+  std::exception_ptr failure;
+  std::mutex mutex;
+  auto run = [&] {
+    for (std::size_t i; (i = next++) < n;) try {
+        work(i);
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+      }
+  };
+  std::vector<std::jthread> team;
+  for (std::size_t t = 1; t < std::min(n, static_cast<std::size_t>(threads)); ++t) team.emplace_back(run);
+  run();
+  team.clear();
+  if (failure) std::rethrow_exception(failure);
+}
+
+std::string symbol_prefix(std::size_t kernel) { return "kernel" + std::to_string(kernel); }
+
+/// Emits and optimises every kernel in turn and concatenates what `print` makes of the modules.
+template <class F>
+std::string dump(const Program& program, const Target& target, const char* comment, F print) {
+  const auto machine = make_target_machine(target);
+  std::string text;
+  for (std::size_t k = 0; k < program.kernels.size(); ++k) {
+    llvm::LLVMContext context;
+    KernelModule m = emit_kernel(context, program, program.kernels[k], target, symbol_prefix(k));
+    optimise(*m.module, *machine, {.verify = true});
+    text += fmt::format("{} kernel @{}\n{}\n", comment, program.kernels[k].name, print(*m.module, *machine));
+  }
+  return text;
+}
+
+}  // namespace
+
+Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::size_t n = program->kernels.size();
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  std::vector<std::vector<PhaseCode>> phases(n);
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(n);
+  parallel_for(n, options.threads ? options.threads : static_cast<int>(cores), [&](std::size_t k) {
+    const auto machine = make_target_machine(target);
+    llvm::LLVMContext context;
+    KernelModule m = emit_kernel(context, *program, program->kernels[k], target, symbol_prefix(k));
+    optimise(*m.module, *machine, {options.verify, options.check_memory});
+    objects[k] = to_object(*m.module, *machine);
+    phases[k] = std::move(m.phases);
+  });
+
+  Image image{program, {}, nullptr, 0};
+  std::vector<std::string> symbols;
+  for (std::size_t k = 0; k < n; ++k)
+    for (const PhaseCode& p : phases[k]) {
+      image.code.push_back({nullptr, p.units, p.scratch_bytes, p.cost, static_cast<std::int32_t>(k)});
+      symbols.push_back(p.symbol);
+    }
+  auto linked = std::make_shared<LinkedCode>(std::move(objects));
+  const std::vector<void*> addresses = linked->addresses(symbols);
+  for (std::size_t i = 0; i < addresses.size(); ++i) image.code[i].fn = reinterpret_cast<KernelFn>(addresses[i]);
+  image.owner = std::move(linked);
+  image.compile_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return image;
+}
+
+std::string emit_llvm(const Program& program, const Target& target) {
+  return dump(program, target, ";", [](llvm::Module& m, llvm::TargetMachine&) {
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    m.print(out, nullptr);
+    return text;
+  });
+}
+
+std::string emit_asm(const Program& program, const Target& target) {
+  return dump(program, target, "#", [](llvm::Module& m, llvm::TargetMachine& machine) { return to_assembly(m, machine); });
+}
+
+}  // namespace weft

@@ -1,0 +1,153 @@
+// Private to codegen/: emits one phase of a kernel as one LLVM function.
+//
+// A value is a scalar, or a vector of `lanes_.width` neighbours along `lanes_.axis` of which the first `lanes_.active`
+// exist. Each expression is emitted once, at the outermost loop level where all it depends on is known: levels_[0] is the
+// function, deeper levels are the loops and stages that are open. A level that has an inner one open emits before the
+// branch into it (Level::hoist), which dominates everything later at that level.
+#pragma once
+#include <llvm/ADT/DenseMap.h>
+#include <llvm/ADT/STLFunctionalExtras.h>
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <string>
+#include <vector>
+
+#include "codegen/analysis.h"
+#include "ir/image.h"
+#include "ir/target.h"
+
+namespace weft::codegen {
+
+using llvm::Value;
+using Values = llvm::SmallVector<Value*, 4>;
+using Builder = llvm::IRBuilder<>;
+
+/// What the runtime must know of an emitted function.
+struct PhaseCode {
+  std::string symbol;
+  std::int64_t units = 0;
+  std::int64_t scratch_bytes = 0;
+  double cost = 0;
+};
+
+struct Lanes {
+  AxisId axis = kNone;
+  int width = 1;
+  int active = 1;
+  bool full() const { return active == width; }
+};
+
+// emit_math.cpp: elementwise ops on scalars or equal vectors; the numerics contract in LLVM terms.
+llvm::Type* register_type(Builder&, DType);  ///< i1 for bool
+llvm::Type* memory_type(Builder&, DType);    ///< i8 for bool
+Value* emit_constant(Builder&, DType, std::uint64_t bits);
+/// `op` of args, whose dtype is `from` (the last operand's for select); the result's is `to`.
+Value* emit_op(Builder&, Op op, DType from, DType to, llvm::ArrayRef<Value*> args);
+Value* emit_splat(Builder&, Value* scalar, int width);  ///< the scalar itself where width is 1
+/// acc = a * b + acc: fused for floats, wrapping for integers.
+Value* emit_multiply_add(Builder&, DType, Value* a, Value* b, Value* acc);
+
+class PhaseEmitter {
+ public:
+  PhaseEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const Target&);
+  /// Emits the function `symbol` for a phase whose points run one by one or along lanes.
+  PhaseCode emit_points(const std::string& symbol);
+
+ protected:
+  // -- the function and its loops (emit_map.cpp)
+  void open_function(const std::string& symbol);
+  void close_function();
+  /// carried = body(i, carried) for i = begin; i < end; i += step. Opens a level. Constant bounds cost no test.
+  Values loop(Value* begin, Value* end, std::int64_t step, Values init,
+              llvm::function_ref<Values(Value*, const Values&)> body, const char* name = "loop");
+  /// condition ? body(init) : init. Opens a level.
+  Values when(Value* condition, Values init, llvm::function_ref<Values(const Values&)> body);
+  /// Runs body(axis bound to a vector of lanes) for axis = 0 … extent-1: whole vectors, then a partial one.
+  Values for_lanes(AxisId axis, int width, Value* begin, Value* end, Values init,
+                   llvm::function_ref<Values(const Values&)> body);
+  void bind(AxisId axis, Value* coordinate);  ///< at the current level
+  void stages(std::size_t first);             ///< runs the stages from `first` on, for the bound point
+  int point_lanes() const;                    ///< lanes along the innermost parallel axis
+  /// A row of at most one vector needs no loop: its axis is bound at the point's level, so that stages share its values.
+  bool in_one_vector(AxisId axis) const { return row_lanes_ > 1 && extent(axis) > 0 && extent(axis) <= row_lanes_; }
+  void as_one_vector(AxisId axis, llvm::function_ref<void()> body);
+
+  // -- stages
+  void run_map(std::size_t stage);
+  void run_scatter(std::size_t stage);
+  void run_reduce(std::size_t stage);             // emit_reduce.cpp
+  Value* fold(const KernelStage&, Value* acc, Value* x);
+  Value* striped_chunk(const KernelStage&, Value* begin, Value* end);
+  Value* striped_by_lanes(const KernelStage&, Value* begin, Value* end);
+  Value* sequential_chunk(const KernelStage&, Value* begin, Value* end);
+  Value* arg_reduce(const KernelStage&);
+
+  // -- expressions (emit_expr.cpp)
+  Value* value(ExprId);                           ///< scalar or vector, as it varies
+  Value* lanes(ExprId);                           ///< always a vector when lanes_.width > 1
+  int level_of(ExprId) const;
+  Value* compute(ExprId);
+  Value* index_value(const Linear&);
+  struct Address {
+    Value* pointer;               // of lane 0
+    std::int64_t step = 0;        // elements from one lane to the next
+    Value* lane_index = nullptr;  // elements to add for each lane, i64 vector, on top of `step`; null: none
+    bool contiguous() const { return step == 1 && !lane_index; }
+    bool uniform() const { return step == 0 && !lane_index; }
+  };
+  Address address(BufferId, const Linear&);
+  Value* lane_pointer(const Address&, DType, int lane);
+  Value* load(DType, const Address&, Value* predicate);
+  void store(DType, const Address&, Value* v);
+  Value* read(DType, Value* pointer, int width, Value* mask = nullptr);  ///< contiguous, register form
+  void write(DType, Value* pointer, Value* v, Value* mask = nullptr);
+  Value* active_mask() const;   ///< null when all lanes exist
+  Value* buffer(BufferId);
+  Value* zeros();               ///< address of zero bytes, for loads whose predicate is false
+
+  // -- small helpers
+  Value* i64(std::int64_t v) { return b_.getInt64(static_cast<std::uint64_t>(v)); }
+  std::int64_t extent(AxisId a) const { return a == kNone ? 1 : info_.extent[static_cast<std::size_t>(a)]; }
+  const Expr& expr(ExprId e) const { return kernel_.exprs[static_cast<std::size_t>(e)]; }
+  const KernelStage& stage(std::size_t i) const { return info_.phase.stages[i]; }
+  Value* offset_elements(DType, Value* pointer, Value* elements);
+
+  struct Level {
+    llvm::Instruction* hoist = nullptr;  // the branch into the inner level, while one is open
+    llvm::DenseMap<ExprId, Value*> scalars, vectors;
+  };
+  /// Moves the builder to where code of `level` belongs, for the life of the object.
+  class AtLevel {
+   public:
+    AtLevel(PhaseEmitter& e, int level);
+
+   private:
+    llvm::IRBuilderBase::InsertPointGuard guard_;
+  };
+  int depth() const { return static_cast<int>(levels_.size()) - 1; }
+  void push_level() { levels_.emplace_back(); }
+  void pop_level();
+
+  llvm::Module& module_;
+  Builder b_;
+  const Program& program_;
+  const Kernel& kernel_;
+  const PhaseInfo& info_;
+  const Target& target_;
+
+  llvm::Function* function_ = nullptr;
+  Value *buffers_ = nullptr, *begin_ = nullptr, *end_ = nullptr, *scratch_ = nullptr;
+  std::vector<Level> levels_;
+  std::vector<Value*> coordinate_;  // of each axis: its value, or that of lane 0
+  std::vector<int> axis_level_;     // level at which it was bound, -1: unbound
+  llvm::DenseMap<BufferId, Value*> base_;
+  llvm::DenseMap<std::int32_t, Value*> accumulator_;
+  Lanes lanes_;
+  int row_lanes_ = 1;     // lanes of map and striped reduce stages when points are single rows
+  int point_level_ = 0;   // where accumulators become known
+  int stage_level_ = 0;   // where loads of what the phase stores are pinned
+};
+
+}  // namespace weft::codegen

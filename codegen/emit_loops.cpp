@@ -1,0 +1,272 @@
+// The shape of an emitted function: loops and their levels, the lanes of a loop, and the walk over a phase's points.
+#include <llvm/IR/Constants.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "codegen/emit.h"
+
+namespace weft::codegen {
+namespace {
+
+/// Cycles that a unit should take at least, so that the walk from unit to unit costs nothing beside it.
+constexpr double kUnitCycles = 2000;
+/// Lanes of a loop over points or rows: as many as the stripes of a reduction; LLVM splits them into registers.
+constexpr int kLanes = 16;
+
+std::optional<std::int64_t> constant_of(Value* v) {
+  if (auto* c = llvm::dyn_cast<llvm::ConstantInt>(v)) return c->getSExtValue();
+  return {};
+}
+
+}  // namespace
+
+PhaseEmitter::PhaseEmitter(llvm::Module& module, const Program& program, const Kernel& kernel, const PhaseInfo& info,
+                           const Target& target)
+    : module_(module), b_(module.getContext()), program_(program), kernel_(kernel), info_(info), target_(target) {
+  coordinate_.resize(kernel.axes.size());
+  axis_level_.assign(kernel.axes.size(), -1);
+}
+
+void PhaseEmitter::open_function(const std::string& symbol) {
+  llvm::Type *pointer = b_.getPtrTy(), *i64 = b_.getInt64Ty();
+  auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer, i64, i64, pointer}, false);
+  function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, symbol, module_);
+  function_->addParamAttr(0, llvm::Attribute::NoAlias);
+  function_->addParamAttr(3, llvm::Attribute::NoAlias);
+  Value** arguments[] = {&buffers_, &begin_, &end_, &scratch_};
+  const char* names[] = {"buffers", "begin", "end", "scratch"};
+  for (unsigned i = 0; i < 4; ++i) {
+    *arguments[i] = function_->getArg(i);
+    (*arguments[i])->setName(names[i]);
+  }
+  b_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", function_));
+  push_level();
+}
+
+void PhaseEmitter::close_function() {
+  b_.CreateRetVoid();
+  levels_.pop_back();
+  ensure(levels_.empty(), "kernel {}: unbalanced loop levels", kernel_.name);
+}
+
+void PhaseEmitter::pop_level() {
+  for (int& level : axis_level_)
+    if (level == depth()) level = -1;
+  levels_.pop_back();
+  levels_.back().hoist = nullptr;
+}
+
+void PhaseEmitter::bind(AxisId axis, Value* coordinate) {
+  coordinate_[static_cast<std::size_t>(axis)] = coordinate;
+  axis_level_[static_cast<std::size_t>(axis)] = depth();
+}
+
+Values PhaseEmitter::loop(Value* begin, Value* end, std::int64_t step, Values init,
+                          llvm::function_ref<Values(Value*, const Values&)> body, const char* name) {
+  const auto first = constant_of(begin), last = constant_of(end);
+  const bool known = first && last;
+  if (known && *first >= *last) return init;
+  if (known && *first + step >= *last) {  // one trip: no branch, but a level of its own
+    push_level();
+    Values out = body(begin, init);
+    pop_level();
+    return out;
+  }
+  llvm::LLVMContext& context = module_.getContext();
+  llvm::BasicBlock* before = b_.GetInsertBlock();
+  auto* block = llvm::BasicBlock::Create(context, name, function_);
+  auto* after = llvm::BasicBlock::Create(context, std::string(name) + ".end", function_);
+  levels_.back().hoist = known ? b_.CreateBr(block) : b_.CreateCondBr(b_.CreateICmpSLT(begin, end), block, after);
+  push_level();
+  b_.SetInsertPoint(block);
+  llvm::PHINode* i = b_.CreatePHI(b_.getInt64Ty(), 2, name);
+  i->addIncoming(begin, before);
+  Values carried;
+  for (Value* v : init) {
+    llvm::PHINode* phi = b_.CreatePHI(v->getType(), 2);
+    phi->addIncoming(v, before);
+    carried.push_back(phi);
+  }
+  const Values next = body(i, carried);
+  ensure(next.size() == init.size(), "kernel {}: a loop carries {} values in and {} out", kernel_.name, init.size(), next.size());
+  Value* stepped = b_.CreateAdd(i, i64(step), "", true, true);
+  llvm::BasicBlock* latch = b_.GetInsertBlock();
+  b_.CreateCondBr(b_.CreateICmpSLT(stepped, end), block, after);
+  i->addIncoming(stepped, latch);
+  b_.SetInsertPoint(after);
+  Values out;
+  for (std::size_t c = 0; c < init.size(); ++c) {
+    llvm::cast<llvm::PHINode>(carried[c])->addIncoming(next[c], latch);
+    if (known) {
+      out.push_back(next[c]);
+      continue;
+    }
+    llvm::PHINode* phi = b_.CreatePHI(init[c]->getType(), 2);
+    phi->addIncoming(init[c], before);
+    phi->addIncoming(next[c], latch);
+    out.push_back(phi);
+  }
+  pop_level();
+  return out;
+}
+
+Values PhaseEmitter::when(Value* condition, Values init, llvm::function_ref<Values(const Values&)> body) {
+  if (const auto known = constant_of(condition)) {
+    if (!*known) return init;
+    push_level();
+    Values out = body(init);
+    pop_level();
+    return out;
+  }
+  llvm::LLVMContext& context = module_.getContext();
+  llvm::BasicBlock* before = b_.GetInsertBlock();
+  auto* block = llvm::BasicBlock::Create(context, "then", function_);
+  auto* after = llvm::BasicBlock::Create(context, "endif", function_);
+  levels_.back().hoist = b_.CreateCondBr(condition, block, after);
+  push_level();
+  b_.SetInsertPoint(block);
+  const Values inside = body(init);
+  llvm::BasicBlock* last = b_.GetInsertBlock();
+  b_.CreateBr(after);
+  b_.SetInsertPoint(after);
+  Values out;
+  for (std::size_t c = 0; c < init.size(); ++c) {
+    llvm::PHINode* phi = b_.CreatePHI(init[c]->getType(), 2);
+    phi->addIncoming(init[c], before);
+    phi->addIncoming(inside[c], last);
+    out.push_back(phi);
+  }
+  pop_level();
+  return out;
+}
+
+Values PhaseEmitter::for_lanes(AxisId axis, int width, Value* begin, Value* end, Values init,
+                               llvm::function_ref<Values(const Values&)> body) {
+  const Lanes outer = lanes_;
+  const std::int64_t whole = extent(axis) / width * width, rest = extent(axis) - whole;
+  auto run = [&](Value* at, int active, const Values& carried) {
+    bind(axis, at);
+    lanes_ = {width > 1 ? axis : kNone, width, active};
+    Values next = body(carried);
+    lanes_ = outer;
+    return next;
+  };
+  Value* stop = i64(whole);
+  const auto known_end = constant_of(end);
+  if (known_end) stop = i64(std::min(whole, *known_end));
+  else if (rest) stop = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, stop);
+  else stop = end;
+  Values carried = loop(begin, stop, width, init, [&](Value* i, const Values& c) { return run(i, width, c); });
+  if (!rest) return carried;
+  return when(b_.CreateICmpEQ(end, i64(extent(axis))), carried,
+              [&](const Values& c) { return run(i64(whole), static_cast<int>(rest), c); });
+}
+
+void PhaseEmitter::as_one_vector(AxisId axis, llvm::function_ref<void()> body) {
+  const Lanes outer = lanes_;
+  coordinate_[static_cast<std::size_t>(axis)] = i64(0);
+  axis_level_[static_cast<std::size_t>(axis)] = point_level_;
+  lanes_ = {axis, row_lanes_, static_cast<int>(extent(axis))};
+  body();
+  lanes_ = outer;
+}
+
+void PhaseEmitter::stages(std::size_t first) {
+  for (std::size_t s = first; s < info_.phase.stages.size(); ++s) {
+    push_level();
+    stage_level_ = depth();
+    switch (stage(s).kind) {
+      case KernelStage::map: run_map(s); break;
+      case KernelStage::scatter: run_scatter(s); break;
+      case KernelStage::reduce:
+      case KernelStage::contract: run_reduce(s); break;
+    }
+    pop_level();
+  }
+}
+
+PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
+  const std::vector<AxisId>& parallel = info_.phase.parallel;
+  const AxisId lane_axis = kernel_.schedule.vector_axis;
+  const bool along_points = !parallel.empty() && parallel.back() == lane_axis;
+  const bool along_rows = lane_axis != kNone && !along_points;
+  const int width = along_points ? point_lanes() : 1;
+  row_lanes_ = along_rows ? kLanes : 1;
+
+  // Units: the outer axes, and blocks of the innermost (rows: all axes are outer ones).
+  const AxisId inner = along_rows || parallel.empty() ? kNone : parallel.back();
+  std::vector<AxisId> outer(parallel.begin(), parallel.end() - (inner != kNone));
+  const double point_cycles = point_cost(info_, kernel_) / (along_points ? kLanes / 2 : along_rows ? kLanes / 4 : 1);
+  const std::int64_t per_unit = std::max<std::int64_t>(1, static_cast<std::int64_t>(kUnitCycles / point_cycles));
+  const std::int64_t block = std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1));
+  const std::int64_t blocks = (extent(inner) + block - 1) / block;
+  PhaseCode code{symbol, blocks, 0, point_cycles * static_cast<double>(info_.points())};
+  for (AxisId a : outer) code.units *= extent(a);
+
+  open_function(symbol);
+  std::vector<std::int64_t> radix;
+  for (AxisId a : outer) radix.push_back(extent(a));
+  radix.push_back(blocks);
+  Values digits(radix.size());
+  Value* rest = begin_;
+  for (std::size_t i = radix.size(); i-- > 0;) {
+    const std::int64_t r = std::max<std::int64_t>(radix[i], 1);
+    digits[i] = i ? b_.CreateURem(rest, i64(r)) : rest;
+    if (i) rest = b_.CreateUDiv(rest, i64(r));
+  }
+  loop(begin_, end_, 1, digits, [&](Value*, const Values& at) -> Values {
+    for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], at[i]);
+    if (inner == kNone) {
+      point_level_ = depth();
+      stages(0);
+    } else {
+      Value* from = b_.CreateMul(at.back(), i64(block));
+      Value* to = blocks == 1 ? i64(extent(inner))
+                              : b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, i64(block)), i64(extent(inner)));
+      if (blocks == 1) from = i64(0);
+      for_lanes(inner, width, from, to, {}, [&](const Values&) -> Values {
+        point_level_ = depth();
+        stages(0);
+        return {};
+      });
+    }
+    Values next(at.size());  // the coordinates of the next unit: add one, carry where an axis is full
+    Value* carry = i64(1);
+    for (std::size_t i = at.size(); i-- > 0;) {
+      Value* sum = b_.CreateAdd(at[i], carry);
+      if (i == 0) {
+        next[i] = sum;
+        break;
+      }
+      Value* full = b_.CreateICmpEQ(sum, i64(radix[i]));
+      next[i] = b_.CreateSelect(full, i64(0), sum);
+      carry = b_.CreateZExt(full, b_.getInt64Ty());
+    }
+    return next;
+  }, "unit");
+  close_function();
+  return code;
+}
+
+int PhaseEmitter::point_lanes() const {
+  // A reduction over rows of memory keeps several registers of neighbouring columns, for bandwidth and to hide latency;
+  // not where a lane is an address of its own.
+  const AxisId axis = info_.phase.parallel.back();
+  bool reduces = false, neighbours = true;
+  std::size_t element = 1;
+  for (const KernelStage& s : info_.phase.stages) {
+    reduces |= s.kind == KernelStage::reduce && s.axis != kNone && !s.striped;
+    if (s.kind == KernelStage::reduce) element = std::max(element, size_of(expr(s.value).dtype));
+  }
+  for (std::size_t e = 0; e < kernel_.exprs.size(); ++e) {
+    if (!info_.used[e] || kernel_.exprs[e].kind != Expr::load) continue;
+    const std::int64_t step = info_.access[e].coefficient[static_cast<std::size_t>(axis)];
+    neighbours &= step == 0 || step == 1;
+    for (auto [stride, indirect] : info_.access[e].indirect) neighbours &= !info_.depends_on(indirect, axis);
+  }
+  const int registers = 4 * target_.vector_bytes / static_cast<int>(element);
+  return reduces && neighbours && extent(axis) >= registers ? std::max(kLanes, registers) : kLanes;
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,279 @@
+// Elementwise ops as LLVM IR, scalar or vector alike: one row an op. No fast-math flag is ever set, and no LLVM intrinsic is
+// used whose NaN, zero or overflow behaviour differs from the op table's equations.
+#include <llvm/IR/Intrinsics.h>
+
+#include "codegen/emit.h"
+#include "ir/approx.h"
+
+namespace weft::codegen {
+namespace {
+
+using Pred = llvm::CmpInst::Predicate;
+
+struct OpArgs {
+  Builder& b;
+  Op op;
+  DType from, to;
+  llvm::ArrayRef<Value*> x;
+
+  bool real() const { return is_float(from); }
+  bool is_unsigned() const { return from == u8 || from == boolean; }
+  llvm::Type* type() const { return x.back()->getType(); }
+  /// The constant v in the operands' type.
+  Value* c(double v) const { return real() ? constant_fp(v) : constant_int(static_cast<std::int64_t>(v)); }
+  Value* constant_fp(double v) const { return llvm::ConstantFP::get(type(), v); }
+  Value* constant_int(std::int64_t v) const {
+    return llvm::ConstantInt::get(type(), static_cast<std::uint64_t>(v), true);
+  }
+  Value* call(llvm::Intrinsic::ID id) const { return b.CreateIntrinsic(id, {type()}, x); }
+  Value* compare(Pred real_pred, Pred signed_pred, Pred unsigned_pred) const {
+    if (real()) return b.CreateFCmp(real_pred, x[0], x[1]);
+    return b.CreateICmp(is_unsigned() ? unsigned_pred : signed_pred, x[0], x[1]);
+  }
+};
+
+/// The machine of ir/approx.h that emits LLVM code for a scalar or a vector of `type`.
+template <bool f64_>
+struct EmitMachine {
+  static constexpr bool is_f64 = f64_;
+  struct F { Value* v; };
+  struct I { Value* v; };
+  struct B { Value* v; };
+  Builder& b;
+  llvm::Type* real;
+  llvm::Type* integer;
+
+  F f(double c) { return {llvm::ConstantFP::get(real, c)}; }
+  I i(std::int64_t c) { return {llvm::ConstantInt::get(integer, static_cast<std::uint64_t>(c), true)}; }
+  F add(F x, F y) { return {b.CreateFAdd(x.v, y.v)}; }
+  F sub(F x, F y) { return {b.CreateFSub(x.v, y.v)}; }
+  F mul(F x, F y) { return {b.CreateFMul(x.v, y.v)}; }
+  F div(F x, F y) { return {b.CreateFDiv(x.v, y.v)}; }
+  F fma(F x, F y, F z) { return {b.CreateIntrinsic(llvm::Intrinsic::fma, {real}, {x.v, y.v, z.v})}; }
+  F abs(F x) { return {b.CreateIntrinsic(llvm::Intrinsic::fabs, {real}, {x.v})}; }
+  F neg(F x) { return {b.CreateFNeg(x.v)}; }
+  B lt(F x, F y) { return {b.CreateFCmpOLT(x.v, y.v)}; }
+  B le(F x, F y) { return {b.CreateFCmpOLE(x.v, y.v)}; }
+  F select(B p, F x, F y) { return {b.CreateSelect(p.v, x.v, y.v)}; }
+  I bits(F x) { return {b.CreateBitCast(x.v, integer)}; }
+  F from_bits(I x) { return {b.CreateBitCast(x.v, real)}; }
+  I iadd(I x, I y) { return {b.CreateAdd(x.v, y.v)}; }
+  I isub(I x, I y) { return {b.CreateSub(x.v, y.v)}; }
+  I iand(I x, I y) { return {b.CreateAnd(x.v, y.v)}; }
+  I ixor(I x, I y) { return {b.CreateXor(x.v, y.v)}; }
+  I shl(I x, int k) { return {b.CreateShl(x.v, static_cast<std::uint64_t>(k))}; }
+  I shr(I x, int k) { return {b.CreateLShr(x.v, static_cast<std::uint64_t>(k))}; }
+  B is_zero(I x) { return {b.CreateICmpEQ(x.v, i(0).v)}; }
+};
+
+/// Calls body(machine, F) for the precision of `a` and returns the emitted value.
+template <class Body>
+Value* with_machine(const OpArgs& a, Body body) {
+  auto run = [&](auto flag) {
+    using M = EmitMachine<decltype(flag)::value>;
+    M m{a.b, a.type(), a.type()->getWithNewType(a.b.getIntNTy(M::is_f64 ? 64 : 32))};
+    return body(m, typename M::F{a.x[0]}).v;
+  };
+  return a.from == f64 ? run(std::true_type{}) : run(std::false_type{});
+}
+
+bool is_not_nan(Value* v) {
+  auto* c = llvm::dyn_cast<llvm::Constant>(v);
+  if (c && c->getType()->isVectorTy()) c = c->getSplatValue();
+  auto* real = llvm::dyn_cast_or_null<llvm::ConstantFP>(c);
+  return real && !real->isNaN();
+}
+/// p ? x : y as a move of bits. x86's minps and maxps, into which LLVM turns such a select of floats, flush subnormals;
+/// a select of integers stays a blend.
+Value* select_bits(Builder& b, Value* p, Value* x, Value* y) {
+  llvm::Type* real = x->getType();
+  llvm::Type* bits = real->getWithNewType(b.getIntNTy(real->getScalarSizeInBits()));
+  return b.CreateBitCast(b.CreateSelect(p, b.CreateBitCast(x, bits), b.CreateBitCast(y, bits)), real);
+}
+
+/// z = x > y or x is NaN ? x : y. One comparison is enough where either is known to be a number: !(x <= y), or x > y.
+Value* extreme(const OpArgs& a) {
+  const bool max = a.op == Op::max;
+  Value *x = a.x[0], *y = a.x[1];
+  if (!a.real())
+    return a.b.CreateSelect(a.compare(Pred::BAD_FCMP_PREDICATE, max ? Pred::ICMP_SGT : Pred::ICMP_SLT,
+                                      max ? Pred::ICMP_UGT : Pred::ICMP_ULT), x, y);
+  if (is_not_nan(y)) return select_bits(a.b, a.b.CreateFCmp(max ? Pred::FCMP_UGT : Pred::FCMP_ULT, x, y), x, y);
+  Value* better = a.b.CreateFCmp(max ? Pred::FCMP_OGT : Pred::FCMP_OLT, x, y);
+  if (!is_not_nan(x)) better = a.b.CreateOr(better, a.b.CreateFCmpUNO(x, x));
+  return select_bits(a.b, better, x, y);
+}
+
+Value* select(const OpArgs& a) {
+  Value *p = a.x[0], *x = a.x[1], *y = a.x[2];
+  auto* compare = llvm::dyn_cast<llvm::FCmpInst>(p);
+  auto compared = [&](Value* v) { return compare->getOperand(0) == v || compare->getOperand(1) == v; };
+  return compare && compared(x) && compared(y) ? select_bits(a.b, p, x, y) : a.b.CreateSelect(p, x, y);
+}
+
+Value* sign(const OpArgs& a) {
+  Value *x = a.x[0], *zero = a.c(0);
+  if (a.real()) {
+    Value* negative = a.b.CreateSelect(a.b.CreateFCmpOLT(x, zero), a.c(-1), zero);
+    Value* s = a.b.CreateSelect(a.b.CreateFCmpOGT(x, zero), a.c(1), negative);
+    return a.b.CreateSelect(a.b.CreateFCmpUNO(x, x), x, s);
+  }
+  if (a.is_unsigned()) return a.b.CreateZExt(a.b.CreateICmpNE(x, zero), a.type());
+  return a.b.CreateSub(a.b.CreateZExt(a.b.CreateICmpSGT(x, zero), a.type()),
+                       a.b.CreateZExt(a.b.CreateICmpSLT(x, zero), a.type()));
+}
+
+/// Integer division that cannot trap: the divisor is replaced by 1 where it is 0 (and the quotient by 0), or where MIN / -1
+/// would overflow (MIN / 1 = MIN).
+Value* quotient(const OpArgs& a) {
+  Value *x = a.x[0], *y = a.x[1], *one = a.c(1);
+  Value* by_zero = a.b.CreateICmpEQ(y, a.c(0));
+  Value* trap = by_zero;
+  if (!a.is_unsigned()) {
+    Value* lowest = llvm::ConstantInt::get(
+        a.type(), llvm::APInt::getSignedMinValue(a.type()->getScalarSizeInBits()));
+    trap = a.b.CreateOr(trap, a.b.CreateAnd(a.b.CreateICmpEQ(y, a.c(-1)), a.b.CreateICmpEQ(x, lowest)));
+  }
+  Value* safe = a.b.CreateSelect(trap, one, y);
+  Value* q = a.is_unsigned() ? a.b.CreateUDiv(x, safe) : a.b.CreateSDiv(x, safe);
+  return a.b.CreateSelect(by_zero, a.c(0), q);
+}
+
+Value* shift(const OpArgs& a) {
+  Value* in_range = a.b.CreateICmpULT(a.x[1], a.c(a.type()->getScalarSizeInBits()));  // as unsigned: negatives are large
+  Value* by = a.b.CreateSelect(in_range, a.x[1], a.c(0));
+  Value* shifted = a.op == Op::shl ? a.b.CreateShl(a.x[0], by) : a.b.CreateLShr(a.x[0], by);
+  return a.b.CreateSelect(in_range, shifted, a.c(0));
+}
+
+Value* convert(const OpArgs& a) {
+  Builder& b = a.b;
+  Value* x = a.x[0];
+  llvm::Type* to = x->getType()->getWithNewType(register_type(b, a.to));
+  if (a.from == a.to) return x;
+  if (a.to == boolean) return a.real() ? b.CreateFCmpUNE(x, a.c(0)) : b.CreateICmpNE(x, a.c(0));
+  if (a.real() && is_float(a.to)) return a.to == f64 ? b.CreateFPExt(x, to) : b.CreateFPTrunc(x, to);
+  if (a.real())
+    return b.CreateIntrinsic(a.to == u8 ? llvm::Intrinsic::fptoui_sat : llvm::Intrinsic::fptosi_sat, {to, x->getType()}, {x});
+  if (is_float(a.to)) return a.is_unsigned() ? b.CreateUIToFP(x, to) : b.CreateSIToFP(x, to);
+  return a.is_unsigned() ? b.CreateZExtOrTrunc(x, to) : b.CreateSExtOrTrunc(x, to);
+}
+
+/// Word 0 of Philox4x32-10 for counter (index, step) and key, each i64 split into its low and high half.
+Value* random(const OpArgs& a) {
+  Builder& b = a.b;
+  llvm::Type* word = a.type()->getWithNewType(b.getInt32Ty());
+  auto constant = [&](llvm::Type* t, std::uint32_t v) { return llvm::ConstantInt::get(t, v); };
+  auto low = [&](Value* v) { return b.CreateTrunc(v, word); };
+  auto high = [&](Value* v) { return b.CreateTrunc(b.CreateLShr(v, 32), word); };
+  Value *key = a.x[0], *step = a.x[1], *index = a.x[2];
+  Value* c[4] = {low(index), high(index), low(step), high(step)};
+  Value* k[2] = {low(key), high(key)};
+  constexpr std::uint32_t kMultiplier[2] = {0xD2511F53, 0xCD9E8D57}, kWeyl[2] = {0x9E3779B9, 0xBB67AE85};
+  for (int round = 0; round < 10; ++round) {
+    Value* p[2];
+    for (int i = 0; i < 2; ++i)
+      p[i] = b.CreateMul(b.CreateZExt(c[2 * i], a.type()), constant(a.type(), kMultiplier[i]));
+    Value* next[4] = {b.CreateXor(b.CreateXor(high(p[1]), c[1]), k[0]), low(p[1]),
+                      b.CreateXor(b.CreateXor(high(p[0]), c[3]), k[1]), low(p[0])};
+    std::copy(next, next + 4, c);
+    for (int i = 0; i < 2; ++i) k[i] = b.CreateAdd(k[i], constant(word, kWeyl[i]));
+  }
+  return c[0];
+}
+
+using Emit = Value* (*)(const OpArgs&);
+struct Row {
+  Op op;
+  Emit emit;
+};
+
+// clang-format off
+constexpr Row kRows[] = {
+  {Op::neg,   [](const OpArgs& a) { return a.real() ? a.b.CreateFNeg(a.x[0]) : a.b.CreateNeg(a.x[0]); }},
+  {Op::abs,   [](const OpArgs& a) -> Value* {
+     if (a.real()) return a.call(llvm::Intrinsic::fabs);
+     return a.is_unsigned() ? a.x[0] : a.b.CreateBinaryIntrinsic(llvm::Intrinsic::abs, a.x[0], a.b.getFalse()); }},
+  {Op::sign,  sign},
+  {Op::floor, [](const OpArgs& a) { return a.call(llvm::Intrinsic::floor); }},
+  {Op::ceil,  [](const OpArgs& a) { return a.call(llvm::Intrinsic::ceil); }},
+  {Op::round, [](const OpArgs& a) { return a.call(llvm::Intrinsic::roundeven); }},
+  {Op::sqrt,  [](const OpArgs& a) { return a.call(llvm::Intrinsic::sqrt); }},
+  {Op::exp,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::exp(m, x); }); }},
+  {Op::log,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::log(m, x); }); }},
+  {Op::sin,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::sin(m, x); }); }},
+  {Op::cos,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::cos(m, x); }); }},
+  {Op::tanh,  [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::tanh(m, x); }); }},
+  {Op::erf,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::erf(m, x); }); }},
+  {Op::logical_not,   [](const OpArgs& a) { return a.b.CreateNot(a.x[0]); }},
+  {Op::convert,       convert},
+  {Op::stop_gradient, [](const OpArgs& a) { return a.x[0]; }},
+  {Op::random,        random},
+
+  {Op::add, [](const OpArgs& a) { return a.real() ? a.b.CreateFAdd(a.x[0], a.x[1]) : a.b.CreateAdd(a.x[0], a.x[1]); }},
+  {Op::sub, [](const OpArgs& a) { return a.real() ? a.b.CreateFSub(a.x[0], a.x[1]) : a.b.CreateSub(a.x[0], a.x[1]); }},
+  {Op::mul, [](const OpArgs& a) { return a.real() ? a.b.CreateFMul(a.x[0], a.x[1]) : a.b.CreateMul(a.x[0], a.x[1]); }},
+  {Op::div, [](const OpArgs& a) { return a.real() ? a.b.CreateFDiv(a.x[0], a.x[1]) : quotient(a); }},
+  {Op::rem, [](const OpArgs& a) { return a.b.CreateSub(a.x[0], a.b.CreateMul(quotient(a), a.x[1])); }},
+  {Op::max, extreme},
+  {Op::min, extreme},
+  {Op::bit_and, [](const OpArgs& a) { return a.b.CreateAnd(a.x[0], a.x[1]); }},
+  {Op::bit_or,  [](const OpArgs& a) { return a.b.CreateOr(a.x[0], a.x[1]); }},
+  {Op::bit_xor, [](const OpArgs& a) { return a.b.CreateXor(a.x[0], a.x[1]); }},
+  {Op::shl, shift},
+  {Op::shr, shift},
+
+  {Op::eq, [](const OpArgs& a) { return a.compare(Pred::FCMP_OEQ, Pred::ICMP_EQ, Pred::ICMP_EQ); }},
+  {Op::ne, [](const OpArgs& a) { return a.compare(Pred::FCMP_UNE, Pred::ICMP_NE, Pred::ICMP_NE); }},
+  {Op::lt, [](const OpArgs& a) { return a.compare(Pred::FCMP_OLT, Pred::ICMP_SLT, Pred::ICMP_ULT); }},
+  {Op::le, [](const OpArgs& a) { return a.compare(Pred::FCMP_OLE, Pred::ICMP_SLE, Pred::ICMP_ULE); }},
+  {Op::gt, [](const OpArgs& a) { return a.compare(Pred::FCMP_OGT, Pred::ICMP_SGT, Pred::ICMP_UGT); }},
+  {Op::ge, [](const OpArgs& a) { return a.compare(Pred::FCMP_OGE, Pred::ICMP_SGE, Pred::ICMP_UGE); }},
+
+  {Op::select, select},
+  {Op::fma,    [](const OpArgs& a) { return a.call(llvm::Intrinsic::fma); }},
+};
+// clang-format on
+
+}  // namespace
+
+llvm::Type* register_type(Builder& b, DType t) {
+  switch (t) {
+    case f32: return b.getFloatTy();
+    case f64: return b.getDoubleTy();
+    case boolean: return b.getInt1Ty();
+    default: return b.getIntNTy(static_cast<unsigned>(8 * size_of(t)));
+  }
+}
+
+llvm::Type* memory_type(Builder& b, DType t) { return t == boolean ? b.getInt8Ty() : register_type(b, t); }
+
+Value* emit_constant(Builder& b, DType t, std::uint64_t bits) {
+  const unsigned width = t == boolean ? 1 : static_cast<unsigned>(8 * size_of(t));
+  const llvm::APInt value(width, width == 64 ? bits : bits & ((std::uint64_t{1} << width) - 1));
+  if (t == f32) return llvm::ConstantFP::get(b.getContext(), llvm::APFloat(llvm::APFloat::IEEEsingle(), value));
+  if (t == f64) return llvm::ConstantFP::get(b.getContext(), llvm::APFloat(llvm::APFloat::IEEEdouble(), value));
+  return llvm::ConstantInt::get(b.getContext(), value);
+}
+
+Value* emit_op(Builder& b, Op op, DType from, DType to, llvm::ArrayRef<Value*> args) {
+  static const auto table = [] {
+    std::array<Emit, kOpCount> t{};
+    for (const Row& row : kRows) t[static_cast<std::size_t>(row.op)] = row.emit;
+    return t;
+  }();
+  const Emit emit = table[static_cast<std::size_t>(op)];
+  ensure(emit != nullptr, "no code for the op '{}' in a kernel", name(op));
+  return emit({b, op, from, to, args});
+}
+
+Value* emit_splat(Builder& b, Value* scalar, int width) {
+  return width == 1 ? scalar : b.CreateVectorSplat(static_cast<unsigned>(width), scalar);
+}
+
+Value* emit_multiply_add(Builder& b, DType t, Value* x, Value* y, Value* acc) {
+  if (is_float(t)) return b.CreateIntrinsic(llvm::Intrinsic::fma, {acc->getType()}, {x, y, acc});
+  return b.CreateAdd(acc, b.CreateMul(x, y));
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,152 @@
+// Reductions in the contract's order (ir/eval.h): striped over the last axis, sequential over others, arg-reductions, and
+// contractions that are not worth a register tile.
+#include <llvm/IR/Constants.h>
+
+#include <array>
+
+#include "codegen/emit.h"
+#include "ir/eval.h"
+
+namespace weft::codegen {
+namespace {
+
+Op binary_of(Op reduce) {
+  switch (reduce) {
+    case Op::reduce_sum: return Op::add;
+    case Op::reduce_prod: return Op::mul;
+    case Op::reduce_max: return Op::max;
+    default: return Op::min;
+  }
+}
+
+/// What an empty reduction gives: 0, 1, the smallest value, the largest value.
+llvm::Constant* identity_of(Builder& b, Op op, DType t) {
+  llvm::Type* type = register_type(b, t);
+  if (op == Op::reduce_sum) return llvm::Constant::getNullValue(type);
+  if (op == Op::reduce_prod) return is_float(t) ? llvm::ConstantFP::get(type, 1) : llvm::ConstantInt::get(type, 1);
+  const bool lowest = op == Op::reduce_max;
+  if (is_float(t)) return llvm::ConstantFP::getInfinity(type, lowest);
+  const unsigned bits = type->getIntegerBitWidth();
+  if (t == u8 || t == boolean)
+    return llvm::ConstantInt::get(type, lowest ? llvm::APInt::getZero(bits) : llvm::APInt::getMaxValue(bits));
+  return llvm::ConstantInt::get(type, lowest ? llvm::APInt::getSignedMinValue(bits) : llvm::APInt::getSignedMaxValue(bits));
+}
+
+bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }
+
+}  // namespace
+
+Value* PhaseEmitter::fold(const KernelStage& s, Value* acc, Value* x) {
+  const DType t = expr(s.value).dtype;
+  return emit_op(b_, binary_of(s.op), t, t, {acc, x});
+}
+
+void PhaseEmitter::run_reduce(std::size_t index) {
+  const KernelStage& s = stage(index);
+  if (is_arg(s.op) && s.kind == KernelStage::reduce) {
+    accumulator_[s.result] = arg_reduce(s);
+    return;
+  }
+  const bool contract = s.kind == KernelStage::contract;
+  const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : kReduceChunk;
+  auto run_chunk = [&](Value* begin, Value* end) {
+    if (contract || !s.striped) return sequential_chunk(s, begin, end);
+    return lanes_.width == 1 ? striped_chunk(s, begin, end) : striped_by_lanes(s, begin, end);
+  };
+  if (n <= chunk) {
+    accumulator_[s.result] = run_chunk(i64(0), i64(n));
+    return;
+  }
+  // The first chunk's result is the total; each later one is folded into it.
+  auto combine = [&](Value* total, Value* x) {
+    if (!contract) return fold(s, total, x);
+    const DType t = expr(s.lhs).dtype;
+    return emit_op(b_, Op::add, t, t, {total, x});
+  };
+  Value* first = run_chunk(i64(0), i64(chunk));
+  const Values total = loop(i64(chunk), i64(n), chunk, {first}, [&](Value* begin, const Values& so_far) -> Values {
+    Value* end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(begin, i64(chunk)), i64(n));
+    return {combine(so_far[0], run_chunk(begin, end))};
+  });
+  accumulator_[s.result] = total[0];
+}
+
+Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value* end) {
+  const bool contract = s.kind == KernelStage::contract;
+  const DType t = expr(contract ? s.lhs : s.value).dtype;
+  llvm::Constant* identity = identity_of(b_, contract ? Op::reduce_sum : s.op, t);
+  Value* init = emit_splat(b_, identity, lanes_.width);
+  return loop(begin, end, 1, {init}, [&](Value* at, const Values& acc) -> Values {
+    bind(s.axis, at);
+    if (contract) return {emit_multiply_add(b_, t, lanes(s.lhs), lanes(s.rhs), acc[0])};
+    return {fold(s, acc[0], lanes(s.value))};
+  })[0];
+}
+
+Value* PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* end) {
+  static_assert(kReduceStripes == 16);
+  const DType t = expr(s.value).dtype;
+  auto step = [&](const Values& acc) -> Values {
+    Value* x = lanes(s.value);
+    Value* folded = fold(s, acc[0], x);
+    return {lanes_.full() ? folded : b_.CreateSelect(active_mask(), folded, acc[0])};
+  };
+  Values acc{emit_splat(b_, identity_of(b_, s.op, t), kReduceStripes)};
+  if (in_one_vector(s.axis)) {
+    as_one_vector(s.axis, [&] { acc = step(acc); });
+  } else {
+    acc = for_lanes(s.axis, kReduceStripes, begin, end, acc, step);
+  }
+  Value* v = acc[0];
+  for (int half = kReduceStripes / 2; half >= 1; half /= 2) {
+    llvm::SmallVector<int, 8> low, high;
+    for (int i = 0; i < half; ++i) low.push_back(i), high.push_back(i + half);
+    v = fold(s, b_.CreateShuffleVector(v, low), b_.CreateShuffleVector(v, high));
+  }
+  return b_.CreateExtractElement(v, std::uint64_t{0});
+}
+
+/// The same order where the lanes are 16 points: one vector a stripe, in memory while the elements are folded.
+Value* PhaseEmitter::striped_by_lanes(const KernelStage& s, Value* begin, Value* end) {
+  const DType t = expr(s.value).dtype;
+  llvm::Type* stripe = llvm::FixedVectorType::get(register_type(b_, t), static_cast<unsigned>(lanes_.width));
+  llvm::Value* stripes = nullptr;
+  {
+    Builder entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
+    stripes = entry.CreateAlloca(stripe, entry.getInt64(kReduceStripes));
+  }
+  auto slot = [&](Value* i) { return b_.CreateGEP(stripe, stripes, i); };
+  for (int i = 0; i < kReduceStripes; ++i)
+    b_.CreateStore(emit_splat(b_, identity_of(b_, s.op, t), lanes_.width), slot(i64(i)));
+  loop(begin, end, 1, {}, [&](Value* at, const Values&) -> Values {
+    bind(s.axis, at);
+    Value* p = slot(b_.CreateAnd(at, i64(kReduceStripes - 1)));  // chunks begin at multiples of the stripes
+    b_.CreateStore(fold(s, b_.CreateLoad(stripe, p), lanes(s.value)), p);
+    return {};
+  });
+  std::array<Value*, kReduceStripes> v;
+  for (int i = 0; i < kReduceStripes; ++i) v[static_cast<std::size_t>(i)] = b_.CreateLoad(stripe, slot(i64(i)));
+  for (std::size_t half = kReduceStripes / 2; half >= 1; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) v[i] = fold(s, v[i], v[i + half]);
+  return v[0];
+}
+
+/// b = x[0]; b = x[i] where x[i] is better, for i in order: the result is the last i taken (0 for an empty axis).
+Value* PhaseEmitter::arg_reduce(const KernelStage& s) {
+  const DType t = expr(s.value).dtype;
+  Value* zero = emit_splat(b_, b_.getInt32(0), lanes_.width);
+  if (extent(s.axis) == 0) return zero;
+  push_level();
+  bind(s.axis, i64(0));
+  Value* first = lanes(s.value);
+  pop_level();
+  return loop(i64(1), i64(extent(s.axis)), 1, {first, zero}, [&](Value* at, const Values& best) -> Values {
+    bind(s.axis, at);
+    Value* x = lanes(s.value);
+    Value* better = emit_op(b_, s.op == Op::arg_max ? Op::gt : Op::lt, t, boolean, {x, best[0]});
+    Value* index = emit_splat(b_, b_.CreateTrunc(at, b_.getInt32Ty()), lanes_.width);
+    return {b_.CreateSelect(better, x, best[0]), b_.CreateSelect(better, index, best[1])};
+  })[1];
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,79 @@
+// One kernel, one module: emission and the back end.
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/SmallVectorMemoryBuffer.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Transforms/Scalar/EarlyCSE.h>
+
+#include "codegen/module.h"
+
+namespace weft::codegen {
+namespace {
+
+std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type,
+                      llvm::raw_pwrite_stream& out) {
+  llvm::legacy::PassManager passes;
+  if (machine.addPassesToEmitFile(passes, out, nullptr, type)) return "LLVM cannot emit this file type";
+  passes.run(module);
+  return {};
+}
+
+}  // namespace
+
+KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, const Kernel& kernel, const Target& target,
+                         const std::string& prefix) {
+  KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
+  for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
+    const std::string symbol = prefix + "_" + std::to_string(p);
+    const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
+    result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
+  }
+  const std::string width = std::to_string(8 * target.vector_bytes);
+  for (llvm::Function& f : *result.module) {
+    if (f.isDeclaration()) continue;
+    f.addFnAttr(llvm::Attribute::NoUnwind);
+    f.addFnAttr("denormal-fp-math", "preserve-sign,preserve-sign");
+    f.addFnAttr("prefer-vector-width", width);
+    f.addFnAttr("min-legal-vector-width", width);
+    f.addFnAttr("target-cpu", target.cpu);
+    if (!target.features.empty()) f.addFnAttr("target-features", target.features);
+  }
+  return result;
+}
+
+void optimise(llvm::Module& module, llvm::TargetMachine& machine, const BackEndOptions& options) {
+  module.setDataLayout(machine.createDataLayout());
+  module.setTargetTriple(machine.getTargetTriple().str());
+  if (options.verify) {
+    std::string message;
+    llvm::raw_string_ostream out(message);
+    ensure(!llvm::verifyModule(module, &out), "kernel {}: LLVM rejects the code: {}", module.getName().str(), message);
+  }
+  llvm::PassBuilder builder(&machine);
+  llvm::FunctionAnalysisManager functions;
+  builder.registerFunctionAnalyses(functions);
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::EarlyCSEPass());
+  for (llvm::Function& f : module)
+    if (!f.isDeclaration()) passes.run(f, functions);
+}
+
+std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module& module, llvm::TargetMachine& machine) {
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream out(bytes);
+  const std::string error = emit_file(module, machine, llvm::CodeGenFileType::ObjectFile, out);
+  ensure(error.empty(), "kernel {}: {}", module.getName().str(), error);
+  return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), module.getName(), false);
+}
+
+std::string to_assembly(llvm::Module& module, llvm::TargetMachine& machine) {
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream out(text);
+  const std::string error = emit_file(module, machine, llvm::CodeGenFileType::AssemblyFile, out);
+  ensure(error.empty(), "kernel {}: {}", module.getName().str(), error);
+  return text.str().str();
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,45 @@
+// Private to codegen/: a kernel as an LLVM module, a module as object code, objects as executable memory.
+#pragma once
+#include <llvm/IR/Module.h>
+#include <llvm/Support/MemoryBuffer.h>
+#include <llvm/Target/TargetMachine.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codegen/emit.h"
+
+namespace weft::codegen {
+
+/// Emits the phases of a kernel into a new module; symbols are "<prefix>_<phase>".
+struct KernelModule {
+  std::unique_ptr<llvm::Module> module;
+  std::vector<PhaseCode> phases;
+};
+KernelModule emit_kernel(llvm::LLVMContext&, const Program&, const Kernel&, const Target&, const std::string& prefix);
+
+struct BackEndOptions {
+  bool verify = false;
+  bool check_memory = false;
+};
+/// Runs the short pass pipeline.
+void optimise(llvm::Module&, llvm::TargetMachine&, const BackEndOptions&);
+std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module&, llvm::TargetMachine&);
+std::string to_assembly(llvm::Module&, llvm::TargetMachine&);
+
+/// Object code linked into this process. Pages are writable while they are filled, then executable, never both.
+class LinkedCode {
+ public:
+  explicit LinkedCode(std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects);
+  ~LinkedCode();
+  LinkedCode(const LinkedCode&) = delete;
+  LinkedCode& operator=(const LinkedCode&) = delete;
+  std::vector<void*> addresses(const std::vector<std::string>& symbols) const;
+
+ private:
+  struct Session;
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace weft::codegen

@@ -1,0 +1,86 @@
+// What LLVM knows of the host and of named cpus, in the terms of ir/target.h.
+#include <llvm/ADT/StringMap.h>
+#include <llvm/MC/MCSubtargetInfo.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/TargetParser/Host.h>
+#include <unistd.h>
+
+#include "codegen/codegen.h"
+#include "codegen/llvm_target.h"
+#include "ir/error.h"
+
+namespace weft {
+namespace {
+
+constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
+
+const llvm::Target& x86() {
+  static const llvm::Target* const target = [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    std::string error;
+    const llvm::Target* t = llvm::TargetRegistry::lookupTarget(kTriple, error);
+    ensure(t != nullptr, "LLVM has no x86 target: {}", error);
+    return t;
+  }();
+  return *target;
+}
+
+std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const std::string& features) {
+  return std::unique_ptr<llvm::MCSubtargetInfo>(x86().createMCSubtargetInfo(kTriple, cpu, features));
+}
+
+void set_vectors(Target& t) {
+  const auto info = subtarget(t.cpu, t.features);
+  const bool avx512 = info->checkFeatures("+avx512f,+avx512vl,+avx512bw,+avx512dq");
+  t.vector_bytes = avx512 ? 64 : info->checkFeatures("+avx") ? 32 : 16;
+  t.vector_registers = avx512 ? 32 : 16;
+  t.fma = avx512 || info->checkFeatures("+fma");
+}
+
+}  // namespace
+
+Target host_target() {
+  static const Target host = [] {
+    Target t;
+    t.cpu = llvm::sys::getHostCPUName().str();
+    for (const auto& feature : llvm::sys::getHostCPUFeatures())
+      t.features += (t.features.empty() ? "" : ",") + std::string(feature.second ? "+" : "-") + feature.first().str();
+    set_vectors(t);
+    auto cache = [](int name, std::int64_t& bytes) {
+      if (const long found = sysconf(name); found > 0) bytes = found;
+    };
+    cache(_SC_LEVEL1_DCACHE_SIZE, t.l1_bytes);
+    cache(_SC_LEVEL2_CACHE_SIZE, t.l2_bytes);
+    cache(_SC_LEVEL3_CACHE_SIZE, t.l3_bytes);
+    return t;
+  }();
+  return host;
+}
+
+Target target_for(std::string_view cpu) {
+  Target t;
+  t.cpu = std::string(cpu);
+  const auto info = subtarget("generic", "");
+  if (!info->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
+    std::string names;
+    for (const llvm::SubtargetSubTypeKV& known : info->getAllProcessorDescriptions())
+      if (subtarget(known.Key, "")->checkFeatures("+64bit")) names += (names.empty() ? "" : ", ") + std::string(known.Key);
+    fail("unknown cpu '{}'; expected one of {}", cpu, names);
+  }
+  set_vectors(t);
+  return t;
+}
+
+std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const Target& target) {
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  return std::unique_ptr<llvm::TargetMachine>(
+      x86().createTargetMachine(kTriple, target.cpu, target.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                llvm::CodeGenOptLevel::Default, /*JIT=*/true));
+}
+
+}  // namespace weft

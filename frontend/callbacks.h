@@ -1,0 +1,119 @@
+// Callbacks: what fit() calls at the ends of steps and epochs.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "frontend/schedules.h"
+#include "ir/array.h"
+
+namespace weft {
+
+class Model;
+
+/// The run that a callback looks at and steers.
+struct FitRun {
+  Model& model;
+  int epoch = 0;              ///< 0 for the first epoch of this fit()
+  int epochs = 0;
+  std::int64_t step = 0;      ///< optimiser steps since the model was compiled (or since the start of the loaded run)
+  std::int64_t batch = 0;     ///< in this epoch
+  std::int64_t batches = 0;
+  double loss = 0;            ///< of the last step
+  std::map<std::string, double> logs;  ///< at the end of an epoch: loss, metrics, val_loss, val_…, learning_rate
+  std::string stop_reason;    ///< when set, training stops after this step or epoch
+
+  void stop(std::string reason) { stop_reason = std::move(reason); }
+  double learning_rate() const;
+  void set_learning_rate(double rate);  ///< from the next step on; the optimiser's schedule no longer applies
+};
+
+/// Any callback as a value: a struct with one or more of on_train_begin, on_epoch_begin, on_step_end, on_epoch_end and
+/// on_train_end, each `void(FitRun&)`. Copies share the struct.
+class Callback {
+ public:
+  template <class T>
+    requires(!std::is_same_v<T, Callback>)
+  Callback(T t) : self_(std::make_shared<Hooks<T>>(std::move(t))) {}
+  void on_train_begin(FitRun& r) { self_->on_train_begin(r); }
+  void on_epoch_begin(FitRun& r) { self_->on_epoch_begin(r); }
+  void on_step_end(FitRun& r) { self_->on_step_end(r); }
+  void on_epoch_end(FitRun& r) { self_->on_epoch_end(r); }
+  void on_train_end(FitRun& r) { self_->on_train_end(r); }
+  bool handles_nan() const { return self_->handles_nan(); }
+
+ private:
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual void on_train_begin(FitRun&) = 0;
+    virtual void on_epoch_begin(FitRun&) = 0;
+    virtual void on_step_end(FitRun&) = 0;
+    virtual void on_epoch_end(FitRun&) = 0;
+    virtual void on_train_end(FitRun&) = 0;
+    virtual bool handles_nan() const = 0;
+  };
+  template <class T>
+  struct Hooks : Interface {
+    explicit Hooks(T value) : t(std::move(value)) {}
+    void on_train_begin(FitRun& r) override { if constexpr (requires { t.on_train_begin(r); }) t.on_train_begin(r); }
+    void on_epoch_begin(FitRun& r) override { if constexpr (requires { t.on_epoch_begin(r); }) t.on_epoch_begin(r); }
+    void on_step_end(FitRun& r) override { if constexpr (requires { t.on_step_end(r); }) t.on_step_end(r); }
+    void on_epoch_end(FitRun& r) override { if constexpr (requires { t.on_epoch_end(r); }) t.on_epoch_end(r); }
+    void on_train_end(FitRun& r) override { if constexpr (requires { t.on_train_end(r); }) t.on_train_end(r); }
+    bool handles_nan() const override { return requires { &T::handles_nan; }; }
+    T t;
+  };
+  std::shared_ptr<Interface> self_;
+};
+
+/// Stops when `monitor` has not improved by more than min_delta for `patience` epochs. Error when it is not in the logs.
+struct EarlyStopping {
+  std::string monitor = "val_loss";
+  int patience = 0;
+  double min_delta = 0;
+  bool restore_best = false;  ///< put back the weights of the best epoch
+  bool maximize = false;
+  void on_train_begin(FitRun&);
+  void on_epoch_end(FitRun&);
+  void on_train_end(FitRun&);
+
+  double best = 0;
+  int waited = 0, best_epoch = -1;
+  std::map<std::string, Array> best_weights = {};
+};
+
+/// Saves the model to `path` whenever `monitor` improves.
+struct BestCheckpoint {
+  std::string path;
+  std::string monitor = "val_loss";
+  bool maximize = false;
+  void on_train_begin(FitRun&);
+  void on_epoch_end(FitRun&);
+
+  double best = 0;
+};
+
+/// Writes one line an epoch: epoch, then the logs in order of name, with a header line.
+struct CsvLog {
+  std::string path;
+  bool append = false;
+  void on_train_begin(FitRun&);
+  void on_epoch_end(FitRun&);
+
+  bool wrote_header = false;
+};
+
+/// Sets the learning rate at the start of each epoch to schedule(epoch).
+struct LearningRate {
+  RateSchedule schedule;
+  void on_epoch_begin(FitRun&);
+};
+
+/// Ends training cleanly when the loss is not a number or infinite (without it, fit() throws).
+struct StopOnNaN {
+  void on_step_end(FitRun&);
+  static constexpr bool handles_nan = true;
+};
+
+}  // namespace weft

@@ -1,0 +1,44 @@
+// What fit(), evaluate() and predict() check of the data before anything is compiled.
+#include <algorithm>
+
+#include "frontend/model_impl.h"
+#include "runtime/preprocess.h"
+
+namespace weft {
+namespace {
+
+/// The number of samples that every array agrees on.
+std::int64_t common_rows(std::string_view what, std::span<const Array> arrays, std::string_view role, std::int64_t n) {
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const Shape& shape = arrays[i].shape();
+    if (shape.rank() == 0) fail("{}: {} {} is a scalar; expected one row a sample", what, role, i);
+    if (n < 0) n = shape[0];
+    if (shape[0] != n) fail("{}: {} {} has {} rows, the first array has {}; expected equal numbers of samples", what, role, i, shape[0], n);
+  }
+  return n;
+}
+
+void check_in_unit_interval(std::string_view what, const Array& y) {
+  const std::int64_t row = y.shape()[0] == 0 ? 1 : std::max<std::int64_t>(1, y.size() / y.shape()[0]);
+  for (std::int64_t i = 0; i < y.size(); ++i)
+    if (const double v = y.at(i); !(v >= 0 && v <= 1))
+      fail("{}: the target of sample {} is {}; the loss expects 0 or 1 (or a probability between)", what, i / row, v);
+}
+
+}  // namespace
+
+std::int64_t Model::Impl::check_data(std::string_view what, std::span<const Array> x, std::span<const Array> y) const {
+  if (x.size() != inputs.size()) fail("{}: {} data arrays for {} inputs; expected one for each", what, x.size(), inputs.size());
+  std::int64_t n = common_rows(what, x, "input", -1);
+  if (!y.empty() && y.size() != outputs.size()) fail("{}: {} targets for {} outputs; expected one for each", what, y.size(), outputs.size());
+  n = common_rows(what, y, "target", n);
+  if (n == 0) fail("{}: the data set is empty; expected at least one sample", what);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const Loss::Target kind = losses[i].target();
+    if (kind == Loss::labels) data::check_labels(y[i], outputs[i].shape().back(), fmt::format("{}: target {}", what, i));
+    if (kind == Loss::binary) check_in_unit_interval(what, y[i]);
+  }
+  return n;
+}
+
+}  // namespace weft

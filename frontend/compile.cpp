@@ -1,0 +1,314 @@
+// grad, substitute, and executables: binding a batch extent, compiling for it, checking arguments, running.
+#include "frontend/compile.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+
+#include "codegen/codegen.h"
+#include "frontend/extract.h"
+#include "frontend/node.h"
+#include "passes/autodiff.h"
+#include "passes/pipeline.h"
+
+namespace weft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Executables with as many threads share one team.
+std::shared_ptr<ThreadTeam> shared_team(int threads) {
+  static std::mutex mutex;
+  static std::map<int, std::weak_ptr<ThreadTeam>> teams;
+  std::lock_guard lock(mutex);
+  std::shared_ptr<ThreadTeam> team = teams[threads].lock();
+  if (!team) teams[threads] = team = std::make_shared<ThreadTeam>(threads);
+  return team;
+}
+
+}  // namespace
+
+std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, std::source_location where) {
+  LocScope scope(where);
+  std::vector<Tensor> all{loss};
+  all.insert(all.end(), wrt.begin(), wrt.end());
+  check_operands("grad", all);
+  std::vector<ValueId> ids;
+  for (const Tensor& t : wrt) ids.push_back(t.id());
+  std::vector<Tensor> gradients;
+  try {
+    for (ValueId id : differentiate(loss.trace()->graph, loss.id(), ids, LocScope::current())) gradients.emplace_back(loss.trace(), id);
+  } catch (const Error& e) {
+    throw Error(where_prefix() + e.what());
+  }
+  return gradients;
+}
+
+std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::vector<Substitution>& with, std::source_location where) {
+  LocScope scope(where);
+  std::vector<Tensor> all = tensors;
+  for (const Substitution& s : with) {
+    check_operands("substitute", {s.from, s.to});
+    if (!(s.from.type() == s.to.type())) type_error("substitute", {s.from, s.to}, "a tensor is replaced by one of another type");
+    all.push_back(s.from);
+  }
+  if (all.empty()) return {};
+  check_operands("substitute", all);
+  Graph& g = all[0].trace()->graph;
+  const auto size = static_cast<ValueId>(g.size());
+  std::vector<ValueId> map(size);
+  std::vector<bool> changed(size, false), used(size, false);
+  for (ValueId id = 0; id < size; ++id) map[id] = id;
+  for (const Tensor& t : tensors) used[t.id()] = true;
+  for (ValueId id = size; id-- > 0;)
+    if (used[id])
+      for (ValueId v : g[id].operands) used[v] = true;
+  for (const Substitution& s : with) map[s.from.id()] = s.to.id(), changed[s.from.id()] = true;
+  for (ValueId id = 0; id < size; ++id) {
+    if (changed[id] || !used[id]) continue;
+    const Node n = g[id];  // a copy: adding nodes moves the originals
+    std::vector<ValueId> operands;
+    for (ValueId v : n.operands) operands.push_back(map[v]), changed[id] = changed[id] || changed[v];
+    if (changed[id]) map[id] = g.add(n.op, std::move(operands), n.attrs, n.type, n.locs | LocScope::current());
+  }
+  std::vector<Tensor> result;
+  for (const Tensor& t : tensors) result.emplace_back(t.trace(), map[t.id()]);
+  return result;
+}
+
+struct Executable::Impl {
+  /// The function compiled for one batch extent (0: it has none).
+  struct Bound {
+    Graph graph;
+    std::optional<Graph> optimized;
+    std::shared_ptr<const Program> program;
+    std::unique_ptr<Executor> executor;  // none: interpreted
+  };
+
+  std::shared_ptr<Trace> trace;
+  CompileOptions options;
+  Graph graph;  // before the batch is bound
+  bool has_batch = false;
+  std::vector<std::size_t> data, states;  // positions in graph.inputs()
+  std::vector<Array> state_values;        // handles, by `states`
+  std::vector<std::size_t> update_state;  // by Graph::updates(): index in `states`
+  std::map<std::int64_t, Bound> bound;
+  std::int64_t last = 0;  // the batch compiled or called last
+  double compile_seconds = 0;
+
+  const Type& type(std::size_t position) const { return graph[graph.inputs()[position].id].type; }
+  std::string described(std::size_t position) const {
+    const Input& i = graph.inputs()[position];
+    return fmt::format("input '{}' ({})", i.name, graph[i.id].locs.str());
+  }
+
+  PipelineOptions pipeline() const {
+    PipelineOptions o;
+    o.disable = options.disable;
+    return o;
+  }
+
+  void build(Bound& b) const {
+    if (!b.optimized) b.optimized = optimize(b.graph, pipeline());
+    if (!b.program) b.program = std::make_shared<const Program>(make_program(*b.optimized, host_target(), pipeline()));
+  }
+
+  Bound& at(std::int64_t batch) {
+    if (batch == 0 && has_batch) batch = last;
+    if (batch == 0 && has_batch)
+      fail("'{}' has a batch axis and has not been compiled for a batch extent yet; call it, or prepare(batch), first", graph.name);
+    if (!has_batch) batch = 0;
+    last = batch;
+    if (auto it = bound.find(batch); it != bound.end()) return it->second;
+    const auto start = Clock::now();
+    Bound b;
+    b.graph = has_batch ? bind_batch(graph, batch) : graph;
+    if (options.backend == Backend::cpu) {
+      build(b);
+      b.executor = std::make_unique<Executor>(weft::compile(b.program, host_target(), CodegenOptions{}), shared_team(options.threads));
+      for (std::size_t i = 0; i < states.size(); ++i) b.executor->bind(states[i], state_values[i]);
+    }
+    compile_seconds += seconds_since(start);
+    return bound.emplace(batch, std::move(b)).first->second;
+  }
+
+  /// Checks the arguments and returns the batch extent that they have (0: none).
+  std::int64_t check(std::span<const Array> inputs) const {
+    if (inputs.size() != data.size()) {
+      std::string names;
+      for (std::size_t p : data) names += (names.empty() ? "" : ", ") + graph.inputs()[p].name;
+      fail("'{}' takes {} inputs ({}), got {}", graph.name, data.size(), names.empty() ? "none" : names, inputs.size());
+    }
+    std::int64_t batch = 0;
+    std::size_t batch_from = 0;
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const Type& want = type(data[i]);
+      const Type& have = inputs[i].type();
+      bool fits = have.dtype == want.dtype && have.shape.rank() == want.shape.rank();
+      for (int a = 0; fits && a < want.shape.rank(); ++a) fits = want.shape[a] == kBatch || want.shape[a] == have.shape[a];
+      if (!fits) fail("{}: expected {}, got {}", described(data[i]), to_string(want), to_string(have));
+      for (int a = 0; a < want.shape.rank(); ++a) {
+        if (want.shape[a] != kBatch) continue;
+        if (have.shape[a] == 0) fail("{}: the batch is empty: {}", described(data[i]), to_string(have));
+        if (batch == 0) batch = have.shape[a], batch_from = i;
+        if (have.shape[a] != batch)
+          fail("{}: batch extent {} differs from {} of {}", described(data[i]), have.shape[a], batch, described(data[batch_from]));
+      }
+    }
+    return has_batch && batch == 0 ? options.batch : batch;
+  }
+
+  std::vector<Array> run(std::span<const Array> inputs) {
+    Bound& b = at(check(inputs));
+    std::vector<Array> outputs;
+    if (b.executor) {
+      for (std::size_t i = 0; i < data.size(); ++i) b.executor->bind(data[i], inputs[i]);
+      b.executor->run();
+      for (std::size_t i = 0; i < b.executor->output_count(); ++i) outputs.push_back(b.executor->output(i).clone());
+      return outputs;
+    }
+    std::vector<Array> all(graph.inputs().size());
+    for (std::size_t i = 0; i < data.size(); ++i) all[data[i]] = inputs[i];
+    for (std::size_t i = 0; i < states.size(); ++i) all[states[i]] = state_values[i];
+    Evaluation e = interpret(b.graph, all);
+    for (const Array& a : e.outputs) outputs.push_back(a.clone());  // an output may be a state
+    for (std::size_t i = 0; i < e.states.size(); ++i) e.states[i] = e.states[i].clone();
+    for (std::size_t i = 0; i < e.states.size(); ++i) {
+      const Array& to = state_values[update_state[i]];
+      std::copy_n(e.states[i].data(), to.bytes(), to.data());
+    }
+    return outputs;
+  }
+
+  Variable& variable(const std::string& name) const {
+    for (std::size_t p : states)
+      if (graph.inputs()[p].name == name) return *trace->find(name);
+    std::string names;
+    for (std::size_t p : states) names += (names.empty() ? "" : ", ") + graph.inputs()[p].name;
+    fail("'{}' has no state '{}'; it has {}", graph.name, name, names.empty() ? "none" : names);
+  }
+};
+
+std::vector<Array> Executable::operator()(std::initializer_list<Array> inputs) const { return impl_->run(std::span(inputs.begin(), inputs.size())); }
+std::vector<Array> Executable::operator()(const std::vector<Array>& inputs) const { return impl_->run(inputs); }
+
+std::vector<Array> Executable::operator()(const std::vector<NamedArray>& inputs) const {
+  std::vector<Array> ordered(impl_->data.size());
+  std::vector<bool> given(ordered.size(), false);
+  const std::vector<std::string> names = input_names();
+  for (const NamedArray& n : inputs) {
+    const auto at = static_cast<std::size_t>(std::find(names.begin(), names.end(), n.name) - names.begin());
+    if (at == names.size()) fail("'{}' has no input '{}'; it has {}", impl_->graph.name, n.name, fmt::join(names, ", "));
+    if (given[at]) fail("input '{}' of '{}' is given twice", n.name, impl_->graph.name);
+    ordered[at] = n.value;
+    given[at] = true;
+  }
+  for (std::size_t i = 0; i < given.size(); ++i)
+    if (!given[i]) fail("{} is missing: expected {}", impl_->described(impl_->data[i]), to_string(impl_->type(impl_->data[i])));
+  return impl_->run(ordered);
+}
+
+std::vector<std::string> Executable::input_names() const {
+  std::vector<std::string> names;
+  for (std::size_t p : impl_->data) names.push_back(impl_->graph.inputs()[p].name);
+  return names;
+}
+
+std::vector<std::string> Executable::output_names() const {
+  std::vector<std::string> names;
+  for (const Output& o : impl_->graph.outputs()) names.push_back(o.name);
+  return names;
+}
+
+Array Executable::state(const std::string& name) const { return impl_->variable(name).value; }
+
+void Executable::set_state(const std::string& name, const Array& value) const {
+  Tensor(impl_->trace, impl_->variable(name).id).set_value(value);
+}
+
+Graph Executable::graph(std::int64_t batch) const {
+  return impl_->has_batch && batch == 0 && impl_->last == 0 ? impl_->graph : impl_->at(batch).graph;
+}
+
+Graph Executable::optimized(std::int64_t batch) const {
+  Impl::Bound& b = impl_->at(batch);
+  if (!b.optimized) b.optimized = optimize(b.graph, impl_->pipeline());
+  return *b.optimized;
+}
+
+std::string Executable::dump(Stage stage, std::int64_t batch) const {
+  if (stage == Stage::graph) return print(graph(batch));
+  if (stage == Stage::optimized) return print(optimized(batch));
+  Impl::Bound& b = impl_->at(batch);
+  impl_->build(b);
+  switch (stage) {
+    case Stage::kernels: return print(*b.program);
+    case Stage::llvm: return emit_llvm(*b.program, host_target());
+    default: return emit_asm(*b.program, host_target());
+  }
+}
+
+MemoryReport Executable::memory(std::int64_t batch) const {
+  const Impl::Bound& b = impl_->at(batch);
+  if (b.executor) return b.executor->memory();
+  MemoryReport r;
+  for (const Input& i : b.graph.inputs())
+    (i.kind == InputKind::state ? r.state_bytes : r.input_bytes) += byte_size(b.graph[i.id].type);
+  for (const Output& o : b.graph.outputs()) r.output_bytes += byte_size(b.graph[o.id].type);
+  return r;
+}
+
+double Executable::compile_seconds() const { return impl_->compile_seconds; }
+int Executable::threads() const { return impl_->options.backend == Backend::cpu ? shared_team(impl_->options.threads)->size() : 1; }
+void Executable::prepare(std::int64_t batch) const { impl_->at(batch); }
+
+Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options, std::source_location where) {
+  LocScope scope(where);
+  const auto start = Clock::now();
+  std::vector<Tensor> all;
+  for (const NamedTensor& o : outputs) all.push_back(o.tensor);
+  for (const Assignment& u : options.updates) all.push_back(u.state), all.push_back(u.value);
+  for (const Tensor& t : options.inputs) all.push_back(t);
+  if (outputs.empty() && options.updates.empty()) fail("{}compile: nothing to compute: no outputs and no updates", where_prefix());
+  check_operands("compile", all);
+  for (const Tensor& t : options.inputs)
+    if (t.trace()->graph[t.id()].op != Op::input || t.trace()->find(t.id())) fail("{}compile: {} is listed as an input and is none", where_prefix(), t.str());
+  for (const Assignment& u : options.updates)
+    if (!u.state.trace()->find(u.state.id())) fail("{}compile: {} is updated and is no state or parameter", where_prefix(), u.state.str());
+
+  auto impl = std::make_shared<Executable::Impl>();
+  impl->trace = all[0].trace();
+  impl->options = options;
+  try {
+    impl->graph = extract(*impl->trace, outputs, options);
+  } catch (const Error& e) {
+    const std::string what = e.what();
+    throw Error(what.starts_with(where_prefix()) ? what : where_prefix() + "compile: " + what);
+  }
+  const Graph& g = impl->graph;
+  for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);
+  bool input_has_batch = false;
+  for (std::size_t p = 0; p < g.inputs().size(); ++p) {
+    if (g.inputs()[p].kind == InputKind::data) {
+      impl->data.push_back(p);
+      input_has_batch = input_has_batch || !is_static(impl->type(p).shape);
+    } else {
+      impl->states.push_back(p);
+      impl->state_values.push_back(impl->trace->find(g.inputs()[p].name)->value);
+    }
+  }
+  for (const Update& u : g.updates())
+    for (std::size_t i = 0; i < impl->states.size(); ++i)
+      if (g.inputs()[impl->states[i]].id == u.state) impl->update_state.push_back(i);
+  if (impl->has_batch && !input_has_batch && options.batch < 1)
+    fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch", where_prefix());
+  if (options.batch < 0) fail("{}compile: batch is {}; expected 1 or more", where_prefix(), options.batch);
+  impl->compile_seconds = seconds_since(start);
+  if (!impl->has_batch || options.batch > 0) impl->at(options.batch);
+  return Executable(std::move(impl));
+}
+
+}  // namespace weft

@@ -1,0 +1,96 @@
+// grad() and compile(): from traced tensors to a function that runs.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "frontend/functions.h"
+#include "runtime/executor.h"
+#include "runtime/safetensors.h"
+
+namespace weft {
+
+/// d(loss)/d(wrt[i]), each of wrt[i]'s type: tensors like any other, so they can be differentiated again. `loss` is a float
+/// scalar. Error otherwise, or when a tensor is of another graph. A tensor that loss does not depend on has gradient 0.
+std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, WEFT_HERE);
+
+/// The tensors rebuilt with each `from` replaced by its `to` (of equal type): calls a traced function on other arguments.
+struct Substitution {
+  Tensor from, to;
+};
+std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::vector<Substitution>& with, WEFT_HERE);
+
+/// How a compiled function runs.
+enum class Backend : std::uint8_t {
+  cpu,          // fused kernels through LLVM
+  interpreter,  // the reference interpreter: slow, the same bits; to debug with, or to check a kernel against
+};
+
+/// Stages of a compiled function that dump() prints.
+enum class Stage : std::uint8_t { graph, optimized, kernels, llvm, assembly };
+
+/// After the call, the state (or parameter) holds `value`.
+struct Assignment {
+  Tensor state, value;
+};
+
+struct NamedTensor {
+  NamedTensor(const Tensor& t) : tensor(t) {}  ///< named out0, out1, … by position
+  NamedTensor(std::string n, const Tensor& t) : name(std::move(n)), tensor(t) {}
+  std::string name;
+  Tensor tensor;
+};
+
+struct CompileOptions {
+  std::vector<Assignment> updates = {};
+  std::vector<Tensor> inputs = {};     ///< the order of arguments; by default the inputs that are used, in order of creation
+  std::int64_t batch = 0;              ///< compile now for this batch extent; 0: at the first call with it
+  Backend backend = Backend::cpu;
+  int threads = 0;                     ///< 0: as many as the process may use
+  bool training = false;               ///< the value of training()
+  std::string name = "main";
+  std::vector<std::string> disable = {};  ///< names of passes to leave out
+};
+
+/// A compiled function. Copies share it. One call at a time; states are those of the graph, shared with its other executables.
+/// A graph with a batch extent is compiled once for each extent it is called with.
+class Executable {
+ public:
+  Executable() = default;
+
+  /// Runs it on one array for each input, in order; returns one array for each output.
+  /// Error on a missing, surplus, mis-shaped or mis-typed array, naming the input and the type that fits.
+  std::vector<Array> operator()(std::initializer_list<Array> inputs = {}) const;
+  std::vector<Array> operator()(const std::vector<Array>& inputs) const;
+  std::vector<Array> operator()(const std::vector<NamedArray>& inputs) const;  ///< by name, in any order
+
+  std::vector<std::string> input_names() const;
+  std::vector<std::string> output_names() const;
+  /// The value of a parameter or state that the function uses; Error on an unknown name.
+  Array state(const std::string& name) const;
+  void set_state(const std::string& name, const Array& value) const;
+
+  // A batch extent of 0 means the one compiled or called last.
+  std::string dump(Stage stage, std::int64_t batch = 0) const;
+  Graph graph(std::int64_t batch = 0) const;       ///< before optimisation
+  Graph optimized(std::int64_t batch = 0) const;
+  MemoryReport memory(std::int64_t batch = 0) const;  ///< what it needs, exactly, known before it runs (0 arena: interpreted)
+  double compile_seconds() const;                  ///< all of it so far: passes and code generation
+  int threads() const;
+  /// Compiles for a batch extent ahead of its first call.
+  void prepare(std::int64_t batch) const;
+
+  struct Impl;
+
+ private:
+  explicit Executable(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  friend Executable compile(const std::vector<NamedTensor>&, const CompileOptions&, std::source_location);
+  std::shared_ptr<Impl> impl_;
+};
+
+/// Compiles the function (inputs, states) -> (outputs, updated states). Error on tensors of different graphs, an output named
+/// twice, an update of something that is no state, or `batch` < 1 for a graph that needs one.
+Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options = {}, WEFT_HERE);
+
+}  // namespace weft

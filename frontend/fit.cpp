@@ -1,0 +1,160 @@
+// fit(): epochs of compiled steps over resident data.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "frontend/interrupt.h"
+#include "frontend/model_impl.h"
+#include "frontend/progress.h"
+#include "runtime/preprocess.h"
+
+namespace weft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double median(std::vector<double> v) {
+  if (v.empty()) return 0;
+  std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
+  return v[v.size() / 2];
+}
+
+std::vector<Array> rows_of(const std::vector<Array>& arrays, std::int64_t begin, std::int64_t end) {
+  std::vector<Array> rows;
+  for (const Array& a : arrays) rows.push_back(a.rows(begin, end));
+  return rows;
+}
+
+/// Samples [0, train) are trained on; the validation samples are arrays of their own.
+struct Split {
+  std::int64_t train = 0;
+  std::vector<Array> x, y;  // validation; empty: none
+};
+
+Split split(const FitOptions& o, const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t n) {
+  if (!(o.validation_split >= 0 && o.validation_split < 1)) fail("fit: validation_split is {}; expected 0 <= validation_split < 1", o.validation_split);
+  if (o.validation_data) {
+    if (o.validation_split > 0) fail("fit: both validation_split and validation_data are set; expected one of them");
+    return {n, {o.validation_data->x}, {o.validation_data->y}};
+  }
+  if (o.validation_split == 0) return {n, {}, {}};
+  const auto train = static_cast<std::int64_t>(std::floor(static_cast<double>(n) * (1 - o.validation_split)));
+  if (train < 1 || train == n)
+    fail("fit: validation_split {} of {} samples leaves {} to train on and {} to validate with; expected at least one of each", o.validation_split, n, train, n - train);
+  return {train, rows_of(x, train, n), rows_of(y, train, n)};
+}
+
+}  // namespace
+
+const std::vector<double>& History::operator[](const std::string& name) const {
+  const auto it = values.find(name);
+  if (it != values.end()) return it->second;
+  std::string names;
+  for (const auto& [known, v] : values) names += (names.empty() ? "" : ", ") + known;
+  fail("the history has no '{}'; it has {}", name, names.empty() ? "nothing: no epoch has ended" : names);
+}
+
+History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& o) {
+  Impl& m = *impl_;
+  m.require_compiled("fit");
+  if (o.batch_size < 1) fail("fit: batch_size is {}; expected at least 1", o.batch_size);
+  if (o.epochs < 1) fail("fit: epochs is {}; expected at least 1", o.epochs);
+  const std::int64_t n = m.check_data("fit", x, y);
+  const Split data = split(o, x, y, n);
+  if (!data.x.empty()) m.check_data("fit: validation data", data.x, data.y);
+  if (o.batch_size > data.train)
+    fail("fit: batch_size {} is larger than the {} samples to train on; choose at most {}", o.batch_size, data.train, data.train);
+
+  const std::string order = fmt::format("{} samples, batch {}, seed {}, {}", data.train, o.batch_size, o.seed, o.shuffle ? "shuffled" : "in order");
+  if (m.order != order) m.batch = 0;  // a broken-off epoch goes on only in the same order of samples
+  m.order = order;
+  if (Variable* seed = m.trace->find(std::string(kSeedName))) seed->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(o.seed);
+
+  const double compiled_before = compile_seconds();
+  const Executable step = m.training_step(types_of(x), types_of(y));
+  const std::int64_t batches = (data.train + o.batch_size - 1) / o.batch_size, last = data.train - (batches - 1) * o.batch_size;
+  for (std::int64_t batch : {o.batch_size, last}) step.prepare(batch);
+
+  History history;
+  Progress progress(o.log, o.verbose, o.epochs);
+  std::vector<Callback> callbacks = o.callbacks;
+  FitRun run{*this};
+  run.epochs = o.epochs;
+  run.batches = batches;
+  run.step = m.steps;
+  const bool nan_is_handled = std::any_of(callbacks.begin(), callbacks.end(), [](const Callback& c) { return c.handles_nan(); });
+  InterruptGuard interrupt;
+
+  std::vector<Array> arguments = x;
+  arguments.insert(arguments.end(), y.begin(), y.end());
+  arguments.emplace_back();
+  // Index vectors that the executable reads: one for full batches, one for the last.
+  Array full(Type{i32, {o.batch_size}}), rest(Type{i32, {last}});
+  const auto rate = m.rate.value().as<float>();
+
+  for (Callback& c : callbacks) c.on_train_begin(run);
+  for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
+    for (Callback& c : callbacks) c.on_epoch_begin(run);
+    std::vector<std::int32_t> samples(static_cast<std::size_t>(data.train));
+    if (o.shuffle) samples = data::permutation(data.train, o.seed, static_cast<std::uint64_t>(m.epoch));
+    else std::iota(samples.begin(), samples.end(), 0);
+    Tally tally(m.options->metrics, step);
+    std::vector<double> times;
+    progress.begin_epoch(run.epoch, batches);
+    const auto start = Clock::now();
+    for (; m.batch < batches && run.stop_reason.empty();) {
+      const Array& indices = m.batch + 1 < batches ? full : rest;
+      std::copy_n(samples.data() + m.batch * o.batch_size, indices.size(), indices.as<std::int32_t>().data());
+      arguments.back() = indices;
+      rate[0] = static_cast<float>(learning_rate());
+      const auto step_start = Clock::now();
+      const std::vector<Array> outputs = step(arguments);
+      times.push_back(seconds_since(step_start));
+      tally.add(outputs, indices.size());
+      run.loss = outputs[0].at(0);
+      run.batch = m.batch++;
+      run.step = ++m.steps;
+      if (!std::isfinite(run.loss) && !nan_is_handled)
+        fail("fit: the loss is {} at step {} of {} in epoch {}: training has diverged. Try a smaller learning rate (now {:g}), clip the "
+             "gradients (clip_norm in compile()), or look for infinite or very large values in the data",
+             run.loss, run.batch + 1, batches, run.epoch + 1, rate[0]);
+      for (Callback& c : callbacks) c.on_step_end(run);
+      if (interrupt.interrupted()) run.stop("interrupted");
+      if (progress.wants_steps()) progress.step(m.batch, tally.logs());
+    }
+    if (m.batch < batches) break;  // broken off: the next fit() in this order, here or after load(), goes on from m.batch
+    m.batch = 0;
+    ++m.epoch;
+    history.seconds.push_back(seconds_since(start));
+    history.step_ms.push_back(1e3 * median(times));
+    run.logs = tally.logs();
+    run.logs["learning_rate"] = static_cast<double>(rate[0]);
+    if (!data.x.empty()) {
+      const Scores scores = evaluate(data.x, data.y);
+      run.logs["val_loss"] = scores.loss;
+      for (const auto& [name, value] : scores.metrics) run.logs["val_" + name] = value;
+    }
+    for (const auto& [name, value] : run.logs) history.values[name].push_back(value);
+    progress.end_epoch(history.seconds.back(), history.step_ms.back(), run.logs);
+    for (Callback& c : callbacks) c.on_epoch_end(run);
+    if (interrupt.interrupted()) run.stop("interrupted");
+  }
+  for (Callback& c : callbacks) c.on_train_end(run);
+  history.stop_reason = run.stop_reason;
+  history.compile_seconds = compile_seconds() - compiled_before;
+  if (!run.stop_reason.empty()) progress.note("stopped: " + run.stop_reason);
+  return history;
+}
+
+History Model::fit(const Array& x, const Array& y, const FitOptions& options) {
+  return fit(std::vector<Array>{x}, std::vector<Array>{y}, options);
+}
+History Model::fit(const Dataset& data, const FitOptions& options) { return fit(data.x, data.y, options); }
+
+double FitRun::learning_rate() const { return model.learning_rate(); }
+void FitRun::set_learning_rate(double rate) { model.set_learning_rate(rate); }
+
+}  // namespace weft

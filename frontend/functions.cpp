@@ -1,0 +1,219 @@
+// Elementwise functions and reductions.
+#include "frontend/functions.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "frontend/node.h"
+
+namespace weft {
+namespace {
+
+Tensor unary(Op op, const Tensor& x, const std::source_location& where) {
+  LocScope scope(where);
+  return node(op, {x});
+}
+
+/// x^n for n >= 0 by repeated squaring.
+Tensor whole_power(const Tensor& x, int n) {
+  if (n == 0) return ones_like(x);
+  Tensor result, square = x;
+  for (;; n >>= 1, square = square * square) {
+    if (n & 1) result = result.defined() ? result * square : square;
+    if (n <= 1) return result;
+  }
+}
+
+/// Reductions share this frame: fold the axes with `op`, then put them back with extent 1 if asked to.
+Tensor reduced(std::string_view name, Op op, const Tensor& x, const Axes& axes, bool keepdims) {
+  check_operands(name, {x});
+  const std::vector<int> list = axes.resolve(name, x);
+  const Tensor y = reduce_axes(op, x, list);
+  if (!keepdims) return y;
+  Shape shape = x.shape();
+  for (int axis : list) shape[axis] = 1;
+  return spread(y, shape, other_axes(x.rank(), list));
+}
+
+/// The number of elements along the axes, a scalar of x's dtype.
+Tensor count(const Tensor& x, const std::vector<int>& axes) {
+  double known = 1;
+  Tensor unknown;
+  for (int axis : axes) {
+    if (x.shape()[axis] != kBatch) {
+      known *= static_cast<double>(x.shape()[axis]);
+    } else {
+      const Tensor n = extent(x, axis, x.dtype());
+      unknown = unknown.defined() ? unknown * n : n;
+    }
+  }
+  const Tensor k = scalar_like(x, known);
+  return !unknown.defined() ? k : known == 1 ? unknown : unknown * k;
+}
+
+Tensor as_float(std::string_view name, const Tensor& x) {
+  check_operands(name, {x});
+  if (x.dtype() == boolean) return astype(x, f32);
+  if (!is_float(x.dtype())) type_error(name, {x}, "takes f32, f64 or bool; convert with astype(x, f32)");
+  return x;
+}
+
+}  // namespace
+
+std::vector<int> Axes::resolve(std::string_view op, const Tensor& x) const {
+  std::vector<int> axes;
+  if (all_)
+    for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
+  for (int axis : list_) axes.push_back(resolve_axis(op, x, axis, x.rank()));
+  std::sort(axes.begin(), axes.end());
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) type_error(op, {x}, "names an axis twice");
+  return axes;
+}
+
+Tensor abs(const Tensor& x, std::source_location where) { return unary(Op::abs, x, where); }
+Tensor sign(const Tensor& x, std::source_location where) { return unary(Op::sign, x, where); }
+Tensor floor(const Tensor& x, std::source_location where) { return unary(Op::floor, x, where); }
+Tensor ceil(const Tensor& x, std::source_location where) { return unary(Op::ceil, x, where); }
+Tensor round(const Tensor& x, std::source_location where) { return unary(Op::round, x, where); }
+Tensor sqrt(const Tensor& x, std::source_location where) { return unary(Op::sqrt, x, where); }
+Tensor exp(const Tensor& x, std::source_location where) { return unary(Op::exp, x, where); }
+Tensor log(const Tensor& x, std::source_location where) { return unary(Op::log, x, where); }
+Tensor sin(const Tensor& x, std::source_location where) { return unary(Op::sin, x, where); }
+Tensor cos(const Tensor& x, std::source_location where) { return unary(Op::cos, x, where); }
+Tensor tanh(const Tensor& x, std::source_location where) { return unary(Op::tanh, x, where); }
+Tensor erf(const Tensor& x, std::source_location where) { return unary(Op::erf, x, where); }
+Tensor stop_gradient(const Tensor& x, std::source_location where) { return unary(Op::stop_gradient, x, where); }
+
+Tensor rsqrt(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return 1 / sqrt(x);
+}
+
+Tensor square(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return x * x;
+}
+
+Tensor reciprocal(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return 1 / x;
+}
+
+// With t = tanh(x/2): e^x - 1 = 2t / (1 - t), which does not cancel near 0. Beyond |x| = 1 the plain form is accurate; the
+// operand of tanh is limited so that the branch not taken stays finite, in the gradient too.
+Tensor expm1(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  const Tensor t = tanh(0.5 * clip(x, -1, 1));
+  return weft::where(abs(x) < 1, 2 * t / (1 - t), exp(x) - 1);
+}
+
+// log(1 + x) = log(u) + (x - (u - 1)) / u with u = 1 + x rounded; the correction matters for |x| < 1 only.
+Tensor log1p(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  const Tensor u = 1 + x;
+  return log(u) + weft::where(abs(x) < 1, (x - (u - 1)) / maximum(u, 1e-30), 0.0);
+}
+
+Tensor isnan(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return x != x;
+}
+
+Tensor pow(const Tensor& x, const Operand& y, std::source_location where) {
+  LocScope scope(where);
+  if (!y.is_number()) return exp(y * log(x));
+  const double p = y.number();
+  if (p == 0.5) return sqrt(x);
+  if (p == std::floor(p) && std::abs(p) <= 64) {
+    const Tensor power = whole_power(x, static_cast<int>(std::abs(p)));
+    return p < 0 ? 1 / power : power;
+  }
+  return exp(p * log(x));
+}
+
+Tensor clip(const Tensor& x, double low, double high, std::source_location where) {
+  LocScope scope(where);
+  if (!(low <= high)) type_error("clip", {x}, fmt::format("low {} is above high {}", low, high));
+  return minimum(maximum(x, low), high);
+}
+
+Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c, std::source_location where) {
+  LocScope scope(where);
+  check_operands("fma", {a, b, c});
+  const Shape shape = broadcast_shape("fma", {a, b, c});
+  return node(Op::fma, {spread_trailing(a, shape), spread_trailing(b, shape), spread_trailing(c, shape)});
+}
+
+Tensor astype(const Tensor& x, DType dtype, std::source_location where) {
+  LocScope scope(where);
+  if (x.dtype() == dtype) return x;
+  return node(Op::convert, {x}, {}, Type{dtype, x.shape()});
+}
+
+Tensor sum(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  return reduced("sum", Op::reduce_sum, x.dtype() == boolean ? astype(x, i32) : x, axes, keepdims);
+}
+
+Tensor prod(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  return reduced("prod", Op::reduce_prod, x, axes, keepdims);
+}
+
+Tensor max(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  return reduced("max", Op::reduce_max, x, axes, keepdims);
+}
+
+Tensor min(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  return reduced("min", Op::reduce_min, x, axes, keepdims);
+}
+
+Tensor mean(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  const Tensor y = as_float("mean", x);
+  return sum(y, axes, keepdims) / count(y, axes.resolve("mean", y));
+}
+
+Tensor variance(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  const Tensor y = as_float("variance", x);
+  return mean(square(y - spread_back(mean(y, axes), y, axes.resolve("variance", y))), axes, keepdims);
+}
+
+Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  const Tensor top = stop_gradient(max(x, axes));
+  const Tensor shifted = x - spread_back(top, x, axes.resolve("logsumexp", x));
+  const Tensor kept = keepdims ? stop_gradient(max(x, axes, true)) : top;
+  return log(sum(exp(shifted), axes, keepdims)) + kept;
+}
+
+Tensor argmax(const Tensor& x, int axis, std::source_location where) {
+  LocScope scope(where);
+  return node(Op::arg_max, {x}, {{Dims{resolve_axis("argmax", x, axis, x.rank())}}, {}});
+}
+
+Tensor argmin(const Tensor& x, int axis, std::source_location where) {
+  LocScope scope(where);
+  return node(Op::arg_min, {x}, {{Dims{resolve_axis("argmin", x, axis, x.rank())}}, {}});
+}
+
+Tensor extent(const Tensor& x, int axis, DType dtype, std::source_location where) {
+  LocScope scope(where);
+  return astype(node(Op::size, {x}, {{Dims{resolve_axis("extent", x, axis, x.rank())}}, {}}), dtype);
+}
+
+Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, double epsilon, std::source_location where) {
+  LocScope scope(where);
+  const std::vector<int> last = Axes(-1).resolve("layer_norm", x);
+  const Tensor centred = x - spread_back(mean(x, -1), x, last);
+  const Tensor inverse = rsqrt(mean(square(centred), -1) + epsilon);
+  Tensor y = centred * spread_back(inverse, x, last);
+  if (scale.defined()) y = y * scale;
+  if (offset.defined()) y = y + offset;
+  return y;
+}
+
+}  // namespace weft

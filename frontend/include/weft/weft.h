@@ -1,0 +1,17 @@
+// The whole of weft for its users: tensors and functions, compile(), layers, Model, data sets.
+#pragma once
+#include "frontend/activations.h"
+#include "frontend/builtin.h"
+#include "frontend/callbacks.h"
+#include "frontend/compile.h"
+#include "frontend/functions.h"
+#include "frontend/initializers.h"
+#include "frontend/layers.h"
+#include "frontend/losses.h"
+#include "frontend/metrics.h"
+#include "frontend/model.h"
+#include "frontend/optimizers.h"
+#include "frontend/random.h"
+#include "frontend/schedules.h"
+#include "frontend/tensor.h"
+#include "runtime/data.h"

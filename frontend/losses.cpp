@@ -1,0 +1,112 @@
+// Losses, from logits where they can be: no probability is formed that could round to 0.
+#include "frontend/losses.h"
+
+#include "frontend/activations.h"
+#include "frontend/node.h"
+
+namespace weft {
+namespace {
+
+constexpr double kEpsilon = 1e-7;  // probabilities are kept in [epsilon, 1 - epsilon], as in Keras
+
+/// The target in the prediction's dtype, with its shape ([batch] stands for [batch, 1]).
+Tensor matching(std::string_view loss, const Tensor& p, const Tensor& t) {
+  check_operands(loss, {p, t});
+  Tensor target = astype(t, p.dtype());
+  if (target.rank() + 1 == p.rank() && p.shape().back() == 1) target = expand_dims(target, -1);
+  if (!(target.shape() == p.shape()))
+    type_error(loss, {p, t}, fmt::format("prediction and target differ in shape; expected a target of {}", to_string(p.shape())));
+  return target;
+}
+
+/// The integer labels [batch] for scores [batch, classes].
+Tensor class_labels(std::string_view loss, const Tensor& p, const Tensor& t) {
+  check_operands(loss, {p, t});
+  Tensor labels = t;
+  if (labels.rank() == 2 && labels.shape().back() == 1) labels = squeeze(labels, 1);
+  if (p.rank() != 2 || labels.rank() != 1 || !is_integer(t.dtype()) || labels.shape()[0] != p.shape()[0])
+    type_error(loss, {p, t}, "expected scores [batch, classes] and integer labels [batch]");
+  return labels;
+}
+
+/// The element of each row of x that the label names: a select and a sum over the classes, which fuse into the row's kernel.
+Tensor at_label(const Tensor& x, const Tensor& labels) {
+  return sum(where(one_hot(labels, x.shape()[1], boolean), x, 0.0), -1);
+}
+
+/// Mean over all axes but the batch.
+Tensor sample_mean(const Tensor& x) {
+  std::vector<int> axes;
+  for (int i = 1; i < x.rank(); ++i) axes.push_back(i);
+  return axes.empty() ? x : mean(x, axes);
+}
+
+Tensor mse_of(const Tensor& p, const Tensor& t) { return sample_mean(square(p - matching("mse", p, t))); }
+Tensor mae_of(const Tensor& p, const Tensor& t) { return sample_mean(abs(p - matching("mae", p, t))); }
+
+// log sum e^(z - max) - (z - max)[label]
+Tensor softmax_cross_entropy_of(const Tensor& z, const Tensor& t) {
+  const Tensor labels = class_labels("softmax_cross_entropy", z, t);
+  const Tensor s = z - spread_back(stop_gradient(max(z, -1)), z, {1});
+  return log(sum(exp(s), -1)) - at_label(s, labels);
+}
+
+Tensor sparse_cross_entropy_of(const Tensor& p, const Tensor& t) {
+  const Tensor labels = class_labels("sparse_cross_entropy", p, t);
+  return -log(clip(at_label(p, labels), kEpsilon, 1 - kEpsilon));
+}
+
+Tensor categorical_from_logits(const Tensor& z, const Tensor& t) {
+  const Tensor target = matching("categorical_cross_entropy_with_logits", z, t);
+  return -sum(target * log_softmax(z), -1);
+}
+
+// Probabilities are divided by their sum first, as in Keras.
+Tensor categorical_of(const Tensor& p, const Tensor& t) {
+  const Tensor target = matching("categorical_cross_entropy", p, t);
+  return -sum(target * log(clip(p / sum(p, -1, true), kEpsilon, 1 - kEpsilon)), -1);
+}
+
+// max(z, 0) - z t + log(1 + e^-|z|)
+Tensor binary_from_logits(const Tensor& z, const Tensor& t) {
+  const Tensor target = matching("binary_cross_entropy_with_logits", z, t);
+  return sample_mean(softplus(z) - z * target);
+}
+
+Tensor binary_of(const Tensor& p, const Tensor& t) {
+  const Tensor target = matching("binary_cross_entropy", p, t);
+  const Tensor q = clip(p, kEpsilon, 1 - kEpsilon);
+  return sample_mean(-(target * log(q) + (1 - target) * log(1 - q)));
+}
+
+}  // namespace
+
+Tensor Loss::operator()(const Tensor& prediction, const Tensor& target, std::source_location where) const {
+  LocScope scope(where);
+  if (!fn_) fail("{}an empty Loss was called", where_prefix());
+  const Tensor loss = fn_(prediction, target);
+  if (!loss.defined() || loss.rank() != 1 || !is_float(loss.dtype()))
+    fail("{}loss '{}' gives {}; expected one number a sample, [batch]", where_prefix(), name_, loss.defined() ? loss.str() : "nothing");
+  return loss;
+}
+
+const Loss mse("mse", mse_of);
+const Loss mae("mae", mae_of);
+const Loss softmax_cross_entropy("softmax_cross_entropy", softmax_cross_entropy_of, Loss::labels);
+const Loss sparse_cross_entropy("sparse_cross_entropy", sparse_cross_entropy_of, Loss::labels);
+const Loss categorical_cross_entropy_with_logits("categorical_cross_entropy_with_logits", categorical_from_logits);
+const Loss categorical_cross_entropy("categorical_cross_entropy", categorical_of);
+const Loss binary_cross_entropy_with_logits("binary_cross_entropy_with_logits", binary_from_logits, Loss::binary);
+const Loss binary_cross_entropy("binary_cross_entropy", binary_of, Loss::binary);
+
+// e = |p - t|: min(e, delta) (e - min(e, delta) / 2), which is e^2 / 2 up to delta and delta (e - delta / 2) beyond.
+Loss huber(double delta) {
+  if (!(delta > 0)) fail("huber: delta is {}; expected a number above 0", delta);
+  return Loss("huber", [delta](const Tensor& p, const Tensor& t) {
+    const Tensor e = abs(p - matching("huber", p, t));
+    const Tensor inner = minimum(e, delta);
+    return sample_mean(inner * (e - 0.5 * inner));
+  });
+}
+
+}  // namespace weft

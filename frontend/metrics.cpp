@@ -1,0 +1,98 @@
+// Metrics: counts as sums over the batch.
+#include "frontend/metrics.h"
+
+#include "frontend/node.h"
+
+namespace weft {
+namespace {
+
+double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
+
+/// The classes [batch] that a target names: labels, or the arg max of one-hot rows.
+Tensor target_class(const Tensor& t) {
+  if (t.rank() == 2 && t.shape().back() > 1) return argmax(t);
+  const Tensor flat = t.rank() == 2 ? squeeze(t, 1) : t;
+  return astype(flat, i32);
+}
+
+/// The classes [batch] that scores predict. One column is the probability of class 1.
+Tensor predicted_class(std::string_view metric, const Tensor& p, double threshold = 0.5) {
+  if (p.rank() != 2) type_error(metric, {p}, "expected scores [batch, classes] or [batch, 1]");
+  if (p.shape().back() > 1) return argmax(p);
+  return astype(squeeze(p, 1) > threshold, i32);
+}
+
+double first_over_second(std::span<const Array> s) { return ratio(s[0].at(0), s[1].at(0)); }
+
+/// A metric that is the mean over the samples of something that is [batch].
+Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const Tensor&)> per_sample) {
+  return {std::move(name), [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+            const Tensor values = per_sample(p, t);
+            return {sum(astype(values, f32)), extent(values, 0)};
+          }, first_over_second};
+}
+
+/// True positives, predicted positives, actual positives of class 1.
+std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Tensor& t) {
+  const Tensor predicted = predicted_class(metric, p) == 1, actual = target_class(t) == 1;
+  return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
+}
+
+Metric positives_metric(std::string name, double (*result)(std::span<const Array>)) {
+  return {name, [name](const Tensor& p, const Tensor& t) { return positives(name, p, t); }, result};
+}
+
+Tensor difference(const Tensor& p, const Tensor& t) {
+  const Tensor target = astype(t, p.dtype());
+  return p - (target.rank() + 1 == p.rank() ? expand_dims(target, -1) : target);
+}
+
+Tensor per_sample(const Tensor& x) {
+  std::vector<int> axes;
+  for (int i = 1; i < x.rank(); ++i) axes.push_back(i);
+  return axes.empty() ? x : mean(x, axes);
+}
+
+}  // namespace
+
+const Metric accuracy = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
+  return predicted_class("accuracy", p) == target_class(t);
+});
+const Metric binary_accuracy_from_logits = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
+  return predicted_class("accuracy", p, 0) == target_class(t);
+});
+const Metric mean_absolute_error =
+    mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return per_sample(abs(difference(p, t))); });
+const Metric mean_squared_error =
+    mean_metric("mean_squared_error", [](const Tensor& p, const Tensor& t) { return per_sample(square(difference(p, t))); });
+
+const Metric precision = positives_metric("precision", [](std::span<const Array> s) { return ratio(s[0].at(0), s[1].at(0)); });
+const Metric recall = positives_metric("recall", [](std::span<const Array> s) { return ratio(s[0].at(0), s[2].at(0)); });
+const Metric f1 = positives_metric("f1", [](std::span<const Array> s) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
+
+// The label is among the k highest when fewer than k scores beat its own.
+Metric top_k(int k) {
+  if (k < 1) fail("top_k: k is {}; expected at least 1", k);
+  return mean_metric(fmt::format("top_{}", k), [k](const Tensor& p, const Tensor& t) {
+    if (p.rank() != 2) type_error("top_k", {p}, "expected scores [batch, classes]");
+    const Tensor own = sum(where(one_hot(target_class(t), p.shape()[1], boolean), p, 0.0), -1, true);
+    return sum(p > own, -1) < k;
+  });
+}
+
+// counts[a, b] = sum over the batch of [true class = a] [predicted class = b].
+Metric confusion_matrix(int classes) {
+  if (classes < 2) fail("confusion_matrix: {} classes; expected at least 2", classes);
+  return {"confusion_accuracy",
+          [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+            const Tensor actual = one_hot(target_class(t), classes), predicted = one_hot(predicted_class("confusion_matrix", p), classes);
+            return {contract(actual, predicted, {0}, {0})};
+          },
+          [classes](std::span<const Array> s) {
+            double hits = 0, all = 0;
+            for (std::int64_t i = 0; i < s[0].size(); ++i) all += s[0].at(i), hits += i % (classes + 1) == 0 ? s[0].at(i) : 0;
+            return ratio(hits, all);
+          }};
+}
+
+}  // namespace weft

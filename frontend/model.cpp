@@ -1,0 +1,202 @@
+// Model: construction, compile, weights, and what can be asked of it.
+#include "frontend/model.h"
+
+#include <algorithm>
+
+#include "frontend/model_impl.h"
+#include "frontend/node.h"
+
+namespace weft {
+namespace {
+
+/// Which values the outputs are computed from.
+std::vector<bool> reached(const Graph& g, const std::vector<Tensor>& outputs) {
+  std::vector<bool> used(g.size(), false);
+  for (const Tensor& t : outputs) used[t.id()] = true;
+  for (std::size_t id = g.size(); id-- > 0;)
+    if (used[id])
+      for (ValueId v : g[static_cast<ValueId>(id)].operands) used[v] = true;
+  return used;
+}
+
+}  // namespace
+
+Model::Model(const Tensor& input, const Tensor& output, std::source_location where)
+    : Model(std::vector<Tensor>{input}, std::vector<Tensor>{output}, where) {}
+
+Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, std::source_location where)
+    : impl_(std::make_shared<Impl>()) {
+  LocScope scope(where);
+  if (inputs.empty() || outputs.empty()) fail("{}Model: {} inputs and {} outputs; expected at least one of each", where_prefix(), inputs.size(), outputs.size());
+  std::vector<Tensor> all = inputs;
+  all.insert(all.end(), outputs.begin(), outputs.end());
+  check_operands("Model", all);
+  Impl& m = *impl_;
+  m.trace = inputs[0].trace();
+  m.inputs = inputs;
+  m.outputs = outputs;
+  m.where = LocScope::current();
+  const Graph& g = m.trace->graph;
+  for (const Tensor& t : inputs) {
+    if (g[t.id()].op != Op::input || m.trace->find(t.id())) fail("{}Model: {} is no input; expected a tensor made by input()", where_prefix(), t.str());
+    if (t.rank() == 0 || t.shape()[0] != kBatch) fail("{}Model: input '{}' is {}; expected a batch axis in front, as input() makes it", where_prefix(), t.name(), t.str());
+  }
+  for (const Tensor& t : outputs)
+    if (t.rank() == 0 || t.shape()[0] != kBatch) fail("{}Model: output {} has no batch axis in front; expected one row a sample", where_prefix(), t.str());
+  const std::vector<bool> used = reached(g, outputs);
+  for (const Input& i : g.inputs()) {
+    const bool listed = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& t) { return t.id() == i.id; });
+    if (used[i.id] && i.kind == InputKind::data && i.name != kTrainingName && !listed)
+      fail("{}Model: the outputs depend on input '{}' {}, which is not among the model's inputs", where_prefix(), i.name, Tensor(m.trace, i.id).str());
+  }
+  std::map<std::string, std::string> stable_layers;
+  std::map<std::string, int> counts;
+  for (const Variable& v : m.trace->variables) {
+    if (!used[v.id] || !v.trainable) continue;
+    m.parameters.emplace_back(m.trace, v.id);
+    const std::size_t dot = v.name.find('.');
+    const std::string layer = v.name.substr(0, dot);
+    auto [it, is_new] = stable_layers.try_emplace(layer);
+    if (is_new) {
+      const auto base = m.trace->bases.find(layer);
+      const std::string& name = base == m.trace->bases.end() ? layer : base->second;
+      const int n = counts[name]++;
+      it->second = n == 0 ? name : fmt::format("{}_{}", name, n);
+    }
+    m.stable_names[v.id] = it->second + (dot == std::string::npos ? "" : v.name.substr(dot));
+  }
+}
+
+const std::vector<Tensor>& Model::inputs() const { return impl_->inputs; }
+const std::vector<Tensor>& Model::outputs() const { return impl_->outputs; }
+const std::vector<Tensor>& Model::parameters() const { return impl_->parameters; }
+
+std::int64_t Model::parameter_count() const {
+  std::int64_t n = 0;
+  for (const Tensor& p : impl_->parameters) n += element_count(p.shape());
+  return n;
+}
+
+std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::source_location where) const {
+  LocScope scope(where);
+  if (inputs.size() != impl_->inputs.size())
+    fail("{}the model takes {} inputs and is called with {}", where_prefix(), impl_->inputs.size(), inputs.size());
+  std::vector<Substitution> with;
+  for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({impl_->inputs[i], inputs[i]});
+  const std::vector<Tensor> results = substitute(impl_->outputs, with);
+  LayerCall call{impl_->trace->unique_name("model"), "Model", results[0].id(), {}, {}};
+  for (const Tensor& t : inputs) call.inputs.push_back(t.id());
+  for (const Tensor& t : impl_->parameters) call.parameters.push_back(t.id());
+  impl_->trace->layers.push_back(std::move(call));
+  return results;
+}
+
+void Model::compile(const TrainOptions& options, std::source_location where) {
+  LocScope scope(where);
+  Impl& m = *impl_;
+  const std::string here = where_prefix();
+  std::vector<Loss> losses = options.losses;
+  if (losses.empty()) losses.assign(m.outputs.size(), options.loss);
+  if (losses.size() != m.outputs.size())
+    fail("{}compile: {} losses for {} outputs; expected one for each", here, losses.size(), m.outputs.size());
+  for (const Loss& l : losses)
+    if (!l) fail("{}compile: no loss; set .loss, for example to softmax_cross_entropy or mse", here);
+  if (!options.loss_weights.empty() && options.loss_weights.size() != m.outputs.size())
+    fail("{}compile: {} loss weights for {} outputs; expected one for each", here, options.loss_weights.size(), m.outputs.size());
+  if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
+  for (std::size_t i = 0; i < options.metrics.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (options.metrics[i].name == options.metrics[j].name) fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
+
+  m.options = options;
+  m.losses = std::move(losses);
+  m.compiled_at = LocScope::current();
+  m.training.clear();
+  m.evaluation.clear();
+  m.prediction.clear();
+  m.rate_override.reset();
+  m.steps = m.epoch = m.batch = 0;
+  m.order.clear();
+
+  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data.
+  GraphScope graph(m.trace);
+  const std::size_t before = m.trace->variables.size();
+  m.prefix = m.trace->unique_name("optimizer");
+  m.rate = state(Array::scalar(static_cast<float>(options.optimizer.learning_rate()(0))), m.prefix + ".learning_rate");
+  OptimizerStep step(m.rate, m.prefix);
+  for (const Tensor& p : m.parameters) {
+    step.begin(p);
+    const Tensor next = options.optimizer(step, p, zeros_like(p));
+    if (!next.defined() || !(next.type() == p.type()))
+      fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", here, next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
+  }
+  m.slots.clear();
+  for (std::size_t i = before; i < m.trace->variables.size(); ++i) m.slots.emplace_back(m.trace, m.trace->variables[i].id);
+}
+
+void Model::Impl::require_compiled(std::string_view what) const {
+  if (!options) fail("{}: the model is not compiled; call model.compile({{.optimizer = …, .loss = …}}) first", what);
+}
+
+Executable Model::training_step(const std::vector<Type>& x, const std::vector<Type>& y, std::int64_t batch) {
+  impl_->require_compiled("training_step");
+  if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
+    fail("training_step: {} inputs and {} targets; expected {} and {}", x.size(), y.size(), impl_->inputs.size(), impl_->outputs.size());
+  Executable step = impl_->training_step(x, y);
+  step.prepare(batch);
+  return step;
+}
+
+std::string Model::dump(Stage stage) {
+  impl_->require_compiled("dump");
+  if (impl_->training.empty()) {
+    constexpr std::int64_t kSamples = 1024, kBatchSize = 128;
+    auto resident = [](Type t) { return t.shape[0] = kSamples, t; };
+    std::vector<Type> x, y;
+    for (const Tensor& t : impl_->inputs) x.push_back(resident(t.type()));
+    for (std::size_t i = 0; i < impl_->outputs.size(); ++i)
+      y.push_back(impl_->losses[i].target() == Loss::labels ? Type{i32, {kSamples}} : resident(impl_->outputs[i].type()));
+    return training_step(x, y, kBatchSize).dump(stage);
+  }
+  return impl_->training.at(impl_->last_training).dump(stage);
+}
+
+double Model::compile_seconds() const {
+  double total = 0;
+  for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
+    for (const auto& [key, executable] : *all) total += executable.compile_seconds();
+  return total;
+}
+
+int Model::threads() const {
+  for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
+    for (const auto& [key, executable] : *all) return executable.threads();
+  return impl_->options && impl_->options->threads > 0 ? impl_->options->threads : usable_cpus();
+}
+
+double Model::learning_rate() const {
+  impl_->require_compiled("learning_rate");
+  return impl_->rate_override.value_or(impl_->options->optimizer.learning_rate()(impl_->steps));
+}
+
+void Model::set_learning_rate(double rate) {
+  impl_->require_compiled("set_learning_rate");
+  impl_->rate_override = rate;
+}
+
+std::map<std::string, Array> Model::weights() const {
+  std::map<std::string, Array> all;
+  for (const Tensor& p : impl_->parameters) all[impl_->stable_names[p.id()]] = p.value().clone();
+  return all;
+}
+
+void Model::set_weights(const std::map<std::string, Array>& weights) {
+  for (const Tensor& p : impl_->parameters) {
+    const std::string& name = impl_->stable_names[p.id()];
+    const auto it = weights.find(name);
+    if (it == weights.end()) fail("set_weights: parameter '{}' is missing", name);
+    p.set_value(it->second);
+  }
+}
+
+}  // namespace weft

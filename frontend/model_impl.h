@@ -1,0 +1,77 @@
+// Internal to frontend/: what a Model holds, shared by the files that implement it.
+#pragma once
+#include "frontend/model.h"
+
+namespace weft {
+
+/// Where a metric's sums lie among a step's outputs.
+struct MetricOutputs {
+  std::size_t begin = 0, count = 0;
+};
+
+struct Model::Impl {
+  std::shared_ptr<Trace> trace;
+  std::vector<Tensor> inputs, outputs, parameters;
+  LocSet where;                                 // of the constructor
+  std::map<ValueId, std::string> stable_names;  // of parameters: the same for every model built by the same code
+
+  // Set by compile().
+  std::optional<TrainOptions> options;
+  LocSet compiled_at;
+  std::vector<Loss> losses;     // one an output
+  std::string prefix;           // of the optimiser's states in the trace
+  Tensor rate;                  // the learning rate, f32[]
+  std::vector<Tensor> slots;    // the optimiser's states
+  std::optional<double> rate_override;
+
+  // How far training has come; saved with the model.
+  std::int64_t steps = 0;       // optimiser steps
+  std::int64_t epoch = 0;       // epochs finished
+  std::int64_t batch = 0;       // batches of the epoch under way that are done (0 unless it was broken off)
+  std::string order;            // which order of samples `batch` counts in
+
+  // Compiled functions by the types of the data.
+  std::map<std::string, Executable> training, evaluation, prediction;
+  std::string last_training;
+
+  void require_compiled(std::string_view what) const;
+  /// Throws Error unless there is one array an input (and output), all with n > 0 rows that fit. Returns n.
+  std::int64_t check_data(std::string_view what, std::span<const Array> x, std::span<const Array> y) const;
+  /// "optimizer.m.dense.weight" -> the stable name that a checkpoint uses.
+  std::string stable_name(const Tensor& state) const;
+  /// Everything that a checkpoint holds: parameters, optimiser states, the random counters.
+  std::vector<Tensor> saved_states() const;
+
+  /// Rows of data as an input wants them: converted (u8 to a float input: scaled to [0, 1]) and reshaped.
+  Tensor adapt(const Tensor& rows, const Type& want, const std::string& name) const;
+  /// The mean loss and the metrics' sums over given rows, as named outputs.
+  std::vector<NamedTensor> scores(const std::vector<Tensor>& x_rows, const std::vector<Tensor>& y_rows) const;
+
+  Executable& training_step(const std::vector<Type>& x, const std::vector<Type>& y);
+  Executable& evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows);
+  Executable& prediction_step(const std::vector<Type>& x_rows);
+  CompileOptions compile_options(std::string name, bool training, std::vector<Tensor> inputs) const;
+};
+
+/// Adds a step's metric sums to the totals of an epoch.
+class Tally {
+ public:
+  Tally(const std::vector<Metric>& metrics, const Executable& step);
+  void add(const std::vector<Array>& outputs, std::int64_t samples);
+  double loss() const { return samples_ ? loss_ / static_cast<double>(samples_) : 0; }
+  std::map<std::string, double> logs(const std::string& prefix = "") const;
+  const std::vector<std::vector<Array>>& totals() const { return totals_; }
+
+ private:
+  const std::vector<Metric>& metrics_;
+  std::vector<MetricOutputs> places_;
+  std::vector<std::vector<Array>> totals_;  // f64, by metric
+  double loss_ = 0;
+  std::int64_t samples_ = 0;
+};
+
+/// Types of arrays, and of arrays with the rows replaced by the batch.
+std::vector<Type> types_of(std::span<const Array>);
+std::vector<Type> row_types(std::span<const Array>);
+
+}  // namespace weft

@@ -1,0 +1,90 @@
+// Optimisers, after Keras' definitions and defaults.
+#include "frontend/optimizers.h"
+
+#include "frontend/node.h"
+
+namespace weft {
+
+Tensor OptimizerStep::own_state(const std::string& name, const Type& type, double initial) {
+  const std::shared_ptr<Trace>& trace = rate_.trace();
+  const std::string full = prefix_ + "." + name;
+  if (const Variable* v = trace->find(full)) return {trace, v->id};
+  GraphScope scope(trace);
+  return state(Array::filled(type, initial), full);
+}
+
+Tensor OptimizerStep::slot(const std::string& name, double initial) {
+  return own_state(name + "." + parameter_.name(), parameter_.type(), initial);
+}
+
+Tensor OptimizerStep::assign(const Tensor& state, const Tensor& value) {
+  assignments_.push_back({state, value});
+  return value;
+}
+
+Tensor OptimizerStep::scalar(const std::string& name, double initial, const std::function<Tensor(const Tensor&)>& next) {
+  if (auto it = scalars_.find(name); it != scalars_.end()) return it->second;
+  const Tensor old = own_state(name, {f32, {}}, initial);
+  return scalars_[name] = assign(old, next(old));
+}
+
+Tensor SGD::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const Tensor step = s.learning_rate() * g;
+  if (momentum == 0) return w - step;
+  const Tensor v = s.slot("momentum");
+  const Tensor v1 = s.assign(v, momentum * v - step);
+  return nesterov ? w + momentum * v1 - step : w + v1;
+}
+
+Tensor RMSprop::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const Tensor a = s.slot("mean_square");
+  const Tensor a1 = s.assign(a, rho * a + (1 - rho) * (g * g));
+  const Tensor step = s.learning_rate() * g / sqrt(a1 + epsilon);
+  if (momentum == 0) return w - step;
+  const Tensor v = s.slot("momentum");
+  return w - s.assign(v, momentum * v + step);
+}
+
+Tensor Adagrad::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const Tensor a = s.slot("accumulator", initial_accumulator);
+  const Tensor a1 = s.assign(a, a + g * g);
+  return w - s.learning_rate() * g / sqrt(a1 + epsilon);
+}
+
+namespace {
+
+/// The step of Adam. b1^t and b2^t are states multiplied once a step; the bias correction is one scalar.
+Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, double epsilon) {
+  const Tensor power1 = s.scalar("beta1_power", 1, [&](const Tensor& p) { return p * beta1; });
+  const Tensor power2 = s.scalar("beta2_power", 1, [&](const Tensor& p) { return p * beta2; });
+  const Tensor rate = s.learning_rate() * sqrt(1 - power2) / (1 - power1);
+  const Tensor m = s.slot("m"), v = s.slot("v");
+  const Tensor m1 = s.assign(m, beta1 * m + (1 - beta1) * g);
+  const Tensor v1 = s.assign(v, beta2 * v + (1 - beta2) * (g * g));
+  return rate * m1 / (sqrt(v1) + epsilon);
+}
+
+}  // namespace
+
+Tensor Adam::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  return w - adam_step(s, g, beta1, beta2, epsilon);
+}
+
+Tensor AdamW::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const Tensor decayed = w - s.learning_rate() * weight_decay * w;
+  return decayed - adam_step(s, g, beta1, beta2, epsilon);
+}
+
+std::vector<Tensor> clip_by_norm(const std::vector<Tensor>& gradients, double norm, std::source_location where) {
+  LocScope scope(where);
+  if (!(norm > 0)) fail("{}clip_by_norm: the norm is {}; expected a number above 0", where_prefix(), norm);
+  Tensor squares;
+  for (const Tensor& g : gradients) squares = squares.defined() ? squares + sum(square(g)) : sum(square(g));
+  std::vector<Tensor> clipped;
+  if (gradients.empty()) return clipped;
+  const Tensor scale = norm / maximum(sqrt(squares), norm);
+  for (const Tensor& g : gradients) clipped.push_back(g * scale);
+  return clipped;
+}
+
+}  // namespace weft

@@ -1,0 +1,63 @@
+// Traces, their scopes, and the line that nodes are charged to.
+#include "frontend/trace.h"
+
+#include <algorithm>
+
+namespace weft {
+namespace {
+
+std::shared_ptr<Trace>& thread_trace() {
+  thread_local std::shared_ptr<Trace> trace = std::make_shared<Trace>();
+  return trace;
+}
+
+LocSet& thread_locs() {
+  thread_local LocSet locs;
+  return locs;
+}
+
+}  // namespace
+
+std::string Trace::unique_name(const std::string& base) {
+  for (;;) {
+    const int n = name_counts[base]++;
+    std::string candidate = n == 0 ? base : fmt::format("{}_{}", base, n);
+    const bool is_layer = std::any_of(layers.begin(), layers.end(), [&](const LayerCall& l) { return l.name == candidate; });
+    if (is_layer || graph.find_input(candidate) != kNoValue) continue;
+    bases[candidate] = base;
+    return candidate;
+  }
+}
+
+Variable* Trace::find(ValueId id) {
+  auto it = std::find_if(variables.begin(), variables.end(), [&](const Variable& v) { return v.id == id; });
+  return it == variables.end() ? nullptr : &*it;
+}
+
+Variable* Trace::find(const std::string& name) {
+  auto it = std::find_if(variables.begin(), variables.end(), [&](const Variable& v) { return v.name == name; });
+  return it == variables.end() ? nullptr : &*it;
+}
+
+const std::shared_ptr<Trace>& current_trace() { return thread_trace(); }
+
+GraphScope::GraphScope() : GraphScope(std::make_shared<Trace>()) {}
+GraphScope::GraphScope(std::shared_ptr<Trace> trace) : saved_(std::exchange(thread_trace(), std::move(trace))) {}
+GraphScope::~GraphScope() { thread_trace() = std::move(saved_); }
+
+void set_seed(std::uint64_t seed) {
+  Trace& trace = *current_trace();
+  trace.seed = seed;
+  if (Variable* v = trace.find(std::string(kSeedName))) v->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(seed);
+}
+
+LocScope::LocScope(const std::source_location& where) : saved_(thread_locs()) {
+  if (saved_.empty()) thread_locs() = LocSet::of(where);
+}
+LocScope::LocScope(LocSet locs) : saved_(thread_locs()) {
+  if (saved_.empty()) thread_locs() = locs;
+}
+LocScope::~LocScope() { thread_locs() = saved_; }
+LocSet LocScope::current() { return thread_locs(); }
+
+}  // namespace weft

@@ -1,0 +1,94 @@
+// The graph that C++ code is being traced into, and the user's line that its nodes are charged to.
+#pragma once
+#include <map>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace weft {
+
+/// A value kept between calls: a parameter, an optimiser slot, a counter. Every executable compiled from the trace reads and
+/// writes the storage of `value`, so that a training step and an inference function share their weights.
+struct Variable {
+  ValueId id = kNoValue;
+  std::string name;
+  Array value;
+  bool trainable = false;
+};
+
+/// One application of a layer, kept for Model::summary().
+struct LayerCall {
+  std::string name;                 // "dense_1"
+  std::string kind;                 // "Dense"
+  ValueId output = kNoValue;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> parameters;
+};
+
+/// A scalar that a model adds to its loss when `parameter` is among its parameters (an L1 or L2 penalty).
+struct Penalty {
+  ValueId parameter = kNoValue;
+  ValueId value = kNoValue;
+};
+
+/// The IR graph under construction with what the IR does not hold: the values of its states, its layers and penalties.
+struct Trace {
+  Graph graph;
+  std::vector<Variable> variables;
+  std::vector<LayerCall> layers;
+  std::vector<Penalty> penalties;
+  std::map<std::string, int> name_counts;
+  std::map<std::string, std::string> bases;  // unique_name()'s results -> what was asked for
+  std::uint64_t seed = 0;          // of initialisers: parameter i draws from the Philox stream (seed, i)
+  std::int64_t random_calls = 0;   // each random op has a key of its own
+
+  /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", …
+  std::string unique_name(const std::string& base);
+  Variable* find(ValueId id);
+  Variable* find(const std::string& name);
+};
+
+// Values that weft itself puts into a graph.
+inline constexpr std::string_view kSeedName = "weft.seed";          // state i64[]: seed of the random ops
+inline constexpr std::string_view kStepName = "weft.step";          // state i64[]: calls so far, advanced where random ops are used
+inline constexpr std::string_view kTrainingName = "weft.training";  // bool[]: a constant once compiled
+
+/// The graph that this thread's tensors are built in.
+const std::shared_ptr<Trace>& current_trace();
+
+/// While it lives, this thread builds into a new, empty graph (or into `trace`); afterwards into the previous one.
+/// Tensors keep their graph alive, so a model outlives the scope it was built in.
+class GraphScope {
+ public:
+  GraphScope();
+  explicit GraphScope(std::shared_ptr<Trace> trace);
+  ~GraphScope();
+  GraphScope(const GraphScope&) = delete;
+  GraphScope& operator=(const GraphScope&) = delete;
+
+ private:
+  std::shared_ptr<Trace> saved_;
+};
+
+/// Seeds the initialisers of the parameters created from now on in this thread's graph, and the graph's random ops.
+void set_seed(std::uint64_t seed);
+
+/// Charges the nodes built on this thread to `where` while it lives, unless an enclosing scope already names a line: the
+/// outermost call is the user's, so a node that a layer or an activation builds carries the line that called the layer.
+class LocScope {
+ public:
+  explicit LocScope(const std::source_location& where);
+  explicit LocScope(LocSet locs);
+  ~LocScope();
+  LocScope(const LocScope&) = delete;
+  LocScope& operator=(const LocScope&) = delete;
+  static LocSet current();  ///< the active scope's line; empty outside of every scope
+
+ private:
+  LocSet saved_;
+};
+
+}  // namespace weft

@@ -1,0 +1,323 @@
+// Runs kernels naively: the oracle between lowering and code generation. Points of a phase run in lanes, kLanes at a
+// time: an expression's values in all lanes make one array, which the graph interpreter's own op functions take. No
+// result depends on it, because points are independent; LaneMemory checks that they are.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <unordered_map>
+
+#include "ir/eval.h"
+#include "ir/graph.h"
+#include "ir/lane_memory.h"
+#include "ir/philox.h"
+#include "ir/print_kernel.h"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kLanes = 256;
+
+template <class C>
+decltype(auto) at(C& c, std::int32_t i) {
+  return c[static_cast<std::size_t>(i)];
+}
+
+/// A reduction as repeated use of a binary op, from the value that leaves every other unchanged.
+struct Fold {
+  Op reduce, binary;
+  double identity;  // saturates to the dtype's lowest or highest value
+};
+constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr Fold kFolds[] = {
+    {Op::reduce_sum, Op::add, 0},
+    {Op::reduce_prod, Op::mul, 1},
+    {Op::reduce_max, Op::max, -kInf},
+    {Op::reduce_min, Op::min, kInf},
+};
+
+/// What a stage needs, found once for each phase.
+struct Plan {
+  const KernelStage* stage;
+  std::int64_t steps;                  // extent of its axis; 1 without one
+  std::vector<ExprId> fixed, varying;  // the expressions it uses: evaluated once for all steps, or at each
+  std::unordered_map<ExprId, Access> loads;
+  std::vector<Access> stores;
+};
+
+Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
+  Plan plan{&stage, stage.axis == kNone ? 1 : at(k.axes, stage.axis).extent, {}, {}, {}, {}};
+  std::vector<bool> used(k.exprs.size()), varies(k.exprs.size());
+  const auto use = [&](ExprId e) {
+    if (e != kNone) used[static_cast<std::size_t>(e)] = true;
+  };
+  const auto use_access = [&](const std::vector<Index>& access) {
+    for (const Index& i : access) use(i.indirect);
+  };
+  for (ExprId root : {stage.predicate, stage.value, stage.lhs, stage.rhs}) use(root);
+  for (const Store& s : stage.stores) {
+    use(s.value);
+    use_access(s.access);
+    plan.stores.push_back(
+        {.what = fmt::format("kernel @{}: {}", k.name, store_text(p, k, s)), .buffer = s.buffer, .index = &s.access});
+  }
+  for (std::size_t e = k.exprs.size(); e-- > 0;) {
+    if (!used[e]) continue;
+    for (ExprId arg : k.exprs[e].args) use(arg);
+    use_access(k.exprs[e].access);
+  }
+  for (std::size_t i = 0; i < k.exprs.size(); ++i) {
+    if (!used[i]) continue;
+    const auto id = static_cast<ExprId>(i);
+    const Expr& e = k.exprs[i];
+    for (ExprId arg : e.args) varies[i] = varies[i] || at(varies, arg);
+    for (const Index& index : e.access) {
+      varies[i] = varies[i] || (index.indirect != kNone && at(varies, index.indirect));
+      for (const auto& term : index.terms) varies[i] = varies[i] || term.first == stage.axis;
+    }
+    (varies[i] ? plan.varying : plan.fixed).push_back(id);
+    if (e.kind == Expr::load)
+      plan.loads[id] = {
+          .what = fmt::format("kernel @{}: {}", k.name, expr_text(p, k, id)), .buffer = e.buffer, .index = &e.access};
+  }
+  return plan;
+}
+
+class PhaseRun {
+ public:
+  PhaseRun(const Program& p, const Kernel& k, const Phase& phase, const Memory& memory)
+      : k_(k), phase_(phase), memory_(p, phase, memory), values_(k.exprs.size()) {
+    for (const KernelStage& stage : phase.stages) plans_.push_back(make_plan(p, k, stage));
+    lanes_.axis.resize(k.axes.size());
+  }
+  void run();
+
+ private:
+  void set_lanes(std::int64_t first, std::int64_t count);
+  void enter(Plan&, std::int32_t stage);
+  void step_to(const Plan&, std::int64_t step);
+  const Array& value(ExprId e) const { return at(values_, e); }
+
+  void map(const Plan&);
+  void scatter(const Plan&);
+  Array reduce(const Plan&);
+  Array arg_reduce(const Plan&);
+  Array contract(const Plan&);
+
+  Array evaluate(const Plan&, ExprId);
+  Array filled(DType t, double v) const { return Array::filled({t, {lanes_.count}}, v); }
+  Array apply(Op op, DType result, const std::vector<Array>& operands) const {
+    const Type type{result, {lanes_.count}};
+    return info(op).eval({op, operands, Attrs{}, type});
+  }
+
+  const Kernel& k_;
+  const Phase& phase_;
+  LaneMemory memory_;
+  std::vector<Plan> plans_;
+  Lanes lanes_;
+  LaneValues values_;
+  std::unordered_map<std::int32_t, Array> accumulators_;
+};
+
+void PhaseRun::run() {
+  std::int64_t points = 1;
+  for (AxisId a : phase_.parallel) points *= at(k_.axes, a).extent;
+  for (std::int64_t first = 0; first < points; first += kLanes) {
+    set_lanes(first, std::min(kLanes, points - first));
+    accumulators_.clear();
+    for (std::int32_t i = 0; i < static_cast<std::int32_t>(plans_.size()); ++i) {
+      Plan& plan = at(plans_, i);
+      const KernelStage& stage = *plan.stage;
+      enter(plan, i);
+      switch (stage.kind) {
+        case KernelStage::map: map(plan); break;
+        case KernelStage::scatter: scatter(plan); break;
+        case KernelStage::contract: accumulators_[stage.result] = contract(plan); break;
+        case KernelStage::reduce:
+          accumulators_[stage.result] =
+              stage.op == Op::arg_max || stage.op == Op::arg_min ? arg_reduce(plan) : reduce(plan);
+          break;
+      }
+    }
+  }
+}
+
+void PhaseRun::set_lanes(std::int64_t first, std::int64_t count) {
+  lanes_.first = first;
+  lanes_.count = count;
+  std::int64_t inner = 1;  // points from one value of the axis to the next
+  for (std::size_t i = phase_.parallel.size(); i-- > 0;) {
+    const std::int64_t extent = at(k_.axes, phase_.parallel[i]).extent;
+    std::vector<std::int64_t>& values = at(lanes_.axis, phase_.parallel[i]);
+    values.resize(static_cast<std::size_t>(count));
+    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = (first + l) / inner % extent;
+    inner *= extent;
+  }
+}
+
+// Fixes the stage's accesses to these lanes and evaluates what its axis does not change.
+void PhaseRun::enter(Plan& plan, std::int32_t stage) {
+  lanes_.stage = stage;
+  lanes_.stage_axis = plan.stage->axis;
+  lanes_.step = 0;
+  if (plan.steps == 0) return;
+  for (auto& [id, access] : plan.loads) memory_.resolve(access, lanes_);
+  for (Access& access : plan.stores) memory_.resolve(access, lanes_);
+  for (ExprId e : plan.fixed) at(values_, e) = evaluate(plan, e);
+}
+
+void PhaseRun::step_to(const Plan& plan, std::int64_t step) {
+  lanes_.step = step;
+  for (ExprId e : plan.varying) at(values_, e) = evaluate(plan, e);
+}
+
+void PhaseRun::map(const Plan& plan) {
+  for (std::int64_t step = 0; step < plan.steps; ++step) {
+    step_to(plan, step);  // all values are known before the first store
+    for (std::size_t i = 0; i < plan.stores.size(); ++i)
+      memory_.store(plan.stores[i], lanes_, values_, value(plan.stage->stores[i].value), nullptr, false);
+  }
+}
+
+void PhaseRun::scatter(const Plan& plan) {
+  const Array* mask = nullptr;
+  for (std::int64_t step = 0; step < plan.steps; ++step) {
+    step_to(plan, step);
+    if (plan.stage->predicate != kNone) mask = &value(plan.stage->predicate);
+    const Array& x = value(plan.stage->stores[0].value);
+    const Array old = memory_.peek(plan.stores[0], lanes_, values_, mask);
+    memory_.store(plan.stores[0], lanes_, values_, apply(Op::add, x.dtype(), {old, x}), mask, true);
+  }
+}
+
+Array PhaseRun::reduce(const Plan& plan) {
+  const KernelStage& stage = *plan.stage;
+  const Fold& fold =
+      *std::find_if(std::begin(kFolds), std::end(kFolds), [&](const Fold& f) { return f.reduce == stage.op; });
+  const DType t = at(k_.exprs, stage.value).dtype;
+  const auto combine = [&](const Array& x, const Array& y) { return apply(fold.binary, t, {x, y}); };
+  // The op `convert` saturates an infinity to an integer's limits; of bool, they are false and true.
+  const Array identity =
+      t == boolean ? filled(boolean, fold.identity > 0) : apply(Op::convert, t, {filled(f64, fold.identity)});
+  const std::int64_t width = stage.striped ? kReduceStripes : 1;
+  Array total = identity;
+  for (std::int64_t begin = 0; begin < plan.steps; begin += kReduceChunk) {
+    std::vector<Array> stripes(static_cast<std::size_t>(width), identity);
+    for (std::int64_t i = begin; i < std::min(begin + kReduceChunk, plan.steps); ++i) {
+      step_to(plan, i);
+      Array& stripe = stripes[static_cast<std::size_t>(i % width)];
+      stripe = combine(stripe, value(stage.value));
+    }
+    for (std::size_t half = stripes.size() / 2; half > 0; half /= 2)
+      for (std::size_t i = 0; i < half; ++i) stripes[i] = combine(stripes[i], stripes[i + half]);
+    total = begin == 0 ? stripes[0] : combine(total, stripes[0]);
+  }
+  return total;
+}
+
+Array PhaseRun::arg_reduce(const Plan& plan) {
+  const Op better = plan.stage->op == Op::arg_max ? Op::gt : Op::lt;
+  Array best, where = filled(i32, 0);
+  for (std::int64_t i = 0; i < plan.steps; ++i) {
+    step_to(plan, i);
+    const Array& x = value(plan.stage->value);
+    if (i == 0) best = x;
+    const Array wins = apply(better, boolean, {x, best});
+    best = apply(Op::select, x.dtype(), {wins, x, best});
+    where = apply(Op::select, i32, {wins, filled(i32, static_cast<double>(i)), where});
+  }
+  return where;
+}
+
+Array PhaseRun::contract(const Plan& plan) {
+  const KernelStage& stage = *plan.stage;
+  const DType t = at(k_.exprs, stage.lhs).dtype;
+  Array total = filled(t, 0);
+  for (std::int64_t begin = 0; begin < plan.steps; begin += kContractChunk) {
+    Array sum = filled(t, 0);
+    for (std::int64_t i = begin; i < std::min(begin + kContractChunk, plan.steps); ++i) {
+      step_to(plan, i);
+      const Array &x = value(stage.lhs), &y = value(stage.rhs);
+      sum = is_float(t) ? apply(Op::fma, t, {x, y, sum}) : apply(Op::add, t, {sum, apply(Op::mul, t, {x, y})});
+    }
+    total = begin == 0 ? sum : apply(Op::add, t, {total, sum});
+  }
+  return total;
+}
+
+Array PhaseRun::evaluate(const Plan& plan, ExprId id) {
+  const Expr& e = at(k_.exprs, id);
+  const auto count = static_cast<std::size_t>(lanes_.count);
+  switch (e.kind) {
+    case Expr::load:
+      return memory_.load(plan.loads.at(id), lanes_, values_, e.args.empty() ? nullptr : &value(e.args[0]));
+    case Expr::accumulator: return accumulators_.at(e.result);
+    case Expr::index: return Array::from(index_values(e.access[0], lanes_, values_), {lanes_.count});
+    case Expr::constant: {
+      Array a(Type{e.dtype, {lanes_.count}});
+      const std::size_t size = size_of(e.dtype);
+      for (std::size_t l = 0; l < count; ++l) std::memcpy(a.data() + l * size, &e.bits, size);
+      return a;
+    }
+    case Expr::apply: break;
+  }
+  std::vector<Array> args;
+  for (ExprId arg : e.args) args.push_back(value(arg));
+  if (e.op != Op::random) return apply(e.op, e.dtype, args);
+  Array a(Type{i32, {lanes_.count}});
+  const auto key = args[0].as<std::int64_t>(), step = args[1].as<std::int64_t>(), index = args[2].as<std::int64_t>();
+  for (std::size_t l = 0; l < count; ++l)
+    a.as<std::int32_t>()[l] = static_cast<std::int32_t>(random_word(key[l], step[l], index[l]));
+  return a;
+}
+
+/// Storage that nothing has stored to yet reads as NaN, -1 or 255.
+Array poisoned(const Type& type) {
+  Array a(type);
+  if (type.dtype != boolean) std::memset(a.data(), 0xff, a.bytes());
+  return a;
+}
+
+}  // namespace
+
+Evaluation interpret(const Program& p, std::span<const Array> inputs) {
+  verify(p);
+  if (inputs.size() != p.inputs.size())
+    fail("program @{} takes {} inputs, found {}", p.name, p.inputs.size(), inputs.size());
+  std::vector<Array> storage(p.buffers.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Buffer& b = at(p.buffers, p.inputs[i]);
+    if (!(inputs[i].type() == b.type))
+      fail("program @{}: input '{}' is {}, found {}", p.name, b.name, to_string(b.type), to_string(inputs[i].type()));
+    at(storage, p.inputs[i]) = b.kind == Buffer::state ? inputs[i].clone() : inputs[i];
+  }
+  const Array arena = poisoned({u8, {p.arena_bytes}});
+  Memory memory;
+  for (std::size_t i = 0; i < p.buffers.size(); ++i) {
+    const Buffer& b = p.buffers[i];
+    const bool in_arena = b.kind == Buffer::temp && p.arena_bytes > 0;
+    if (b.kind == Buffer::constant) storage[i] = *b.literal;
+    if (b.kind == Buffer::output || (b.kind == Buffer::temp && !in_arena)) storage[i] = poisoned(b.type);
+    const bool view = b.kind == Buffer::view;
+    memory.root.push_back(view ? at(memory.root, b.base) : static_cast<BufferId>(i));
+    memory.data.push_back(view ? at(memory.data, b.base) : in_arena ? arena.data() + b.offset : storage[i].data());
+  }
+
+  {
+    const FlushSubnormals flush;
+    for (const Kernel& k : p.kernels)
+      for (const Phase& phase : k.phases) PhaseRun(p, k, phase, memory).run();
+  }
+
+  const auto result = [&](BufferId id) {
+    Array a(at(p.buffers, id).type);
+    std::memcpy(a.data(), at(memory.data, id), a.bytes());
+    return a;
+  };
+  Evaluation e;
+  for (BufferId id : p.outputs) e.outputs.push_back(result(id));
+  for (BufferId id : p.updates) e.states.push_back(result(id));
+  return e;
+}
+
+}  // namespace weft

@@ -1,0 +1,497 @@
+// The verifier of lowered programs: runs after lowering and after every pass over kernels. The invariants:
+//
+// Buffers
+//  1. Names are identifiers and unique; types are static, of an allowed size, with no reserved dtype.
+//  2. A view's base precedes it and has its dtype and number of elements. A constant has a literal of its type.
+//  3. A temp's offset is a multiple of 64; in a planned program (arena_bytes > 0) it lies inside the arena, and temps
+//  that
+//     are in use at the same time (from the first to the last kernel that touches them) share no byte.
+//  4. `inputs` lists every input and state buffer once and nothing else; `updates` lists states, each at most once;
+//     `outputs` lists buffers that have been stored, or that hold a value from the start.
+// Kernels
+//  5. Kernel names, and axis names within a kernel, are identifiers and unique; extents are not negative.
+//  6. Arguments precede their expression; no two expressions are equal. Dtypes are what inference says on scalars;
+//  `index`,
+//     indirect indices and random's arguments are i64; predicates are bool; an access has an Index for each dimension,
+//     whose terms are sorted by axis with coefficients other than 0.
+//  7. Accumulator numbers are unique, and used only by later stages of their phase, with the stage's dtype.
+//  8. The parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions
+//  these
+//     axes only. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped) or arg_*.
+//  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter once, a number.
+// 10. An affine access without a predicate is in bounds at every point and step.
+// 11. What is loaded from a temp or an output was stored by an earlier kernel, phase or stage (or by a store of this
+// stage:
+//     an in-place update needs an earlier one).
+// 12. A schedule's axes exist and its sizes are not negative; with an m, n or k axis, phase 0 starts with a contraction
+// over k
+//     whose parallel axes hold b, m and n.
+// Races between points are found by the kernel interpreter, which sees the values of indirect indices.
+#include "ir/verify_kernel.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ir/lexer.h"
+#include "ir/print_kernel.h"
+
+namespace weft {
+namespace {
+
+template <class C>
+bool has(const C& c, std::int32_t i) {
+  return i >= 0 && static_cast<std::size_t>(i) < c.size();
+}
+template <class C>
+decltype(auto) at(C& c, std::int32_t i) {
+  return c[static_cast<std::size_t>(i)];
+}
+
+constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase, and values of an axis
+constexpr std::int64_t kMaxIndex = std::int64_t{1} << 62;
+
+struct Found : Violation {};  // thrown here, caught by find_violation
+
+class ProgramVerifier {
+ public:
+  explicit ProgramVerifier(const Program& p) : p_(p) {}
+  void run();
+
+ private:
+  template <class... Args>
+  [[noreturn]] void broken(fmt::format_string<Args...> format, Args&&... args) const {
+    throw Found{{kernel_, fmt::format(format, std::forward<Args>(args)...)}};
+  }
+  void check_buffers();
+  void check_interface();
+  void check_outputs();
+  void check_arena() const;
+
+  void check_kernel(const Kernel&);
+  void check_exprs(const Kernel&) const;
+  void check_expr(const Kernel&, ExprId) const;
+  DType expected_dtype(const Kernel&, const Expr&) const;
+  void check_access(const Kernel&, BufferId, const std::vector<Index>&, ExprId limit, const std::string& what) const;
+  void check_index(const Kernel&, const Index&, ExprId limit, const std::string& what) const;
+  void check_schedule(const Kernel&) const;
+
+  void check_phase(const Kernel&, const Phase&, std::unordered_set<std::int32_t>& results);
+  void check_stage(const Kernel&, const KernelStage&, const std::string& what) const;
+  void check_stores(const Kernel&, const KernelStage&, const std::string& what) const;
+  void check_uses(const Kernel&, const KernelStage&, const std::string& what);
+  void check_in_scope(const Kernel&, const Index&, const std::string& what) const;
+  void check_bounds(const Kernel&, BufferId, const std::vector<Index>&, bool predicated, const std::string& what) const;
+  void touch(BufferId root);
+
+  const Program& p_;
+  std::int32_t kernel_ = kNone;
+  std::vector<BufferId> root_;                               // of each buffer
+  std::vector<bool> stored_;                                 // by root: holds a value
+  std::vector<std::pair<std::int32_t, std::int32_t>> live_;  // by root: first and last kernel that touches it, or kNone
+  // Of the phase that is being checked:
+  std::vector<bool> scope_;                          // by axis: has a value in the current stage
+  bool runs_ = false;                                // no axis in scope is empty
+  std::unordered_map<std::int32_t, DType> visible_;  // accumulators so far
+  std::vector<std::uint32_t> seen_;                  // by expression: the last stage that used it
+  std::uint32_t stages_ = 0;
+};
+
+void ProgramVerifier::run() {
+  if (!is_identifier(p_.name)) broken("the program's name '{}' is not an identifier", p_.name);
+  check_buffers();
+  check_interface();
+  std::unordered_set<std::string_view> names;
+  for (const Kernel& k : p_.kernels) {
+    ++kernel_;
+    if (!is_identifier(k.name)) broken("the name '{}' is not an identifier", k.name);
+    if (!names.insert(k.name).second) broken("an earlier kernel has the same name");
+    check_kernel(k);
+  }
+  kernel_ = kNone;
+  check_outputs();
+  check_arena();
+}
+
+void ProgramVerifier::check_buffers() {
+  std::unordered_set<std::string_view> names;
+  for (std::size_t i = 0; i < p_.buffers.size(); ++i) {
+    const Buffer& b = p_.buffers[i];
+    if (!is_identifier(b.name)) broken("buffer name '{}' is not an identifier", b.name);
+    if (!names.insert(b.name).second) broken("two buffers are named %{}", b.name);
+    if (is_reserved(b.type.dtype)) broken("buffer %{}: dtype {} is reserved", b.name, name(b.type.dtype));
+    try {
+      byte_size(b.type);
+    } catch (const Error& e) {
+      broken("buffer %{}: {}", b.name, e.what());
+    }
+    if ((b.kind == Buffer::constant) != (b.literal != nullptr) || (b.literal && !(b.literal->type() == b.type)))
+      broken("buffer %{}: {} a literal of type {}", b.name, b.kind == Buffer::constant ? "needs" : "has no use for",
+             to_string(b.type));
+    if (b.kind == Buffer::view) {
+      if (b.base < 0 || static_cast<std::size_t>(b.base) >= i) broken("view %{}: its base does not precede it", b.name);
+      const Type& base = at(p_.buffers, b.base).type;
+      if (base.dtype != b.type.dtype || element_count(base.shape) != element_count(b.type.shape))
+        broken("view %{} is {}, its base {}: expected the same dtype and number of elements", b.name, to_string(b.type),
+               to_string(base));
+    }
+    root_.push_back(b.kind == Buffer::view ? at(root_, b.base) : static_cast<BufferId>(i));
+    stored_.push_back(b.kind == Buffer::input || b.kind == Buffer::state || b.kind == Buffer::constant);
+  }
+  live_.assign(p_.buffers.size(), {kNone, kNone});
+}
+
+void ProgramVerifier::check_interface() {
+  std::vector<bool> listed(p_.buffers.size()), updated(p_.buffers.size());
+  for (BufferId id : p_.inputs) {
+    if (!has(p_.buffers, id)) broken("input {} is no buffer", id);
+    const Buffer& b = at(p_.buffers, id);
+    if (b.kind != Buffer::input && b.kind != Buffer::state)
+      broken("%{} is listed as an input, but is a {} buffer", b.name, kBufferKinds[b.kind]);
+    if (listed[static_cast<std::size_t>(id)]) broken("%{} is listed twice as an input", b.name);
+    listed[static_cast<std::size_t>(id)] = true;
+  }
+  for (std::size_t i = 0; i < p_.buffers.size(); ++i)
+    if ((p_.buffers[i].kind == Buffer::input || p_.buffers[i].kind == Buffer::state) && !listed[i])
+      broken("{} buffer %{} is not listed as an input", kBufferKinds[p_.buffers[i].kind], p_.buffers[i].name);
+  for (BufferId id : p_.updates) {
+    if (!has(p_.buffers, id) || at(p_.buffers, id).kind != Buffer::state) broken("update {} is no state buffer", id);
+    if (updated[static_cast<std::size_t>(id)]) broken("%{} is updated twice", at(p_.buffers, id).name);
+    updated[static_cast<std::size_t>(id)] = true;
+  }
+}
+
+void ProgramVerifier::check_outputs() {
+  for (BufferId id : p_.outputs) {
+    if (!has(p_.buffers, id)) broken("output {} is no buffer", id);
+    const BufferId root = at(root_, id);
+    if (!at(stored_, root) && element_count(at(p_.buffers, id).type.shape) > 0)
+      broken("output %{} is never stored", at(p_.buffers, id).name);
+    if (!p_.kernels.empty()) at(live_, root).second = static_cast<std::int32_t>(p_.kernels.size() - 1);
+  }
+}
+
+// Temps in the order of their first use, against those that are still in use: these are disjoint, so neighbours decide.
+void ProgramVerifier::check_arena() const {
+  std::vector<std::vector<BufferId>> starts(p_.kernels.size()), ends(p_.kernels.size());
+  for (std::size_t i = 0; i < p_.buffers.size(); ++i) {
+    const Buffer& b = p_.buffers[i];
+    if (b.kind != Buffer::temp) continue;
+    const std::int64_t size = byte_size(b.type);
+    if (b.offset < 0 || b.offset % 64 != 0) broken("temp %{}: offset {} is not a multiple of 64", b.name, b.offset);
+    if (p_.arena_bytes == 0) continue;
+    if (b.offset > p_.arena_bytes || size > p_.arena_bytes - b.offset)
+      broken("temp %{}: {} bytes at offset {} do not fit the arena of {}", b.name, size, b.offset, p_.arena_bytes);
+    if (size == 0 || live_[i].first == kNone) continue;
+    at(starts, live_[i].first).push_back(static_cast<BufferId>(i));
+    at(ends, live_[i].second).push_back(static_cast<BufferId>(i));
+  }
+  if (p_.arena_bytes < 0) broken("the arena's size {} is negative", p_.arena_bytes);
+  std::map<std::int64_t, BufferId> in_use;  // by offset
+  for (std::size_t k = 0; k < p_.kernels.size(); ++k) {
+    for (BufferId id : starts[k]) {
+      const Buffer& b = at(p_.buffers, id);
+      const auto clash = [&](BufferId other) {
+        broken("temps %{} and %{} share bytes while both are in use, at kernel @{}", at(p_.buffers, other).name, b.name,
+               p_.kernels[k].name);
+      };
+      const auto next = in_use.lower_bound(b.offset);
+      if (next != in_use.end() && next->first < b.offset + byte_size(b.type)) clash(next->second);
+      if (next != in_use.begin())
+        if (const auto& [offset, id_before] = *std::prev(next);
+            offset + byte_size(at(p_.buffers, id_before).type) > b.offset)
+          clash(id_before);
+      in_use.emplace(b.offset, id);
+    }
+    for (BufferId id : ends[k]) in_use.erase(at(p_.buffers, id).offset);
+  }
+}
+
+void ProgramVerifier::check_kernel(const Kernel& k) {
+  if (k.axes.size() > kMaxAxes) broken("{} axes, more than {}", k.axes.size(), kMaxAxes);
+  std::unordered_set<std::string_view> names;
+  for (const Axis& a : k.axes) {
+    if (!is_identifier(a.name)) broken("axis name '{}' is not an identifier", a.name);
+    if (!names.insert(a.name).second) broken("two axes are named {}", a.name);
+    if (a.extent < 0 || a.extent > kMaxPoints) broken("axis {}: extent {} is negative or too large", a.name, a.extent);
+  }
+  check_exprs(k);
+  seen_.assign(k.exprs.size(), 0);
+  stages_ = 0;
+  std::unordered_set<std::int32_t> results;
+  for (const Phase& phase : k.phases) check_phase(k, phase, results);
+  check_schedule(k);
+}
+
+void ProgramVerifier::check_exprs(const Kernel& k) const {
+  std::unordered_map<std::string, ExprId> known;
+  for (ExprId e = 0; has(k.exprs, e); ++e) {
+    check_expr(k, e);
+    const Expr& expr = at(k.exprs, e);
+    const auto [equal, inserted] =
+        known.emplace(fmt::format("{} {}", name(expr.dtype), expr_value_text(p_, k, expr)), e);
+    if (!inserted) broken("{}: equals %e{}", expr_text(p_, k, e), equal->second);
+  }
+}
+
+void ProgramVerifier::check_expr(const Kernel& k, ExprId id) const {
+  const Expr& e = at(k.exprs, id);
+  if (e.kind > Expr::accumulator || e.dtype > f16 || is_reserved(e.dtype) || static_cast<int>(e.op) >= kOpCount)
+    broken("%e{}: unknown kind, op or dtype", id);
+  const std::string what = expr_text(p_, k, id);
+  for (ExprId arg : e.args)
+    if (arg < 0 || arg >= id) broken("{}: %e{} does not precede it", what, arg);
+  if (e.kind == Expr::load) {
+    check_access(k, e.buffer, e.access, id, what);
+    if (e.args.size() > 1 || (e.args.size() == 1 && at(k.exprs, e.args[0]).dtype != boolean))
+      broken("{}: the predicate is not one bool", what);
+  }
+  if (e.kind == Expr::index) {
+    if (e.access.size() != 1) broken("{}: needs one index", what);
+    check_index(k, e.access[0], id, what);
+  }
+  DType expected = e.dtype;
+  try {
+    expected = expected_dtype(k, e);
+  } catch (const Error& error) {
+    broken("{}: {}", what, error.what());
+  }
+  if (expected != e.dtype) broken("{}: expected {}", what, name(expected));
+}
+
+// Throws Error where an op does not take its arguments.
+DType ProgramVerifier::expected_dtype(const Kernel& k, const Expr& e) const {
+  if (e.kind == Expr::index) return i64;
+  if (e.kind == Expr::load) return at(p_.buffers, e.buffer).type.dtype;
+  if (e.kind != Expr::apply) return e.dtype;
+  const OpInfo& row = info(e.op);
+  const int arity = static_cast<int>(e.args.size());
+  std::vector<Type> types;
+  for (ExprId arg : e.args) types.push_back({at(k.exprs, arg).dtype, {}});
+  if (e.op == Op::random) {
+    const bool fits =
+        arity == 3 && std::all_of(types.begin(), types.end(), [](const Type& t) { return t.dtype == i64; });
+    if (!fits) fail("random takes key, step and index, each i64");
+    return i32;
+  }
+  if (!is_elementwise(e.op)) fail("{} is not elementwise", row.name);
+  if (arity < row.min_arity || arity > row.max_arity) fail("takes {} arguments, found {}", row.min_arity, arity);
+  const Type declared{e.dtype, {}};
+  return row.infer({e.op, types, Attrs{}, &declared}).dtype;
+}
+
+void ProgramVerifier::check_access(const Kernel& k, BufferId buffer, const std::vector<Index>& access, ExprId limit,
+                                   const std::string& what) const {
+  if (!has(p_.buffers, buffer)) broken("{}: buffer {} does not exist", what, buffer);
+  const Type& type = at(p_.buffers, buffer).type;
+  if (static_cast<int>(access.size()) != type.shape.rank())
+    broken("{}: {} indices for {}", what, access.size(), to_string(type));
+  for (const Index& index : access) check_index(k, index, limit, what);
+}
+
+void ProgramVerifier::check_index(const Kernel& k, const Index& index, ExprId limit, const std::string& what) const {
+  const auto too_large = [](std::int64_t v) { return v < -kMaxIndex || v > kMaxIndex; };
+  if (too_large(index.offset)) broken("{}: offset {} is too large", what, index.offset);
+  for (std::size_t i = 0; i < index.terms.size(); ++i) {
+    if (too_large(index.terms[i].second)) broken("{}: coefficient {} is too large", what, index.terms[i].second);
+    if (!has(k.axes, index.terms[i].first)) broken("{}: axis {} does not exist", what, index.terms[i].first);
+    if (index.terms[i].second == 0 || (i && index.terms[i].first <= index.terms[i - 1].first))
+      broken("{}: the terms of an index are not sorted by axis, or one is zero", what);
+  }
+  if (index.indirect == kNone) return;
+  if (index.indirect < 0 || index.indirect >= limit) broken("{}: %e{} does not precede it", what, index.indirect);
+  if (at(k.exprs, index.indirect).dtype != i64) broken("{}: the indirect index %e{} is not i64", what, index.indirect);
+}
+
+void ProgramVerifier::check_schedule(const Kernel& k) const {
+  const Schedule& s = k.schedule;
+  for (const ScheduleField& f : kScheduleFields) {
+    if (f.axis && s.*f.axis != kNone && !has(k.axes, s.*f.axis))
+      broken("schedule: axis {} of {} does not exist", s.*f.axis, f.name);
+    if ((f.small && s.*f.small < 0) || (f.big && s.*f.big < 0)) broken("schedule: {} is negative", f.name);
+  }
+  if (s.m == kNone && s.n == kNone && s.k == kNone) return;
+  if (k.phases.empty() || k.phases[0].stages.empty() || k.phases[0].stages[0].kind != KernelStage::contract ||
+      k.phases[0].stages[0].axis != s.k)
+    broken("schedule: phase 0 does not start with a contraction over the k axis");
+  const std::vector<AxisId>& parallel = k.phases[0].parallel;
+  for (AxisId a : {s.b, s.m, s.n})
+    if (a != kNone && std::find(parallel.begin(), parallel.end(), a) == parallel.end())
+      broken("schedule: axis {} is not parallel in phase 0", at(k.axes, a).name);
+}
+
+void ProgramVerifier::check_phase(const Kernel& k, const Phase& phase, std::unordered_set<std::int32_t>& results) {
+  scope_.assign(k.axes.size(), false);
+  visible_.clear();
+  std::int64_t points = 1;
+  for (AxisId a : phase.parallel) {
+    if (!has(k.axes, a)) broken("parallel axis {} does not exist", a);
+    if (at(scope_, a)) broken("axis {} is parallel twice", at(k.axes, a).name);
+    scope_[static_cast<std::size_t>(a)] = true;
+    if (__builtin_mul_overflow(points, at(k.axes, a).extent, &points) || points > kMaxPoints)
+      broken("a phase has more than {} points", kMaxPoints);
+  }
+  for (const KernelStage& stage : phase.stages) {
+    std::string what = stage_text(p_, k, stage);
+    what = what.substr(0, what.find('\n'));
+    check_stage(k, stage, what);
+    if (stage.axis != kNone) scope_[static_cast<std::size_t>(stage.axis)] = true;
+    runs_ = points > 0 && (stage.axis == kNone || at(k.axes, stage.axis).extent > 0);
+    check_uses(k, stage, what);
+    if (stage.axis != kNone) scope_[static_cast<std::size_t>(stage.axis)] = false;
+    for (const Store& s : stage.stores) {
+      touch(at(root_, s.buffer));
+      stored_[static_cast<std::size_t>(at(root_, s.buffer))] = true;
+    }
+    if (stage.result == kNone) continue;
+    if (!results.insert(stage.result).second) broken("{}: accumulator %a{} has a value already", what, stage.result);
+    const bool arg = stage.op == Op::arg_max || stage.op == Op::arg_min;
+    const ExprId source = stage.kind == KernelStage::contract ? stage.lhs : stage.value;
+    visible_.emplace(stage.result, stage.kind == KernelStage::reduce && arg ? i32 : at(k.exprs, source).dtype);
+  }
+}
+
+void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, const std::string& what) const {
+  if (stage.axis != kNone && !has(k.axes, stage.axis)) broken("{}: axis {} does not exist", what, stage.axis);
+  if (stage.axis != kNone && at(scope_, stage.axis)) broken("{}: the axis is parallel in the same phase", what);
+  const bool contract = stage.kind == KernelStage::contract, reduce = stage.kind == KernelStage::reduce;
+  const auto check_value = [&](ExprId e, bool wanted) {
+    if (wanted ? !has(k.exprs, e) : e != kNone)
+      broken("{}: {} expression {}", what, wanted ? "has no" : "has no use for", e);
+  };
+  check_value(stage.value, reduce);
+  check_value(stage.lhs, contract);
+  check_value(stage.rhs, contract);
+  if ((stage.result >= 0) != (contract || reduce)) broken("{}: accumulator number {}", what, stage.result);
+  if ((contract || reduce) && stage.axis == kNone) broken("{}: needs an axis", what);
+  if (stage.striped && !reduce) broken("{}: only a reduce is striped", what);
+  if (reduce) {
+    const bool known = static_cast<int>(stage.op) < kOpCount && info(stage.op).cls == OpClass::reduce;
+    const DType t = at(k.exprs, stage.value).dtype;
+    if (!known || !in_set(t, info(stage.op).dtypes)) broken("{}: does not fold {}", what, name(t));
+    const bool arg = stage.op == Op::arg_max || stage.op == Op::arg_min;
+    if (stage.striped && arg) broken("{}: arg_max and arg_min are not striped", what);
+    if (arg && at(k.axes, stage.axis).extent > std::numeric_limits<std::int32_t>::max())
+      broken("{}: the axis is too long for i32", what);
+  }
+  if (contract) {
+    const DType t = at(k.exprs, stage.lhs).dtype;
+    if (t != at(k.exprs, stage.rhs).dtype) broken("{}: the factors differ in dtype", what);
+    if (!in_set(t, info(Op::contract).dtypes)) broken("{}: does not take {}", what, name(t));
+  }
+  check_stores(k, stage, what);
+}
+
+void ProgramVerifier::check_stores(const Kernel& k, const KernelStage& stage, const std::string& what) const {
+  const bool scatter = stage.kind == KernelStage::scatter;
+  if (scatter ? stage.stores.size() != 1 : stage.stores.empty() != (stage.kind != KernelStage::map))
+    broken("{}: {} stores", what, stage.stores.size());
+  if (stage.predicate != kNone &&
+      (!scatter || !has(k.exprs, stage.predicate) || at(k.exprs, stage.predicate).dtype != boolean))
+    broken("{}: expression {} cannot be its predicate", what, stage.predicate);
+  for (const Store& s : stage.stores) {
+    if (!has(k.exprs, s.value)) broken("{}: expression {} does not exist", what, s.value);
+    check_access(k, s.buffer, s.access, static_cast<ExprId>(k.exprs.size()), what);
+    const Buffer& b = at(p_.buffers, s.buffer);
+    const Buffer& owner = at(p_.buffers, at(root_, s.buffer));
+    if (owner.kind == Buffer::input || owner.kind == Buffer::constant)
+      broken("{}: stores to the {} buffer %{}", what, kBufferKinds[owner.kind], owner.name);
+    const DType t = at(k.exprs, s.value).dtype;
+    if (t != b.type.dtype) broken("{}: stores {} to %{}, which is {}", what, name(t), b.name, to_string(b.type));
+    if (scatter && !in_set(t, info(Op::scatter_add).dtypes)) broken("{}: cannot add {}", what, name(t));
+  }
+}
+
+// Whatever the stage evaluates: axes in scope, accumulators visible, accesses in bounds, storage that holds a value.
+void ProgramVerifier::check_uses(const Kernel& k, const KernelStage& stage, const std::string& what) {
+  ++stages_;
+  std::vector<ExprId> pending;
+  const auto use = [&](ExprId e) {
+    if (e == kNone || at(seen_, e) == stages_) return;
+    at(seen_, e) = stages_;
+    pending.push_back(e);
+  };
+  for (ExprId e : {stage.predicate, stage.value, stage.lhs, stage.rhs}) use(e);
+  for (const Store& s : stage.stores) {
+    use(s.value);
+    for (const Index& index : s.access) {
+      check_in_scope(k, index, what);
+      use(index.indirect);
+    }
+    check_bounds(k, s.buffer, s.access, stage.predicate != kNone, what);
+  }
+  while (!pending.empty()) {
+    const ExprId id = pending.back();
+    pending.pop_back();
+    const Expr& e = at(k.exprs, id);
+    for (ExprId arg : e.args) use(arg);
+    if (e.kind == Expr::accumulator) {
+      const auto it = visible_.find(e.result);
+      if (it == visible_.end()) broken("{}: uses %a{} before a stage of the phase has set it", what, e.result);
+      if (it->second != e.dtype) broken("{}: accumulator %a{} is {}", expr_text(p_, k, id), e.result, name(it->second));
+    }
+    if (e.kind != Expr::load && e.kind != Expr::index) continue;
+    const std::string place = fmt::format("{}: in {}", what, expr_text(p_, k, id));
+    for (const Index& index : e.access) {
+      check_in_scope(k, index, place);
+      use(index.indirect);
+    }
+    if (e.kind == Expr::index) continue;
+    check_bounds(k, e.buffer, e.access, !e.args.empty(), place);
+    const BufferId root = at(root_, e.buffer);
+    if (!at(stored_, root)) broken("{}: nothing has been stored there yet", place);
+    touch(root);
+  }
+}
+
+void ProgramVerifier::check_in_scope(const Kernel& k, const Index& index, const std::string& what) const {
+  for (const auto& [axis, coefficient] : index.terms)
+    if (!at(scope_, axis)) broken("{}: axis {} has no value here", what, at(k.axes, axis).name);
+}
+
+void ProgramVerifier::check_bounds(const Kernel& k, BufferId buffer, const std::vector<Index>& access, bool predicated,
+                                   const std::string& what) const {
+  if (!runs_) return;
+  const Shape& shape = at(p_.buffers, buffer).type.shape;
+  for (int d = 0; d < shape.rank(); ++d) {
+    const Index& index = at(access, d);
+    __int128 low = index.offset, high = index.offset;
+    for (const auto& [axis, coefficient] : index.terms) {
+      const __int128 reach = __int128{coefficient} * (at(k.axes, axis).extent - 1);
+      (reach < 0 ? low : high) += reach;
+      if (low < -kMaxIndex || high > kMaxIndex) broken("{}: index {} overflows", what, index_text(k, index));
+    }
+    if (predicated || index.indirect != kNone) continue;
+    if (low < 0 || high >= shape[d])
+      broken("{}: index {} covers [{}, {}], outside dimension {} of {}", what, index_text(k, index),
+             static_cast<std::int64_t>(low), static_cast<std::int64_t>(high), d, to_string(shape));
+  }
+}
+
+void ProgramVerifier::touch(BufferId root) {
+  auto& [first, last] = live_[static_cast<std::size_t>(root)];
+  if (first == kNone) first = kernel_;
+  last = kernel_;
+}
+
+}  // namespace
+
+std::optional<Violation> find_violation(const Program& p) {
+  try {
+    ProgramVerifier(p).run();
+  } catch (const Found& found) {
+    return found;
+  }
+  return {};
+}
+
+void verify(const Program& p) {
+  if (const std::optional<Violation> v = find_violation(p))
+    ensure(false, "verify: {}: {}",
+           v->kernel == kNone ? "program @" + p.name : "kernel @" + p.kernels[static_cast<std::size_t>(v->kernel)].name,
+           v->what);
+}
+
+}  // namespace weft

@@ -1,0 +1,19 @@
+// The kernel verifier's finding, for callers that report it in their own way, and its limits.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "ir/kernel.h"
+
+namespace weft {
+
+inline constexpr std::size_t kMaxAxes = 64;  // of a kernel
+
+struct Violation {
+  std::int32_t kernel = kNone;  // index in Program::kernels; kNone: the program itself
+  std::string what;
+};
+/// The first broken invariant of ir/verify_kernel.cpp, if there is one. Safe on any Program.
+std::optional<Violation> find_violation(const Program&);
+
+}  // namespace weft

@@ -1,0 +1,13 @@
+// Brings contractions and scatters to one form before lowering.
+#pragma once
+#include "ir/graph.h"
+
+namespace weft {
+
+/// Every contract of static shapes becomes one whose operands have exactly one contracted axis, at most one batch and
+/// at most one free axis, in any order: axes of extent 1 are dropped, neighbouring axes of one role are merged by a
+/// reshape (after a transpose only where their order needs it), and the result is reshaped back. Products are summed in
+/// the same order, so the bits are the same. Every scatter_add gets indices of rank 1. Run it after bind_batch.
+Graph canonicalize(const Graph&);
+
+}  // namespace weft

@@ -1,0 +1,15 @@
+// Constant folding.
+#pragma once
+#include "ir/graph.h"
+
+namespace weft {
+
+/// Evaluates nodes whose operands are all constants (or broadcasts of one element) with the op table's own semantics,
+/// when the result has at most 4096 elements. Splats stay splats: an elementwise op on splats becomes a broadcast of a
+/// scalar constant, and a constant whose elements are all equal becomes a broadcast of one. The same bits.
+Graph fold(const Graph&);
+
+/// The folded value of node `id` of `g` (new nodes carry `locs`), or kNoValue when there is nothing to fold.
+ValueId fold_node(Graph& g, ValueId id, LocSet locs);
+
+}  // namespace weft

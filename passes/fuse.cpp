@@ -1,0 +1,239 @@
+// Greedy fusion in one forward walk.
+//
+// Kinds of kernel, by what anchors them:
+//   map       elementwise over its domain (the shape of its values)
+//   loop      reductions over one axis of its domain, and elementwise values of the domain ("full") or of the domain
+//   without that
+//             axis ("outer"): softmax, layer norm and cross-entropy are one such kernel each
+//   contract  a contraction and the elementwise values of its result's shape: bias, activation, mask, the optimiser
+//   scatter   an indexed accumulation by itself
+// Leaves, views and cheap elementwise values belong to no group until the end: each consumer computes them for itself,
+// which makes them prologues of the kernels that read them.
+//
+// Why no cycle between groups can arise: a node joins the highest-numbered group that it depends on, or a new group
+// with a higher number, so that every edge between groups leads from a lower number to a higher one.
+#include "passes/fuse.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "passes/placement.h"
+
+namespace weft {
+namespace {
+
+constexpr int kMaxGroup = 96;  // nodes in one kernel: bounds compile time
+constexpr int kMaxVirtualCost =
+    128;                   // instructions that one ungrouped expression may cost: bounds the size of prologues
+constexpr int kCheap = 8;  // a value of several consumers that costs more than this is stored, not repeated
+constexpr std::int64_t kLongRow = 4096;  // a single row longer than this is left to a kernel of its own
+
+struct Fuser {
+  enum Kind : std::uint8_t { map, loop, contract, scatter };
+  struct GroupState {
+    Kind kind;
+    Shape domain;
+    int axis;  // loop
+    int size = 0;
+  };
+
+  const Graph& g;
+  std::vector<std::vector<ValueId>> uses;
+  std::vector<GroupState> groups;
+  std::vector<std::int32_t> group, latest;                // latest[v]: the highest group that v is in or depends on
+  std::vector<bool> outer;                                // member of a loop group without the looped axis
+  std::vector<int> cost;                                  // of an ungrouped value, with its ungrouped operands
+  std::vector<bool> result;                               // output or update
+  std::map<std::pair<ValueId, int>, std::int32_t> loops;  // (operand, axis) -> loop group that reduces it
+
+  explicit Fuser(const Graph& graph)
+      : g(graph),
+        uses(users(graph)),
+        group(graph.size(), kNoGroup),
+        latest(graph.size(), kNoGroup),
+        outer(graph.size(), false),
+        cost(graph.size(), 0),
+        result(graph.size(), false) {
+    for (const Output& o : g.outputs()) result[o.id] = true;
+    for (const Update& u : g.updates()) result[u.value] = true;
+  }
+
+  const Shape& shape(ValueId v) const { return g[v].type.shape; }
+
+  void place(ValueId v, std::int32_t in, bool is_outer = false) {
+    group[v] = latest[v] = in;
+    outer[v] = is_outer;
+    cost[v] = 0;
+    ++groups[static_cast<std::size_t>(in)].size;
+  }
+  std::int32_t open(Kind kind, const Shape& domain, int axis = -1) {
+    groups.push_back({kind, domain, axis});
+    return static_cast<std::int32_t>(groups.size() - 1);
+  }
+
+  /// A broadcast along the looped axis of an outer value of group `in`.
+  bool is_row_broadcast(ValueId v, std::int32_t in) const {
+    const GroupState& s = groups[static_cast<std::size_t>(in)];
+    if (g[v].op != Op::broadcast || s.kind != loop || !(shape(v) == s.domain)) return false;
+    const ValueId source = g[v].operands[0];
+    if (group[source] != in || !outer[source]) return false;
+    Dims axes = Dims::iota(s.domain.rank());
+    axes.erase(s.axis);
+    return g[v].attrs.dims[0] == axes;
+  }
+
+  /// The value that v is under another shape, through reshapes that only add or drop unit axes.
+  ValueId unreshaped(ValueId v) const {
+    while (group[v] == kNoGroup && g[v].op == Op::reshape && squeezed(shape(v)) == squeezed(shape(g[v].operands[0]))) v = g[v].operands[0];
+    return v;
+  }
+
+  /// Every operand of v is at hand in a register when group `in` evaluates v (as outer or full value), or lies in
+  /// memory by then.
+  bool operands_at_hand(ValueId v, std::int32_t in, bool is_outer) const {
+    return std::ranges::all_of(g[v].operands, [&](ValueId o) {
+      if (group[o] == in) return outer[o] == is_outer;
+      if (groups[static_cast<std::size_t>(in)].kind != loop && group[unreshaped(o)] == in) return true;
+      return latest[o] < in || (!is_outer && is_row_broadcast(o, in));
+    });
+  }
+
+  bool try_join(ValueId v) {
+    const std::int32_t in = latest[v];
+    if (in == kNoGroup) return false;
+    const GroupState& s = groups[static_cast<std::size_t>(in)];
+    if (s.kind == scatter || s.size >= kMaxGroup) return false;
+    bool is_outer = false;
+    const bool same = s.kind == loop ? shape(v) == s.domain : squeezed(shape(v)) == squeezed(s.domain);
+    if (!same) {
+      Shape without = s.domain;
+      if (s.kind != loop) return false;
+      without.erase(s.axis);
+      if (!(shape(v) == without)) return false;
+      is_outer = true;
+    }
+    if (!operands_at_hand(v, in, is_outer)) return false;
+    for (ValueId o : g[v].operands)  // the broadcast of a row's value, or the value under another shape
+      for (; group[o] != in && latest[o] == in; o = g[o].operands[0]) place(o, in);
+    place(v, in, is_outer);
+    return true;
+  }
+
+  void place_reduce(ValueId v) {
+    const ValueId x = g[v].operands[0];
+    const int axis = static_cast<int>(g[v].attrs.dims[0][0]);
+    const std::int64_t rows = shape(x)[axis] ? element_count(shape(v)) : 0;
+    // Join the group that computes the operand, when it runs row by row or can.
+    if (const std::int32_t in = latest[x]; in != kNoGroup) {
+      GroupState& s = groups[static_cast<std::size_t>(in)];
+      const bool full = (group[x] == in && !outer[x]) || is_row_broadcast(x, in);
+      const bool room = s.size < kMaxGroup && shape(x) == s.domain && full;
+      const bool last = axis == s.domain.rank() - 1;
+      if (room && s.kind == map && last && (rows >= 8 || shape(x)[axis] <= kLongRow)) s.kind = loop, s.axis = axis;
+      if (room && s.kind == loop && s.axis == axis) {
+        if (group[x] != in) place(x, in);
+        return place(v, in, true);
+      }
+    }
+    // Join a group that reduces the same value already.
+    if (auto it = loops.find({x, axis});
+        it != loops.end() && latest[v] < it->second && groups[static_cast<std::size_t>(it->second)].size < kMaxGroup)
+      return place(v, it->second, true);
+    const std::int32_t in = open(loop, shape(x), axis);
+    loops[{x, axis}] = in;
+    place(v, in, true);
+  }
+
+  bool must_be_in_memory(ValueId v) const {
+    if (result[v]) return true;
+    return std::ranges::any_of(uses[v], [&](ValueId u) {
+      if (g[u].op == Op::reshape) return !is_affine_reshape(shape(v), shape(u));
+      // Repeating something costly for every element of a larger shape; a scalar is computed once outside the loops.
+      return g[u].op == Op::broadcast && shape(v).rank() > 0 && cost[v] > kCheap;
+    });
+  }
+
+  void place_node(ValueId v) {
+    const Node& n = g[v];
+    for (ValueId o : n.operands) latest[v] = std::max(latest[v], latest[o]);
+    switch (info(n.op).cls) {
+      case OpClass::contract: return place(v, open(contract, n.type.shape));
+      case OpClass::scatter: return place(v, open(scatter, n.type.shape));
+      case OpClass::reduce: return place_reduce(v);
+      case OpClass::elementwise:
+        if (try_join(v)) return;
+        break;
+      case OpClass::leaf:
+        if (n.op == Op::input) return;
+        break;
+      case OpClass::view: break;
+    }
+    cost[v] = element_cost(n.op);
+    for (ValueId o : n.operands) cost[v] += cost[o];
+    const bool shared = uses[v].size() > 1 && cost[v] > kCheap && shape(v).rank() > 0 && n.op != Op::random;
+    if (must_be_in_memory(v) || shared || cost[v] > kMaxVirtualCost) place(v, open(map, n.type.shape));
+  }
+
+  /// The walk: topological, by the number of anchors on the longest path to a node. What depends on inputs and states alone (a
+  /// learning rate, a decayed weight) thus comes before every anchor, so that any kernel may read it.
+  std::vector<ValueId> by_depth() const {
+    std::vector<int> depth(g.size(), 0);
+    std::vector<ValueId> order(g.size());
+    std::iota(order.begin(), order.end(), ValueId{0});
+    for (ValueId v = 0; v < g.size(); ++v) {
+      const OpClass c = info(g[v].op).cls;
+      for (ValueId o : g[v].operands) depth[v] = std::max(depth[v], depth[o]);
+      depth[v] += c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter;
+    }
+    std::ranges::stable_sort(order, {}, [&](ValueId v) { return depth[v]; });
+    return order;
+  }
+
+  /// An ungrouped value that only one group reads is shown inside it.
+  void adopt() {
+    for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
+      if (group[v] != kNoGroup || g[v].op == Op::input || uses[v].empty()) continue;
+      const std::int32_t in = group[uses[v][0]];
+      if (in != kNoGroup && latest[v] < in && std::ranges::all_of(uses[v], [&](ValueId u) { return group[u] == in; }))
+        group[v] = in;
+    }
+  }
+
+  Graph rebuild() const {
+    // Groups in number order, each followed by the ungrouped values that need it.
+    std::vector<ValueId> order;
+    Rewriter rw(g);
+    order = rw.live();
+    auto key = [&](ValueId v) { return group[v] != kNoGroup ? 2 * group[v] : 2 * latest[v] + 1; };
+    std::ranges::stable_sort(order, {}, key);
+    static constexpr std::string_view kNames[] = {"map", "loop", "contract", "scatter"};
+    std::vector<std::int32_t> number(groups.size(), kNoGroup);
+    for (ValueId v : order) {
+      const ValueId id = rw.copy(v);
+      if (group[v] == kNoGroup) continue;
+      std::int32_t& n = number[static_cast<std::size_t>(group[v])];
+      const GroupState& s = groups[static_cast<std::size_t>(group[v])];
+      if (n == kNoGroup) {
+        const bool row = s.kind == loop && s.axis == s.domain.rank() - 1;
+        const std::string_view kind = row ? "row" : s.kind == loop ? "column" : kNames[s.kind];
+        n = rw.graph().add_group(fmt::format("{}{}", kind, rw.graph().groups().size()));
+      }
+      rw.graph().set_group(id, n);
+    }
+    return rw.finish();
+  }
+};
+
+}  // namespace
+
+Graph fuse(const Graph& graph) {
+  if (!graph.groups().empty()) return graph;
+  const Graph g = remove_dead(graph);
+  Fuser f(g);
+  for (ValueId v : f.by_depth()) f.place_node(v);
+  f.adopt();
+  return f.rebuild();
+}
+
+}  // namespace weft

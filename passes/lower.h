@@ -1,0 +1,12 @@
+// Lowering: a fused graph becomes a program of kernels, ordered so that states can be updated in place.
+#pragma once
+#include "ir/graph.h"
+#include "ir/kernel.h"
+
+namespace weft {
+
+/// `g` is fused (every node that needs a kernel has a group), static, and its contractions are canonical
+/// (passes/canonicalize.h). The result has no schedules (passes/schedule.h) and no arena offsets (passes/memory.h) yet.
+Program lower(const Graph& g);
+
+}  // namespace weft

@@ -1,0 +1,90 @@
+// Best-fit allocation in kernel order. A buffer is freed after the last kernel that loads it, never within that kernel, because other
+// threads may still be reading.
+#include "passes/memory.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "ir/error.h"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kAlign = 64;  // a cache line, and the widest vector
+
+struct FreeList {
+  std::map<std::int64_t, std::int64_t> blocks;  // offset -> size, never adjacent
+  std::int64_t end = 0;
+
+  std::int64_t take(std::int64_t size) {
+    auto best = blocks.end();
+    for (auto it = blocks.begin(); it != blocks.end(); ++it)
+      if (it->second >= size && (best == blocks.end() || it->second < best->second)) best = it;
+    if (best != blocks.end()) {
+      const auto [offset, room] = *best;
+      blocks.erase(best);
+      if (room > size) blocks[offset + size] = room - size;
+      return offset;
+    }
+    std::int64_t offset = end;
+    if (!blocks.empty() && std::prev(blocks.end())->first + std::prev(blocks.end())->second == end) {
+      offset = std::prev(blocks.end())->first;  // grow the last free block
+      blocks.erase(std::prev(blocks.end()));
+    }
+    end = offset + size;
+    return offset;
+  }
+
+  void give(std::int64_t offset, std::int64_t size) {
+    auto next = blocks.lower_bound(offset);
+    if (next != blocks.end() && offset + size == next->first) size += next->second, next = blocks.erase(next);
+    if (next != blocks.begin())
+      if (auto before = std::prev(next); before->first + before->second == offset) {
+        before->second += size;
+        return;
+      }
+    blocks[offset] = size;
+  }
+};
+
+}  // namespace
+
+void plan_memory(Program& p) {
+  const int kernels = static_cast<int>(p.kernels.size());
+  std::vector<int> first(p.buffers.size(), kernels), last(p.buffers.size(), -1);
+  auto touch = [&](BufferId b, int k) {
+    const auto s = static_cast<std::size_t>(storage(p, b));
+    first[s] = std::min(first[s], k);
+    last[s] = std::max(last[s], k);
+  };
+  for (int k = 0; k < kernels; ++k) {
+    const Kernel& kernel = p.kernels[static_cast<std::size_t>(k)];
+    for (const Expr& e : kernel.exprs)
+      if (e.kind == Expr::load) touch(e.buffer, k);
+    for (const Phase& phase : kernel.phases)
+      for (const KernelStage& stage : phase.stages)
+        for (const Store& store : stage.stores) touch(store.buffer, k);
+  }
+  std::vector<std::vector<std::size_t>> starts(p.kernels.size()), ends(p.kernels.size());
+  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+    if (p.buffers[b].kind != Buffer::temp) continue;
+    p.buffers[b].offset = 0;
+    if (last[b] < 0) continue;
+    starts[static_cast<std::size_t>(first[b])].push_back(b);
+    ends[static_cast<std::size_t>(last[b])].push_back(b);
+  }
+  FreeList free;
+  auto size = [&](std::size_t b) { return (byte_size(p.buffers[b].type) + kAlign - 1) / kAlign * kAlign; };
+  for (std::size_t k = 0; k < p.kernels.size(); ++k) {
+    // Larger first: they are the harder ones to place.
+    std::ranges::stable_sort(starts[k], std::greater<>(), size);
+    for (std::size_t b : starts[k])
+      if (const std::int64_t n = size(b)) p.buffers[b].offset = free.take(n);
+    for (std::size_t b : ends[k])
+      if (const std::int64_t n = size(b)) free.give(p.buffers[b].offset, n);
+  }
+  p.arena_bytes = free.end;
+}
+
+}  // namespace weft

@@ -1,0 +1,50 @@
+// The pipeline: which passes run, in which order, and the one runner that wraps each of them.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/kernel.h"
+#include "ir/target.h"
+#include "passes/simplify.h"
+
+namespace weft {
+
+struct PassTiming {
+  std::string name;
+  double seconds = 0;
+  bool changed = false;
+};
+
+struct PipelineOptions {
+  Numerics numerics = Numerics::exact;
+  bool verify = false;                 ///< verify after every pass (tests and debug builds do)
+  std::vector<std::string> disable;    ///< names of passes to skip
+  Ledger* ledger = nullptr;            ///< which rules fired
+  std::vector<PassTiming>* timings = nullptr;
+  /// Called after every graph pass with its name, its result, and whether it changed anything.
+  std::function<void(std::string_view, const Graph&, bool)> after;
+};
+
+struct PassInfo {
+  std::string_view name;
+  std::string_view doc;
+  bool required;  // lowering needs it: it cannot be disabled
+  Graph (*run)(const Graph&, const PipelineOptions&);
+};
+
+/// The graph passes in pipeline order.
+const std::vector<PassInfo>& passes();
+
+/// Runs one pass by name, or throws Error listing the names there are.
+Graph run_pass(std::string_view name, const Graph&, const PipelineOptions& = {});
+/// Runs the whole pipeline: any graph without kBatch extents -> a fused graph.
+Graph optimize(const Graph&, const PipelineOptions& = {});
+
+/// Fused graph -> scheduled program with its memory planned. Throws Error when an extent is still unbound.
+Program make_program(const Graph& optimized, const Target&, const PipelineOptions& = {});
+
+}  // namespace weft

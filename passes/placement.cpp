@@ -1,0 +1,160 @@
+// Index arithmetic of views, and the choice between storing a value and computing it again.
+#include "passes/placement.h"
+
+#include <algorithm>
+
+namespace weft {
+namespace {
+
+constexpr int kRecomputeCost =
+    2;  // a value this cheap is computed again beside its stored operands instead of being stored too
+
+/// Splits the axes of both shapes into runs with equal products, calling f(from_begin, from_end, to_begin, to_end).
+template <class F>
+void match_runs(const Shape& from, const Shape& to, F&& f) {
+  int i = 0, j = 0;
+  while (i < from.rank() || j < to.rank()) {
+    const int i0 = i, j0 = j;
+    std::int64_t p = i < from.rank() ? from[i++] : 1, q = j < to.rank() ? to[j++] : 1;
+    while (p != q) {
+      if ((p < q && i < from.rank()) || j == to.rank())
+        p *= from[i++];
+      else
+        q *= to[j++];
+    }
+    f(i0, i, j0, j);
+  }
+}
+
+int wide_axes(const Shape& s, int begin, int end) {
+  int n = 0;
+  for (int i = begin; i < end; ++i) n += s[i] != 1;
+  return n;
+}
+
+}  // namespace
+
+int element_cost(Op op) {
+  switch (op) {
+    case Op::stop_gradient:
+    case Op::constant:
+    case Op::broadcast:
+    case Op::reshape:
+    case Op::transpose:
+    case Op::slice: return 0;
+    case Op::div:
+    case Op::sqrt:
+    case Op::rem: return 4;
+    case Op::exp:
+    case Op::log:
+    case Op::tanh:
+    case Op::erf:
+    case Op::sin:
+    case Op::cos: return 12;
+    case Op::random: return 60;
+    default: return 1;
+  }
+}
+
+bool is_affine_reshape(const Shape& from, const Shape& to) {
+  if (std::ranges::count(from, 0)) return true;  // nothing is read
+  bool affine = true;
+  match_runs(from, to, [&](int i0, int i1, int, int) { affine &= wide_axes(from, i0, i1) <= 1; });
+  return affine;
+}
+
+std::vector<Index> reshape_index(const Shape& from, const Shape& to, const std::vector<Index>& index) {
+  std::vector<Index> out(static_cast<std::size_t>(from.rank()));
+  if (std::ranges::count(from, 0)) return out;
+  match_runs(from, to, [&](int i0, int i1, int j0, int j1) {
+    Index linear;
+    std::int64_t stride = 1;
+    for (int j = j1; j-- > j0; stride *= to[j])
+      if (to[j] != 1) linear = sum(scaled(index[static_cast<std::size_t>(j)], stride), linear);
+    for (int i = i0; i < i1; ++i)
+      if (from[i] != 1) out[static_cast<std::size_t>(i)] = linear;
+  });
+  return out;
+}
+
+Shape squeezed(const Shape& shape) {
+  Shape s;
+  for (std::int64_t extent : shape)
+    if (extent != 1) s.push_back(extent);
+  return s;
+}
+
+Index scaled(Index x, std::int64_t factor) {
+  ensure(factor == 1 || x.indirect == kNone, "an indirect index cannot be scaled");
+  if (factor == 0) return {};
+  for (auto& [axis, coefficient] : x.terms) coefficient *= factor;
+  x.offset *= factor;
+  return x;
+}
+
+Index sum(const Index& a, const Index& b) {
+  ensure(a.indirect == kNone || b.indirect == kNone, "two indirect indices cannot be added");
+  Index s;
+  s.offset = a.offset + b.offset;
+  s.indirect = a.indirect != kNone ? a.indirect : b.indirect;
+  auto i = a.terms.begin(), j = b.terms.begin();
+  while (i != a.terms.end() || j != b.terms.end()) {
+    if (j == b.terms.end() || (i != a.terms.end() && i->first < j->first))
+      s.terms.push_back(*i++);
+    else if (i == a.terms.end() || j->first < i->first)
+      s.terms.push_back(*j++);
+    else {
+      if (i->second + j->second) s.terms.emplace_back(i->first, i->second + j->second);
+      ++i, ++j;
+    }
+  }
+  return s;
+}
+
+Index constant_index(std::int64_t value) { return {{}, value, kNone}; }
+Index axis_index(AxisId axis) { return {{{axis, 1}}, 0, kNone}; }
+
+std::vector<std::vector<ValueId>> users(const Graph& g) {
+  std::vector<std::vector<ValueId>> out(g.size());
+  for (ValueId id = 0; id < g.size(); ++id)
+    for (ValueId v : g[id].operands)
+      if (out[v].empty() || out[v].back() != id) out[v].push_back(id);
+  return out;
+}
+
+std::vector<bool> stored_values(const Graph& g) {
+  std::vector<bool> must(g.size(), false), outside(g.size(), false), stored(g.size(), false);
+  for (const Output& o : g.outputs()) must[o.id] = true;
+  for (const Update& u : g.updates()) must[u.value] = true;
+  for (ValueId id = 0; id < g.size(); ++id) {
+    const Node& n = g[id];
+    for (ValueId v : n.operands) {
+      if (n.op == Op::reshape && !is_affine_reshape(g[v].type.shape, n.type.shape)) must[v] = true;
+      if (n.group != g[v].group) outside[v] = true;
+    }
+  }
+  auto recomputed_for_free = [&](ValueId v) {
+    return info(g[v].op).cls == OpClass::view || info(g[v].op).cls == OpClass::leaf;
+  };
+  for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
+    if (outside[v] && !must[v] && recomputed_for_free(v))
+      for (ValueId o : g[v].operands) outside[o] = true;
+  std::vector<int> cost(g.size(), 0);  // of computing a value again outside its group; large when that is impossible
+  for (ValueId v = 0; v < g.size(); ++v) {
+    const Node& n = g[v];
+    if (n.op == Op::input || n.group == kNoGroup) continue;
+    if (!is_elementwise(n.op) && !recomputed_for_free(v)) {
+      cost[v] = kRecomputeCost + 1;
+    } else {
+      cost[v] = element_cost(n.op);
+      for (ValueId o : n.operands)
+        if (g[o].group == n.group && !stored[o]) cost[v] += cost[o];
+    }
+    cost[v] = std::min(cost[v], kRecomputeCost + 1);
+    stored[v] = must[v] || (outside[v] && !recomputed_for_free(v) && cost[v] > kRecomputeCost);
+    if (outside[v] && recomputed_for_free(v) && cost[v] > kRecomputeCost) stored[v] = true;
+  }
+  return stored;
+}
+
+}  // namespace weft

@@ -1,0 +1,29 @@
+// Algebraic simplification by rewrite rules.
+#pragma once
+#include <map>
+#include <string>
+
+#include "ir/graph.h"
+#include "passes/rules.h"
+
+namespace weft {
+
+/// Which rules may run: those that keep every bit, or all.
+enum class Numerics : std::uint8_t { exact, fast };
+
+/// How often each rule fired, by its name.
+using Ledger = std::map<std::string, std::int64_t>;
+
+struct SimplifyOptions {
+  Numerics mode = Numerics::exact;
+  Ledger* ledger = nullptr;  // counts are added to it when given
+};
+
+/// Applies the rules of passes/rules_table.cpp, and constant folding, until none applies: simplify(simplify(g)) ==
+/// simplify(g). The result has no dead nodes, and every node carries the provenance of all nodes that it stands for.
+Graph simplify(const Graph&, const SimplifyOptions& = {});
+
+/// The same with other rows: for tests, and for rules of one's own.
+Graph simplify(const Graph&, const RuleSet&, const SimplifyOptions& = {});
+
+}  // namespace weft

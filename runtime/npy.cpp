@@ -1,0 +1,198 @@
+// Format: "\x93NUMPY", major, minor, header length (u16 in version 1, u32 after), the header, then the elements. The
+// header is a Python dict literal, {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }, padded with spaces up
+// to a newline.
+#include "runtime/npy.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <optional>
+
+#include "ir/error.h"
+#include "runtime/file.h"
+
+namespace weft {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "arrays are written as they lie in memory");
+
+constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::int64_t kMaxHeader = 64 << 10;  // ours needs 128 bytes, NumPy's own limit is 10,000
+constexpr std::int64_t kAlign = 64;            // the data begins at a multiple of this
+
+constexpr struct {
+  std::string_view descr;
+  DType dtype;
+} kDescrs[] = {{"<f4", f32}, {"<f8", f64}, {"<i4", i32}, {"<i8", i64}, {"|u1", u8}, {"|b1", boolean}};
+
+/// A parser for the one kind of Python literal that a header is.
+class HeaderParser {
+ public:
+  HeaderParser(const std::string& path, std::string_view text) : path_(path), text_(text) {}
+
+  Type parse() {
+    std::optional<std::string_view> descr;
+    std::optional<bool> fortran;
+    std::optional<Shape> shape;
+    const auto once = [&](const auto& field, std::string_view key) {
+      if (field) refuse("'{}' appears twice in its header", key);
+    };
+    expect('{');
+    while (!accept('}')) {
+      const auto key = string();
+      expect(':');
+      if (key == "descr") {
+        once(descr, key);
+        if (peek() == '[') refuse("it holds records, expected one number an element");
+        descr = string();
+      } else if (key == "fortran_order") {
+        once(fortran, key);
+        fortran = boolean_literal();
+      } else if (key == "shape") {
+        once(shape, key);
+        shape = tuple();
+      } else {
+        refuse("unknown key '{}' in its header", key);
+      }
+      if (!accept(',') && peek() != '}') unexpected("',' or '}'");
+    }
+    if (at_ != text_.size()) unexpected("the end of the header");
+    if (!descr || !fortran || !shape)
+      refuse("no {} in its header", !descr ? "descr" : !fortran ? "fortran_order" : "shape");
+    if (*fortran) refuse("it is in Fortran order, expected C order (save it with numpy.ascontiguousarray)");
+    return {dtype(*descr), *shape};
+  }
+
+ private:
+  template <class... Args>
+  [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
+    fail("cannot read '{}' as .npy: {}", path_, fmt::format(format, std::forward<Args>(args)...));
+  }
+  [[noreturn]] void unexpected(std::string_view wanted) const {
+    refuse("expected {} at character {} of its header", wanted, at_);
+  }
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
+  }
+  char peek() {
+    skip_space();
+    return at_ < text_.size() ? text_[at_] : '\0';
+  }
+  bool accept(char c) {
+    if (peek() != c) return false;
+    ++at_;
+    skip_space();
+    return true;
+  }
+  void expect(char c) {
+    if (!accept(c)) unexpected(fmt::format("'{}'", c));
+  }
+  std::string_view string() {
+    const char quote = peek();
+    if (quote != '\'' && quote != '"') unexpected("a string");
+    const auto end = text_.find(quote, at_ + 1);
+    if (end == text_.npos) unexpected("a closed string");
+    const auto value = text_.substr(at_ + 1, end - at_ - 1);
+    at_ = end + 1;
+    return value;
+  }
+  bool boolean_literal() {
+    skip_space();
+    for (const auto& [word, value] : {std::pair<std::string_view, bool>{"True", true}, {"False", false}})
+      if (text_.substr(at_).starts_with(word)) {
+        at_ += word.size();
+        return value;
+      }
+    unexpected("True or False");
+  }
+  Shape tuple() {
+    Shape shape;
+    expect('(');
+    bool comma = true;
+    while (!accept(')')) {
+      if (!comma) unexpected("',' or ')'");
+      std::int64_t extent = 0;
+      skip_space();
+      const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), extent);
+      if (error != std::errc{} || extent < 0) unexpected("an extent");
+      at_ = static_cast<std::size_t>(end - text_.data());
+      if (shape.rank() == kMaxRank) refuse("it has more than {} dimensions", kMaxRank);
+      shape.push_back(extent);
+      comma = accept(',');
+    }
+    if (shape.rank() == 1 && !comma) unexpected("',' before ')'");  // (3) is a number, (3,) a tuple
+    return shape;
+  }
+  DType dtype(std::string_view descr) const {
+    const auto row = std::ranges::find(kDescrs, descr, [](const auto& r) { return r.descr; });
+    if (row != std::end(kDescrs)) return row->dtype;
+    if (descr.starts_with('>')) refuse("its elements '{}' are big-endian, expected little-endian", descr);
+    refuse("its elements are '{}', expected one of <f4, <f8, <i4, <i8, |u1, |b1", descr);
+  }
+
+  const std::string& path_;
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+Array read_npy(const std::string& path) {
+  const InputFile file(path);
+  const auto need = [&](std::int64_t bytes, std::string_view what) {
+    if (file.size() < bytes)
+      fail("cannot read '{}' as .npy: it has {} bytes, expected {} for {}", path, file.size(), bytes, what);
+  };
+  constexpr std::int64_t kVersionEnd = std::ssize(kMagic) + 2;
+  need(kVersionEnd, "magic and version");
+  char start[kVersionEnd];
+  file.read(0, std::as_writable_bytes(std::span(start)));
+  if (!std::string_view(start, sizeof start).starts_with(kMagic))
+    fail("cannot read '{}' as .npy: it does not begin with \\x93NUMPY", path);
+  const int major = static_cast<unsigned char>(start[kVersionEnd - 2]);
+  const int minor = static_cast<unsigned char>(start[kVersionEnd - 1]);
+  if (major < 1 || major > 3 || minor != 0)
+    fail("cannot read '{}' as .npy: version {}.{}, expected 1.0, 2.0 or 3.0", path, major, minor);
+
+  std::uint32_t length = 0;
+  const std::int64_t length_bytes = major == 1 ? 2 : 4;
+  need(kVersionEnd + length_bytes, "the length of the header");
+  file.read(kVersionEnd, std::as_writable_bytes(std::span(&length, 1)).first(static_cast<std::size_t>(length_bytes)));
+  if (length > kMaxHeader)
+    fail("cannot read '{}' as .npy: a header of {} bytes, more than {}", path, length, kMaxHeader);
+  const std::int64_t data_begin = kVersionEnd + length_bytes + length;
+  need(data_begin, "the header");
+  std::string text(length, '\0');
+  file.read(kVersionEnd + length_bytes, std::as_writable_bytes(std::span(text)));
+
+  const Type type = HeaderParser(path, text).parse();
+  std::int64_t bytes = 0;
+  try {
+    bytes = byte_size(type);
+  } catch (const Error& e) {
+    fail("cannot read '{}' as .npy: {}", path, e.what());
+  }
+  if (file.size() - data_begin != bytes)
+    fail("cannot read '{}' as .npy: {} needs {} bytes after the header, found {}", path, to_string(type), bytes,
+         file.size() - data_begin);
+  return read_array(file, data_begin, type, fmt::format("cannot read '{}' as .npy", path));
+}
+
+void write_npy(const std::string& path, const Array& array) {
+  const auto row = std::ranges::find(kDescrs, array.dtype(), [](const auto& r) { return r.dtype; });
+  if (row == std::end(kDescrs)) fail("cannot write '{}': .npy has no element type for {}", path, name(array.dtype()));
+  std::string shape;
+  for (const auto extent : array.shape()) shape += fmt::format("{}, ", extent);
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", row->descr, shape);
+  const std::int64_t prefix = std::ssize(kMagic) + 4;
+  const auto unpadded = prefix + std::ssize(text) + 1;
+  text.append(static_cast<std::size_t>((kAlign - unpadded % kAlign) % kAlign), ' ');
+  text += '\n';
+  const auto length = static_cast<std::uint16_t>(text.size());
+  const std::string header = fmt::format("{}\x01{}{}{}{}", kMagic, '\0', static_cast<char>(length & 0xff),
+                                         static_cast<char>(length >> 8), text);
+  const std::span<const std::byte> pieces[] = {std::as_bytes(std::span(header)), {array.data(), array.bytes()}};
+  atomic_write(path, pieces);
+}
+
+}  // namespace weft

@@ -1,0 +1,160 @@
+// Programs built by hand, and a minimal runtime.
+#include "programs.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ir/eval.h"
+
+namespace weft {
+
+BufferId ProgramBuilder::buffer(Buffer::Kind kind, DType t, const Shape& shape) {
+  const auto id = static_cast<BufferId>(p_.buffers.size());
+  p_.buffers.push_back({.kind = kind, .name = "b" + std::to_string(id), .type = {t, shape}});
+  if (kind == Buffer::input || kind == Buffer::state) p_.inputs.push_back(id);
+  if (kind == Buffer::output) p_.outputs.push_back(id);
+  if (kind == Buffer::state) p_.updates.push_back(id);
+  return id;
+}
+
+AxisId KernelBuilder::axis(const std::string& name, std::int64_t extent) {
+  k_.axes.push_back({name, extent});
+  return static_cast<AxisId>(k_.axes.size()) - 1;
+}
+
+ExprId KernelBuilder::constant(DType t, double v) {
+  Expr e{.kind = Expr::constant, .dtype = t};
+  const Array a = Array::filled({t, {}}, v);
+  std::memcpy(&e.bits, a.data(), a.bytes());
+  return add(e);
+}
+
+ExprId KernelBuilder::load(BufferId b, std::vector<Index> access, ExprId predicate) {
+  Expr e{.kind = Expr::load, .dtype = p_.buffers[static_cast<std::size_t>(b)].type.dtype};
+  if (predicate != kNone) e.args = {predicate};
+  e.buffer = b;
+  e.access = std::move(access);
+  return add(e);
+}
+
+ExprId KernelBuilder::add(Expr e) {
+  auto found = std::find(k_.exprs.begin(), k_.exprs.end(), e);
+  if (found == k_.exprs.end()) found = k_.exprs.insert(k_.exprs.end(), std::move(e));
+  return static_cast<ExprId>(found - k_.exprs.begin());
+}
+
+KernelStage map_stage(std::vector<Store> stores, AxisId axis) {
+  KernelStage s;
+  s.axis = axis;
+  s.stores = std::move(stores);
+  return s;
+}
+
+KernelStage reduce_stage(std::int32_t result, Op op, AxisId axis, ExprId value, bool striped) {
+  KernelStage s;
+  s.kind = KernelStage::reduce;
+  s.axis = axis, s.result = result, s.op = op, s.striped = striped, s.value = value;
+  return s;
+}
+
+Array random_array(const Type& type, std::uint32_t seed, bool edges) {
+  std::mt19937 gen(seed);
+  Array a(type);
+  visit_dtype(type.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    using L = std::numeric_limits<T>;
+    for (T& x : a.as<T>()) {
+      const std::uint32_t r = gen();
+      const bool edge = edges && r % 8 == 0;
+      const std::uint32_t pick = r / 8 % 8;
+      if constexpr (std::is_same_v<T, bool>) {
+        x = r & 1;
+      } else if constexpr (std::is_floating_point_v<T>) {
+        const T special[] = {0, -T{0}, L::infinity(), -L::infinity(), L::quiet_NaN(), L::denorm_min() * 5, -L::denorm_min() * 5, L::max()};
+        x = edge ? special[pick] : static_cast<T>(std::normal_distribution<double>(0, 2)(gen));
+      } else {
+        const T special[] = {0, 1, static_cast<T>(-1), L::min(), L::max(), 31, 32, 64};
+        x = edge ? special[pick] : static_cast<T>(static_cast<std::int32_t>(gen()) >> (r / 64 % 31));
+      }
+    }
+  });
+  return a;
+}
+
+std::vector<Array> random_inputs(const Program& p, std::uint32_t seed, bool edges) {
+  std::vector<Array> inputs;
+  for (BufferId id : p.inputs) inputs.push_back(random_array(p.buffers[static_cast<std::size_t>(id)].type, seed++, edges));
+  return inputs;
+}
+
+Evaluation run_image(const Image& image, std::span<const Array> inputs, const Cuts& cuts) {
+  const Program& p = *image.program;
+  std::vector<Array> memory(p.buffers.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) memory[static_cast<std::size_t>(p.inputs[i])] = inputs[i].clone();
+  std::vector<std::byte*> base;
+  for (std::size_t i = 0; i < p.buffers.size(); ++i) {
+    const Buffer& b = p.buffers[i];
+    if (b.kind == Buffer::constant) memory[i] = *b.literal;
+    if (b.kind == Buffer::output || b.kind == Buffer::temp) memory[i] = Array(b.type);
+    base.push_back(b.kind == Buffer::view ? base[static_cast<std::size_t>(b.base)] : memory[i].data());
+  }
+  FlushSubnormals flush;
+  for (const KernelCode& code : image.code) {
+    Array scratch(Type{u8, {std::max<std::int64_t>(code.scratch_bytes, 1)}});
+    std::memset(scratch.data(), 0xff, scratch.bytes());  // code that reads what it has not written computes with NaN
+    std::int64_t begin = 0;
+    for (std::int64_t end : cuts ? cuts(code.units) : std::vector{code.units}) {
+      code.fn(base.data(), begin, end, scratch.data());
+      begin = end;
+    }
+  }
+  Evaluation e;
+  for (BufferId id : p.outputs) e.outputs.push_back(memory[static_cast<std::size_t>(id)]);
+  for (BufferId id : p.updates) e.states.push_back(memory[static_cast<std::size_t>(id)]);
+  return e;
+}
+
+const std::vector<Target>& runnable_targets() {
+  static const std::vector<Target> targets = [] {
+    std::vector<Target> t{host_target(), target_for("x86-64-v2")};
+    if (host_target().vector_bytes >= 32 && host_target().fma) t.push_back(target_for("x86-64-v3"));
+    return t;
+  }();
+  return targets;
+}
+
+std::string difference(const Evaluation& found, const Evaluation& expected) {
+  auto compare = [](const char* what, const std::vector<Array>& a, const std::vector<Array>& b) -> std::string {
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      if (a[i].same_bits(b[i])) continue;
+      for (std::int64_t j = 0; j < a[i].size(); ++j) {
+        const Array x = a[i].reshaped({a[i].size()}).rows(j, j + 1), y = b[i].reshaped({a[i].size()}).rows(j, j + 1);
+        if (!x.same_bits(y))
+          return fmt::format("{} {} {} at {}: found {}, expected {}", what, i, to_string(a[i].type()), j, x.str(), y.str());
+      }
+    }
+    return {};
+  };
+  const std::string outputs = compare("output", found.outputs, expected.outputs);
+  return outputs.empty() ? compare("state", found.states, expected.states) : outputs;
+}
+
+std::string check(const Program& program, std::uint32_t seed, bool edges) {
+  const std::vector<Array> inputs = random_inputs(program, seed, edges);
+  const Evaluation expected = interpret(program, inputs);
+  const Cuts pieces = [&](std::int64_t units) {
+    std::mt19937 gen(seed);
+    std::vector<std::int64_t> ends{0};  // the first range is empty
+    while (ends.back() < units) ends.push_back(std::min<std::int64_t>(units, ends.back() + 1 + gen() % (1 + units / 3)));
+    return ends;
+  };
+  for (const Target& target : runnable_targets()) {
+    const Image image = compile(std::make_shared<Program>(program), target, {.threads = 1, .verify = true});
+    for (const Cuts& cuts : {Cuts{}, pieces})
+      if (const std::string d = difference(run_image(image, inputs, cuts), expected); !d.empty())
+        return fmt::format("{}{}: {}\n{}", target.cpu, cuts ? " in pieces" : "", d, print(program));
+  }
+  return {};
+}
+
+}  // namespace weft

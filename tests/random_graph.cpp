@@ -1,0 +1,396 @@
+// The generator of random graphs.
+#include "random_graph.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "ir/build.h"
+
+namespace weft::test {
+namespace {
+
+/// Grows a graph from a pool of values: each step picks an op and operands that fit, making helpers where none do.
+class Generator {
+ public:
+  Generator(std::uint64_t seed, const RandomGraphOptions& options) : rng_(seed), options_(options) {
+    g_.name = "random";
+    if (options_.dtypes.empty()) options_.dtypes.assign(std::begin(kAllDTypes), std::end(kAllDTypes));
+    if (options_.ops.empty())
+      for (int i = 0; i < kOpCount; ++i)
+        if (i != static_cast<int>(Op::input)) options_.ops.push_back(static_cast<Op>(i));
+  }
+
+  Graph run() {
+    for (int i = 0, n = static_cast<int>(rng_.between(2, 4)); i < n; ++i)
+      input({rng_.pick(options_.dtypes), random_shape(rng_, options_)});
+    for (int i = 0; i < options_.nodes; ++i) {
+      if (options_.layers && rng_.chance(0.03)) layer();
+      const ValueId v = add(rng_.pick(options_.ops));
+      if (v != kNoValue) pool_.push_back(v);
+    }
+    finish();
+    return std::move(g_);
+  }
+
+ private:
+  LocSet here() { return LocSet::of(Loc{"random", static_cast<std::uint32_t>(g_.size() + 1), 0}); }
+  Builder builder() { return {g_, here()}; }
+  const Type& type(ValueId v) { return g_[v].type; }
+
+  ValueId input(const Type& t, InputKind kind = InputKind::data) {
+    const char* prefix = kind == InputKind::state ? "s" : "x";
+    const ValueId v = g_.input(prefix + std::to_string(g_.inputs().size()), t, kind, here());
+    pool_.push_back(v);
+    return v;
+  }
+
+  /// A pool value that `fits`, recent ones more likely; kNoValue when there is none.
+  template <class F>
+  ValueId find(F fits) {
+    for (int attempt = 0; attempt < 12; ++attempt) {
+      const std::int64_t n = static_cast<std::int64_t>(pool_.size());
+      const ValueId v = pool_[static_cast<std::size_t>(
+          rng_.chance(0.5) ? rng_.below(n) : n - 1 - rng_.below(std::min<std::int64_t>(n, 6)))];
+      if (fits(v)) return v;
+    }
+    for (ValueId v : pool_)
+      if (fits(v)) return v;
+    return kNoValue;
+  }
+
+  /// A value of type t: from the pool, a splat, or a new input.
+  ValueId any(const Type& t) {
+    if (rng_.chance(0.7))
+      if (ValueId v = find([&](ValueId p) { return type(p) == t; }); v != kNoValue) return v;
+    if (rng_.chance(0.5))
+      return builder().fill(t, static_cast<double>(t.dtype == boolean ? rng_.below(2) : rng_.between(0, 3)));
+    return input(t);
+  }
+
+  ValueId of_dtypes(std::uint8_t set, int min_rank) {
+    const auto fits = [&](ValueId v) { return in_set(type(v).dtype, set) && type(v).shape.rank() >= min_rank; };
+    if (ValueId v = find(fits); v != kNoValue) return v;
+    for (DType t : options_.dtypes)
+      if (in_set(t, set)) {
+        Shape s = random_shape(rng_, options_);
+        while (s.rank() < min_rank) s.push_back(rng_.between(1, 5));
+        return input({t, s});
+      }
+    return kNoValue;
+  }
+
+  ValueId predicate(const Shape& shape) {
+    if (ValueId v = find([&](ValueId p) { return type(p) == Type{boolean, shape}; }); v != kNoValue) return v;
+    if (shape.empty()) return builder().fill({boolean, shape}, 1);
+    Builder b = builder();
+    const ValueId counter = b.op(Op::iota, {}, {{Dims{shape.rank() - 1}}, {}}, Type{i32, shape});
+    return b.op(Op::lt, {counter, b.like(counter, static_cast<double>(shape.back() / 2))});
+  }
+
+  ValueId indices(std::int64_t extent) {
+    const auto small = [&](ValueId v) {
+      return (type(v).dtype == i32 || type(v).dtype == i64) && element_count(type(v).shape) <= 64;
+    };
+    if (rng_.chance(0.5))
+      if (ValueId v = find(small); v != kNoValue) return v;
+    Builder b = builder();
+    const Type t{rng_.chance(0.5) ? i32 : i64, {rng_.between(1, 6)}};
+    const ValueId counter = b.op(Op::iota, {}, {{Dims{0}}, {}}, t);
+    return b.op(Op::rem, {b.mul(counter, b.like(counter, 5)), b.like(counter, static_cast<double>(extent + 1))});
+  }
+
+  /// Brings the operand of an op with poles into a range where it is finite.
+  ValueId guard(Op op, std::size_t i, ValueId v) {
+    if (!options_.guarded || !is_float(type(v).dtype) || rng_.chance(0.02)) return v;
+    Builder b = builder();
+    if (op == Op::exp) return b.op(Op::tanh, {v});
+    if (op == Op::log || op == Op::sqrt || (op == Op::div && i == 1))
+      return b.add(b.op(Op::abs, {b.op(Op::tanh, {v})}), b.like(v, 0.5));
+    if (op == Op::mul || op == Op::fma || op == Op::reduce_prod || op == Op::contract) return b.op(Op::sin, {v});
+    return v;
+  }
+
+  ValueId add(Op op) {
+    const OpInfo& row = info(op);
+    std::vector<ValueId> args;
+    switch (row.cls) {
+      case OpClass::leaf:
+        if (op == Op::constant)
+          return g_.constant(random_array({rng_.pick(options_.dtypes), random_shape(rng_)}, rng_), here());
+        if (op == Op::size) args = {of_dtypes(kAny, 1)};
+        if (op == Op::random) args = {any({i64, {}}), any({i64, {}})};
+        break;
+      case OpClass::elementwise:
+        if (op == Op::select) {
+          const ValueId x = of_dtypes(kAny, 0);
+          args = {predicate(type(x).shape), x, any(type(x))};
+        } else {
+          args = {of_dtypes(row.dtypes, 0)};
+          if (args[0] == kNoValue) return kNoValue;
+          while (static_cast<int>(args.size()) < row.min_arity) args.push_back(any(type(args[0])));
+        }
+        break;
+      case OpClass::view:
+        args = {of_dtypes(row.dtypes, op == Op::broadcast || op == Op::reshape ? 0 : 1)};
+        if (op == Op::pad) args.push_back(any({type(args[0]).dtype, {}}));
+        if (op == Op::gather) args.push_back(indices(type(args[0]).shape[0]));
+        if (op == Op::concat) {
+          if (rng_.chance(0.8)) args.push_back(any(type(args[0])));
+          if (rng_.chance(0.2)) args.push_back(args[0]);
+        }
+        break;
+      case OpClass::reduce: args = {of_dtypes(row.dtypes, 1)}; break;
+      case OpClass::contract: {
+        const ValueId x = of_dtypes(row.dtypes, 0);
+        if (x == kNoValue) return kNoValue;
+        const auto shares = [&](ValueId v) {
+          return type(v).dtype == type(x).dtype &&
+                 std::ranges::any_of(type(v).shape, [&](std::int64_t e) { return type(x).shape.contains(e); });
+        };
+        ValueId y = find(shares);
+        if (y == kNoValue || rng_.chance(0.3)) {
+          Shape s;
+          if (!type(x).shape.empty()) s.push_back(rng_.pick(std::span(type(x).shape.begin(), type(x).shape.end())));
+          s.insert(static_cast<int>(rng_.below(s.rank() + 1)), rng_.between(1, 9));
+          y = input({type(x).dtype, s});
+        }
+        args = {x, y};
+        break;
+      }
+      case OpClass::scatter: {
+        const ValueId x = of_dtypes(row.dtypes, 1);
+        if (x == kNoValue) return kNoValue;
+        const ValueId k = indices(type(x).shape[0]);
+        const ValueId picked = add_random(g_, Op::gather, {x, k}, rng_, here());
+        if (picked == kNoValue) return kNoValue;
+        const Attrs attrs = g_[picked].attrs;
+        return builder().op(op, {x, k, any(type(picked))}, attrs);
+      }
+    }
+    if (std::ranges::count(args, kNoValue)) return kNoValue;
+    for (std::size_t i = 0; i < args.size(); ++i) args[i] = guard(op, i, args[i]);
+    const ValueId v = add_random(g_, op, args, rng_, here());
+    if (v == kNoValue || element_count(type(v).shape) > 40000) return kNoValue;
+    return v;
+  }
+
+  /// softmax(relu(x w + b)) with its weights updated by a product with x: what training steps are made of.
+  void layer() {
+    const DType t = rng_.chance(0.5) ? f32 : f64;
+    if (std::ranges::count(options_.dtypes, t) == 0) return;
+    const std::int64_t rows = rng_.between(1, 9), in = rng_.between(1, 20), out = rng_.between(1, 24);
+    ValueId x = find([&](ValueId v) { return type(v).dtype == t && type(v).shape.rank() == 2; });
+    if (x == kNoValue) x = input({t, {rows, in}});
+    const Shape xs = type(x).shape;
+    const ValueId w = input({t, {xs[1], out}}, InputKind::state), bias = input({t, {out}}, InputKind::state);
+    Builder b = builder();
+    x = guard(Op::contract, 0, x);
+    const Shape hs{xs[0], out};
+    const ValueId z = b.add(b.contract(x, w, {1}, {0}), b.broadcast(bias, hs, {1}));
+    const ValueId h = b.op(Op::max, {z, b.like(z, 0)});
+    const ValueId e = b.op(Op::exp, {b.sub(h, b.broadcast(b.reduce(Op::reduce_max, h, 1), hs, {0}))});
+    const ValueId p = b.div(e, b.broadcast(b.reduce(Op::reduce_sum, e, 1), hs, {0}));
+    const ValueId dz = b.select(b.op(Op::gt, {h, b.like(h, 0)}), p, b.like(p, 0));
+    const ValueId dw = b.contract(x, dz, {0}, {0}), db = b.reduce(Op::reduce_sum, dz, 0);
+    g_.update(w, b.sub(w, b.mul(dw, b.like(w, 0.125))));
+    g_.update(bias, b.sub(bias, b.mul(db, b.like(bias, 0.125))));
+    pool_.insert(pool_.end(), {z, h, p, dz});
+  }
+
+  void finish() {
+    std::vector<bool> used(g_.size(), false);
+    for (ValueId id = 0; id < g_.size(); ++id)
+      for (ValueId v : g_[id].operands) used[v] = true;
+    for (const Update& u : g_.updates()) used[u.value] = true;
+    int count = 0;
+    for (ValueId v : pool_) {
+      const bool wanted = !used[v] ? g_[v].op != Op::input : rng_.chance(0.05);
+      if (wanted && count < 12 && g_.outputs().size() == static_cast<std::size_t>(count))
+        g_.output("y" + std::to_string(count++), v);
+    }
+    if (count == 0) g_.output("y0", pool_.back());
+  }
+
+  Rng rng_;
+  RandomGraphOptions options_;
+  Graph g_;
+  std::vector<ValueId> pool_;
+};
+
+Shape random_reshape(const Shape& shape, Rng& rng) {
+  if (rng.chance(0.2)) return shape;
+  std::int64_t left = element_count(shape);
+  if (left == 0) return rng.chance(0.5) ? Shape{0} : Shape{rng.between(0, 3), 0};
+  Shape s;
+  while (s.rank() < 4 && (left > 1 || rng.chance(0.2))) {
+    std::vector<std::int64_t> divisors;
+    for (std::int64_t d = 1; d <= std::min<std::int64_t>(left, 64); ++d)
+      if (left % d == 0) divisors.push_back(d);
+    const std::int64_t d = s.rank() == 3 || rng.chance(0.2) ? left : rng.pick(divisors);
+    s.push_back(d);
+    left /= d;
+  }
+  return left == 1 ? s : shape;
+}
+
+Dims random_permutation(int rank, Rng& rng) {
+  Dims p = Dims::iota(rank);
+  if (rng.chance(0.15)) return p;
+  for (int i = rank - 1; i > 0; --i) std::swap(p[i], p[static_cast<int>(rng.below(i + 1))]);
+  return p;
+}
+
+}  // namespace
+
+std::uint64_t Rng::next() {
+  std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+Shape random_shape(Rng& rng, const RandomGraphOptions& options) {
+  if (rng.chance(options.large)) {
+    static const Shape kLarge[] = {{5000}, {70, 40}, {3, 1100}, {1100, 3}, {4, 17, 33}, {2, 4100}};
+    return rng.pick(kLarge);
+  }
+  static const Shape kSmall[] = {{},     {},     {1},    {3},    {7},     {16},      {17},      {1, 1},      {1, 5},
+                                 {4, 1}, {2, 3}, {3, 3}, {5, 8}, {8, 17}, {2, 3, 4}, {3, 1, 5}, {2, 2, 3, 2}};
+  Shape s = rng.pick(kSmall);
+  if (rng.chance(options.empty) && !s.empty()) s[static_cast<int>(rng.below(s.rank()))] = 0;
+  return s;
+}
+
+ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, LocSet locs) {
+  const Type x = operands.empty() ? Type{i32, {}} : g[operands[0]].type;
+  const int rank = x.shape.rank();
+  Attrs attrs;
+  std::optional<Type> declared;
+  const auto axis = [&](int r) { attrs.dims = {Dims{r > 0 ? rng.below(r) : 0}}; };
+  switch (op) {
+    case Op::iota: {
+      static const DType kCounted[] = {i32, i64, f32, f64, u8};
+      declared = Type{rng.pick(kCounted), random_shape(rng)};
+      if (declared->shape.empty()) declared->shape = {rng.between(1, 9)};
+      axis(declared->shape.rank());
+      break;
+    }
+    case Op::random: declared = Type{i32, random_shape(rng)}; break;
+    case Op::convert: declared = Type{rng.pick(kAllDTypes), x.shape}; break;
+    case Op::reshape: declared = Type{x.dtype, random_reshape(x.shape, rng)}; break;
+    case Op::broadcast: {
+      Shape to = x.shape;
+      Dims axes = Dims::iota(rank);
+      for (int i = 0; i < rank; ++i)
+        if (to[i] == 1 && rng.chance(0.5)) to[i] = rng.between(1, 6);
+      for (int added = static_cast<int>(rng.below(3)); added > 0 && to.rank() < 5; --added) {
+        const int at = static_cast<int>(rng.below(to.rank() + 1));
+        to.insert(at, rng.chance(0.1) ? 1 : rng.between(1, 6));
+        for (int i = 0; i < rank; ++i) axes[i] += axes[i] >= at;
+      }
+      attrs.dims = {axes};
+      declared = Type{x.dtype, to};
+      break;
+    }
+    case Op::transpose: attrs.dims = {random_permutation(rank, rng)}; break;
+    case Op::slice: {
+      Dims start = Dims::filled(rank, 0), limit = x.shape, stride = Dims::filled(rank, 1);
+      for (int i = 0; i < rank; ++i) {
+        if (rng.chance(0.4)) continue;
+        start[i] = rng.between(0, x.shape[i]);
+        limit[i] = rng.between(start[i], x.shape[i]);
+        if (rng.chance(0.3)) stride[i] = rng.between(1, 3);
+      }
+      attrs.dims = {start, limit, stride};
+      break;
+    }
+    case Op::pad: {
+      Dims low = Dims::filled(rank, 0), high = low;
+      for (int i = 0; i < rank; ++i) {
+        if (rng.chance(0.5)) low[i] = rng.below(3);
+        if (rng.chance(0.5)) high[i] = rng.below(3);
+      }
+      attrs.dims = {low, high};
+      break;
+    }
+    case Op::concat:
+    case Op::gather:
+    case Op::scatter_add:
+    case Op::size:
+    case Op::reduce_sum:
+    case Op::reduce_prod:
+    case Op::reduce_max:
+    case Op::reduce_min:
+    case Op::arg_max:
+    case Op::arg_min: axis(rank); break;
+    case Op::contract: {
+      const Shape y = g[operands[1]].type.shape;
+      Dims lhs, rhs, lb, rb;
+      for (std::int64_t i : random_permutation(rank, rng))
+        for (std::int64_t j : random_permutation(y.rank(), rng)) {
+          if (x.shape[static_cast<int>(i)] != y[static_cast<int>(j)] || lhs.contains(i) || lb.contains(i) ||
+              rhs.contains(j) || rb.contains(j))
+            continue;
+          if (rng.chance(0.65))
+            lhs.push_back(i), rhs.push_back(j);
+          else if (rng.chance(0.5))
+            lb.push_back(i), rb.push_back(j);
+        }
+      attrs.dims = {lhs, rhs, lb, rb};
+      break;
+    }
+    default: break;
+  }
+  try {
+    return g.add(op, std::move(operands), std::move(attrs), declared, locs);
+  } catch (const Error&) {
+    return kNoValue;
+  }
+}
+
+Array random_array(const Type& t, Rng& rng, Values values) {
+  Array a(t);
+  visit_dtype(t.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (T& e : a.as<T>()) {
+      if constexpr (std::is_same_v<T, bool>) {
+        e = rng.chance(0.5);
+      } else if constexpr (std::is_floating_point_v<T>) {
+        using L = std::numeric_limits<T>;
+        static const T kSpecial[] = {
+            T(-0.0),         T(0),          T(1),     T(-1),    L::infinity(), -L::infinity(), L::quiet_NaN(),
+            L::denorm_min(), -L::min() / 4, L::min(), L::max(), L::lowest(),   T(0.5),         T(2)};
+        if (values == Values::special && rng.chance(0.3))
+          e = rng.pick(kSpecial);
+        else if (rng.chance(0.15))
+          e = static_cast<T>(rng.between(-2, 2));
+        else
+          e = static_cast<T>(rng.uniform() * 4 - 2);
+      } else {
+        using L = std::numeric_limits<T>;
+        static const T kSpecial[] = {T(0), T(1), static_cast<T>(-1), L::max(), L::min()};
+        if (values == Values::special && rng.chance(0.2))
+          e = rng.pick(kSpecial);
+        else
+          e = static_cast<T>(std::is_signed_v<T> ? rng.between(-9, 9) : rng.between(0, 255));
+      }
+    }
+  });
+  return a;
+}
+
+std::vector<Array> random_inputs(const Graph& g, std::uint64_t seed, Values values) {
+  std::vector<Array> result;
+  for (const Input& i : g.inputs()) {
+    std::uint64_t h = seed ^ 0xcbf29ce484222325;
+    for (char c : i.name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    Rng rng(h);
+    result.push_back(random_array(g[i.id].type, rng, values));
+  }
+  return result;
+}
+
+Graph random_graph(std::uint64_t seed, const RandomGraphOptions& options) { return Generator(seed, options).run(); }
+
+}  // namespace weft::test

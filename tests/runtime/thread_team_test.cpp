@@ -1,0 +1,182 @@
+// The thread team: every thread runs, barriers order memory, failures and oversubscription do no harm.
+#include "runtime/thread_team.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "catch.h"
+#include "support.h"
+
+using namespace weft;
+using namespace weft::test;
+
+namespace {
+
+const std::size_t kSizes[] = {1, 2, 3, 8};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+TEST_CASE("run calls the function once on each thread, thread 0 being the caller") {
+  for (const std::size_t n : kSizes) {
+    ThreadTeam team(static_cast<int>(n));
+    REQUIRE(team.size() == static_cast<int>(n));
+    for (int round = 0; round < 200; ++round) {
+      std::vector<std::thread::id> ids(n);
+      std::vector<int> calls(n);
+      team.run([&](int t) {
+        ++calls[static_cast<std::size_t>(t)];
+        ids[static_cast<std::size_t>(t)] = std::this_thread::get_id();
+      });
+      REQUIRE(calls == std::vector<int>(n, 1));
+      REQUIRE(ids[0] == std::this_thread::get_id());
+      REQUIRE(std::set(ids.begin(), ids.end()).size() == n);
+    }
+  }
+}
+
+TEST_CASE("what is written before a barrier is seen after it") {
+  // Each thread adds up its neighbours' cells of the round before; plain memory, so ThreadSanitizer checks the ordering
+  // too.
+  for (const std::size_t n : kSizes) {
+    ThreadTeam team(static_cast<int>(n));
+    const int rounds = n > 2 ? 2'000 : 20'000;
+    std::vector<long> cells(2 * n, 1);
+    bool equal = true;
+    team.run([&](int thread) {
+      const auto t = static_cast<std::size_t>(thread);
+      for (int r = 0; r < rounds; ++r) {
+        const long* from = &cells[(r % 2 ? n : 0)];
+        long* to = &cells[(r % 2 ? 0 : n)];
+        to[t] = from[t] + from[(t + 1) % n] - from[(t + n - 1) % n] + 1;
+        if (from[t] != r + 1) equal = false;
+        team.barrier();
+      }
+    });
+    CHECK(equal);
+    CHECK(cells[rounds % 2 ? n : 0] == rounds + 1);
+  }
+}
+
+TEST_CASE("more threads than CPUs finish soon") {
+  ThreadTeam team(4 * usable_cpus() + 1);
+  const auto start = std::chrono::steady_clock::now();
+  std::atomic<int> calls{0};
+  for (int i = 0; i < 50; ++i)
+    team.run([&](int) {
+      for (int b = 0; b < 20; ++b) team.barrier();
+      ++calls;
+    });
+  CHECK(calls == 50 * team.size());
+  CHECK(seconds_since(start) < 20);  // 1,050 hand-overs: about 0.1 s; spinning through time slices would take minutes
+}
+
+TEST_CASE("an idle team sleeps and wakes up") {
+  ThreadTeam team(2);
+  int calls[2] = {};
+  const auto cpu_before = std::clock();
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    team.run([&](int t) { ++calls[t]; });
+  }
+  CHECK(calls[0] == 3);
+  CHECK(calls[1] == 3);
+  CHECK(double(std::clock() - cpu_before) / CLOCKS_PER_SEC < 0.15);  // a spinning worker would burn 0.3 s
+}
+
+TEST_CASE("an exception reaches the caller, and nobody is left at a barrier") {
+  for (const int n : {1, 2, 3, 8}) {
+    ThreadTeam team(n);
+    for (int thrower = 0; thrower < n; ++thrower)
+      for (int round = 0; round < 20; ++round) {
+        CHECK(error_of([&] {
+                team.run([&](int t) {
+                  team.barrier();
+                  if (t == thrower) fail("thread {} fails in round {}", t, round);
+                  for (int i = 0; i < 3; ++i) team.barrier();
+                });
+              }) == fmt::format("thread {} fails in round {}", thrower, round));
+        std::atomic<int> calls{0};
+        team.run([&](int) {  // the team is as good as new
+          team.barrier();
+          ++calls;
+          team.barrier();
+        });
+        CHECK(calls == n);
+      }
+  }
+}
+
+TEST_CASE("when several threads throw, one of the exceptions arrives") {
+  ThreadTeam team(3);
+  for (int round = 0; round < 100; ++round) CHECK(error_of([&] { team.run([&](int) { fail("all"); }); }) == "all");
+}
+
+TEST_CASE("callers on several threads take turns on one team") {
+  ThreadTeam team(2);
+  std::vector<std::thread> callers;
+  long counts[4] = {};
+  std::atomic<int> inside{0};
+  std::atomic<bool> overlap{false};
+  for (int c = 0; c < 4; ++c)
+    callers.emplace_back([&, c] {
+      for (int i = 0; i < 200; ++i)
+        team.run([&](int t) {
+          if (t == 0 && inside.fetch_add(1) != 0) overlap = true;
+          team.barrier();
+          if (t == 0) ++counts[c];
+          team.barrier();
+          if (t == 0) inside.fetch_sub(1);
+        });
+    });
+  for (auto& caller : callers) caller.join();
+  CHECK(!overlap);
+  for (const long count : counts) CHECK(count == 200);
+}
+
+TEST_CASE("subnormals are flushed on every thread during run, and only then") {
+  volatile float tiny = std::numeric_limits<float>::min(), half = 0.5f;
+  ThreadTeam team(3);
+  float products[3] = {1, 1, 1};
+  team.run([&](int t) { products[t] = tiny * half; });
+  for (const float product : products) CHECK(product == 0.0f);
+  CHECK(tiny * half != 0.0f);
+}
+
+TEST_CASE("workers are pinned, one to a CPU, when there are enough; the caller is not") {
+  cpu_set_t mine;
+  REQUIRE(sched_getaffinity(0, sizeof mine, &mine) == 0);
+  const int cpus = CPU_COUNT(&mine);
+  for (const int n : {cpus, cpus + 1}) {
+    ThreadTeam team(n);
+    std::vector<cpu_set_t> sets(static_cast<std::size_t>(n));
+    team.run([&](int t) { sched_getaffinity(0, sizeof(cpu_set_t), &sets[static_cast<std::size_t>(t)]); });
+    CHECK(CPU_EQUAL(&sets[0], &mine));
+    cpu_set_t seen;
+    CPU_ZERO(&seen);
+    for (std::size_t t = 1; t < sets.size(); ++t) {
+      CHECK(CPU_COUNT(&sets[t]) == (n <= cpus ? 1 : cpus));
+      CPU_OR(&seen, &seen, &sets[t]);
+    }
+    if (n <= cpus) CHECK(CPU_COUNT(&seen) == n - 1);
+  }
+}
+
+TEST_CASE("the number of threads is checked") {
+  CHECK(ThreadTeam().size() == usable_cpus());
+  CHECK(error_of([] { ThreadTeam(-1); }) == "cannot use -1 threads: expected 1 to 1024, or 0 for one per CPU");
+  CHECK(error_of([] { ThreadTeam(1025); }) == "cannot use 1025 threads: expected 1 to 1024, or 0 for one per CPU");
+}
+
+TEST_CASE("run inside run is refused") {
+  ThreadTeam team(2);
+  CHECK_THROWS_AS(team.run([&](int) { team.run([](int) {}); }), InternalError);
+}

@@ -1,0 +1,114 @@
+// The folder layout is the design: what each folder may include, how long a file may be, and that each says what it is
+// for.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "tools/command.h"
+
+namespace fs = std::filesystem;
+using Names = std::set<std::string>;
+
+namespace {
+
+struct Folder {
+  std::string name;
+  Names folders;    // whose headers it may include, besides its own
+  Names libraries;  // first component of the third-party headers it may include
+};
+const Folder kFolders[] = {
+    {"ir", {}, {"fmt"}},
+    {"passes", {"ir"}, {"fmt"}},
+    {"codegen", {"ir"}, {"fmt", "llvm"}},
+    {"runtime", {"ir"}, {"fmt", "zlib.h"}},
+    {"frontend", {"ir", "passes", "codegen", "runtime", "weft"}, {"fmt", "weft"}},
+    {"tools", {"ir", "passes", "codegen", "runtime", "frontend", "weft"}, {"fmt", "CLI", "nlohmann", "weft"}},
+};
+// The runtime knows ir/'s types, not its graph: what an ahead-of-time compiled model links stays small.
+const Names kNotInRuntime = {"ir/graph.h", "ir/build.h", "ir/infer.h"};
+const Names kLibraries = {"fmt", "llvm", "llvm-c", "CLI", "nlohmann", "zlib.h", "catch2", "benchmark", "weft"};
+
+const fs::path kRoot = WEFT_SOURCE_DIR;
+
+std::vector<fs::path> sources(const std::string& folder, const Names& extensions = {".h", ".cpp"}) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder))
+    if (entry.is_regular_file() && extensions.contains(entry.path().extension().string()))
+      found.push_back(entry.path());
+  return found;
+}
+
+struct Include {
+  char kind;  // '<' or '"'
+  std::string header;
+};
+std::vector<Include> includes(const fs::path& path) {
+  static const std::regex pattern(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"])re");
+  std::vector<Include> found;
+  std::istringstream text(weft::test::read_text(path));
+  std::smatch match;
+  for (std::string line; std::getline(text, line);)
+    if (std::regex_search(line, match, pattern)) found.push_back({*match[1].first, match[2]});
+  return found;
+}
+
+std::string first_component(const std::string& header) { return header.substr(0, header.find('/')); }
+
+const std::string kAllFolders[] = {"ir",    "passes", "codegen",  "runtime", "frontend",
+                                   "tools", "tests",  "examples", "bench"};
+
+}  // namespace
+
+TEST_CASE("includes follow the design's table") {
+  for (const Folder& folder : kFolders) {
+    const auto files = sources(folder.name);
+    REQUIRE_FALSE(files.empty());
+    for (const fs::path& file : files) {
+      INFO(file);
+      for (const auto& [kind, header] : includes(file)) {
+        INFO("#include " << kind << header);
+        const std::string first = first_component(header);
+        if (kind == '"') {
+          CHECK((first == folder.name || folder.folders.contains(first)));
+          if (folder.name == "runtime") CHECK_FALSE(kNotInRuntime.contains(header));
+        } else if (kLibraries.contains(first)) {
+          CHECK(folder.libraries.contains(first));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("LLVM headers stay inside codegen and out of its public header") {
+  for (const std::string& folder : kAllFolders)
+    for (const fs::path& file : sources(folder)) {
+      if (folder == "codegen" && file.filename() != "codegen.h") continue;
+      INFO(file);
+      for (const auto& include : includes(file)) CHECK_FALSE(first_component(include.header).starts_with("llvm"));
+    }
+}
+
+TEST_CASE("every source file is short and starts by saying what it is for") {
+  const std::map<std::string, std::string> comment = {
+      {".h", "//"}, {".cpp", "//"}, {".sh", "#"}, {".py", "#"}, {".cmake", "#"}};
+  std::vector<std::string> folders(std::begin(kAllFolders), std::end(kAllFolders));
+  folders.insert(folders.end(), {"scripts", "cmake"});
+  for (const std::string& folder : folders)
+    for (const fs::path& file : sources(folder, {".h", ".cpp", ".sh", ".py", ".cmake"})) {
+      INFO(file);
+      const std::string text = weft::test::read_text(file);
+      CHECK(std::count(text.begin(), text.end(), '\n') <= 500);
+      std::istringstream lines(text);
+      std::string first;
+      std::getline(lines, first);
+      if (first.starts_with("#!")) std::getline(lines, first);
+      const bool docstring = file.extension() == ".py" && first.starts_with("\"\"\"");
+      CHECK((docstring || first.starts_with(comment.at(file.extension().string()))));
+    }
+}

@@ -1,0 +1,127 @@
+// `weft train` and `weft bench`: they learn, they print what they promise, and they repeat themselves to the bit.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "runtime/safetensors.h"
+#include "tools/command.h"
+
+using namespace weft::test;
+using nlohmann::json;
+
+namespace {
+
+std::vector<std::string> keys(const json& object) {
+  std::vector<std::string> names;
+  for (const auto& [key, value] : object.items()) names.push_back(key);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+json only_line(const Result& r) {
+  INFO(r);
+  REQUIRE(r.code == 0);
+  REQUIRE(std::count(r.out.begin(), r.out.end(), '\n') == 1);
+  return json::parse(r.out);
+}
+
+}  // namespace
+
+TEST_CASE("train learns the tiny data set and says so in JSON") {
+  const TempDir dir;
+  write_tiny_mnist(dir / "tiny", 500, 100);
+  const json line = only_line(shell("weft train mnist --data tiny --epochs 3 --batch-size 32 --json", dir.path()));
+  CHECK(keys(line) == std::vector<std::string>{"compile_s", "data", "device", "epoch_s", "epochs", "model", "step_ms",
+                                               "test_accuracy", "train_loss", "val_accuracy"});
+  CHECK(line["model"] == "mlp");
+  CHECK(line["device"] == "cpu");
+  CHECK(line["epochs"] == 3);
+  CHECK(line["data"].get<std::string>().find("tiny") != std::string::npos);
+  CHECK(line["test_accuracy"] == 1.0);
+  CHECK(line["val_accuracy"] == 1.0);
+  CHECK(line["train_loss"].get<double>() < 0.1);
+  CHECK(line["compile_s"].get<double>() > 0);
+  CHECK(line["step_ms"].get<double>() > 0);
+}
+
+TEST_CASE("train is the same to the bit for any number of threads") {
+  const TempDir dir;
+  write_tiny_mnist(dir / "tiny", 300, 50);
+  const std::string command = "weft train mnist --data tiny --epochs 1 --batch-size 32 --seed 7 --json";
+  const json one = only_line(shell(command + " --threads 1 --save one.safetensors", dir.path()));
+  const json two = only_line(shell(command + " --threads 2 --save two.safetensors", dir.path()));
+  CHECK(one["train_loss"] == two["train_loss"]);
+  const weft::Checkpoint a = weft::load_safetensors((dir / "one.safetensors").string());
+  const weft::Checkpoint b = weft::load_safetensors((dir / "two.safetensors").string());
+  REQUIRE(a.arrays.size() == b.arrays.size());
+  REQUIRE(a.arrays.size() >= 6);
+  for (const auto& [name, value] : a.arrays) {
+    INFO(name);
+    REQUIRE(b.find(name) != nullptr);
+    CHECK(value.same_bits(*b.find(name)));
+  }
+}
+
+TEST_CASE("train speaks to people too") {
+  const TempDir dir;
+  write_tiny_mnist(dir / "data", 300, 50);  // ./data is found without --data
+  const Result r = shell("unset WEFT_DATA; weft train mnist --epochs 1 --batch-size 32", dir.path());
+  INFO(r);
+  CHECK(r.code == 0);
+  for (const char* text : {"model: mlp", "data: ", "Dense", "accuracy", "test loss: ", "ms a step"})
+    CHECK(contains(r.out + r.err, text));
+}
+
+TEST_CASE("train reports what is wrong with the data or the output") {
+  const TempDir dir;
+  write_tiny_mnist(dir / "tiny", 300, 50);
+  write_tiny_mnist(dir / "cut", 300, 50);
+  const std::string images = read_text(dir / "cut/train-images-idx3-ubyte");
+  write_text(dir / "cut/train-images-idx3-ubyte", images.substr(0, images.size() / 2));
+  struct Row {
+    std::string options, message;
+  };
+  for (const Row& row : std::vector<Row>{
+           {"--data cut", "train-images-idx3-ubyte"},
+           {"--data tiny --batch-size 4096", "batch"},
+           {"--data tiny --epochs 1 --batch-size 32 --save no/such/folder/m.safetensors", "no/such/folder"},
+       }) {
+    const Result r = shell("weft train mnist --json " + row.options, dir.path());
+    INFO(row.options << "\n" << r);
+    CHECK(r.code == 1);
+    CHECK(contains(r.err, "weft: error: "));
+    CHECK(contains(r.err, row.message));
+    CHECK(r.out.empty());
+  }
+}
+
+TEST_CASE("bench times a step") {
+  const TempDir dir;
+  write_tiny_mnist(dir / "data", 300, 50);
+  const json line = only_line(shell("unset WEFT_DATA; weft bench mlp --steps 20 --threads 1 --json", dir.path()));
+  CHECK(keys(line) == std::vector<std::string>{"cached_compile_s", "compile_s", "device", "gflops", "loss", "model",
+                                               "peak_fraction", "step_ms", "threads"});
+  CHECK(line["model"] == "mlp");
+  CHECK(line["threads"] == 1);
+  CHECK(line["loss"].get<double>() > 0);
+  CHECK(line["compile_s"].get<double>() > 0);
+  const double gflop = line["gflops"].get<double>() * line["step_ms"].get<double>() * 1e-3;
+  // Forward: 2*128*(784*512 + 512*256 + 256*10); backward the same again for each weight, and for each layer's input
+  // but the first.
+  const double forward = 2.0 * 128 * (784 * 512 + 512 * 256 + 256 * 10), inputs = 2.0 * 128 * (512 * 256 + 256 * 10);
+  CHECK(std::abs(gflop - (2 * forward + inputs) * 1e-9) < 1e-6);
+  CHECK(line["peak_fraction"].get<double>() > 0);
+  CHECK(line["peak_fraction"].get<double>() < 1.1);
+}
+
+TEST_CASE("bench reports on each kernel") {
+  const TempDir dir;
+  write_tiny_mnist(dir / "data", 300, 50);
+  const Result r = shell("unset WEFT_DATA; weft bench mlp --steps 2 --report", dir.path());
+  INFO(r);
+  CHECK(r.code == 0);
+  for (const char* text : {"ms a step", "GFLOP/s", "kernel", "bytes", ".cpp:"}) CHECK(contains(r.out, text));
+}

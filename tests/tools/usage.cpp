@@ -1,0 +1,88 @@
+// The command line: help everywhere, and for every mistake a message on stderr and a non-zero exit code.
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "tools/command.h"
+
+using weft::test::contains;
+using weft::test::Result;
+using weft::test::shell;
+using weft::test::TempDir;
+
+TEST_CASE("every subcommand explains itself") {
+  const TempDir dir;
+  for (const std::string command : {"", "train", "bench", "dump", "opt", "run", "import", "compile"}) {
+    const Result r = shell("weft " + command + " --help", dir.path());
+    INFO(command << "\n" << r);
+    CHECK(r.code == 0);
+    CHECK(contains(r.out, "Usage: weft " + command));
+    CHECK(r.err.empty());
+  }
+  const Result version = shell("weft --version", dir.path());
+  CHECK(version.code == 0);
+  CHECK(version.out.starts_with("weft "));
+}
+
+TEST_CASE("mistakes on the command line") {
+  struct Row {
+    std::string command;
+    int code;
+    std::string message;
+  };
+  const std::vector<Row> rows = {
+      {"weft", 2, "subcommand is required"},
+      {"weft fly", 2, "fly"},
+      {"weft train", 2, "DATASET is required"},
+      {"weft train mnist --epochs 0", 2, "--epochs"},
+      {"weft train mnist --epochs many", 2, "--epochs"},
+      {"weft train mnist --batch-size -1", 2, "--batch-size"},
+      {"weft train mnist --wings 2", 2, "--wings"},
+      {"weft bench mlp --threads 0", 2, "--threads"},
+      {"weft bench mlp --steps 0", 2, "--steps"},
+      {"weft train cifar", 1, "weft: error: train: expected mnist, found 'cifar'"},
+      {"weft train mnist --data nowhere", 1, "nowhere"},
+      {"weft train mnist --device tpu", 1, "--device: expected cpu, cuda or emulator, found 'tpu'"},
+      {"weft train mnist --model resnet", 1, "resnet"},
+      {"weft bench resnet", 1, "resnet"},
+      {"weft dump mlp --emit machine", 1,
+       "--emit: expected graph, optimized, kernels, llvm, asm, ptx or dot, found 'machine'"},
+      {"weft dump mlp --target vax", 1, "vax"},
+      {"weft dump mlp -o no/such/folder/x", 1, "cannot open no/such/folder/x for writing: No such file or directory"},
+      {"weft opt missing.weft", 1, "cannot open missing.weft: No such file or directory"},
+      {"weft opt .", 1, "cannot read .: Is a directory"},
+      {"weft run missing.weft", 1, "cannot open missing.weft: No such file or directory"},
+  };
+  const TempDir dir;
+  for (const Row& row : rows) {
+    const Result r = shell(row.command, dir.path());
+    INFO(row.command << "\n" << r);
+    CHECK(r.code == row.code);
+    CHECK(contains(r.err, row.message));
+    CHECK(r.out.empty());
+  }
+}
+
+TEST_CASE("what later releases bring is refused clearly") {
+  const TempDir dir;
+  weft::test::write_text(dir / "m.onnx", "x");
+  for (const std::string command :
+       {"weft train mnist --model cnn", "weft train mnist --model lstm", "weft train mnist --model vit",
+        "weft bench cnn", "weft dump vit", "weft train mnist --device cuda", "weft bench mlp --device emulator",
+        "weft dump mlp --emit ptx", "weft dump mlp --target sm_80", "weft dump mlp --target sm_90a", "weft run m.onnx",
+        "weft import m.onnx -o m.weft", "weft compile m.weft -o m.o --header m.h"}) {
+    const Result r = shell(command, dir.path());
+    INFO(command << "\n" << r);
+    CHECK(r.code == 1);
+    CHECK(contains(r.err, "not yet built in"));
+    CHECK(r.out.empty());
+  }
+}
+
+TEST_CASE("a full disk is an error") {
+  const TempDir dir;
+  const Result r = shell("weft dump mlp >/dev/full", dir.path());
+  INFO(r);
+  CHECK(r.code == 1);
+  CHECK(contains(r.err, "cannot write stdout: No space left on device"));
+}

@@ -1,0 +1,18 @@
+// The subcommands of `weft`: each adds itself, its options and what it does to the command line.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace weft::tools {
+
+void add_train(CLI::App&);
+void add_bench(CLI::App&);
+void add_dump(CLI::App&);
+void add_opt(CLI::App&);
+void add_run(CLI::App&);
+void add_import(CLI::App&);
+void add_compile(CLI::App&);
+
+}  // namespace weft::tools

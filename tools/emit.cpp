@@ -1,0 +1,67 @@
+// Prints graphs and programs at the stages of compilation.
+#include "tools/emit.h"
+
+#include <algorithm>
+
+#include "codegen/codegen.h"
+#include "tools/io.h"
+
+namespace weft::tools {
+namespace {
+
+constexpr std::string_view kStages[] = {"graph", "optimized", "kernels", "llvm", "asm", "ptx", "dot"};
+
+/// "cpu" is the machine itself; other CPUs go by LLVM's names.
+Target target_of(const std::string& name) { return name == "cpu" ? host_target() : target_for(name); }
+
+}  // namespace
+
+void EmitOptions::add_to(CLI::App& command) {
+  command.add_option("--emit", emit, "graph, optimized, kernels, llvm, asm, ptx or dot")->capture_default_str();
+  command
+      .add_option("--target", target, "cpu (this machine), an LLVM cpu name such as znver4, or a GPU such as sm_90a")
+      ->capture_default_str();
+  command.add_flag("--locs", locs, "say after each value which source lines it came from");
+  command.add_option("-o,--output", output, "the file to write (default: stdout)");
+}
+
+void EmitOptions::check() const {
+  if (std::ranges::find(kStages, emit) == std::end(kStages))
+    fail("--emit: expected graph, optimized, kernels, llvm, asm, ptx or dot, found '{}'", emit);
+  if (emit == "ptx") not_built_in("--emit ptx");
+  if (target.starts_with("sm_")) not_built_in("--target " + target);
+  target_of(target);
+}
+
+Graph fused(const Graph& g, const PipelineOptions& options) { return g.groups().empty() ? optimize(g, options) : g; }
+
+std::string emit(const Graph& g, const EmitOptions& o, const PipelineOptions& options) {
+  if (o.emit == "graph") return print(g, {.locs = o.locs});
+  const Graph optimized = fused(g, options);
+  if (o.emit == "optimized") return print(optimized, {.locs = o.locs});
+  if (o.emit == "dot") return to_dot(optimized);
+  return emit(make_program(optimized, target_of(o.target), options), o);
+}
+
+std::string emit(const Program& p, const EmitOptions& o) {
+  if (o.emit == "kernels") return print(p, o.locs);
+  if (o.emit == "llvm") return emit_llvm(p, target_of(o.target));
+  if (o.emit == "asm") return emit_asm(p, target_of(o.target));
+  fail(
+      "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm or "
+      "asm",
+      o.emit);
+}
+
+bool is_program(std::string_view text) {
+  // Skips blank lines and comments.
+  while (true) {
+    const std::size_t start = text.find_first_not_of(" \t\r\n");
+    if (start == text.npos) return false;
+    text.remove_prefix(start);
+    if (!text.starts_with("//")) return text.starts_with("program");
+    text.remove_prefix(std::min(text.find('\n'), text.size()));
+  }
+}
+
+}  // namespace weft::tools

@@ -1,0 +1,30 @@
+// From a graph, or from text at any stage, to text at a later stage: what `weft dump` and `weft opt` share.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "passes/pipeline.h"
+
+namespace weft::tools {
+
+/// --emit, --target, --locs and -o.
+struct EmitOptions {
+  std::string emit = "optimized", target = "cpu", output;
+  bool locs = false;
+  void add_to(CLI::App& command);
+  /// Throws Error for a stage or target that does not exist or is not yet built in.
+  void check() const;
+};
+
+/// The graph at the stage that the options name. A graph that is fused already is taken as optimised.
+std::string emit(const Graph&, const EmitOptions&, const PipelineOptions& = {});
+/// The same for a program, whose first stage is `kernels`; throws Error for an earlier one.
+std::string emit(const Program&, const EmitOptions&);
+
+/// A fused graph ready for lowering: the graph itself when it is fused, else the result of the pipeline.
+Graph fused(const Graph&, const PipelineOptions& = {});
+
+/// True when the text holds a program (kernels), not a graph.
+bool is_program(std::string_view text);
+
+}  // namespace weft::tools

@@ -1,0 +1,52 @@
+// Reads and writes the files of the command line.
+#include "tools/io.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "ir/error.h"
+
+namespace weft::tools {
+namespace {
+
+struct Closer {
+  void operator()(std::FILE* f) const { std::fclose(f); }
+};
+using File = std::unique_ptr<std::FILE, Closer>;
+
+std::string reason() { return std::strerror(errno); }
+
+void write_all(std::FILE* file, std::string_view text, const std::string& name) {
+  if (std::fwrite(text.data(), 1, text.size(), file) != text.size() || std::fflush(file) != 0)
+    fail("cannot write {}: {}", name, reason());
+}
+
+}  // namespace
+
+std::string display_name(const std::string& path) { return path == "-" ? "<stdin>" : path; }
+
+std::string read_text(const std::string& path) {
+  const File opened(path == "-" ? nullptr : std::fopen(path.c_str(), "rb"));
+  if (path != "-" && !opened) fail("cannot open {}: {}", path, reason());
+  std::FILE* const file = opened ? opened.get() : stdin;
+  std::string text;
+  char block[1 << 16];
+  while (const std::size_t n = std::fread(block, 1, sizeof block, file)) text.append(block, n);
+  if (std::ferror(file)) fail("cannot read {}: {}", display_name(path), reason());
+  return text;
+}
+
+void write_text(const std::string& path, std::string_view text) {
+  if (path.empty() || path == "-") return write_all(stdout, text, "stdout");
+  const File file(std::fopen(path.c_str(), "wb"));
+  if (!file) fail("cannot open {} for writing: {}", path, reason());
+  write_all(file.get(), text, path);
+}
+
+void print_line(std::string_view line) { write_text("-", std::string(line) + "\n"); }
+
+void not_built_in(std::string_view what) { fail("{} is not yet built in", what); }
+
+}  // namespace weft::tools

@@ -1,0 +1,20 @@
+// Files of the command line, where "-" is stdin or stdout, and what the command says when something fails.
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace weft::tools {
+
+/// The whole text of a file, or of stdin for "-". Throws Error when it cannot be read.
+std::string read_text(const std::string& path);
+/// How diagnostics name a path: "<stdin>" for "-".
+std::string display_name(const std::string& path);
+/// Writes the text, to stdout for "-" or "". Throws Error when it cannot be written in full.
+void write_text(const std::string& path, std::string_view text);
+/// Prints a line to stdout. Throws Error when stdout does not take it (a full disk).
+void print_line(std::string_view line);
+
+/// Throws Error: "WHAT is not yet built in".
+[[noreturn]] void not_built_in(std::string_view what);
+
+}  // namespace weft::tools

@@ -1,0 +1,45 @@
+// The weft command: joins the subcommands, and turns failures into messages on stderr and an exit code
+// (0 success, 1 failure, 2 a command line that does not parse).
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string_view>
+
+#include "ir/error.h"
+#include "tools/commands.h"
+
+namespace {
+
+int report(std::string_view message) {
+  // A message from a parser begins "file:line:col: error: " already.
+  const bool placed = message.find(": error: ") != message.npos;
+  fmt::print(stderr, "{}{}\n", placed ? "" : "weft: error: ", message);
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("weft compiles computation graphs: trains, measures, prints and runs them.", "weft");
+  app.set_version_flag("--version", "weft " WEFT_VERSION);
+  app.require_subcommand(1);
+  for (auto* add : {weft::tools::add_train, weft::tools::add_bench, weft::tools::add_dump, weft::tools::add_opt,
+                    weft::tools::add_run, weft::tools::add_import, weft::tools::add_compile})
+    add(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  } catch (const weft::Error& e) {
+    return report(e.what());
+  } catch (const weft::InternalError& e) {
+    return report(std::string(e.what()) +
+                  "\nThis is a bug in weft, not in your program: please report it with the input.");
+  } catch (const std::bad_alloc&) {
+    return report("out of memory");
+  } catch (const std::exception& e) {
+    return report(e.what());
+  }
+  return 0;
+}

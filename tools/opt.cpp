@@ -1,0 +1,81 @@
+// `weft opt`: reads a graph or a program as text, runs passes over it, and prints it at any later stage.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "tools/commands.h"
+#include "tools/emit.h"
+#include "tools/io.h"
+
+namespace weft::tools {
+namespace {
+
+struct Options {
+  std::string file, numerics = "exact";
+  std::vector<std::string> passes, disable;
+  std::int64_t batch = 0;
+  bool print_after_all = false, stats = false;
+  EmitOptions emit;
+};
+
+/// What the runner reports goes to stderr, so that stdout holds the result alone.
+void print_after(std::string_view pass, const Graph& g, bool changed) {
+  fmt::print(stderr, "// after {}{}\n{}\n", pass, changed ? "" : " (unchanged)", changed ? print(g) : "");
+}
+
+void print_stats(const std::vector<PassTiming>& timings, const Ledger& ledger) {
+  for (const PassTiming& t : timings)
+    fmt::print(stderr, "{:<20} {:8.3f} ms{}\n", t.name, t.seconds * 1e3, t.changed ? "" : "  (unchanged)");
+  for (const auto& [rule, count] : ledger) fmt::print(stderr, "rule {:<34} {:>6} times\n", rule, count);
+}
+
+void opt(Options o, bool emit_given) {
+  o.emit.check();
+  if (o.numerics != "exact" && o.numerics != "fast") fail("--numerics: expected exact or fast, found '{}'", o.numerics);
+  const std::string text = read_text(o.file);
+  if (is_program(text)) {
+    if (!o.passes.empty()) fail("{}: passes run on graphs, and this is a program of kernels", display_name(o.file));
+    if (!emit_given) o.emit.emit = "kernels";
+    const Program program = parse_program(text, display_name(o.file));
+    return write_text(o.emit.output, emit(program, o.emit));
+  }
+
+  Ledger ledger;
+  std::vector<PassTiming> timings;
+  PipelineOptions options;
+  options.numerics = o.numerics == "fast" ? Numerics::fast : Numerics::exact;
+  options.verify = true;
+  options.disable = o.disable;
+  options.ledger = &ledger;
+  options.timings = &timings;
+  if (o.print_after_all) options.after = print_after;
+
+  Graph g = parse_graph(text, display_name(o.file));
+  if (o.batch > 0) g = bind_batch(g, o.batch);
+  // Given passes stand in for the pipeline: what they leave is printed as it is, unless a later stage is asked for.
+  for (const std::string& name : o.passes) g = run_pass(name, g, options);
+  if (!o.passes.empty() && (!emit_given || o.emit.emit == "optimized")) o.emit.emit = "graph";
+  const std::string result = emit(g, o.emit, options);
+  if (o.stats) print_stats(timings, ledger);
+  write_text(o.emit.output, result);
+}
+
+}  // namespace
+
+void add_opt(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  auto* command = app.add_subcommand("opt", "Run passes over a graph in text form");
+  std::string names;
+  for (const PassInfo& pass : passes()) names += fmt::format("\n  {:<20} {}", pass.name, pass.doc);
+  command->footer("Passes, in pipeline order:" + names);
+  command->add_option("FILE", o->file, "a .weft file, or - for stdin")->required();
+  command->add_option("--pass", o->passes, "run this pass, in place of the pipeline (may be repeated)")->take_all();
+  command->add_option("--disable", o->disable, "leave this pass out of the pipeline (may be repeated)")->take_all();
+  command->add_option("--numerics", o->numerics, "exact or fast: which rewrite rules may run")->capture_default_str();
+  command->add_option("--batch", o->batch, "bind the batch extent `?` to this number")->check(CLI::Range(1, 1 << 30));
+  command->add_flag("--print-after-all", o->print_after_all, "print the graph after each pass, on stderr");
+  command->add_flag("--stats", o->stats, "print the time of each pass and how often each rule fired, on stderr");
+  o->emit.add_to(*command);
+  command->callback([o, command] { opt(*o, command->count("--emit") > 0); });
+}
+
+}  // namespace weft::tools

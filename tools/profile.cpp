@@ -1,0 +1,112 @@
+// Times each kernel of a compiled step and sets it beside its work: multiply-adds of its contractions, and bytes of the
+// elements that it loads and stores (each counted once, wherever it comes from).
+#include "tools/profile.h"
+
+#include <algorithm>
+#include <set>
+
+#include "codegen/codegen.h"
+#include "passes/pipeline.h"
+#include "runtime/executor.h"
+
+namespace weft::tools {
+namespace {
+
+constexpr int kRuns = 50;
+
+double extent_product(const Kernel& k, const std::set<AxisId>& axes) {
+  double product = 1;
+  for (const AxisId axis : axes) product *= static_cast<double>(k.axes[static_cast<std::size_t>(axis)].extent);
+  return product;
+}
+
+double contraction_flops(const Kernel& k) {
+  double flops = 0;
+  for (const Phase& phase : k.phases)
+    for (const KernelStage& stage : phase.stages) {
+      if (stage.kind != KernelStage::contract) continue;
+      std::set<AxisId> axes(phase.parallel.begin(), phase.parallel.end());
+      axes.insert(stage.axis);
+      flops += 2 * extent_product(k, axes);
+    }
+  return flops;
+}
+
+/// The axes that an access varies with, those of its indirect indices included.
+void collect_axes(const Kernel& k, const std::vector<Index>& access, std::set<AxisId>& axes);
+void collect_axes(const Kernel& k, ExprId id, std::set<AxisId>& axes) {
+  const Expr& e = k.exprs[static_cast<std::size_t>(id)];
+  collect_axes(k, e.access, axes);
+  for (const ExprId arg : e.args) collect_axes(k, arg, axes);
+}
+void collect_axes(const Kernel& k, const std::vector<Index>& access, std::set<AxisId>& axes) {
+  for (const Index& index : access) {
+    for (const auto& term : index.terms) axes.insert(term.first);
+    if (index.indirect != kNone) collect_axes(k, index.indirect, axes);
+  }
+}
+
+double bytes_moved(const Program& p, const Kernel& k) {
+  double bytes = 0;
+  const auto count = [&](BufferId buffer, const std::vector<Index>& access) {
+    std::set<AxisId> axes;
+    collect_axes(k, access, axes);
+    const Type& type = p.buffers[static_cast<std::size_t>(buffer)].type;
+    const double elements = std::min(extent_product(k, axes), static_cast<double>(element_count(type.shape)));
+    bytes += elements * static_cast<double>(size_of(type.dtype));
+  };
+  for (const Expr& e : k.exprs)
+    if (e.kind == Expr::load) count(e.buffer, e.access);
+  for (const Phase& phase : k.phases)
+    for (const KernelStage& stage : phase.stages)
+      for (const Store& store : stage.stores) count(store.buffer, store.access);
+  return bytes;
+}
+
+/// "model.cpp:12,14 main.cpp:3": file names without their folders.
+std::string short_lines(LocSet locs) {
+  std::string text, file;
+  std::set<std::pair<std::string, std::uint32_t>> lines;
+  for (const Loc& loc : locs.locs()) lines.insert({loc.file.substr(loc.file.rfind('/') + 1), loc.line});
+  for (const auto& [name, line] : lines) {
+    text += name == file ? fmt::format(",{}", line) : fmt::format("{}{}:{}", text.empty() ? "" : " ", name, line);
+    file = name;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads) {
+  const auto program = std::make_shared<const Program>(make_program(fused, host_target()));
+  Executor executor(compile(program, host_target()), threads);
+  for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, inputs[i].clone());
+
+  std::vector<std::vector<double>> times(program->kernels.size(), std::vector<double>(kRuns, 0.0));
+  for (int run = 0; run < kRuns; ++run) {
+    const std::vector<double> seconds = executor.run_profiled();
+    for (std::size_t c = 0; c < seconds.size(); ++c)
+      times[static_cast<std::size_t>(executor.image().code[c].kernel)][static_cast<std::size_t>(run)] += seconds[c];
+  }
+
+  std::string table =
+      fmt::format("{:<32} {:>9} {:>9} {:>10} {:>8}  {}\n", "kernel", "ms", "GFLOP/s", "bytes", "GB/s", "lines");
+  double total = 0;
+  for (std::size_t i = 0; i < program->kernels.size(); ++i) {
+    const Kernel& kernel = program->kernels[i];
+    std::ranges::sort(times[i]);
+    const double seconds = times[i][kRuns / 2], bytes = bytes_moved(*program, kernel);
+    total += seconds;
+    table += fmt::format("{:<32} {:>9.4f} {:>9.1f} {:>10.0f} {:>8.1f}  {}\n", kernel.name, seconds * 1e3,
+                         contraction_flops(kernel) / seconds * 1e-9, bytes, bytes / seconds * 1e-9,
+                         short_lines(kernel.locs));
+  }
+  table += fmt::format("{:<32} {:>9.4f}\n", "all", total * 1e3);
+  const MemoryReport& m = executor.memory();
+  table +=
+      fmt::format("memory: states {} B, temporaries {} B, outputs {} B, scratch {} B, inputs {} B, constants {} B\n",
+                  m.state_bytes, m.arena_bytes, m.output_bytes, m.scratch_bytes, m.input_bytes, m.constant_bytes);
+  return table;
+}
+
+}  // namespace weft::tools

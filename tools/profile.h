@@ -1,0 +1,14 @@
+// Where the time of a compiled step goes, kernel by kernel.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace weft::tools {
+
+/// Compiles the fused graph, runs it on `inputs` (data and states, in the order of Graph::inputs(); states are copied)
+/// and returns a table: for each kernel the median time of several runs, its rates, and the source lines it came from.
+std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads);
+
+}  // namespace weft::tools

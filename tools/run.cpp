@@ -1,0 +1,169 @@
+// `weft run`: compiles a graph or a program given as text, runs it once on .npy files, and writes or prints its
+// results.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "codegen/codegen.h"
+#include "runtime/executor.h"
+#include "runtime/npy.h"
+#include "tools/commands.h"
+#include "tools/emit.h"
+#include "tools/io.h"
+#include "tools/options.h"
+
+namespace weft::tools {
+namespace {
+
+struct Options {
+  std::string file, output_dir;
+  std::vector<std::string> inputs;
+  DeviceOptions device;
+  bool interpret = false;
+};
+
+using Arrays = std::map<std::string, Array>;
+
+/// The arrays of `--input NAME=F.npy …`.
+Arrays read_inputs(const std::vector<std::string>& arguments) {
+  Arrays arrays;
+  for (const std::string& argument : arguments) {
+    const std::size_t equals = argument.find('=');
+    if (equals == argument.npos || equals == 0) fail("--input: expected NAME=FILE.npy, found '{}'", argument);
+    const std::string name = argument.substr(0, equals);
+    if (!arrays.emplace(name, read_npy(argument.substr(equals + 1))).second) fail("--input: '{}' is given twice", name);
+  }
+  return arrays;
+}
+
+/// The array given for an input or state. Throws Error when there is none or its type does not fit; kBatch fits any
+/// extent.
+const Array& find_input(const Arrays& given, const std::string& name, const Type& type) {
+  const auto it = given.find(name);
+  if (it == given.end()) fail("input '{0}' has no value: give --input {0}=FILE.npy holding {1}", name, to_string(type));
+  const Type& found = it->second.type();
+  bool fits = found.dtype == type.dtype && found.shape.rank() == type.shape.rank();
+  for (int i = 0; fits && i < type.shape.rank(); ++i) fits = type.shape[i] == kBatch || type.shape[i] == found.shape[i];
+  if (!fits) fail("input '{}': expected {}, found {}", name, to_string(type), to_string(found));
+  return it->second;
+}
+
+/// The graph with its batch extent bound to that of the arrays.
+Graph bind_to_inputs(const Graph& g, const Arrays& given) {
+  for (const Input& in : g.inputs()) {
+    const Shape& shape = g[in.id].type.shape;
+    for (int i = 0; i < shape.rank(); ++i)
+      if (shape[i] == kBatch) return bind_batch(g, find_input(given, in.name, g[in.id].type).shape()[i]);
+  }
+  return g;
+}
+
+/// What a graph or a program takes and gives: inputs and states, then outputs, then updated states.
+struct Signature {
+  struct Input {
+    std::string name;
+    Type type;
+  };
+  std::vector<Input> inputs;
+  std::vector<std::string> outputs, states;
+};
+
+Signature signature(const Graph& g) {
+  Signature s;
+  std::map<ValueId, std::string> names;
+  for (const Input& in : g.inputs()) {
+    s.inputs.push_back({in.name, g[in.id].type});
+    names[in.id] = in.name;
+  }
+  for (const Output& out : g.outputs()) s.outputs.push_back(out.name);
+  for (const Update& update : g.updates()) s.states.push_back(names.at(update.state));
+  return s;
+}
+
+Signature signature(const Program& p) {
+  Signature s;
+  const auto buffer = [&](BufferId id) -> const Buffer& { return p.buffers[static_cast<std::size_t>(id)]; };
+  for (const BufferId id : p.inputs) s.inputs.push_back({buffer(id).name, buffer(id).type});
+  for (const BufferId id : p.outputs) s.outputs.push_back(buffer(id).name);
+  for (const BufferId id : p.updates) s.states.push_back(buffer(id).name);
+  return s;
+}
+
+std::vector<Array> bind(const Signature& s, const Arrays& given) {
+  for (const auto& [name, value] : given)
+    if (std::ranges::find(s.inputs, name, &Signature::Input::name) == s.inputs.end()) {
+      std::string names;
+      for (const auto& in : s.inputs) names += (names.empty() ? "" : ", ") + in.name;
+      fail("--input {}: there is no such input; there are: {}", name, names);
+    }
+  std::vector<Array> arrays;
+  for (const auto& in : s.inputs) arrays.push_back(find_input(given, in.name, in.type));
+  return arrays;
+}
+
+/// Compiles and runs the program. States are updated in place, so it works on copies of the inputs.
+Evaluation execute(std::shared_ptr<const Program> program, const std::vector<Array>& inputs, int threads) {
+  Executor executor(compile(program, host_target()), threads);
+  std::map<BufferId, Array> bound;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Array& copy = bound[program->inputs[i]] = inputs[i].clone();
+    executor.bind(i, copy);
+  }
+  executor.run();
+  Evaluation e;
+  for (std::size_t i = 0; i < program->outputs.size(); ++i) e.outputs.push_back(executor.output(i));
+  for (const BufferId id : program->updates) e.states.push_back(bound.at(id));
+  return e;
+}
+
+void write(const Signature& s, const Evaluation& e, const std::string& directory) {
+  std::error_code error;
+  if (!directory.empty()) std::filesystem::create_directories(directory, error);
+  if (error) fail("cannot make the folder {}: {}", directory, error.message());
+  const auto write_one = [&](const std::string& name, const Array& value) {
+    if (directory.empty()) return print_line(fmt::format("{} = {}", name, value.str()));
+    write_npy((std::filesystem::path(directory) / (name + ".npy")).string(), value);
+  };
+  for (std::size_t i = 0; i < e.outputs.size(); ++i) write_one(s.outputs[i], e.outputs[i]);
+  for (std::size_t i = 0; i < e.states.size(); ++i) write_one(s.states[i], e.states[i]);
+}
+
+void run(const Options& o) {
+  o.device.check();
+  if (o.file.ends_with(".onnx")) not_built_in("reading ONNX");
+  const std::string text = read_text(o.file);
+  const Arrays given = read_inputs(o.inputs);
+
+  if (is_program(text)) {
+    const auto program = std::make_shared<const Program>(parse_program(text, display_name(o.file)));
+    const Signature s = signature(*program);
+    const std::vector<Array> inputs = bind(s, given);
+    return write(s, o.interpret ? interpret(*program, inputs) : execute(program, inputs, o.device.threads),
+                 o.output_dir);
+  }
+  const Graph g = bind_to_inputs(parse_graph(text, display_name(o.file)), given);
+  const Signature s = signature(g);
+  const std::vector<Array> inputs = bind(s, given);
+  const auto compiled = [&] {
+    return execute(std::make_shared<const Program>(make_program(fused(g), host_target())), inputs, o.device.threads);
+  };
+  write(s, o.interpret ? interpret(g, inputs) : compiled(), o.output_dir);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  auto* command = app.add_subcommand("run", "Compile a graph in text form and run it once");
+  command->add_option("FILE", o->file, "a .weft file, or - for stdin")->required();
+  command->add_option("--input", o->inputs, "NAME=FILE.npy: the value of an input or state (may be repeated)")
+      ->take_all();
+  command->add_option("--output-dir", o->output_dir,
+                      "write each output and updated state to NAME.npy there (default: print them)");
+  o->device.add_to(*command);
+  command->add_flag("--interpret", o->interpret, "use the reference interpreter: slow, the same bits");
+  command->callback([o] { run(*o); });
+}
+
+}  // namespace weft::tools
