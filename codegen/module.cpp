@@ -7,6 +7,7 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 
+#include "codegen/emit_contract.h"
 #include "codegen/module.h"
 
 namespace weft::codegen {
@@ -27,6 +28,11 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
   KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
   for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
     const std::string symbol = prefix + "_" + std::to_string(p);
+    const PhaseInfo unmerged = analyse(program, kernel, kernel.phases[p], kernel.schedule.n, false);
+    if (p == 0 && ContractEmitter::accepts(kernel, unmerged)) {
+      result.phases.push_back(ContractEmitter(*result.module, program, kernel, unmerged, target).emit(symbol));
+      continue;
+    }
     const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
     result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
   }

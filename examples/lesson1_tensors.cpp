@@ -14,7 +14,7 @@ int main() {
   Tensor x = placeholder(f32, {2, 3}, "x");
   Tensor w = placeholder(f32, {3, 2}, "w");
   Tensor y = relu(matmul(x, w) - 1);  // numbers and smaller shapes are broadcast, as in NumPy
-  fmt::print("y is {}\n", y.str());   // prints: y is f32[2,2] (…lesson1_tensors.cpp:15
+  fmt::print("y is {}\n", y.str());   // prints: y is f32[2,2] (…lesson1_tensors.cpp:16:
 
   // 2. Compile it. Arguments are the inputs in order of creation; results come back as a list of arrays.
   Executable f = compile({y});
@@ -24,20 +24,20 @@ int main() {
   for (float v : result.as<float>()) fmt::print("{} ", v);  // prints: 0 1 0 4
   fmt::print("\n");
 
-  // 3. An input() describes one sample: a batch extent, printed `?`, is put in front of its shape. One graph then
-  // serves every
-  //    batch size; each size is compiled when it is first used.
+  // 3. An input() describes one sample: a batch extent, printed `?`, is put in front of its shape. One graph then serves
+  //    every batch size; each size is compiled when it is first used.
   Tensor image = input(f32, {3}, "image");
   Executable norm = compile({sqrt(sum(square(image), -1))});
   fmt::print("image is {}\n", to_string(image.type()));  // prints: image is f32[?,3]
   Array batch = Array::from<float>({3, 4, 0, 0, 5, 12}, {2, 3});
-  for (float v : norm({batch})[0].as<float>()) fmt::print("{} ", v);  // prints: 5 13
+  Array lengths = norm({batch})[0];
+  for (float v : lengths.as<float>()) fmt::print("{} ", v);  // prints: 5 13
   fmt::print("\n");
 
   // 4. Mistakes are reported where you made them: your file, your line, the shapes, and where those came from.
   try {
     matmul(x, image);
   } catch (const Error& error) {
-    fmt::print("{}\n", error.what());  // prints: lesson1_tensors.cpp:37: …matmul
+    fmt::print("{}\n", error.what());  // prints: lesson1_tensors.cpp:39:…matmul: inner extents differ: 3 and ?
   }
 }

@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   Model model(image, Dense(10)(h));
   model.compile({.optimizer = Adam{1e-3}, .loss = softmax_cross_entropy, .metrics = {accuracy}});
   model.summary();
-  // prints: Dense …(?, 128)
+  // prints: dense (Dense)…(?, 128)
   // prints: 101,770
 
   // fit() shuffles by seed, so that the same call gives the same weights, bit for bit, on any number of threads.

@@ -52,7 +52,7 @@ int main() {
   model.compile({.optimizer = Lion{.learning_rate = cosine_decay(1e-3, 300)},
                  .loss = Loss("focal", focal, Loss::labels),
                  .metrics = {accuracy, top_k(3)}});
-  model.summary();  // prints: Gated …(?, 64)
+  model.summary();  // prints: gated (Gated)…(?, 64)
   model.fit(digits.train, {.batch_size = 50, .epochs = 5, .verbose = 2});
 
   Scores scores = model.evaluate(digits.test);

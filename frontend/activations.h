@@ -14,8 +14,8 @@ class Activation {
   Activation() = default;
   Activation(ActivationFn f) : fn_([f](const Tensor& x, const std::source_location& w) { return f(x, w); }) {}
   template <class F>
-    requires std::is_invocable_r_v<Tensor, const F&, const Tensor&>
-  Activation(F f) : fn_([f](const Tensor& x, const std::source_location&) { return f(x); }) {}
+  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&> Activation(F f)
+      : fn_([f](const Tensor& x, const std::source_location&) { return f(x); }) {}
   explicit operator bool() const { return static_cast<bool>(fn_); }
   Tensor operator()(const Tensor& x, WEFT_HERE) const { return fn_ ? fn_(x, where) : x; }
 

@@ -7,7 +7,8 @@
 
 namespace weft {
 
-/// A reference model: its name, a line on it, and how to build it (compiled, for MNIST-shaped data; parameters from `seed`).
+/// A reference model: its name, a line on it, and how to build it (compiled, for MNIST-shaped data; parameters from
+/// `seed`).
 struct BuiltinModel {
   std::string_view name, about;
   double gflop;  ///< of one training step at batch 128: 2 for each multiply-add of the contractions

@@ -44,7 +44,8 @@ void EarlyStopping::on_epoch_end(FitRun& run) {
     waited = 0;
     if (restore_best) best_weights = run.model.weights();
   } else if (++waited >= patience) {
-    run.stop(fmt::format("{} has not improved for {} epoch{}; the best was {:.4f} in epoch {}", monitor, waited, waited == 1 ? "" : "s", best, best_epoch + 1));
+    run.stop(fmt::format("{} has not improved for {} epoch{}; the best was {:.4f} in epoch {}", monitor, waited,
+                         waited == 1 ? "" : "s", best, best_epoch + 1));
   }
 }
 
@@ -84,7 +85,8 @@ void LearningRate::on_epoch_begin(FitRun& run) { run.set_learning_rate(schedule(
 
 void StopOnNaN::on_step_end(FitRun& run) {
   if (!std::isfinite(run.loss))
-    run.stop(fmt::format("the loss is {} at step {} of {} in epoch {}", run.loss, run.batch + 1, run.batches, run.epoch + 1));
+    run.stop(fmt::format("the loss is {} at step {} of {} in epoch {}", run.loss, run.batch + 1, run.batches,
+                         run.epoch + 1));
 }
 
 }  // namespace weft

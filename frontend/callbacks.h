@@ -15,14 +15,14 @@ class Model;
 /// The run that a callback looks at and steers.
 struct FitRun {
   Model& model;
-  int epoch = 0;              ///< 0 for the first epoch of this fit()
+  int epoch = 0;  ///< 0 for the first epoch of this fit()
   int epochs = 0;
-  std::int64_t step = 0;      ///< optimiser steps since the model was compiled (or since the start of the loaded run)
-  std::int64_t batch = 0;     ///< in this epoch
+  std::int64_t step = 0;   ///< optimiser steps since the model was compiled (or since the start of the loaded run)
+  std::int64_t batch = 0;  ///< in this epoch
   std::int64_t batches = 0;
-  double loss = 0;            ///< of the last step
+  double loss = 0;                     ///< of the last step
   std::map<std::string, double> logs;  ///< at the end of an epoch: loss, metrics, val_loss, val_…, learning_rate
-  std::string stop_reason;    ///< when set, training stops after this step or epoch
+  std::string stop_reason;             ///< when set, training stops after this step or epoch
 
   void stop(std::string reason) { stop_reason = std::move(reason); }
   double learning_rate() const;
@@ -34,8 +34,7 @@ struct FitRun {
 class Callback {
  public:
   template <class T>
-    requires(!std::is_same_v<T, Callback>)
-  Callback(T t) : self_(std::make_shared<Hooks<T>>(std::move(t))) {}
+  requires(!std::is_same_v<T, Callback>) Callback(T t) : self_(std::make_shared<Hooks<T>>(std::move(t))) {}
   void on_train_begin(FitRun& r) { self_->on_train_begin(r); }
   void on_epoch_begin(FitRun& r) { self_->on_epoch_begin(r); }
   void on_step_end(FitRun& r) { self_->on_step_end(r); }
@@ -56,18 +55,31 @@ class Callback {
   template <class T>
   struct Hooks : Interface {
     explicit Hooks(T value) : t(std::move(value)) {}
-    void on_train_begin(FitRun& r) override { if constexpr (requires { t.on_train_begin(r); }) t.on_train_begin(r); }
-    void on_epoch_begin(FitRun& r) override { if constexpr (requires { t.on_epoch_begin(r); }) t.on_epoch_begin(r); }
-    void on_step_end(FitRun& r) override { if constexpr (requires { t.on_step_end(r); }) t.on_step_end(r); }
-    void on_epoch_end(FitRun& r) override { if constexpr (requires { t.on_epoch_end(r); }) t.on_epoch_end(r); }
-    void on_train_end(FitRun& r) override { if constexpr (requires { t.on_train_end(r); }) t.on_train_end(r); }
-    bool handles_nan() const override { return requires { &T::handles_nan; }; }
+    void on_train_begin(FitRun& r) override {
+      if constexpr (requires { t.on_train_begin(r); }) t.on_train_begin(r);
+    }
+    void on_epoch_begin(FitRun& r) override {
+      if constexpr (requires { t.on_epoch_begin(r); }) t.on_epoch_begin(r);
+    }
+    void on_step_end(FitRun& r) override {
+      if constexpr (requires { t.on_step_end(r); }) t.on_step_end(r);
+    }
+    void on_epoch_end(FitRun& r) override {
+      if constexpr (requires { t.on_epoch_end(r); }) t.on_epoch_end(r);
+    }
+    void on_train_end(FitRun& r) override {
+      if constexpr (requires { t.on_train_end(r); }) t.on_train_end(r);
+    }
+    bool handles_nan() const override {
+      return requires { &T::handles_nan; };
+    }
     T t;
   };
   std::shared_ptr<Interface> self_;
 };
 
-/// Stops when `monitor` has not improved by more than min_delta for `patience` epochs. Error when it is not in the logs.
+/// Stops when `monitor` has not improved by more than min_delta for `patience` epochs. Error when it is not in the
+/// logs.
 struct EarlyStopping {
   std::string monitor = "val_loss";
   int patience = 0;

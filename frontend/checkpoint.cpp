@@ -8,7 +8,8 @@ namespace weft {
 namespace {
 
 // Metadata keys.
-constexpr const char *kSteps = "weft.steps", *kEpoch = "weft.epoch", *kBatchDone = "weft.batch", *kOrder = "weft.order", *kRate = "weft.learning_rate";
+constexpr const char *kSteps = "weft.steps", *kEpoch = "weft.epoch", *kBatchDone = "weft.batch", *kOrder = "weft.order",
+                     *kRate = "weft.learning_rate";
 constexpr std::string_view kOptimizer = "optimizer.";
 
 std::string text(const Checkpoint& c, const std::string& key) {
@@ -21,7 +22,8 @@ T number(const std::string& path, const Checkpoint& c, const char* key) {
   const std::string s = text(c, key);
   T value{};
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), value);
-  if (error != std::errc() || end != s.data() + s.size() || !(value >= 0)) fail("'{}': metadata '{}' is '{}'; expected a number, 0 or more", path, key, s);
+  if (error != std::errc() || end != s.data() + s.size() || !(value >= 0))
+    fail("'{}': metadata '{}' is '{}'; expected a number, 0 or more", path, key, s);
   return value;
 }
 
@@ -52,7 +54,10 @@ void Model::save(const std::string& path) const {
   for (const Tensor& t : m.saved_states()) c.arrays.push_back({m.stable_name(t), t.value()});
   c.metadata = {{"format", "weft"}};
   if (m.options) {
-    c.metadata.insert({{kSteps, std::to_string(m.steps)}, {kEpoch, std::to_string(m.epoch)}, {kBatchDone, std::to_string(m.batch)}, {kOrder, m.order}});
+    c.metadata.insert({{kSteps, std::to_string(m.steps)},
+                       {kEpoch, std::to_string(m.epoch)},
+                       {kBatchDone, std::to_string(m.batch)},
+                       {kOrder, m.order}});
     if (m.rate_override) c.metadata[kRate] = fmt::format("{}", *m.rate_override);
   }
   save_safetensors(path, c);
@@ -72,15 +77,18 @@ void Model::load(const std::string& path) {
     const bool is_slot = name.starts_with(kOptimizer), is_counter = name == kSeedName || name == kStepName;
     const Array* a = c.find(name);
     if (!a && (is_counter || (is_slot && !has_optimizer))) continue;
-    if (!a && is_slot) fail("'{}' has no '{}': it was saved with another optimiser; compile with the one it was saved with", path, name);
+    if (!a && is_slot)
+      fail("'{}' has no '{}': it was saved with another optimiser; compile with the one it was saved with", path, name);
     if (!a) fail("'{}' has no parameter '{}'; expected {}", path, name, to_string(t.type()));
-    if (!(a->type() == t.type())) fail("'{}': '{}' is {}; the model expects {}", path, name, to_string(a->type()), to_string(t.type()));
+    if (!(a->type() == t.type()))
+      fail("'{}': '{}' is {}; the model expects {}", path, name, to_string(a->type()), to_string(t.type()));
     found.emplace_back(t, *a);
   }
   for (const NamedArray& a : c.arrays) {
     const bool ignored = (a.name.starts_with(kOptimizer) && !m.options) || a.name.starts_with("weft.");
     if (!ignored && std::find(known.begin(), known.end(), a.name) == known.end())
-      fail("'{}' has '{}' ({}), which the model has not; is it the checkpoint of another model?", path, a.name, to_string(a.value.type()));
+      fail("'{}' has '{}' ({}), which the model has not; is it the checkpoint of another model?", path, a.name,
+           to_string(a.value.type()));
   }
   std::int64_t steps = 0, epoch = 0, batch = 0;
   std::optional<double> rate;

@@ -13,7 +13,9 @@ std::int64_t common_rows(std::string_view what, std::span<const Array> arrays, s
     const Shape& shape = arrays[i].shape();
     if (shape.rank() == 0) fail("{}: {} {} is a scalar; expected one row a sample", what, role, i);
     if (n < 0) n = shape[0];
-    if (shape[0] != n) fail("{}: {} {} has {} rows, the first array has {}; expected equal numbers of samples", what, role, i, shape[0], n);
+    if (shape[0] != n)
+      fail("{}: {} {} has {} rows, the first array has {}; expected equal numbers of samples", what, role, i, shape[0],
+           n);
   }
   return n;
 }
@@ -28,14 +30,17 @@ void check_in_unit_interval(std::string_view what, const Array& y) {
 }  // namespace
 
 std::int64_t Model::Impl::check_data(std::string_view what, std::span<const Array> x, std::span<const Array> y) const {
-  if (x.size() != inputs.size()) fail("{}: {} data arrays for {} inputs; expected one for each", what, x.size(), inputs.size());
+  if (x.size() != inputs.size())
+    fail("{}: {} data arrays for {} inputs; expected one for each", what, x.size(), inputs.size());
   std::int64_t n = common_rows(what, x, "input", -1);
-  if (!y.empty() && y.size() != outputs.size()) fail("{}: {} targets for {} outputs; expected one for each", what, y.size(), outputs.size());
+  if (!y.empty() && y.size() != outputs.size())
+    fail("{}: {} targets for {} outputs; expected one for each", what, y.size(), outputs.size());
   n = common_rows(what, y, "target", n);
   if (n == 0) fail("{}: the data set is empty; expected at least one sample", what);
   for (std::size_t i = 0; i < y.size(); ++i) {
     const Loss::Target kind = losses[i].target();
-    if (kind == Loss::labels) data::check_labels(y[i], outputs[i].shape().back(), fmt::format("{}: target {}", what, i));
+    if (kind == Loss::labels)
+      data::check_labels(y[i], outputs[i].shape().back(), fmt::format("{}: target {}", what, i));
     if (kind == Loss::binary) check_in_unit_interval(what, y[i]);
   }
   return n;

@@ -39,20 +39,20 @@ std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, std
   std::vector<ValueId> ids;
   for (const Tensor& t : wrt) ids.push_back(t.id());
   std::vector<Tensor> gradients;
-  try {
-    for (ValueId id : differentiate(loss.trace()->graph, loss.id(), ids, LocScope::current())) gradients.emplace_back(loss.trace(), id);
-  } catch (const Error& e) {
-    throw Error(where_prefix() + e.what());
-  }
+  const auto values =
+      located("grad", [&] { return differentiate(loss.trace()->graph, loss.id(), ids, LocScope::current()); });
+  for (ValueId id : values) gradients.emplace_back(loss.trace(), id);
   return gradients;
 }
 
-std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::vector<Substitution>& with, std::source_location where) {
+std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::vector<Substitution>& with,
+                               std::source_location where) {
   LocScope scope(where);
   std::vector<Tensor> all = tensors;
   for (const Substitution& s : with) {
     check_operands("substitute", {s.from, s.to});
-    if (!(s.from.type() == s.to.type())) type_error("substitute", {s.from, s.to}, "a tensor is replaced by one of another type");
+    if (!(s.from.type() == s.to.type()))
+      type_error("substitute", {s.from, s.to}, "a tensor is replaced by one of another type");
     all.push_back(s.from);
   }
   if (all.empty()) return {};
@@ -119,7 +119,8 @@ struct Executable::Impl {
   Bound& at(std::int64_t batch) {
     if (batch == 0 && has_batch) batch = last;
     if (batch == 0 && has_batch)
-      fail("'{}' has a batch axis and has not been compiled for a batch extent yet; call it, or prepare(batch), first", graph.name);
+      fail("'{}' has a batch axis and has not been compiled for a batch extent yet; call it, or prepare(batch), first",
+           graph.name);
     if (!has_batch) batch = 0;
     last = batch;
     if (auto it = bound.find(batch); it != bound.end()) return it->second;
@@ -128,7 +129,8 @@ struct Executable::Impl {
     b.graph = has_batch ? bind_batch(graph, batch) : graph;
     if (options.backend == Backend::cpu) {
       build(b);
-      b.executor = std::make_unique<Executor>(weft::compile(b.program, host_target(), CodegenOptions{}), shared_team(options.threads));
+      b.executor = std::make_unique<Executor>(weft::compile(b.program, host_target(), CodegenOptions{}),
+                                              shared_team(options.threads));
       for (std::size_t i = 0; i < states.size(); ++i) b.executor->bind(states[i], state_values[i]);
     }
     compile_seconds += seconds_since(start);
@@ -148,14 +150,16 @@ struct Executable::Impl {
       const Type& want = type(data[i]);
       const Type& have = inputs[i].type();
       bool fits = have.dtype == want.dtype && have.shape.rank() == want.shape.rank();
-      for (int a = 0; fits && a < want.shape.rank(); ++a) fits = want.shape[a] == kBatch || want.shape[a] == have.shape[a];
+      for (int a = 0; fits && a < want.shape.rank(); ++a)
+        fits = want.shape[a] == kBatch || want.shape[a] == have.shape[a];
       if (!fits) fail("{}: expected {}, got {}", described(data[i]), to_string(want), to_string(have));
       for (int a = 0; a < want.shape.rank(); ++a) {
         if (want.shape[a] != kBatch) continue;
         if (have.shape[a] == 0) fail("{}: the batch is empty: {}", described(data[i]), to_string(have));
         if (batch == 0) batch = have.shape[a], batch_from = i;
         if (have.shape[a] != batch)
-          fail("{}: batch extent {} differs from {} of {}", described(data[i]), have.shape[a], batch, described(data[batch_from]));
+          fail("{}: batch extent {} differs from {} of {}", described(data[i]), have.shape[a], batch,
+               described(data[batch_from]));
       }
     }
     return has_batch && batch == 0 ? options.batch : batch;
@@ -192,7 +196,9 @@ struct Executable::Impl {
   }
 };
 
-std::vector<Array> Executable::operator()(std::initializer_list<Array> inputs) const { return impl_->run(std::span(inputs.begin(), inputs.size())); }
+std::vector<Array> Executable::operator()(std::initializer_list<Array> inputs) const {
+  return impl_->run(std::span(inputs.begin(), inputs.size()));
+}
 std::vector<Array> Executable::operator()(const std::vector<Array>& inputs) const { return impl_->run(inputs); }
 
 std::vector<Array> Executable::operator()(const std::vector<NamedArray>& inputs) const {
@@ -201,13 +207,15 @@ std::vector<Array> Executable::operator()(const std::vector<NamedArray>& inputs)
   const std::vector<std::string> names = input_names();
   for (const NamedArray& n : inputs) {
     const auto at = static_cast<std::size_t>(std::find(names.begin(), names.end(), n.name) - names.begin());
-    if (at == names.size()) fail("'{}' has no input '{}'; it has {}", impl_->graph.name, n.name, fmt::join(names, ", "));
+    if (at == names.size())
+      fail("'{}' has no input '{}'; it has {}", impl_->graph.name, n.name, fmt::join(names, ", "));
     if (given[at]) fail("input '{}' of '{}' is given twice", n.name, impl_->graph.name);
     ordered[at] = n.value;
     given[at] = true;
   }
   for (std::size_t i = 0; i < given.size(); ++i)
-    if (!given[i]) fail("{} is missing: expected {}", impl_->described(impl_->data[i]), to_string(impl_->type(impl_->data[i])));
+    if (!given[i])
+      fail("{} is missing: expected {}", impl_->described(impl_->data[i]), to_string(impl_->type(impl_->data[i])));
   return impl_->run(ordered);
 }
 
@@ -262,7 +270,9 @@ MemoryReport Executable::memory(std::int64_t batch) const {
 }
 
 double Executable::compile_seconds() const { return impl_->compile_seconds; }
-int Executable::threads() const { return impl_->options.backend == Backend::cpu ? shared_team(impl_->options.threads)->size() : 1; }
+int Executable::threads() const {
+  return impl_->options.backend == Backend::cpu ? shared_team(impl_->options.threads)->size() : 1;
+}
 void Executable::prepare(std::int64_t batch) const { impl_->at(batch); }
 
 Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options, std::source_location where) {
@@ -272,22 +282,20 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   for (const NamedTensor& o : outputs) all.push_back(o.tensor);
   for (const Assignment& u : options.updates) all.push_back(u.state), all.push_back(u.value);
   for (const Tensor& t : options.inputs) all.push_back(t);
-  if (outputs.empty() && options.updates.empty()) fail("{}compile: nothing to compute: no outputs and no updates", where_prefix());
+  if (outputs.empty() && options.updates.empty())
+    fail("{}compile: nothing to compute: no outputs and no updates", where_prefix());
   check_operands("compile", all);
   for (const Tensor& t : options.inputs)
-    if (t.trace()->graph[t.id()].op != Op::input || t.trace()->find(t.id())) fail("{}compile: {} is listed as an input and is none", where_prefix(), t.str());
+    if (t.trace()->graph[t.id()].op != Op::input || t.trace()->find(t.id()))
+      fail("{}compile: {} is listed as an input and is none", where_prefix(), t.str());
   for (const Assignment& u : options.updates)
-    if (!u.state.trace()->find(u.state.id())) fail("{}compile: {} is updated and is no state or parameter", where_prefix(), u.state.str());
+    if (!u.state.trace()->find(u.state.id()))
+      fail("{}compile: {} is updated and is no state or parameter", where_prefix(), u.state.str());
 
   auto impl = std::make_shared<Executable::Impl>();
   impl->trace = all[0].trace();
   impl->options = options;
-  try {
-    impl->graph = extract(*impl->trace, outputs, options);
-  } catch (const Error& e) {
-    const std::string what = e.what();
-    throw Error(what.starts_with(where_prefix()) ? what : where_prefix() + "compile: " + what);
-  }
+  impl->graph = located("compile", [&] { return extract(*impl->trace, outputs, options); });
   const Graph& g = impl->graph;
   for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);
   bool input_has_batch = false;
@@ -304,7 +312,8 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
     for (std::size_t i = 0; i < impl->states.size(); ++i)
       if (g.inputs()[impl->states[i]].id == u.state) impl->update_state.push_back(i);
   if (impl->has_batch && !input_has_batch && options.batch < 1)
-    fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch", where_prefix());
+    fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch",
+         where_prefix());
   if (options.batch < 0) fail("{}compile: batch is {}; expected 1 or more", where_prefix(), options.batch);
   impl->compile_seconds = seconds_since(start);
   if (!impl->has_batch || options.batch > 0) impl->at(options.batch);

@@ -11,11 +11,13 @@
 
 namespace weft {
 
-/// d(loss)/d(wrt[i]), each of wrt[i]'s type: tensors like any other, so they can be differentiated again. `loss` is a float
-/// scalar. Error otherwise, or when a tensor is of another graph. A tensor that loss does not depend on has gradient 0.
+/// d(loss)/d(wrt[i]), each of wrt[i]'s type: tensors like any other, so they can be differentiated again. `loss` is a
+/// float scalar. Error otherwise, or when a tensor is of another graph. A tensor that loss does not depend on has
+/// gradient 0.
 std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, WEFT_HERE);
 
-/// The tensors rebuilt with each `from` replaced by its `to` (of equal type): calls a traced function on other arguments.
+/// The tensors rebuilt with each `from` replaced by its `to` (of equal type): calls a traced function on other
+/// arguments.
 struct Substitution {
   Tensor from, to;
 };
@@ -44,17 +46,18 @@ struct NamedTensor {
 
 struct CompileOptions {
   std::vector<Assignment> updates = {};
-  std::vector<Tensor> inputs = {};     ///< the order of arguments; by default the inputs that are used, in order of creation
-  std::int64_t batch = 0;              ///< compile now for this batch extent; 0: at the first call with it
+  std::vector<Tensor> inputs =
+      {};                  ///< the order of arguments; by default the inputs that are used, in order of creation
+  std::int64_t batch = 0;  ///< compile now for this batch extent; 0: at the first call with it
   Backend backend = Backend::cpu;
-  int threads = 0;                     ///< 0: as many as the process may use
-  bool training = false;               ///< the value of training()
+  int threads = 0;        ///< 0: as many as the process may use
+  bool training = false;  ///< the value of training()
   std::string name = "main";
   std::vector<std::string> disable = {};  ///< names of passes to leave out
 };
 
-/// A compiled function. Copies share it. One call at a time; states are those of the graph, shared with its other executables.
-/// A graph with a batch extent is compiled once for each extent it is called with.
+/// A compiled function. Copies share it. One call at a time; states are those of the graph, shared with its other
+/// executables. A graph with a batch extent is compiled once for each extent it is called with.
 class Executable {
  public:
   Executable() = default;
@@ -73,10 +76,11 @@ class Executable {
 
   // A batch extent of 0 means the one compiled or called last.
   std::string dump(Stage stage, std::int64_t batch = 0) const;
-  Graph graph(std::int64_t batch = 0) const;       ///< before optimisation
+  Graph graph(std::int64_t batch = 0) const;  ///< before optimisation
   Graph optimized(std::int64_t batch = 0) const;
-  MemoryReport memory(std::int64_t batch = 0) const;  ///< what it needs, exactly, known before it runs (0 arena: interpreted)
-  double compile_seconds() const;                  ///< all of it so far: passes and code generation
+  MemoryReport memory(
+      std::int64_t batch = 0) const;  ///< what it needs, exactly, known before it runs (0 arena: interpreted)
+  double compile_seconds() const;     ///< all of it so far: passes and code generation
   int threads() const;
   /// Compiles for a batch extent ahead of its first call.
   void prepare(std::int64_t batch) const;
@@ -89,8 +93,8 @@ class Executable {
   std::shared_ptr<Impl> impl_;
 };
 
-/// Compiles the function (inputs, states) -> (outputs, updated states). Error on tensors of different graphs, an output named
-/// twice, an update of something that is no state, or `batch` < 1 for a graph that needs one.
+/// Compiles the function (inputs, states) -> (outputs, updated states). Error on tensors of different graphs, an output
+/// named twice, an update of something that is no state, or `batch` < 1 for a graph that needs one.
 Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options = {}, WEFT_HERE);
 
 }  // namespace weft

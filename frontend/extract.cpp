@@ -30,7 +30,8 @@ std::vector<ValueId> resolve_selects(const Graph& g, ValueId training_id, bool t
     stand_in[id] = id;
     const Node& n = g[id];
     if (n.op != Op::select) continue;
-    if (const auto p = known_bool(g, n.operands[0], training_id, training)) stand_in[id] = stand_in[n.operands[*p ? 1 : 2]];
+    if (const auto p = known_bool(g, n.operands[0], training_id, training))
+      stand_in[id] = stand_in[n.operands[*p ? 1 : 2]];
   }
   return stand_in;
 }
@@ -61,7 +62,8 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
     for (const Input& i : old.inputs()) {
       if (i.kind != kind || !used[i.id] || i.id == training_id || map[i.id] != kNoValue) continue;
       if (kind == InputKind::data && !options.inputs.empty())
-        fail("{}compile: the outputs depend on input '{}' {}, which is not among the inputs listed", where_prefix(), i.name,
+        fail("{}compile: the outputs depend on input '{}' {}, which is not among the inputs listed", where_prefix(),
+             i.name,
              Tensor(outputs.empty() ? options.updates[0].value.trace() : outputs[0].tensor.trace(), i.id).str());
       add_input(i);
     }
@@ -81,12 +83,15 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
     if (stand_in[id] != id && map[stand_in[id]] != kNoValue) g.add_locs(map[stand_in[id]], old[id].locs);
 
   for (std::size_t i = 0; i < outputs.size(); ++i)
-    g.output(outputs[i].name.empty() ? fmt::format("out{}", i) : outputs[i].name, map[stand_in[outputs[i].tensor.id()]]);
+    g.output(outputs[i].name.empty() ? fmt::format("out{}", i) : outputs[i].name,
+             map[stand_in[outputs[i].tensor.id()]]);
   for (const Assignment& u : options.updates) g.update(map[u.state.id()], map[stand_in[u.value.id()]]);
-  const bool advances = std::any_of(options.updates.begin(), options.updates.end(), [&](const Assignment& u) { return u.state.id() == step_id; });
+  const bool advances = std::any_of(options.updates.begin(), options.updates.end(),
+                                    [&](const Assignment& u) { return u.state.id() == step_id; });
   if (step_id != kNoValue && used[step_id] && !advances) {
     const LocSet locs = old[step_id].locs;
-    g.update(map[step_id], g.add(Op::add, {map[step_id], g.constant(Array::scalar(std::int64_t{1}), locs)}, {}, {}, locs));
+    g.update(map[step_id],
+             g.add(Op::add, {map[step_id], g.constant(Array::scalar(std::int64_t{1}), locs)}, {}, {}, locs));
   }
   return g;
 }

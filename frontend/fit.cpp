@@ -35,7 +35,8 @@ struct Split {
 };
 
 Split split(const FitOptions& o, const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t n) {
-  if (!(o.validation_split >= 0 && o.validation_split < 1)) fail("fit: validation_split is {}; expected 0 <= validation_split < 1", o.validation_split);
+  if (!(o.validation_split >= 0 && o.validation_split < 1))
+    fail("fit: validation_split is {}; expected 0 <= validation_split < 1", o.validation_split);
   if (o.validation_data) {
     if (o.validation_split > 0) fail("fit: both validation_split and validation_data are set; expected one of them");
     return {n, {o.validation_data->x}, {o.validation_data->y}};
@@ -43,7 +44,10 @@ Split split(const FitOptions& o, const std::vector<Array>& x, const std::vector<
   if (o.validation_split == 0) return {n, {}, {}};
   const auto train = static_cast<std::int64_t>(std::floor(static_cast<double>(n) * (1 - o.validation_split)));
   if (train < 1 || train == n)
-    fail("fit: validation_split {} of {} samples leaves {} to train on and {} to validate with; expected at least one of each", o.validation_split, n, train, n - train);
+    fail(
+        "fit: validation_split {} of {} samples leaves {} to train on and {} to validate with; expected at least one "
+        "of each",
+        o.validation_split, n, train, n - train);
   return {train, rows_of(x, train, n), rows_of(y, train, n)};
 }
 
@@ -66,16 +70,20 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   const Split data = split(o, x, y, n);
   if (!data.x.empty()) m.check_data("fit: validation data", data.x, data.y);
   if (o.batch_size > data.train)
-    fail("fit: batch_size {} is larger than the {} samples to train on; choose at most {}", o.batch_size, data.train, data.train);
+    fail("fit: batch_size {} is larger than the {} samples to train on; choose at most {}", o.batch_size, data.train,
+         data.train);
 
-  const std::string order = fmt::format("{} samples, batch {}, seed {}, {}", data.train, o.batch_size, o.seed, o.shuffle ? "shuffled" : "in order");
+  const std::string order = fmt::format("{} samples, batch {}, seed {}, {}", data.train, o.batch_size, o.seed,
+                                        o.shuffle ? "shuffled" : "in order");
   if (m.order != order) m.batch = 0;  // a broken-off epoch goes on only in the same order of samples
   m.order = order;
-  if (Variable* seed = m.trace->find(std::string(kSeedName))) seed->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(o.seed);
+  if (Variable* seed = m.trace->find(std::string(kSeedName)))
+    seed->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(o.seed);
 
   const double compiled_before = compile_seconds();
   const Executable step = m.training_step(types_of(x), types_of(y));
-  const std::int64_t batches = (data.train + o.batch_size - 1) / o.batch_size, last = data.train - (batches - 1) * o.batch_size;
+  const std::int64_t batches = (data.train + o.batch_size - 1) / o.batch_size,
+                     last = data.train - (batches - 1) * o.batch_size;
   for (std::int64_t batch : {o.batch_size, last}) step.prepare(batch);
 
   History history;
@@ -85,7 +93,8 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   run.epochs = o.epochs;
   run.batches = batches;
   run.step = m.steps;
-  const bool nan_is_handled = std::any_of(callbacks.begin(), callbacks.end(), [](const Callback& c) { return c.handles_nan(); });
+  const bool nan_is_handled =
+      std::any_of(callbacks.begin(), callbacks.end(), [](const Callback& c) { return c.handles_nan(); });
   InterruptGuard interrupt;
 
   std::vector<Array> arguments = x;
@@ -99,8 +108,10 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
     for (Callback& c : callbacks) c.on_epoch_begin(run);
     std::vector<std::int32_t> samples(static_cast<std::size_t>(data.train));
-    if (o.shuffle) samples = data::permutation(data.train, o.seed, static_cast<std::uint64_t>(m.epoch));
-    else std::iota(samples.begin(), samples.end(), 0);
+    if (o.shuffle)
+      samples = data::permutation(data.train, o.seed, static_cast<std::uint64_t>(m.epoch));
+    else
+      std::iota(samples.begin(), samples.end(), 0);
     Tally tally(m.options->metrics, step);
     std::vector<double> times;
     progress.begin_epoch(run.epoch, batches);
@@ -118,14 +129,17 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       run.batch = m.batch++;
       run.step = ++m.steps;
       if (!std::isfinite(run.loss) && !nan_is_handled)
-        fail("fit: the loss is {} at step {} of {} in epoch {}: training has diverged. Try a smaller learning rate (now {:g}), clip the "
-             "gradients (clip_norm in compile()), or look for infinite or very large values in the data",
-             run.loss, run.batch + 1, batches, run.epoch + 1, rate[0]);
+        fail(
+            "fit: the loss is {} at step {} of {} in epoch {}: training has diverged. Try a smaller learning rate (now "
+            "{:g}), clip the "
+            "gradients (clip_norm in compile()), or look for infinite or very large values in the data",
+            run.loss, run.batch + 1, batches, run.epoch + 1, rate[0]);
       for (Callback& c : callbacks) c.on_step_end(run);
       if (interrupt.interrupted()) run.stop("interrupted");
       if (progress.wants_steps()) progress.step(m.batch, tally.logs());
     }
-    if (m.batch < batches) break;  // broken off: the next fit() in this order, here or after load(), goes on from m.batch
+    if (m.batch < batches)
+      break;  // broken off: the next fit() in this order, here or after load(), goes on from m.batch
     m.batch = 0;
     ++m.epoch;
     history.seconds.push_back(seconds_since(start));

@@ -99,8 +99,8 @@ Tensor reciprocal(const Tensor& x, std::source_location where) {
   return 1 / x;
 }
 
-// With t = tanh(x/2): e^x - 1 = 2t / (1 - t), which does not cancel near 0. Beyond |x| = 1 the plain form is accurate; the
-// operand of tanh is limited so that the branch not taken stays finite, in the gradient too.
+// With t = tanh(x/2): e^x - 1 = 2t / (1 - t), which does not cancel near 0. Beyond |x| = 1 the plain form is accurate;
+// the operand of tanh is limited so that the branch not taken stays finite, in the gradient too.
 Tensor expm1(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   const Tensor t = tanh(0.5 * clip(x, -1, 1));
@@ -205,7 +205,8 @@ Tensor extent(const Tensor& x, int axis, DType dtype, std::source_location where
   return astype(node(Op::size, {x}, {{Dims{resolve_axis("extent", x, axis, x.rank())}}, {}}), dtype);
 }
 
-Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, double epsilon, std::source_location where) {
+Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, double epsilon,
+                  std::source_location where) {
   LocScope scope(where);
   const std::vector<int> last = Axes(-1).resolve("layer_norm", x);
   const Tensor centred = x - spread_back(mean(x, -1), x, last);

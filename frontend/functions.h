@@ -24,8 +24,8 @@ class Axes {
 };
 
 // Elementwise. f32 and f64 unless said otherwise.
-Tensor abs(const Tensor& x, WEFT_HERE);    ///< any number
-Tensor sign(const Tensor& x, WEFT_HERE);   ///< -1, 0 or 1
+Tensor abs(const Tensor& x, WEFT_HERE);   ///< any number
+Tensor sign(const Tensor& x, WEFT_HERE);  ///< -1, 0 or 1
 Tensor floor(const Tensor& x, WEFT_HERE);
 Tensor ceil(const Tensor& x, WEFT_HERE);
 Tensor round(const Tensor& x, WEFT_HERE);  ///< ties to even
@@ -76,11 +76,12 @@ Tensor contract(const Tensor& a, const Tensor& b, const Dims& lhs, const Dims& r
                 const Dims& rhs_batch = {}, WEFT_HERE);
 
 // Shapes.
-/// One extent may be -1: it is the batch extent when x has one and the others account for the rest, else it is worked out.
+/// One extent may be -1: it is the batch extent when x has one and the others account for the rest, else it is worked
+/// out.
 Tensor reshape(const Tensor& x, const Shape& shape, WEFT_HERE);
-Tensor flatten(const Tensor& x, WEFT_HERE);                          ///< [a,b,c…] -> [a,b*c*…]
-Tensor transpose(const Tensor& x, const Dims& perm = {}, WEFT_HERE); ///< by default reverses the axes
-Tensor squeeze(const Tensor& x, const Axes& axes = {}, WEFT_HERE);   ///< drops axes of extent 1
+Tensor flatten(const Tensor& x, WEFT_HERE);                           ///< [a,b,c…] -> [a,b*c*…]
+Tensor transpose(const Tensor& x, const Dims& perm = {}, WEFT_HERE);  ///< by default reverses the axes
+Tensor squeeze(const Tensor& x, const Axes& axes = {}, WEFT_HERE);    ///< drops axes of extent 1
 Tensor expand_dims(const Tensor& x, int axis, WEFT_HERE);
 Tensor broadcast_to(const Tensor& x, const Shape& shape, WEFT_HERE);
 Tensor concat(const std::vector<Tensor>& xs, int axis = -1, WEFT_HERE);
@@ -90,13 +91,16 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, 
 Tensor pad(const Tensor& x, const Dims& low, const Dims& high, double value = 0, WEFT_HERE);
 /// y[a, j, b] = x[a, k[j], b]: rows k of an axis (i32 or i64); 0 where k is out of range.
 Tensor gather(const Tensor& x, const Tensor& indices, int axis = 0, WEFT_HERE);
-inline Tensor take(const Tensor& x, const Tensor& indices, int axis = 0, WEFT_HERE) { return gather(x, indices, axis, where); }
+inline Tensor take(const Tensor& x, const Tensor& indices, int axis = 0, WEFT_HERE) {
+  return gather(x, indices, axis, where);
+}
 /// x with u[a, j, b] added to x[a, k[j], b], for j in order; out-of-range k is dropped.
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& u, int axis = 0, WEFT_HERE);
 /// [..] integers -> [.., classes] of 0 and 1.
 Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype = f32, WEFT_HERE);
 
 /// (x - mean) / sqrt(variance + epsilon) * scale + offset over the last axis; scale and offset may be undefined.
-Tensor layer_norm(const Tensor& x, const Tensor& scale = {}, const Tensor& offset = {}, double epsilon = 1e-3, WEFT_HERE);
+Tensor layer_norm(const Tensor& x, const Tensor& scale = {}, const Tensor& offset = {}, double epsilon = 1e-3,
+                  WEFT_HERE);
 
 }  // namespace weft

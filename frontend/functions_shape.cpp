@@ -14,8 +14,8 @@ std::int64_t from_end(std::int64_t index, std::int64_t extent) { return index < 
 
 }  // namespace
 
-Tensor contract(const Tensor& a, const Tensor& b, const Dims& lhs, const Dims& rhs, const Dims& lhs_batch, const Dims& rhs_batch,
-                std::source_location where) {
+Tensor contract(const Tensor& a, const Tensor& b, const Dims& lhs, const Dims& rhs, const Dims& lhs_batch,
+                const Dims& rhs_batch, std::source_location where) {
   LocScope scope(where);
   return node(Op::contract, {a, b}, {{lhs, rhs, lhs_batch, rhs_batch}, {}});
 }
@@ -25,16 +25,22 @@ Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
   constexpr std::string_view op = "matmul";
   check_operands(op, {a, b});
   if (a.rank() == 0 || b.rank() == 0) type_error(op, {a, b}, "a scalar has no rows or columns; multiply with *");
-  if (a.dtype() != b.dtype()) type_error(op, {a, b}, fmt::format("dtypes differ: {} and {}; convert one with astype()", name(a.dtype()), name(b.dtype())));
+  if (a.dtype() != b.dtype())
+    type_error(op, {a, b},
+               fmt::format("dtypes differ: {} and {}; convert one with astype()", name(a.dtype()), name(b.dtype())));
   const int ka = a.rank() - 1, kb = std::max(0, b.rank() - 2);
   if (a.shape()[ka] != b.shape()[kb])
-    type_error(op, {a, b}, fmt::format("inner extents differ: {} and {}; expected the second operand to be [{}{}]", known(a.shape()[ka]),
-                                       known(b.shape()[kb]), known(a.shape()[ka]), b.rank() > 1 ? ", *" : ""));
+    type_error(
+        op, {a, b},
+        fmt::format("inner extents differ: {} and {}; expected the second operand to be [{}{}]", known(a.shape()[ka]),
+                    known(b.shape()[kb]), known(a.shape()[ka]), b.rank() > 1 ? ", *" : ""));
   if (a.rank() <= 2 && b.rank() <= 2) return contract(a, b, {ka}, {kb});
   if (b.rank() <= 2 || a.rank() == 1) return contract(a, b, {ka}, {kb});
 
   // Both have rows and columns, and one has batch axes: repeat both along the common ones.
-  auto leading = [](const Tensor& t) { return Shape(std::span(t.shape().begin(), static_cast<std::size_t>(t.rank() - 2))); };
+  auto leading = [](const Tensor& t) {
+    return Shape(std::span(t.shape().begin(), static_cast<std::size_t>(t.rank() - 2)));
+  };
   const Shape la = leading(a), lb = leading(b);
   Shape batch = la.rank() >= lb.rank() ? la : lb;
   for (const Shape* s : {&la, &lb})
@@ -42,7 +48,10 @@ Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
       std::int64_t& have = batch[batch.rank() - s->rank() + i];
       const std::int64_t next = (*s)[i];
       if (have == 1) have = next;
-      if (next != 1 && next != have) type_error(op, {a, b}, fmt::format("batch extents differ: {} and {}; expected equal extents, or 1", known(have), known(next)));
+      if (next != 1 && next != have)
+        type_error(
+            op, {a, b},
+            fmt::format("batch extents differ: {} and {}; expected equal extents, or 1", known(have), known(next)));
     }
   auto repeated = [&](const Tensor& t) {
     Shape shape = batch;
@@ -62,13 +71,15 @@ Tensor reshape(const Tensor& x, const Shape& shape, std::source_location where) 
   int open = -1;
   for (int i = 0; i < to.rank(); ++i) {
     if (to[i] >= 0) continue;
-    if (to[i] != kBatch || open >= 0) type_error(op, {x}, fmt::format("shape {} is not one: at most one extent may be -1", to_string(shape)));
+    if (to[i] != kBatch || open >= 0)
+      type_error(op, {x}, fmt::format("shape {} is not one: at most one extent may be -1", to_string(shape)));
     open = i;
   }
   if (open >= 0 && is_static(x.shape())) {
     to[open] = 1;
     const std::int64_t rest = element_count(to), all = element_count(x.shape());
-    if (rest == 0 || all % rest != 0) type_error(op, {x}, fmt::format("{} elements do not divide into {}", all, to_string(shape)));
+    if (rest == 0 || all % rest != 0)
+      type_error(op, {x}, fmt::format("{} elements do not divide into {}", all, to_string(shape)));
     to[open] = all / rest;
   }
   if (x.shape() == to) return x;
@@ -100,7 +111,8 @@ Tensor squeeze(const Tensor& x, const Axes& axes, std::source_location where) {
   for (int i : all) {
     const bool listed = std::find(asked.begin(), asked.end(), i) != asked.end();
     if (listed && x.shape()[i] == 1) continue;
-    if (listed && asked.size() < all.size()) type_error("squeeze", {x}, fmt::format("axis {} has extent {}; expected 1", i, known(x.shape()[i])));
+    if (listed && asked.size() < all.size())
+      type_error("squeeze", {x}, fmt::format("axis {} has extent {}; expected 1", i, known(x.shape()[i])));
     shape.push_back(x.shape()[i]);
   }
   return reshape(x, shape);
@@ -122,7 +134,9 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape, std::source_location wh
     const std::int64_t e = x.shape()[i];
     fits = e == 1 || e == shape[shape.rank() - x.rank() + i];
   }
-  if (!fits) type_error("broadcast_to", {x}, fmt::format("does not repeat to {}; expected its trailing extents, or 1", to_string(shape)));
+  if (!fits)
+    type_error("broadcast_to", {x},
+               fmt::format("does not repeat to {}; expected its trailing extents, or 1", to_string(shape)));
   return spread_trailing(x, shape);
 }
 
@@ -141,11 +155,13 @@ Tensor stack(const std::vector<Tensor>& xs, int axis, std::source_location where
   return concat(parts, axis);
 }
 
-Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, std::int64_t stride, std::source_location where) {
+Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, std::int64_t stride,
+             std::source_location where) {
   LocScope scope(where);
   const int at = resolve_axis("slice", x, axis, x.rank());
   Dims starts = Dims::filled(x.rank(), 0), limits = x.shape(), strides = Dims::filled(x.rank(), 1);
-  if (x.shape()[at] == kBatch) type_error("slice", {x}, "the batch axis cannot be sliced: its extent is known only when compiled");
+  if (x.shape()[at] == kBatch)
+    type_error("slice", {x}, "the batch axis cannot be sliced: its extent is known only when compiled");
   starts[at] = from_end(start, x.shape()[at]);
   limits[at] = from_end(limit, x.shape()[at]);
   strides[at] = stride;
@@ -173,7 +189,8 @@ Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& u, int 
 Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype, std::source_location where) {
   LocScope scope(where);
   check_operands("one_hot", {labels});
-  if (!is_integer(labels.dtype())) type_error("one_hot", {labels}, "labels must be integers; convert with astype(x, i32)");
+  if (!is_integer(labels.dtype()))
+    type_error("one_hot", {labels}, "labels must be integers; convert with astype(x, i32)");
   if (classes < 1) type_error("one_hot", {labels}, fmt::format("{} classes; expected at least 1", classes));
   GraphScope graph(labels.trace());
   Shape shape = labels.shape();

@@ -76,7 +76,8 @@ Initializer uniform(double low, double high) {
 
 Initializer normal(double mean, double stddev) {
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
-    return filled(shape, [&](std::int64_t i) { return static_cast<float>(mean + stddev * standard_normal(seed, stream, i, 0)); });
+    return filled(
+        shape, [&](std::int64_t i) { return static_cast<float>(mean + stddev * standard_normal(seed, stream, i, 0)); });
   };
 }
 

@@ -16,7 +16,8 @@ Initializer uniform(double low = -0.05, double high = 0.05);
 Initializer normal(double mean = 0, double stddev = 0.05);
 /// Normal, redrawn beyond two standard deviations.
 Initializer truncated_normal(double mean = 0, double stddev = 0.05);
-// Scaled by the fans: for a shape [.., in, out] fan_in = in * receptive, fan_out = out * receptive, receptive = the extents before.
+// Scaled by the fans: for a shape [.., in, out] fan_in = in * receptive, fan_out = out * receptive, receptive = the
+// extents before.
 Initializer glorot_uniform();  ///< limit sqrt(6 / (fan_in + fan_out))
 Initializer glorot_normal();   ///< truncated, stddev sqrt(2 / (fan_in + fan_out))
 Initializer he_uniform();      ///< limit sqrt(6 / fan_in)

@@ -4,8 +4,9 @@
 
 namespace weft {
 
-/// Catches the first SIGINT while it lives and remembers it; a second one ends the process as usual. The handler that was
-/// installed before is put back afterwards. Guards do not nest: an inner one leaves the outer one's handler in place.
+/// Catches the first SIGINT while it lives and remembers it; a second one ends the process as usual. The handler that
+/// was installed before is put back afterwards. Guards do not nest: an inner one leaves the outer one's handler in
+/// place.
 class InterruptGuard {
  public:
   InterruptGuard();

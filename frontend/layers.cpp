@@ -25,7 +25,8 @@ void Layer::enter(const Tensor& x) {
     trace_ = x.trace();
     name_ = trace_->unique_name(name_.empty() ? snake_case(kind_) : name_);
   } else if (trace_ != x.trace()) {
-    type_error(kind_, {x}, fmt::format("layer '{}' has its parameters in another graph; make a new layer for this one", name_));
+    type_error(kind_, {x},
+               fmt::format("layer '{}' has its parameters in another graph; make a new layer for this one", name_));
   }
 }
 
@@ -58,18 +59,22 @@ Tensor Dense::operator()(const Tensor& x, std::source_location where) {
     if (options_.use_bias) weight("bias", {units_}, options_.bias_init);
     Tensor penalty;
     if (options_.l1 > 0) penalty = options_.l1 * sum(abs(w));
-    if (options_.l2 > 0) penalty = penalty.defined() ? penalty + options_.l2 * sum(square(w)) : options_.l2 * sum(square(w));
+    if (options_.l2 > 0)
+      penalty = penalty.defined() ? penalty + options_.l2 * sum(square(w)) : options_.l2 * sum(square(w));
     if (penalty.defined()) x.trace()->penalties.push_back({w.id(), penalty.id()});
   }
   const Tensor& w = parameters()[0];
   if (in != w.shape()[0])
-    type_error(name(), {x, w}, fmt::format("the layer was built for {} features and is given {}; expected [.., {}]", w.shape()[0], in, w.shape()[0]));
+    type_error(name(), {x, w},
+               fmt::format("the layer was built for {} features and is given {}; expected [.., {}]", w.shape()[0], in,
+                           w.shape()[0]));
   Tensor y = matmul(x, w);
   if (options_.use_bias) y = y + parameters()[1];
   return called({x}, activation_(y));
 }
 
-Activate::Activate(Activation activation, std::string name) : Layer("Activation", std::move(name)), activation_(std::move(activation)) {}
+Activate::Activate(Activation activation, std::string name)
+    : Layer("Activation", std::move(name)), activation_(std::move(activation)) {}
 
 Tensor Activate::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);

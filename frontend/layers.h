@@ -5,11 +5,11 @@
 
 namespace weft {
 
-/// What layers have in common: a name, and the record of their calls that Model::summary() prints. A layer of one's own derives
-/// from it, creates parameters when first called (through weight()) and passes its result through called().
+/// What layers have in common: a name, and the record of their calls that Model::summary() prints. A layer of one's own
+/// derives from it, creates parameters when first called (through weight()) and passes its result through called().
 class Layer {
  public:
-  const std::string& name() const { return name_; }           ///< "dense_1"; empty before the first call
+  const std::string& name() const { return name_; }  ///< "dense_1"; empty before the first call
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
  protected:
@@ -65,7 +65,8 @@ class Flatten : public Layer {
   Tensor operator()(const Tensor& x, WEFT_HERE);
 };
 
-/// Zeroes elements with probability `rate` in training and scales the rest by 1 / (1 - rate). Error unless 0 <= rate < 1.
+/// Zeroes elements with probability `rate` in training and scales the rest by 1 / (1 - rate). Error unless 0 <= rate
+/// < 1.
 class Dropout : public Layer {
  public:
   explicit Dropout(double rate, std::string name = "");

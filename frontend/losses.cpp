@@ -15,7 +15,8 @@ Tensor matching(std::string_view loss, const Tensor& p, const Tensor& t) {
   Tensor target = astype(t, p.dtype());
   if (target.rank() + 1 == p.rank() && p.shape().back() == 1) target = expand_dims(target, -1);
   if (!(target.shape() == p.shape()))
-    type_error(loss, {p, t}, fmt::format("prediction and target differ in shape; expected a target of {}", to_string(p.shape())));
+    type_error(loss, {p, t},
+               fmt::format("prediction and target differ in shape; expected a target of {}", to_string(p.shape())));
   return target;
 }
 
@@ -29,7 +30,8 @@ Tensor class_labels(std::string_view loss, const Tensor& p, const Tensor& t) {
   return labels;
 }
 
-/// The element of each row of x that the label names: a select and a sum over the classes, which fuse into the row's kernel.
+/// The element of each row of x that the label names: a select and a sum over the classes, which fuse into the row's
+/// kernel.
 Tensor at_label(const Tensor& x, const Tensor& labels) {
   return sum(where(one_hot(labels, x.shape()[1], boolean), x, 0.0), -1);
 }
@@ -86,7 +88,8 @@ Tensor Loss::operator()(const Tensor& prediction, const Tensor& target, std::sou
   if (!fn_) fail("{}an empty Loss was called", where_prefix());
   const Tensor loss = fn_(prediction, target);
   if (!loss.defined() || loss.rank() != 1 || !is_float(loss.dtype()))
-    fail("{}loss '{}' gives {}; expected one number a sample, [batch]", where_prefix(), name_, loss.defined() ? loss.str() : "nothing");
+    fail("{}loss '{}' gives {}; expected one number a sample, [batch]", where_prefix(), name_,
+         loss.defined() ? loss.str() : "nothing");
   return loss;
 }
 

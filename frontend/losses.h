@@ -19,8 +19,8 @@ class Loss {
   Loss() = default;
   Loss(std::string name, Fn fn, Target target = values) : name_(std::move(name)), fn_(std::move(fn)), target_(target) {}
   template <class F>
-    requires std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&>
-  Loss(F fn) : Loss("loss", Fn(std::move(fn))) {}
+  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&> Loss(F fn)
+      : Loss("loss", Fn(std::move(fn))) {}
 
   /// The loss of each sample, [batch].
   Tensor operator()(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;
@@ -34,14 +34,14 @@ class Loss {
   Target target_ = values;
 };
 
-extern const Loss mse;                            ///< mean over the features of (p - t)^2
-extern const Loss mae;                            ///< mean over the features of |p - t|
-extern const Loss softmax_cross_entropy;          ///< logits [batch, classes], integer labels [batch]
-extern const Loss sparse_cross_entropy;           ///< probabilities [batch, classes], integer labels [batch]
+extern const Loss mse;                                    ///< mean over the features of (p - t)^2
+extern const Loss mae;                                    ///< mean over the features of |p - t|
+extern const Loss softmax_cross_entropy;                  ///< logits [batch, classes], integer labels [batch]
+extern const Loss sparse_cross_entropy;                   ///< probabilities [batch, classes], integer labels [batch]
 extern const Loss categorical_cross_entropy_with_logits;  ///< logits and one-hot (or soft) targets [batch, classes]
-extern const Loss categorical_cross_entropy;      ///< probabilities and one-hot (or soft) targets
+extern const Loss categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
 extern const Loss binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
-extern const Loss binary_cross_entropy;           ///< probabilities and targets in [0, 1]
+extern const Loss binary_cross_entropy;                   ///< probabilities and targets in [0, 1]
 /// Quadratic up to `delta`, linear beyond.
 Loss huber(double delta = 1);
 

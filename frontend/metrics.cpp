@@ -26,10 +26,12 @@ double first_over_second(std::span<const Array> s) { return ratio(s[0].at(0), s[
 
 /// A metric that is the mean over the samples of something that is [batch].
 Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const Tensor&)> per_sample) {
-  return {std::move(name), [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+  return {std::move(name),
+          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
             const Tensor values = per_sample(p, t);
             return {sum(astype(values, f32)), extent(values, 0)};
-          }, first_over_second};
+          },
+          first_over_second};
 }
 
 /// True positives, predicted positives, actual positives of class 1.
@@ -55,20 +57,21 @@ Tensor per_sample(const Tensor& x) {
 
 }  // namespace
 
-const Metric accuracy = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
-  return predicted_class("accuracy", p) == target_class(t);
-});
-const Metric binary_accuracy_from_logits = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
-  return predicted_class("accuracy", p, 0) == target_class(t);
-});
-const Metric mean_absolute_error =
-    mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return per_sample(abs(difference(p, t))); });
-const Metric mean_squared_error =
-    mean_metric("mean_squared_error", [](const Tensor& p, const Tensor& t) { return per_sample(square(difference(p, t))); });
+const Metric accuracy = mean_metric(
+    "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p) == target_class(t); });
+const Metric binary_accuracy_from_logits = mean_metric(
+    "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p, 0) == target_class(t); });
+const Metric mean_absolute_error = mean_metric(
+    "mean_absolute_error", [](const Tensor& p, const Tensor& t) { return per_sample(abs(difference(p, t))); });
+const Metric mean_squared_error = mean_metric(
+    "mean_squared_error", [](const Tensor& p, const Tensor& t) { return per_sample(square(difference(p, t))); });
 
-const Metric precision = positives_metric("precision", [](std::span<const Array> s) { return ratio(s[0].at(0), s[1].at(0)); });
-const Metric recall = positives_metric("recall", [](std::span<const Array> s) { return ratio(s[0].at(0), s[2].at(0)); });
-const Metric f1 = positives_metric("f1", [](std::span<const Array> s) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
+const Metric precision =
+    positives_metric("precision", [](std::span<const Array> s) { return ratio(s[0].at(0), s[1].at(0)); });
+const Metric recall =
+    positives_metric("recall", [](std::span<const Array> s) { return ratio(s[0].at(0), s[2].at(0)); });
+const Metric f1 =
+    positives_metric("f1", [](std::span<const Array> s) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
 
 // The label is among the k highest when fewer than k scores beat its own.
 Metric top_k(int k) {
@@ -85,12 +88,14 @@ Metric confusion_matrix(int classes) {
   if (classes < 2) fail("confusion_matrix: {} classes; expected at least 2", classes);
   return {"confusion_accuracy",
           [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
-            const Tensor actual = one_hot(target_class(t), classes), predicted = one_hot(predicted_class("confusion_matrix", p), classes);
+            const Tensor actual = one_hot(target_class(t), classes),
+                         predicted = one_hot(predicted_class("confusion_matrix", p), classes);
             return {contract(actual, predicted, {0}, {0})};
           },
           [classes](std::span<const Array> s) {
             double hits = 0, all = 0;
-            for (std::int64_t i = 0; i < s[0].size(); ++i) all += s[0].at(i), hits += i % (classes + 1) == 0 ? s[0].at(i) : 0;
+            for (std::int64_t i = 0; i < s[0].size(); ++i)
+              all += s[0].at(i), hits += i % (classes + 1) == 0 ? s[0].at(i) : 0;
             return ratio(hits, all);
           }};
 }

@@ -7,21 +7,21 @@
 
 namespace weft {
 
-/// A metric of one's own: `sums` maps (prediction, target) to tensors that are added up over the batches (scalars, or any fixed
-/// shape); `result` turns the totals, in the same order, as f64 arrays, into the number reported.
+/// A metric of one's own: `sums` maps (prediction, target) to tensors that are added up over the batches (scalars, or
+/// any fixed shape); `result` turns the totals, in the same order, as f64 arrays, into the number reported.
 struct Metric {
   std::string name;
   std::function<std::vector<Tensor>(const Tensor& prediction, const Tensor& target)> sums;
   std::function<double(std::span<const Array> totals)> result;
 };
 
-/// Class labels [batch] against scores [batch, classes] by arg max; [batch, 1] scores: against the threshold 0.5 (probabilities).
-/// One-hot targets [batch, classes] are taken by their arg max.
+/// Class labels [batch] against scores [batch, classes] by arg max; [batch, 1] scores: against the threshold 0.5
+/// (probabilities). One-hot targets [batch, classes] are taken by their arg max.
 extern const Metric accuracy;
 extern const Metric binary_accuracy_from_logits;  ///< [batch, 1] logits against the threshold 0
-extern const Metric precision;  ///< of class 1: true positives / predicted positives
-extern const Metric recall;     ///< of class 1: true positives / actual positives
-extern const Metric f1;         ///< harmonic mean of precision and recall
+extern const Metric precision;                    ///< of class 1: true positives / predicted positives
+extern const Metric recall;                       ///< of class 1: true positives / actual positives
+extern const Metric f1;                           ///< harmonic mean of precision and recall
 extern const Metric mean_absolute_error;
 extern const Metric mean_squared_error;
 /// The label is among the k highest scores.

@@ -27,7 +27,9 @@ Model::Model(const Tensor& input, const Tensor& output, std::source_location whe
 Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, std::source_location where)
     : impl_(std::make_shared<Impl>()) {
   LocScope scope(where);
-  if (inputs.empty() || outputs.empty()) fail("{}Model: {} inputs and {} outputs; expected at least one of each", where_prefix(), inputs.size(), outputs.size());
+  if (inputs.empty() || outputs.empty())
+    fail("{}Model: {} inputs and {} outputs; expected at least one of each", where_prefix(), inputs.size(),
+         outputs.size());
   std::vector<Tensor> all = inputs;
   all.insert(all.end(), outputs.begin(), outputs.end());
   check_operands("Model", all);
@@ -38,16 +40,21 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
   m.where = LocScope::current();
   const Graph& g = m.trace->graph;
   for (const Tensor& t : inputs) {
-    if (g[t.id()].op != Op::input || m.trace->find(t.id())) fail("{}Model: {} is no input; expected a tensor made by input()", where_prefix(), t.str());
-    if (t.rank() == 0 || t.shape()[0] != kBatch) fail("{}Model: input '{}' is {}; expected a batch axis in front, as input() makes it", where_prefix(), t.name(), t.str());
+    if (g[t.id()].op != Op::input || m.trace->find(t.id()))
+      fail("{}Model: {} is no input; expected a tensor made by input()", where_prefix(), t.str());
+    if (t.rank() == 0 || t.shape()[0] != kBatch)
+      fail("{}Model: input '{}' is {}; expected a batch axis in front, as input() makes it", where_prefix(), t.name(),
+           t.str());
   }
   for (const Tensor& t : outputs)
-    if (t.rank() == 0 || t.shape()[0] != kBatch) fail("{}Model: output {} has no batch axis in front; expected one row a sample", where_prefix(), t.str());
+    if (t.rank() == 0 || t.shape()[0] != kBatch)
+      fail("{}Model: output {} has no batch axis in front; expected one row a sample", where_prefix(), t.str());
   const std::vector<bool> used = reached(g, outputs);
   for (const Input& i : g.inputs()) {
     const bool listed = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& t) { return t.id() == i.id; });
     if (used[i.id] && i.kind == InputKind::data && i.name != kTrainingName && !listed)
-      fail("{}Model: the outputs depend on input '{}' {}, which is not among the model's inputs", where_prefix(), i.name, Tensor(m.trace, i.id).str());
+      fail("{}Model: the outputs depend on input '{}' {}, which is not among the model's inputs", where_prefix(),
+           i.name, Tensor(m.trace, i.id).str());
   }
   std::map<std::string, std::string> stable_layers;
   std::map<std::string, int> counts;
@@ -102,11 +109,13 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   for (const Loss& l : losses)
     if (!l) fail("{}compile: no loss; set .loss, for example to softmax_cross_entropy or mse", here);
   if (!options.loss_weights.empty() && options.loss_weights.size() != m.outputs.size())
-    fail("{}compile: {} loss weights for {} outputs; expected one for each", here, options.loss_weights.size(), m.outputs.size());
+    fail("{}compile: {} loss weights for {} outputs; expected one for each", here, options.loss_weights.size(),
+         m.outputs.size());
   if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
   for (std::size_t i = 0; i < options.metrics.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
-      if (options.metrics[i].name == options.metrics[j].name) fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
+      if (options.metrics[i].name == options.metrics[j].name)
+        fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
 
   m.options = options;
   m.losses = std::move(losses);
@@ -128,10 +137,12 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
     step.begin(p);
     const Tensor next = options.optimizer(step, p, zeros_like(p));
     if (!next.defined() || !(next.type() == p.type()))
-      fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", here, next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
+      fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", here,
+           next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
   }
   m.slots.clear();
-  for (std::size_t i = before; i < m.trace->variables.size(); ++i) m.slots.emplace_back(m.trace, m.trace->variables[i].id);
+  for (std::size_t i = before; i < m.trace->variables.size(); ++i)
+    m.slots.emplace_back(m.trace, m.trace->variables[i].id);
 }
 
 void Model::Impl::require_compiled(std::string_view what) const {
@@ -141,7 +152,8 @@ void Model::Impl::require_compiled(std::string_view what) const {
 Executable Model::training_step(const std::vector<Type>& x, const std::vector<Type>& y, std::int64_t batch) {
   impl_->require_compiled("training_step");
   if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
-    fail("training_step: {} inputs and {} targets; expected {} and {}", x.size(), y.size(), impl_->inputs.size(), impl_->outputs.size());
+    fail("training_step: {} inputs and {} targets; expected {} and {}", x.size(), y.size(), impl_->inputs.size(),
+         impl_->outputs.size());
   Executable step = impl_->training_step(x, y);
   step.prepare(batch);
   return step;
@@ -155,7 +167,8 @@ std::string Model::dump(Stage stage) {
     std::vector<Type> x, y;
     for (const Tensor& t : impl_->inputs) x.push_back(resident(t.type()));
     for (std::size_t i = 0; i < impl_->outputs.size(); ++i)
-      y.push_back(impl_->losses[i].target() == Loss::labels ? Type{i32, {kSamples}} : resident(impl_->outputs[i].type()));
+      y.push_back(impl_->losses[i].target() == Loss::labels ? Type{i32, {kSamples}}
+                                                            : resident(impl_->outputs[i].type()));
     return training_step(x, y, kBatchSize).dump(stage);
   }
   return impl_->training.at(impl_->last_training).dump(stage);

@@ -18,35 +18,35 @@ namespace weft {
 
 struct TrainOptions {
   Optimizer optimizer = Adam{};
-  Loss loss = {};                        ///< of every output that `losses` does not name
-  std::vector<Metric> metrics = {};      ///< of the first output
-  std::vector<Loss> losses = {};         ///< one for each output
+  Loss loss = {};                         ///< of every output that `losses` does not name
+  std::vector<Metric> metrics = {};       ///< of the first output
+  std::vector<Loss> losses = {};          ///< one for each output
   std::vector<double> loss_weights = {};  ///< one for each output; by default 1
-  double clip_norm = 0;                  ///< > 0: scales all gradients so that their common norm is at most this
-  double clip_value = 0;                 ///< > 0: limits each gradient element to [-clip_value, clip_value]
+  double clip_norm = 0;                   ///< > 0: scales all gradients so that their common norm is at most this
+  double clip_value = 0;                  ///< > 0: limits each gradient element to [-clip_value, clip_value]
   Backend backend = Backend::cpu;
-  int threads = 0;                       ///< 0: as many as the process may use
+  int threads = 0;  ///< 0: as many as the process may use
 };
 
 struct FitOptions {
   std::int64_t batch_size = 32;
   int epochs = 1;
-  double validation_split = 0;            ///< the last fraction of the samples, taken before shuffling
+  double validation_split = 0;  ///< the last fraction of the samples, taken before shuffling
   std::optional<Dataset> validation_data = {};
   bool shuffle = true;
-  std::uint64_t seed = 0;                 ///< of the order of samples and of dropout
+  std::uint64_t seed = 0;  ///< of the order of samples and of dropout
   std::vector<Callback> callbacks = {};
-  int verbose = 1;                        ///< 0: silent; 1: a progress bar on a terminal, one line an epoch elsewhere; 2: lines
-  std::FILE* log = stdout;                ///< where progress is printed
+  int verbose = 1;          ///< 0: silent; 1: a progress bar on a terminal, one line an epoch elsewhere; 2: lines
+  std::FILE* log = stdout;  ///< where progress is printed
 };
 
 /// What fit() did, one value an epoch: "loss", the metrics, "val_loss", "val_…", "learning_rate".
 struct History {
   std::map<std::string, std::vector<double>> values;
-  std::vector<double> seconds;   ///< of each epoch's training, without validation
-  std::vector<double> step_ms;   ///< median time of a step in each epoch
+  std::vector<double> seconds;  ///< of each epoch's training, without validation
+  std::vector<double> step_ms;  ///< median time of a step in each epoch
   double compile_seconds = 0;
-  std::string stop_reason;       ///< empty when all epochs ran
+  std::string stop_reason;  ///< empty when all epochs ran
   int epochs() const { return static_cast<int>(seconds.size()); }
   /// The values under a name. Error on an unknown one.
   const std::vector<double>& operator[](const std::string& name) const;
@@ -56,7 +56,8 @@ struct History {
 struct Scores {
   double loss = 0;
   std::vector<std::pair<std::string, double>> metrics;
-  std::vector<std::vector<Array>> totals;  ///< the sums behind each metric, f64 (a confusion matrix's table is totals[i][0])
+  std::vector<std::vector<Array>>
+      totals;  ///< the sums behind each metric, f64 (a confusion matrix's table is totals[i][0])
   double operator[](const std::string& name) const;  ///< "loss" or a metric's; Error on an unknown name
   std::string str() const;
 };
@@ -79,8 +80,9 @@ class Model {
   /// A table of the layers, their output shapes and numbers of parameters; also printed unless `print` is false.
   std::string summary(bool print = true) const;
 
-  /// Trains on x (one row a sample, per input) and y. u8 data for a float input is scaled to [0, 1]; rows are reshaped to the
-  /// input's shape. Error on an empty data set, differing counts, a batch larger than the data, labels out of range.
+  /// Trains on x (one row a sample, per input) and y. u8 data for a float input is scaled to [0, 1]; rows are reshaped
+  /// to the input's shape. Error on an empty data set, differing counts, a batch larger than the data, labels out of
+  /// range.
   History fit(const Dataset& data, const FitOptions& options = {});
   History fit(const Array& x, const Array& y, const FitOptions& options = {});
   History fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& options = {});
@@ -94,11 +96,13 @@ class Model {
 
   /// Parameters, optimiser states and counters, as safetensors; load() of a compiled model resumes bit for bit.
   void save(const std::string& path) const;
-  /// Error when a parameter is missing or has another shape. A file without optimiser states restores the weights alone.
+  /// Error when a parameter is missing or has another shape. A file without optimiser states restores the weights
+  /// alone.
   void load(const std::string& path);
 
-  /// The training step over a resident data set of `samples` rows typed as `data` would be, compiled for `batch`; its inputs
-  /// are the x arrays, the y arrays, then "indices" (i32[batch]); its outputs "loss" (the mean), then the metrics' sums.
+  /// The training step over a resident data set of `samples` rows typed as `data` would be, compiled for `batch`; its
+  /// inputs are the x arrays, the y arrays, then "indices" (i32[batch]); its outputs "loss" (the mean), then the
+  /// metrics' sums.
   Executable training_step(const std::vector<Type>& x, const std::vector<Type>& y, std::int64_t batch);
   /// A stage of the training step: the last one compiled, or one for batch 128 and f32 data if fit() has not run.
   std::string dump(Stage stage);

@@ -18,17 +18,17 @@ struct Model::Impl {
   // Set by compile().
   std::optional<TrainOptions> options;
   LocSet compiled_at;
-  std::vector<Loss> losses;     // one an output
-  std::string prefix;           // of the optimiser's states in the trace
-  Tensor rate;                  // the learning rate, f32[]
-  std::vector<Tensor> slots;    // the optimiser's states
+  std::vector<Loss> losses;   // one an output
+  std::string prefix;         // of the optimiser's states in the trace
+  Tensor rate;                // the learning rate, f32[]
+  std::vector<Tensor> slots;  // the optimiser's states
   std::optional<double> rate_override;
 
   // How far training has come; saved with the model.
-  std::int64_t steps = 0;       // optimiser steps
-  std::int64_t epoch = 0;       // epochs finished
-  std::int64_t batch = 0;       // batches of the epoch under way that are done (0 unless it was broken off)
-  std::string order;            // which order of samples `batch` counts in
+  std::int64_t steps = 0;  // optimiser steps
+  std::int64_t epoch = 0;  // epochs finished
+  std::int64_t batch = 0;  // batches of the epoch under way that are done (0 unless it was broken off)
+  std::string order;       // which order of samples `batch` counts in
 
   // Compiled functions by the types of the data.
   std::map<std::string, Executable> training, evaluation, prediction;

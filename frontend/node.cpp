@@ -23,7 +23,8 @@ void type_error(std::string_view op, const std::vector<Tensor>& operands, const 
 void check_operands(std::string_view op, const std::vector<Tensor>& operands) {
   for (std::size_t i = 0; i < operands.size(); ++i)
     if (!operands[i].defined())
-      fail("{}{}: operand {} is an empty Tensor; expected one made by input(), parameter() or a function", where_prefix(), op, i);
+      fail("{}{}: operand {} is an empty Tensor; expected one made by input(), parameter() or a function",
+           where_prefix(), op, i);
   for (const Tensor& t : operands)
     if (t.trace() != operands[0].trace())
       type_error(op, operands, "operands belong to different graphs; build all of them in one GraphScope");
@@ -54,8 +55,9 @@ Tensor scalar_like(const Tensor& like, double value) {
 int resolve_axis(std::string_view op, const Tensor& x, std::int64_t axis, int rank) {
   const std::int64_t resolved = axis < 0 ? axis + rank : axis;
   if (resolved < 0 || resolved >= rank)
-    type_error(op, {x}, rank == 0 ? fmt::format("axis {} is out of range: a scalar has no axes", axis)
-                                  : fmt::format("axis {} is out of range; expected {} … {}", axis, -rank, rank - 1));
+    type_error(op, {x},
+               rank == 0 ? fmt::format("axis {} is out of range: a scalar has no axes", axis)
+                         : fmt::format("axis {} is out of range; expected {} … {}", axis, -rank, rank - 1));
   return static_cast<int>(resolved);
 }
 
@@ -71,7 +73,8 @@ Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands) 
       if (next == have || next == 1) continue;
       if (have != 1)
         type_error(op, operands,
-                   fmt::format("shapes do not fit together: axis {} (from the end) has extents {} and {}; expected equal extents, or 1",
+                   fmt::format("shapes do not fit together: axis {} (from the end) has extents {} and {}; expected "
+                               "equal extents, or 1",
                                t.rank() - i, have == kBatch ? "?" : std::to_string(have),
                                next == kBatch ? "?" : std::to_string(next)));
       have = next;

@@ -20,6 +20,17 @@ void check_operands(std::string_view op, const std::vector<Tensor>& operands);
 /// "file:line: " of the current line, or "".
 std::string where_prefix();
 
+/// Runs f; an Error without a place gets the current line and `what` in front.
+template <class F>
+decltype(auto) located(std::string_view what, F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    const std::string message = e.what(), prefix = where_prefix();
+    throw Error(message.starts_with(prefix) ? message : prefix + std::string(what) + ": " + message);
+  }
+}
+
 /// A non-negative axis of a rank; Error (naming `op`) when out of range.
 int resolve_axis(std::string_view op, const Tensor& x, std::int64_t axis, int rank);
 

@@ -22,7 +22,8 @@ Tensor OptimizerStep::assign(const Tensor& state, const Tensor& value) {
   return value;
 }
 
-Tensor OptimizerStep::scalar(const std::string& name, double initial, const std::function<Tensor(const Tensor&)>& next) {
+Tensor OptimizerStep::scalar(const std::string& name, double initial,
+                             const std::function<Tensor(const Tensor&)>& next) {
   if (auto it = scalars_.find(name); it != scalars_.end()) return it->second;
   const Tensor old = own_state(name, {f32, {}}, initial);
   return scalars_[name] = assign(old, next(old));

@@ -1,4 +1,5 @@
-// Optimisers: the update of one parameter as tensors, so that it is differentiated, fused and compiled with the rest of the step.
+// Optimisers: the update of one parameter as tensors, so that it is differentiated, fused and compiled with the rest of
+// the step.
 #pragma once
 #include <functional>
 #include <map>
@@ -40,13 +41,17 @@ class OptimizerStep {
 class Optimizer {
  public:
   template <class T>
-    requires requires(const T& t, OptimizerStep& s, const Tensor& x) {
-      { t(s, x, x) } -> std::convertible_to<Tensor>;
-      { t.learning_rate } -> std::convertible_to<RateSchedule>;
-    }
-  Optimizer(T t) : schedule_(t.learning_rate), update_([t](OptimizerStep& s, const Tensor& w, const Tensor& g) { return t(s, w, g); }) {}
+  requires requires(const T& t, OptimizerStep& s, const Tensor& x) {
+    { t(s, x, x) } -> std::convertible_to<Tensor>;
+    { t.learning_rate } -> std::convertible_to<RateSchedule>;
+  }
+  Optimizer(T t)
+      : schedule_(t.learning_rate),
+        update_([t](OptimizerStep& s, const Tensor& w, const Tensor& g) { return t(s, w, g); }) {}
   const RateSchedule& learning_rate() const { return schedule_; }
-  Tensor operator()(OptimizerStep& step, const Tensor& w, const Tensor& gradient) const { return update_(step, w, gradient); }
+  Tensor operator()(OptimizerStep& step, const Tensor& w, const Tensor& gradient) const {
+    return update_(step, w, gradient);
+  }
 
  private:
   RateSchedule schedule_;

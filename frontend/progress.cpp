@@ -23,7 +23,8 @@ std::string format_logs(const std::map<std::string, double>& logs) {
   std::string text;
   auto add = [&](const std::string& name, double value) {
     const bool tiny = value != 0 && value < 1e-3 && value > -1e-3;
-    text += (text.empty() ? "" : " - ") + name + ": " + (tiny ? fmt::format("{:.4e}", value) : fmt::format("{:.4f}", value));
+    text += (text.empty() ? "" : " - ") + name + ": " +
+            (tiny ? fmt::format("{:.4e}", value) : fmt::format("{:.4f}", value));
   };
   for (const std::string prefix : {"", "val_"}) {
     if (auto it = logs.find(prefix + "loss"); it != logs.end()) add(it->first, it->second);
@@ -51,7 +52,8 @@ void Progress::step(std::int64_t done, const std::map<std::string, double>& logs
   drawn_ = now;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const int full = static_cast<int>(done * kBarWidth / batches_);
-  const std::string bar = std::string(static_cast<std::size_t>(full), '=') + ">" + std::string(static_cast<std::size_t>(kBarWidth - full), '.');
+  const std::string bar = std::string(static_cast<std::size_t>(full), '=') + ">" +
+                          std::string(static_cast<std::size_t>(kBarWidth - full), '.');
   put(out_, fmt::format("\r{}/{} [{}] {:.0f}s left - {:.2f}ms/step - {}\x1b[K", done, batches_, bar,
                         elapsed / static_cast<double>(done) * static_cast<double>(batches_ - done),
                         1e3 * elapsed / static_cast<double>(done), format_logs(logs)));
@@ -61,7 +63,8 @@ void Progress::end_epoch(double seconds, double step_ms, const std::map<std::str
   if (!lines_) return;
   const std::string head = bar_ ? fmt::format("\r{}/{} [{}]", batches_, batches_, std::string(kBarWidth + 1, '='))
                                 : fmt::format("Epoch {}/{}", epoch_ + 1, epochs_);
-  put(out_, fmt::format("{} - {:.2f}s - {:.2f}ms/step - {}{}\n", head, seconds, step_ms, format_logs(logs), bar_ ? "\x1b[K" : ""));
+  put(out_, fmt::format("{} - {:.2f}s - {:.2f}ms/step - {}{}\n", head, seconds, step_ms, format_logs(logs),
+                        bar_ ? "\x1b[K" : ""));
 }
 
 void Progress::note(const std::string& text) {

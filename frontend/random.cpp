@@ -13,9 +13,7 @@ Tensor counter(std::string_view name, std::int64_t initial) {
 }
 
 /// Uniform in [0, 1): the top 24 bits.
-Tensor unit(const Shape& shape) {
-  return astype(random_bits(shape) >> 8, f32) * 0x1p-24;
-}
+Tensor unit(const Shape& shape) { return astype(random_bits(shape) >> 8, f32) * 0x1p-24; }
 
 }  // namespace
 
@@ -25,7 +23,8 @@ Tensor random_bits(const Shape& shape, std::source_location where) {
   Trace& trace = *current_trace();
   constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
   const auto offset = static_cast<std::int64_t>(kGolden * static_cast<std::uint64_t>(trace.random_calls++));
-  const Tensor key = counter(kSeedName, static_cast<std::int64_t>(trace.seed)) + literal(current_trace(), Array::scalar(offset));
+  const Tensor key =
+      counter(kSeedName, static_cast<std::int64_t>(trace.seed)) + literal(current_trace(), Array::scalar(offset));
   return node(Op::random, {key, counter(kStepName, 0)}, {}, Type{i32, shape});
 }
 

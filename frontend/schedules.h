@@ -1,5 +1,5 @@
-// Learning-rate schedules: functions of the step, evaluated on the host and handed to the step as a state, so that a change of
-// rate compiles nothing.
+// Learning-rate schedules: functions of the step, evaluated on the host and handed to the step as a state, so that a
+// change of rate compiles nothing.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -12,8 +12,7 @@ class RateSchedule {
  public:
   RateSchedule(double rate) : rate_(rate) {}
   template <class F>
-    requires std::is_invocable_r_v<double, const F&, std::int64_t>
-  RateSchedule(F f) : fn_(std::move(f)) {}
+  requires std::is_invocable_r_v<double, const F&, std::int64_t> RateSchedule(F f) : fn_(std::move(f)) {}
   double operator()(std::int64_t step) const { return fn_ ? fn_(step) : rate_; }
 
  private:

@@ -34,9 +34,7 @@ std::vector<std::string> x_names(const std::vector<Tensor>& inputs) {
   return names;
 }
 
-std::vector<std::string> y_names(std::size_t count) {
-  return std::vector<std::string>(count, "target_data");
-}
+std::vector<std::string> y_names(std::size_t count) { return std::vector<std::string>(count, "target_data"); }
 
 }  // namespace
 
@@ -54,7 +52,8 @@ std::vector<Type> row_types(std::span<const Array> arrays) {
 
 Tensor Model::Impl::adapt(const Tensor& rows, const Type& want, const std::string& name) const {
   auto refuse = [&](std::string_view why) {
-    fail("{}input '{}' takes {}, the data has rows of {}: {}", where_prefix(), name, to_string(want), to_string(rows.type()), why);
+    fail("{}input '{}' takes {}, the data has rows of {}: {}", where_prefix(), name, to_string(want),
+         to_string(rows.type()), why);
   };
   Tensor x = rows;
   if (is_float(want.dtype) && x.dtype() == u8) {
@@ -70,9 +69,11 @@ Tensor Model::Impl::adapt(const Tensor& rows, const Type& want, const std::strin
   return reshape(x, want.shape);
 }
 
-std::vector<NamedTensor> Model::Impl::scores(const std::vector<Tensor>& x_rows, const std::vector<Tensor>& y_rows) const {
+std::vector<NamedTensor> Model::Impl::scores(const std::vector<Tensor>& x_rows,
+                                             const std::vector<Tensor>& y_rows) const {
   std::vector<Substitution> with;
-  for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({inputs[i], adapt(x_rows[i], inputs[i].type(), inputs[i].name())});
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    with.push_back({inputs[i], adapt(x_rows[i], inputs[i].type(), inputs[i].name())});
   const std::vector<Tensor> predictions = substitute(outputs, with);
   Tensor loss;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -87,7 +88,8 @@ std::vector<NamedTensor> Model::Impl::scores(const std::vector<Tensor>& x_rows, 
     const std::vector<Tensor> sums = m.sums(predictions[0], y_rows[0]);
     if (sums.empty()) fail("{}metric '{}' has no sums", where_prefix(), m.name);
     for (std::size_t i = 0; i < sums.size(); ++i) {
-      if (!is_static(sums[i].shape())) type_error(m.name, {sums[i]}, "a metric's sum depends on the batch; reduce it over the batch axis");
+      if (!is_static(sums[i].shape()))
+        type_error(m.name, {sums[i]}, "a metric's sum depends on the batch; reduce it over the batch axis");
       results.emplace_back(fmt::format("{}.{}", m.name, i), sums[i]);
     }
   }
@@ -150,9 +152,12 @@ Executable& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
   GraphScope graph(trace);
   const std::vector<Tensor> x = placeholders(x_rows, x_names(inputs));
   std::vector<Substitution> with;
-  for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({inputs[i], adapt(x[i], inputs[i].type(), inputs[i].name())});
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    with.push_back({inputs[i], adapt(x[i], inputs[i].type(), inputs[i].name())});
   const std::vector<Tensor> results = substitute(outputs, with);
-  return prediction.emplace(key, weft::compile({results.begin(), results.end()}, compile_options("prediction", false, x))).first->second;
+  return prediction
+      .emplace(key, weft::compile({results.begin(), results.end()}, compile_options("prediction", false, x)))
+      .first->second;
 }
 
 Tally::Tally(const std::vector<Metric>& metrics, const Executable& step) : metrics_(metrics), totals_(metrics.size()) {
@@ -160,7 +165,9 @@ Tally::Tally(const std::vector<Metric>& metrics, const Executable& step) : metri
   for (const Metric& m : metrics) {
     MetricOutputs place{1, 0};
     if (!places_.empty()) place.begin = places_.back().begin + places_.back().count;
-    while (place.begin + place.count < names.size() && names[place.begin + place.count] == fmt::format("{}.{}", m.name, place.count)) ++place.count;
+    while (place.begin + place.count < names.size() &&
+           names[place.begin + place.count] == fmt::format("{}.{}", m.name, place.count))
+      ++place.count;
     places_.push_back(place);
   }
 }

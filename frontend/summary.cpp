@@ -48,14 +48,17 @@ std::string Model::summary(bool print) const {
     std::int64_t count = 0;
     bool shared = false;
     for (ValueId p : call.parameters) {
-      if (counted.insert(p).second) count += element_count(g[p].type.shape);
-      else shared = true;
+      if (counted.insert(p).second)
+        count += element_count(g[p].type.shape);
+      else
+        shared = true;
     }
     std::string from;
     for (ValueId v : call.inputs)
       if (const auto it = names.find(v); it != names.end()) from += (from.empty() ? "" : ", ") + it->second;
     names[call.output] = call.name;
-    rows.push_back({fmt::format("{} ({})", call.name, call.kind), shape_of(Tensor(m.trace, call.output)), shared ? "shared" : grouped(count), from});
+    rows.push_back({fmt::format("{} ({})", call.name, call.kind), shape_of(Tensor(m.trace, call.output)),
+                    shared ? "shared" : grouped(count), from});
   }
   std::int64_t loose = 0;
   for (const Tensor& p : m.parameters)
@@ -70,14 +73,15 @@ std::string Model::summary(bool print) const {
   const std::string rule(width[0] + width[1] + width[2] + width[3] + 6, '-');
   std::string text;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::string line = fmt::format("{:<{}}  {:<{}}  {:>{}}  {:<{}}", rows[i].layer, width[0], rows[i].shape, width[1], rows[i].parameters, width[2],
-                                   rows[i].from, width[3]);
+    std::string line = fmt::format("{:<{}}  {:<{}}  {:>{}}  {:<{}}", rows[i].layer, width[0], rows[i].shape, width[1],
+                                   rows[i].parameters, width[2], rows[i].from, width[3]);
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
     if (i == 0) text += rule + "\n";
   }
   const std::int64_t count = parameter_count();
-  text += rule + "\n" + fmt::format("{} parameters ({:.1f} KiB)\n", grouped(count), static_cast<double>(count) * 4 / 1024);
+  text +=
+      rule + "\n" + fmt::format("{} parameters ({:.1f} KiB)\n", grouped(count), static_cast<double>(count) * 4 / 1024);
   if (print) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);

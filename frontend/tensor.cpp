@@ -18,13 +18,14 @@ const Input* input_of(const Trace& trace, ValueId id) {
 Variable& variable_of(const Tensor& t, std::string_view what) {
   if (t.defined())
     if (Variable* v = t.trace()->find(t.id())) return *v;
-  fail("{}: {} is no parameter or state; only those hold a value between calls", what, t.defined() ? t.str() : "an empty Tensor");
+  fail("{}: {} is no parameter or state; only those hold a value between calls", what,
+       t.defined() ? t.str() : "an empty Tensor");
 }
 
 Tensor make_input(std::string_view base, const std::string& name, const Type& type, InputKind kind) {
   const std::shared_ptr<Trace>& trace = current_trace();
   const std::string chosen = name.empty() ? trace->unique_name(std::string(base)) : name;
-  return {trace, trace->graph.input(chosen, type, kind, LocScope::current())};
+  return {trace, located("input", [&] { return trace->graph.input(chosen, type, kind, LocScope::current()); })};
 }
 
 /// Both operands as tensors of one dtype and shape.
@@ -36,7 +37,8 @@ std::pair<Tensor, Tensor> unify(std::string_view op, const Operand& a, const Ope
   const Tensor y = b.resolve(known.tensor().trace(), known.tensor().dtype());
   check_operands(op, {x, y});
   if (x.dtype() != y.dtype())
-    type_error(op, {x, y}, fmt::format("dtypes differ: {} and {}; convert one with astype()", name(x.dtype()), name(y.dtype())));
+    type_error(op, {x, y},
+               fmt::format("dtypes differ: {} and {}; convert one with astype()", name(x.dtype()), name(y.dtype())));
   const Shape shape = broadcast_shape(op, {x, y});
   return {spread_trailing(x, shape), spread_trailing(y, shape)};
 }
@@ -49,12 +51,13 @@ Tensor binary(Op op, const Operand& a, const Operand& b) {
 
 }  // namespace
 
-const Type& Tensor::type() const {
-  if (!defined()) fail("{}an empty Tensor has no type; expected one made by input(), parameter() or a function", where_prefix());
+Type Tensor::type() const {
+  if (!defined())
+    fail("{}an empty Tensor has no type; expected one made by input(), parameter() or a function", where_prefix());
   return trace_->graph[id_].type;
 }
 
-const std::string& Tensor::name() const {
+std::string Tensor::name() const {
   const Input* i = defined() ? input_of(*trace_, id_) : nullptr;
   if (!i) fail("name: {} is no input, parameter or state, so it has no name", defined() ? str() : "an empty Tensor");
   return i->name;
@@ -62,16 +65,15 @@ const std::string& Tensor::name() const {
 
 LocSet Tensor::locs() const { return defined() ? trace_->graph[id_].locs : LocSet(); }
 
-std::string Tensor::str() const {
-  return to_string(type()) + (locs().empty() ? "" : " (" + locs().str() + ")");
-}
+std::string Tensor::str() const { return to_string(type()) + (locs().empty() ? "" : " (" + locs().str() + ")"); }
 
 Array Tensor::value() const { return variable_of(*this, "value").value; }
 
 void Tensor::set_value(const Array& value) const {
   Variable& v = variable_of(*this, "set_value");
   if (!(value.type() == v.value.type()))
-    fail("set_value: '{}' is {}, the new value is {}; expected the same type", v.name, to_string(v.value.type()), to_string(value.type()));
+    fail("set_value: '{}' is {}, the new value is {}; expected the same type", v.name, to_string(v.value.type()),
+         to_string(value.type()));
   std::copy_n(value.data(), value.bytes(), v.value.data());
 }
 
@@ -79,14 +81,16 @@ Tensor Operand::resolve(const std::shared_ptr<Trace>& trace, DType dtype) const 
   if (!is_number_) return tensor_;
   const Array value = Array::filled({dtype, {}}, number_);
   if (!is_float(dtype) && value.at(0) != number_)
-    fail("{}the number {} is not a value of {}; convert the tensor with astype(x, f32)", where_prefix(), number_, weft::name(dtype));
+    fail("{}the number {} is not a value of {}; convert the tensor with astype(x, f32)", where_prefix(), number_,
+         weft::name(dtype));
   return literal(trace, value);
 }
 
 Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std::source_location where) {
   LocScope scope(where);
   if (per_sample.rank() == kMaxRank)
-    fail("{}input: shape {} has {} axes; with the batch axis at most {} are possible", where_prefix(), to_string(per_sample), per_sample.rank(), kMaxRank);
+    fail("{}input: shape {} has {} axes; with the batch axis at most {} are possible", where_prefix(),
+         to_string(per_sample), per_sample.rank(), kMaxRank);
   Shape shape = per_sample;
   shape.insert(0, kBatch);
   return placeholder(dtype, shape, name, where);
@@ -95,7 +99,8 @@ Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std:
 Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std::source_location where) {
   LocScope scope(where);
   for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] < 0 && shape[i] != kBatch) fail("{}input: shape {} has a negative extent", where_prefix(), to_string(shape));
+    if (shape[i] < 0 && shape[i] != kBatch)
+      fail("{}input: shape {} has a negative extent", where_prefix(), to_string(shape));
   return make_input("input", name, {dtype, shape}, InputKind::data);
 }
 
@@ -111,14 +116,16 @@ Tensor variable(std::string_view base, const std::string& name, Array value, boo
 
 Tensor parameter(const Shape& shape, const Initializer& init, const std::string& name, std::source_location where) {
   LocScope scope(where);
-  if (!is_static(shape)) fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
-  element_count(shape);
+  if (!is_static(shape))
+    fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
+  located("parameter", [&] { return element_count(shape); });
   Trace& trace = *current_trace();
   std::uint64_t stream = 0;
   for (const Variable& v : trace.variables) stream += v.trainable;
   Array value = init(shape, trace.seed, stream);
   if (!(value.type() == Type{f32, shape}))
-    fail("{}parameter: the initialiser made {}; expected {}", where_prefix(), to_string(value.type()), to_string(Type{f32, shape}));
+    fail("{}parameter: the initialiser made {}; expected {}", where_prefix(), to_string(value.type()),
+         to_string(Type{f32, shape}));
   return variable("parameter", name, std::move(value), true);
 }
 
@@ -207,7 +214,9 @@ Tensor where(const Tensor& p, const Operand& a, const Operand& b) {
   const Tensor x = a.resolve(p.trace(), dtype), y = b.resolve(p.trace(), dtype);
   check_operands(op, {p, x, y});
   if (x.dtype() != y.dtype())
-    type_error(op, {p, x, y}, fmt::format("branches differ in dtype: {} and {}; convert one with astype()", name(x.dtype()), name(y.dtype())));
+    type_error(op, {p, x, y},
+               fmt::format("branches differ in dtype: {} and {}; convert one with astype()", name(x.dtype()),
+                           name(y.dtype())));
   const Shape shape = broadcast_shape(op, {p, x, y});
   return node(Op::select, {spread_trailing(p, shape), spread_trailing(x, shape), spread_trailing(y, shape)});
 }

@@ -1,7 +1,8 @@
-// Tensor: a value of the traced graph, with NumPy's operators. Building one infers its type; nothing is computed until compile().
+// Tensor: a value of the traced graph, with NumPy's operators. Building one infers its type; nothing is computed until
+// compile().
 //
-// Errors are thrown where the tensor is built, as weft::Error "file:line: op: …" with the user's own line, the shapes of the
-// operands and the lines they came from.
+// Errors are thrown where the tensor is built, as weft::Error "file:line: op: …" with the user's own line, the shapes
+// of the operands and the lines they came from.
 #pragma once
 #include <concepts>
 #include <type_traits>
@@ -17,13 +18,13 @@ class Tensor {
   Tensor(std::shared_ptr<Trace> trace, ValueId id) : trace_(std::move(trace)), id_(id) {}
 
   bool defined() const { return trace_ != nullptr; }
-  const Type& type() const;                        ///< Error when undefined
+  const Type& type() const;  ///< Error when undefined
   DType dtype() const { return type().dtype; }
-  const Shape& shape() const { return type().shape; }  ///< kBatch (printed `?`) for the batch extent
+  Shape shape() const { return type().shape; }  ///< kBatch (printed `?`) for the batch extent
   int rank() const { return shape().rank(); }
-  const std::string& name() const;                 ///< of an input, parameter or state; Error otherwise
-  LocSet locs() const;                             ///< the source lines it was built on
-  std::string str() const;                         ///< "f32[?,784] (model.cpp:12)"
+  std::string name() const;  ///< of an input, parameter or state; Error otherwise
+  LocSet locs() const;       ///< the source lines it was built on
+  std::string str() const;   ///< "f32[?,784] (model.cpp:12)"
 
   /// The value of a parameter or state (a handle: the storage that executables update). Error for any other tensor.
   Array value() const;
@@ -39,15 +40,14 @@ class Tensor {
   ValueId id_ = kNoValue;
 };
 
-/// An operand of an operator: a tensor, or a number that takes the other operand's dtype. Made implicitly, which is where the
-/// user's line is recorded (an operator itself cannot have a defaulted source_location).
+/// An operand of an operator: a tensor, or a number that takes the other operand's dtype. Made implicitly, which is
+/// where the user's line is recorded (an operator itself cannot have a defaulted source_location).
 class Operand {
  public:
   Operand(const Tensor& tensor, std::source_location where = std::source_location::current())
       : tensor_(tensor), is_number_(false), where_(where) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Operand(T number, std::source_location where = std::source_location::current())
+  requires std::is_arithmetic_v<T> Operand(T number, std::source_location where = std::source_location::current())
       : number_(static_cast<double>(number)), where_(where) {}
 
   bool is_number() const { return is_number_; }
@@ -65,7 +65,8 @@ class Operand {
 };
 
 // Sources.
-/// A per-sample input: the batch extent is put in front, so {784} becomes f32[?,784]. `name` "" picks "input", "input_1", …
+/// A per-sample input: the batch extent is put in front, so {784} becomes f32[?,784]. `name` "" picks "input",
+/// "input_1", …
 Tensor input(DType dtype, const Shape& per_sample, const std::string& name = "",
              std::source_location where = std::source_location::current());
 /// An input of exactly this shape, no batch extent added (kBatch may be written out).
@@ -79,25 +80,28 @@ Tensor state(const Array& initial, const std::string& name = "",
              std::source_location where = std::source_location::current());
 Tensor constant(const Array& value, std::source_location where = std::source_location::current());
 Tensor constant(double value, DType dtype = f32, std::source_location where = std::source_location::current());
-Tensor full(DType dtype, const Shape& shape, double value, std::source_location where = std::source_location::current());
+Tensor full(DType dtype, const Shape& shape, double value,
+            std::source_location where = std::source_location::current());
 Tensor zeros_like(const Tensor& x, std::source_location where = std::source_location::current());
 Tensor ones_like(const Tensor& x, std::source_location where = std::source_location::current());
 /// y[i] = i[axis] over `shape`.
-Tensor iota(DType dtype, const Shape& shape, int axis = 0, std::source_location where = std::source_location::current());
+Tensor iota(DType dtype, const Shape& shape, int axis = 0,
+            std::source_location where = std::source_location::current());
 /// 0, 1, …, n-1.
 Tensor arange(std::int64_t n, DType dtype = i32, std::source_location where = std::source_location::current());
 /// The bool scalar that is true in a training step and false elsewhere; a constant once compiled.
 Tensor training(std::source_location where = std::source_location::current());
 
-// Operators, with NumPy's broadcasting: trailing axes are matched, an extent of 1 repeats. Both operands have one dtype.
+// Operators, with NumPy's broadcasting: trailing axes are matched, an extent of 1 repeats. Both operands have one
+// dtype.
 Tensor operator-(const Operand& x);
 Tensor operator~(const Operand& x);  ///< logical not of bool, bitwise not of integers
 Tensor operator+(const Operand& a, const Operand& b);
 Tensor operator-(const Operand& a, const Operand& b);
 Tensor operator*(const Operand& a, const Operand& b);
 Tensor operator/(const Operand& a, const Operand& b);
-Tensor operator%(const Operand& a, const Operand& b);   ///< integers; the sign of a
-Tensor operator&(const Operand& a, const Operand& b);   ///< bool and integers
+Tensor operator%(const Operand& a, const Operand& b);  ///< integers; the sign of a
+Tensor operator&(const Operand& a, const Operand& b);  ///< bool and integers
 Tensor operator|(const Operand& a, const Operand& b);
 Tensor operator^(const Operand& a, const Operand& b);
 Tensor operator<<(const Operand& a, const Operand& b);  ///< integers

@@ -22,7 +22,8 @@ std::string Trace::unique_name(const std::string& base) {
   for (;;) {
     const int n = name_counts[base]++;
     std::string candidate = n == 0 ? base : fmt::format("{}_{}", base, n);
-    const bool is_layer = std::any_of(layers.begin(), layers.end(), [&](const LayerCall& l) { return l.name == candidate; });
+    const bool is_layer =
+        std::any_of(layers.begin(), layers.end(), [&](const LayerCall& l) { return l.name == candidate; });
     if (is_layer || graph.find_input(candidate) != kNoValue) continue;
     bases[candidate] = base;
     return candidate;
@@ -48,7 +49,8 @@ GraphScope::~GraphScope() { thread_trace() = std::move(saved_); }
 void set_seed(std::uint64_t seed) {
   Trace& trace = *current_trace();
   trace.seed = seed;
-  if (Variable* v = trace.find(std::string(kSeedName))) v->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(seed);
+  if (Variable* v = trace.find(std::string(kSeedName)))
+    v->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(seed);
 }
 
 LocScope::LocScope(const std::source_location& where) : saved_(thread_locs()) {

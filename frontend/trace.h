@@ -10,8 +10,8 @@
 
 namespace weft {
 
-/// A value kept between calls: a parameter, an optimiser slot, a counter. Every executable compiled from the trace reads and
-/// writes the storage of `value`, so that a training step and an inference function share their weights.
+/// A value kept between calls: a parameter, an optimiser slot, a counter. Every executable compiled from the trace
+/// reads and writes the storage of `value`, so that a training step and an inference function share their weights.
 struct Variable {
   ValueId id = kNoValue;
   std::string name;
@@ -21,8 +21,8 @@ struct Variable {
 
 /// One application of a layer, kept for Model::summary().
 struct LayerCall {
-  std::string name;                 // "dense_1"
-  std::string kind;                 // "Dense"
+  std::string name;  // "dense_1"
+  std::string kind;  // "Dense"
   ValueId output = kNoValue;
   std::vector<ValueId> inputs;
   std::vector<ValueId> parameters;
@@ -42,8 +42,8 @@ struct Trace {
   std::vector<Penalty> penalties;
   std::map<std::string, int> name_counts;
   std::map<std::string, std::string> bases;  // unique_name()'s results -> what was asked for
-  std::uint64_t seed = 0;          // of initialisers: parameter i draws from the Philox stream (seed, i)
-  std::int64_t random_calls = 0;   // each random op has a key of its own
+  std::uint64_t seed = 0;                    // of initialisers: parameter i draws from the Philox stream (seed, i)
+  std::int64_t random_calls = 0;             // each random op has a key of its own
 
   /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", …
   std::string unique_name(const std::string& base);
@@ -52,8 +52,9 @@ struct Trace {
 };
 
 // Values that weft itself puts into a graph.
-inline constexpr std::string_view kSeedName = "weft.seed";          // state i64[]: seed of the random ops
-inline constexpr std::string_view kStepName = "weft.step";          // state i64[]: calls so far, advanced where random ops are used
+inline constexpr std::string_view kSeedName = "weft.seed";  // state i64[]: seed of the random ops
+inline constexpr std::string_view kStepName =
+    "weft.step";  // state i64[]: calls so far, advanced where random ops are used
 inline constexpr std::string_view kTrainingName = "weft.training";  // bool[]: a constant once compiled
 
 /// The graph that this thread's tensors are built in.
@@ -76,8 +77,9 @@ class GraphScope {
 /// Seeds the initialisers of the parameters created from now on in this thread's graph, and the graph's random ops.
 void set_seed(std::uint64_t seed);
 
-/// Charges the nodes built on this thread to `where` while it lives, unless an enclosing scope already names a line: the
-/// outermost call is the user's, so a node that a layer or an activation builds carries the line that called the layer.
+/// Charges the nodes built on this thread to `where` while it lives, unless an enclosing scope already names a line:
+/// the outermost call is the user's, so a node that a layer or an activation builds carries the line that called the
+/// layer.
 class LocScope {
  public:
   explicit LocScope(const std::source_location& where);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ir/eval.h"
+#include "ir/native_fma.h"
 #include "ir/scalar.h"
 #include "ir/strided.h"
 
@@ -38,51 +39,23 @@ std::int64_t extent(const Shape& shape, const Dims& axes) {
   return element_count(s);
 }
 
-/// acc[n] = fma(x[k], y[k, n], acc[n]) for k in order: x[K], y[K, N], acc[N].
-template <class T>
-[[gnu::always_inline]] inline void multiply_row_body(const T* x, const T* y, T* acc, std::int64_t K, std::int64_t N) {
-  for (std::int64_t k = 0; k < K; ++k, y += N)
-    for (std::int64_t n = 0; n < N; ++n) acc[n] = apply_fma(x[k], y[n], acc[n]);
-}
-
-template <class T>
-using MultiplyRow = void (*)(const T*, const T*, T*, std::int64_t K, std::int64_t N);
-
-template <class T>
-void multiply_row(const T* x, const T* y, T* acc, std::int64_t K, std::int64_t N) {
-  multiply_row_body(x, y, acc, K, N);
-}
-
-#if defined(__x86_64__)
-/// The same with the machine's fma instruction: without it, std::fma is a call, and this loop is most of an interpreted
-/// step.
-template <class T>
-[[gnu::target("avx2,fma"), gnu::optimize("tree-vectorize")]] void multiply_row_avx2(const T* x, const T* y, T* acc,
-                                                                                    std::int64_t K, std::int64_t N) {
-  multiply_row_body(x, y, acc, K, N);
-}
-#endif
-
-template <class T>
-MultiplyRow<T> best_multiply_row() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return multiply_row_avx2<T>;
-#endif
-  return multiply_row<T>;
-}
-
+/// x[B, M, K], y[B, K, N], z[B, M, N].
 template <class T>
 void contract_rows(const T* x, const T* y, T* z, std::int64_t B, std::int64_t M, std::int64_t N, std::int64_t K) {
-  const MultiplyRow<T> multiply = best_multiply_row<T>();
   std::vector<T> acc(static_cast<std::size_t>(N));
   for (std::int64_t b = 0; b < B; ++b, y += K * N)
     for (std::int64_t m = 0; m < M; ++m, x += K, z += N)
       for (std::int64_t begin = 0; begin < K; begin += kContractChunk) {
         std::ranges::fill(acc, T{0});
-        multiply(x + begin, y + begin * N, acc.data(), std::min(kContractChunk, K - begin), N);
-        for (std::int64_t n = 0; n < N; ++n)
-          z[n] = begin == 0 ? acc[static_cast<std::size_t>(n)]
-                            : apply_binary(Op::add, z[n], acc[static_cast<std::size_t>(n)]);
+        for (std::int64_t k = begin; k < std::min(begin + kContractChunk, K); ++k)
+          for (std::int64_t n = 0; n < N; ++n) {
+            T& a = acc[static_cast<std::size_t>(n)];
+            a = apply_fma(x[k], y[k * N + n], a);
+          }
+        for (std::int64_t n = 0; n < N; ++n) {
+          const T chunk = acc[static_cast<std::size_t>(n)];
+          z[n] = begin == 0 ? chunk : apply_binary(Op::add, z[n], chunk);
+        }
       }
 }
 
@@ -98,8 +71,10 @@ Array contract(const EvalArgs& a) {
   visit_dtype(z.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if constexpr (!std::is_same_v<T, bool> && !std::is_same_v<T, std::uint8_t>)
-      contract_rows(xs.as<T>().data(), ys.as<T>().data(), z.as<T>().data(), extent(x.shape(), lhs_batch),
-                    extent(x.shape(), lhs_free), extent(y.shape(), rhs_free), extent(x.shape(), lhs));
+      with_native_fma([&] {
+        contract_rows(xs.as<T>().data(), ys.as<T>().data(), z.as<T>().data(), extent(x.shape(), lhs_batch),
+                      extent(x.shape(), lhs_free), extent(y.shape(), rhs_free), extent(x.shape(), lhs));
+      });
   });
   return z;
 }

@@ -1,5 +1,6 @@
 // Reference semantics of the elementwise ops: ir/scalar.h applied to every element, and to type-erased scalars.
 #include "ir/eval.h"
+#include "ir/native_fma.h"
 #include "ir/philox.h"
 #include "ir/scalar.h"
 
@@ -7,11 +8,11 @@ namespace weft {
 namespace eval {
 namespace {
 
-/// y[i] = f(T{}, i) for the C++ type T of `operand_dtype`.
+/// The result, filled by f(T{}, result) for the C++ type T of `operand`'s elements.
 template <class F>
 Array map(const EvalArgs& a, const Array& operand, F&& f) {
   Array y(a.result);
-  visit_dtype(operand.dtype(), [&](auto zero) { f(zero, y); });
+  visit_dtype(operand.dtype(), [&](auto zero) { with_native_fma([&] { f(zero, y); }); });
   return y;
 }
 

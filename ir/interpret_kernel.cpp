@@ -3,37 +3,20 @@
 // result depends on it, because points are independent; LaneMemory checks that they are.
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <unordered_map>
 
+#include "ir/at.h"
 #include "ir/eval.h"
 #include "ir/graph.h"
 #include "ir/lane_memory.h"
 #include "ir/philox.h"
 #include "ir/print_kernel.h"
+#include "ir/scalar.h"
 
 namespace weft {
 namespace {
 
 constexpr std::int64_t kLanes = 256;
-
-template <class C>
-decltype(auto) at(C& c, std::int32_t i) {
-  return c[static_cast<std::size_t>(i)];
-}
-
-/// A reduction as repeated use of a binary op, from the value that leaves every other unchanged.
-struct Fold {
-  Op reduce, binary;
-  double identity;  // saturates to the dtype's lowest or highest value
-};
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr Fold kFolds[] = {
-    {Op::reduce_sum, Op::add, 0},
-    {Op::reduce_prod, Op::mul, 1},
-    {Op::reduce_max, Op::max, -kInf},
-    {Op::reduce_min, Op::min, kInf},
-};
 
 /// What a stage needs, found once for each phase.
 struct Plan {
@@ -159,7 +142,7 @@ void PhaseRun::set_lanes(std::int64_t first, std::int64_t count) {
 void PhaseRun::enter(Plan& plan, std::int32_t stage) {
   lanes_.stage = stage;
   lanes_.stage_axis = plan.stage->axis;
-  lanes_.step = 0;
+  lanes_.step = plan.steps == 1 ? 0 : Lanes::kEveryStep;
   if (plan.steps == 0) return;
   for (auto& [id, access] : plan.loads) memory_.resolve(access, lanes_);
   for (Access& access : plan.stores) memory_.resolve(access, lanes_);
@@ -192,13 +175,12 @@ void PhaseRun::scatter(const Plan& plan) {
 
 Array PhaseRun::reduce(const Plan& plan) {
   const KernelStage& stage = *plan.stage;
-  const Fold& fold =
-      *std::find_if(std::begin(kFolds), std::end(kFolds), [&](const Fold& f) { return f.reduce == stage.op; });
   const DType t = at(k_.exprs, stage.value).dtype;
-  const auto combine = [&](const Array& x, const Array& y) { return apply(fold.binary, t, {x, y}); };
-  // The op `convert` saturates an infinity to an integer's limits; of bool, they are false and true.
-  const Array identity =
-      t == boolean ? filled(boolean, fold.identity > 0) : apply(Op::convert, t, {filled(f64, fold.identity)});
+  const auto combine = [&](const Array& x, const Array& y) { return apply(fold_op(stage.op), t, {x, y}); };
+  Array identity(Type{t, {lanes_.count}});
+  visit_dtype(t, [&](auto zero) {
+    std::ranges::fill(identity.as<decltype(zero)>(), reduce_identity<decltype(zero)>(stage.op));
+  });
   const std::int64_t width = stage.striped ? kReduceStripes : 1;
   Array total = identity;
   for (std::int64_t begin = 0; begin < plan.steps; begin += kReduceChunk) {
@@ -271,10 +253,10 @@ Array PhaseRun::evaluate(const Plan& plan, ExprId id) {
   return a;
 }
 
-/// Storage that nothing has stored to yet reads as NaN, -1 or 255.
+/// Storage whose elements read as NaN, -1, 255 or an error (bool) until something is stored there.
 Array poisoned(const Type& type) {
   Array a(type);
-  if (type.dtype != boolean) std::memset(a.data(), 0xff, a.bytes());
+  std::memset(a.data(), 0xff, a.bytes());
   return a;
 }
 
@@ -297,7 +279,8 @@ Evaluation interpret(const Program& p, std::span<const Array> inputs) {
     const Buffer& b = p.buffers[i];
     const bool in_arena = b.kind == Buffer::temp && p.arena_bytes > 0;
     if (b.kind == Buffer::constant) storage[i] = *b.literal;
-    if (b.kind == Buffer::output || (b.kind == Buffer::temp && !in_arena)) storage[i] = poisoned(b.type);
+    if (b.kind == Buffer::temp && !in_arena) storage[i] = poisoned(b.type);
+    if (b.kind == Buffer::output) storage[i] = b.type.dtype == boolean ? Array(b.type) : poisoned(b.type);
     const bool view = b.kind == Buffer::view;
     memory.root.push_back(view ? at(memory.root, b.base) : static_cast<BufferId>(i));
     memory.data.push_back(view ? at(memory.data, b.base) : in_arena ? arena.data() + b.offset : storage[i].data());

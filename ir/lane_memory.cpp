@@ -3,15 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
+
+#include "ir/at.h"
 
 namespace weft {
 namespace {
-
-template <class C>
-decltype(auto) at(C& c, std::int32_t i) {
-  return c[static_cast<std::size_t>(i)];
-}
 
 bool on(const Array* mask, std::size_t lane) { return !mask || mask->as<bool>()[lane]; }
 
@@ -105,7 +101,7 @@ Array LaneMemory::load(const Access& access, const Lanes& lanes, const LaneValue
     else if (t.reader.point != point)
       t.reader.point = Touch::kSeveral;
     else if (t.reader.step != lanes.step)
-      t.reader.step = Touch::kSeveral;
+      t.reader.step = Lanes::kEveryStep;
   }
   return read(access, lanes, place, mask);
 }

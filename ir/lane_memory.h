@@ -11,9 +11,10 @@ namespace weft {
 
 /// The points of a phase that run side by side, and the stage and step that they are at.
 struct Lanes {
-  std::int64_t first = 0, count = 0;            // points [first, first + count)
-  std::vector<std::vector<std::int64_t>> axis;  // for each parallel axis: its value in each lane
-  AxisId stage_axis = kNone;                    // has the value `step` in every lane
+  static constexpr std::int64_t kEveryStep = -2;  // `step` of what does not depend on the stage's axis
+  std::int64_t first = 0, count = 0;              // points [first, first + count)
+  std::vector<std::vector<std::int64_t>> axis;    // for each parallel axis: its value in each lane
+  AxisId stage_axis = kNone;                      // has the value `step` in every lane
   std::int32_t stage = 0;
   std::int64_t step = 0;
 };
@@ -52,10 +53,7 @@ class LaneMemory {
   LaneMemory(const Program&, const Phase&, const Memory&);
 
   void resolve(Access&, const Lanes&) const;
-  /// The linear element index of each lane; 0 in a lane where `mask` (null: none) is false.
-  void locate(const Access&, const Lanes&, const LaneValues&, const Array* mask,
-              std::vector<std::int64_t>& elements) const;
-  /// The elements, 0 in a lane where `mask` is false.
+  /// The elements; 0 in a lane where `mask` (null: none) is false.
   Array load(const Access&, const Lanes&, const LaneValues&, const Array* mask);
   /// The same without being a load of the program: what a store that accumulates adds to.
   Array peek(const Access&, const Lanes&, const LaneValues&, const Array* mask);
@@ -63,7 +61,7 @@ class LaneMemory {
 
  private:
   struct Touch {
-    static constexpr std::int64_t kNobody = -1, kSeveral = -2;
+    static constexpr std::int64_t kNobody = -1, kSeveral = -2;  // kSeveral: points
     std::int64_t point = kNobody;
     std::int64_t step = 0;
     std::int32_t stage = 0;

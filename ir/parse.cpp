@@ -46,7 +46,7 @@ class GraphParser {
 
 Graph GraphParser::run() {
   lex_.expect_word("func", "at the start of a graph");
-  const Token name = lex_.expect(Token::symbol, "the graph's name, such as @step,");
+  const Token name = lex_.expect(Token::symbol, "the graph's name, such as @step");
   if (!is_identifier(name.text)) lex_.fail_at(name, "{} is not an identifier", describe(name));
   graph_.name = name.text;
   lex_.expect('(', "before the inputs");
@@ -183,7 +183,7 @@ void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, s
 // kernel @name { node … }
 void GraphParser::kernel() {
   lex_.next();
-  const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense,");
+  const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
   if (!is_identifier(name.text)) lex_.fail_at(name, "{} is not an identifier", describe(name));
   if (!kernel_names_.insert(name.text).second) lex_.fail_at(name, "kernel {} is defined twice", describe(name));
   kernel_ = name.text;

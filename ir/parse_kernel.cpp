@@ -5,17 +5,13 @@
 #include <limits>
 #include <unordered_map>
 
+#include "ir/at.h"
 #include "ir/print_kernel.h"
 #include "ir/text.h"
 #include "ir/verify_kernel.h"
 
 namespace weft {
 namespace {
-
-template <class C>
-decltype(auto) at(C& c, std::int32_t i) {
-  return c[static_cast<std::size_t>(i)];
-}
 
 class ProgramParser {
  public:
@@ -61,7 +57,7 @@ class ProgramParser {
 
 Program ProgramParser::run() {
   lex_.expect_word("program", "at the start of a program");
-  name_ = lex_.expect(Token::symbol, "the program's name, such as @step,");
+  name_ = lex_.expect(Token::symbol, "the program's name, such as @step");
   program_.name = name_.text;
   lex_.expect('{', "before the body");
   while (!lex_.accept('}')) item();
@@ -127,7 +123,7 @@ std::vector<BufferId> ProgramParser::buffer_list() {
 // kernel @name { axes … schedule {…} %e0: f32 = … phase (…) {…} }
 void ProgramParser::kernel() {
   lex_.next();
-  const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense,");
+  const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
   kernel_tokens_.push_back(name);
   kernel_ = {};
   kernel_.name = name.text;

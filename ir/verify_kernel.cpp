@@ -3,29 +3,23 @@
 // Buffers
 //  1. Names are identifiers and unique; types are static, of an allowed size, with no reserved dtype.
 //  2. A view's base precedes it and has its dtype and number of elements. A constant has a literal of its type.
-//  3. A temp's offset is a multiple of 64; in a planned program (arena_bytes > 0) it lies inside the arena, and temps
-//  that
-//     are in use at the same time (from the first to the last kernel that touches them) share no byte.
+//  3. A temp's offset is a multiple of 64. In a planned program (arena_bytes > 0) it lies inside the arena, and temps
+//     that are in use at once (from the first to the last kernel that touches them) share no byte.
 //  4. `inputs` lists every input and state buffer once and nothing else; `updates` lists states, each at most once;
 //     `outputs` lists buffers that have been stored, or that hold a value from the start.
 // Kernels
-//  5. Kernel names, and axis names within a kernel, are identifiers and unique; extents are not negative.
-//  6. Arguments precede their expression; no two expressions are equal. Dtypes are what inference says on scalars;
-//  `index`,
-//     indirect indices and random's arguments are i64; predicates are bool; an access has an Index for each dimension,
-//     whose terms are sorted by axis with coefficients other than 0.
+//  5. Kernel names, and axis names within a kernel, are identifiers and unique. Extents are not negative.
+//  6. Arguments precede their expression; no two expressions are equal. Dtypes are what inference says on scalars: an
+//     index, an indirect index and random's arguments are i64, a predicate is bool. An access has an Index for each
+//     dimension, whose terms are sorted by axis with coefficients other than 0.
 //  7. Accumulator numbers are unique, and used only by later stages of their phase, with the stage's dtype.
-//  8. The parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions
-//  these
-//     axes only. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped) or arg_*.
+//  8. The parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions no
+//     other axis. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped) or arg_*.
 //  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter once, a number.
 // 10. An affine access without a predicate is in bounds at every point and step.
-// 11. What is loaded from a temp or an output was stored by an earlier kernel, phase or stage (or by a store of this
-// stage:
-//     an in-place update needs an earlier one).
-// 12. A schedule's axes exist and its sizes are not negative; with an m, n or k axis, phase 0 starts with a contraction
-// over k
-//     whose parallel axes hold b, m and n.
+// 11. What a stage loads from a temp or an output, or scatters to, an earlier kernel, phase or stage has stored.
+// 12. A schedule's axes exist and its sizes are not negative. With an m, n or k axis, phase 0 starts with a contraction
+//     over k, and its parallel axes hold b, m and n.
 // Races between points are found by the kernel interpreter, which sees the values of indirect indices.
 #include "ir/verify_kernel.h"
 
@@ -35,6 +29,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "ir/at.h"
 #include "ir/lexer.h"
 #include "ir/print_kernel.h"
 
@@ -45,11 +40,6 @@ template <class C>
 bool has(const C& c, std::int32_t i) {
   return i >= 0 && static_cast<std::size_t>(i) < c.size();
 }
-template <class C>
-decltype(auto) at(C& c, std::int32_t i) {
-  return c[static_cast<std::size_t>(i)];
-}
-
 constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase, and values of an axis
 constexpr std::int64_t kMaxIndex = std::int64_t{1} << 62;
 
@@ -421,6 +411,8 @@ void ProgramVerifier::check_uses(const Kernel& k, const KernelStage& stage, cons
       use(index.indirect);
     }
     check_bounds(k, s.buffer, s.access, stage.predicate != kNone, what);
+    if (stage.kind == KernelStage::scatter && !at(stored_, at(root_, s.buffer)))
+      broken("{}: adds to what has not been stored yet", what);
   }
   while (!pending.empty()) {
     const ExprId id = pending.back();

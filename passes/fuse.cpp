@@ -36,6 +36,7 @@ struct Fuser {
     Shape domain;
     int axis;  // loop
     int size = 0;
+    bool reshaped = false;  // some member has the domain's extents with other unit axes
   };
 
   const Graph& g;
@@ -116,6 +117,7 @@ struct Fuser {
     if (!operands_at_hand(v, in, is_outer)) return false;
     for (ValueId o : g[v].operands)  // the broadcast of a row's value, or the value under another shape
       for (; group[o] != in && latest[o] == in; o = g[o].operands[0]) place(o, in);
+    groups[static_cast<std::size_t>(in)].reshaped |= !is_outer && !(shape(v) == s.domain);
     place(v, in, is_outer);
     return true;
   }
@@ -130,7 +132,7 @@ struct Fuser {
       const bool full = (group[x] == in && !outer[x]) || is_row_broadcast(x, in);
       const bool room = s.size < kMaxGroup && shape(x) == s.domain && full;
       const bool last = axis == s.domain.rank() - 1;
-      if (room && s.kind == map && last && (rows >= 8 || shape(x)[axis] <= kLongRow)) s.kind = loop, s.axis = axis;
+      if (room && s.kind == map && !s.reshaped && last && (rows >= 8 || shape(x)[axis] <= kLongRow)) s.kind = loop, s.axis = axis;
       if (room && s.kind == loop && s.axis == axis) {
         if (group[x] != in) place(x, in);
         return place(v, in, true);

@@ -133,26 +133,32 @@ std::vector<bool> stored_values(const Graph& g) {
       if (n.group != g[v].group) outside[v] = true;
     }
   }
-  auto recomputed_for_free = [&](ValueId v) {
-    return info(g[v].op).cls == OpClass::view || info(g[v].op).cls == OpClass::leaf;
+  // What a row's value is repeated to is not stored: the row's value is. Likewise for a value under another shape.
+  std::vector<const Node*> folds(g.groups().size(), nullptr);  // the first reduction of each group
+  for (ValueId v = 0; v < g.size(); ++v)
+    if (g[v].group != kNoGroup && info(g[v].op).cls == OpClass::reduce && !folds[static_cast<std::size_t>(g[v].group)])
+      folds[static_cast<std::size_t>(g[v].group)] = &g[v];
+  auto stands_for_operand = [&](ValueId v) {
+    const Node& n = g[v];
+    if (n.group == kNoGroup || n.operands.empty() || g[n.operands[0]].group != n.group) return false;
+    const Type& x = g[n.operands[0]].type;
+    const Node* fold = folds[static_cast<std::size_t>(n.group)];
+    if (n.op == Op::broadcast) return fold && n.type.shape == g[fold->operands[0]].type.shape && x.shape == fold->type.shape;
+    return n.op == Op::reshape && !fold && squeezed(x.shape) == squeezed(n.type.shape);
   };
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
-    if (outside[v] && !must[v] && recomputed_for_free(v))
-      for (ValueId o : g[v].operands) outside[o] = true;
+    if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;
   std::vector<int> cost(g.size(), 0);  // of computing a value again outside its group; large when that is impossible
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
     if (n.op == Op::input || n.group == kNoGroup) continue;
-    if (!is_elementwise(n.op) && !recomputed_for_free(v)) {
-      cost[v] = kRecomputeCost + 1;
-    } else {
-      cost[v] = element_cost(n.op);
-      for (ValueId o : n.operands)
-        if (g[o].group == n.group && !stored[o]) cost[v] += cost[o];
-    }
+    const OpClass c = info(n.op).cls;
+    const bool again = c == OpClass::elementwise || c == OpClass::view || c == OpClass::leaf;
+    cost[v] = again ? element_cost(n.op) : kRecomputeCost + 1;
+    for (ValueId o : n.operands)
+      if (g[o].group == n.group && !stored[o]) cost[v] += cost[o];
     cost[v] = std::min(cost[v], kRecomputeCost + 1);
-    stored[v] = must[v] || (outside[v] && !recomputed_for_free(v) && cost[v] > kRecomputeCost);
-    if (outside[v] && recomputed_for_free(v) && cost[v] > kRecomputeCost) stored[v] = true;
+    stored[v] = must[v] || (outside[v] && cost[v] > kRecomputeCost);
   }
   return stored;
 }

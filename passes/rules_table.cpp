@@ -60,7 +60,6 @@ bool flushed(const Graph& g, ValueId id, int depth) {
   }
 }
 bool x_flushed(const Match& m) { return flushed(m.graph, m["x"], 4); }
-bool x_flushed_fp(const Match& m) { return is_fp(m) && x_flushed(m); }
 
 bool power_of_two(double c) {
   int exponent;
@@ -70,10 +69,9 @@ bool power_of_two(double c) {
 bool exact_reciprocal(const Match& m) {
   return is_fp(m) && power_of_two(m.value("c")) && std::abs(std::ilogb(m.value("c"))) <= 125;
 }
-bool near_reciprocal(const Match& m) {
-  const double c = std::abs(m.value("c"));
-  return is_fp(m) && c > 0x1p-60 && c < 0x1p60;
-}
+bool moderate(double c) { return std::abs(c) > 0x1p-60 && std::abs(c) < 0x1p60; }
+bool near_reciprocal(const Match& m) { return is_fp(m) && moderate(m.value("c")); }
+bool moderate_factors(const Match& m) { return is_fp(m) && moderate(m.value("c")) && moderate(m.value("d")); }
 
 /// convert(convert@u(x)): every value of x survives the first step, and the second treats it as it would treat x.
 bool first_step_lossless(const Match& m) {
@@ -235,7 +233,7 @@ const RuleRow kRows[] = {
   {"mul_zero",           "mul(x, 0)",                  "0",                    is_fp, value_changing},
   {"div_constant",       "div(x, $c)",                 "mul(x, div(1, $c))",   near_reciprocal, {ulp, 2}},
   {"add_constants",      "add(add(x, $c), $d)",        "add(x, add($c, $d))",  is_fp, value_changing},
-  {"mul_constants",      "mul(mul(x, $c), $d)",        "mul(x, mul($c, $d))",  is_fp, value_changing},
+  {"mul_constants",      "mul(mul(x, $c), $d)",        "mul(x, mul($c, $d))",  moderate_factors, value_changing},
   {"log_exp",            "log(exp(x))",                "x",                    nullptr, value_changing},
   {"fuse_mul_add",       "add(mul(x, y), w)",          "fma(x, y, w)",         is_fp, value_changing},
   {"fuse_mul_sub",       "sub(mul(x, y), w)",          "fma(x, y, neg(w))",    is_fp, value_changing},

@@ -32,7 +32,7 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   const KernelStage& sum = k.phases[0].stages[0];
   const Expr &lhs = k.exprs[static_cast<std::size_t>(sum.lhs)], &rhs = k.exprs[static_cast<std::size_t>(sum.rhs)];
   auto extent = [&](AxisId a) { return k.axes[static_cast<std::size_t>(a)].extent; };
-  const std::int64_t m = extent(s.m), n = extent(s.n), depth = extent(s.k);
+  const std::int64_t m = extent(s.m), n = extent(s.n), depth = std::max<std::int64_t>(1, extent(s.k));
   const std::int64_t bytes = static_cast<std::int64_t>(size_of(lhs.dtype));
   const std::int64_t lanes = std::max<std::int64_t>(1, target.vector_bytes / bytes);
 

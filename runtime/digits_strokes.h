@@ -28,7 +28,7 @@ struct Glyph {
 /// The glyphs of `digit` (0 … 9), in a fixed order.
 std::span<const Glyph> glyphs(int digit);
 
-/// `stroke` as a chain of points: cubic (Catmull-Rom) arcs through its knots, `steps` points to an
+/// `stroke` as a chain of points: smooth cubic arcs through its knots, `steps` points to an
 /// arc, broken at corners. A stroke has at least two knots.
 std::vector<Vec> flatten(const Stroke& stroke, int steps);
 

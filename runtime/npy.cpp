@@ -181,9 +181,9 @@ Array read_npy(const std::string& path) {
 void write_npy(const std::string& path, const Array& array) {
   const auto row = std::ranges::find(kDescrs, array.dtype(), [](const auto& r) { return r.dtype; });
   if (row == std::end(kDescrs)) fail("cannot write '{}': .npy has no element type for {}", path, name(array.dtype()));
-  std::string shape;
-  for (const auto extent : array.shape()) shape += fmt::format("{}, ", extent);
-  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", row->descr, shape);
+  const auto& shape = array.shape();  // as Python prints a tuple: (), (2,), (2, 3)
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", row->descr,
+                                 fmt::join(shape, ", "), shape.rank() == 1 ? "," : "");
   const std::int64_t prefix = std::ssize(kMagic) + 4;
   const auto unpadded = prefix + std::ssize(text) + 1;
   text.append(static_cast<std::size_t>((kAlign - unpadded % kAlign) % kAlign), ' ');

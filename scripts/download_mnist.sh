@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Downloads MNIST's four files into DIR (default: data) from its public mirrors, as .gz, and checks what is in them.
 # Usage: scripts/download_mnist.sh [DIR]
-# Files that are there and right, plain or .gz, are kept. WEFT_MNIST_MIRRORS (URLs, separated by spaces) replaces the mirrors.
+# Files that are there and right, plain or .gz, are kept. The environment's WEFT_MNIST_MIRRORS (URLs of directories,
+# separated by spaces) replaces the mirrors.
 set -euo pipefail
 
-case "${1:-}" in -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;; esac
+case "${1:-}" in -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;; esac
 dir=${1:-data}
 default_mirrors="https://ossci-datasets.s3.amazonaws.com/mnist https://storage.googleapis.com/cvdf-datasets/mnist"
 read -ra mirrors <<<"${WEFT_MNIST_MIRRORS:-$default_mirrors}"

@@ -102,7 +102,7 @@ class Generator {
 
   /// Brings the operand of an op with poles into a range where it is finite.
   ValueId guard(Op op, std::size_t i, ValueId v) {
-    if (!options_.guarded || !is_float(type(v).dtype) || rng_.chance(0.02)) return v;
+    if (!is_float(type(v).dtype) || rng_.chance(options_.wild)) return v;
     Builder b = builder();
     if (op == Op::exp) return b.op(Op::tanh, {v});
     if (op == Op::log || op == Op::sqrt || (op == Op::div && i == 1))
@@ -361,7 +361,7 @@ Array random_array(const Type& t, Rng& rng, Values values) {
         static const T kSpecial[] = {
             T(-0.0),         T(0),          T(1),     T(-1),    L::infinity(), -L::infinity(), L::quiet_NaN(),
             L::denorm_min(), -L::min() / 4, L::min(), L::max(), L::lowest(),   T(0.5),         T(2)};
-        if (values == Values::special && rng.chance(0.3))
+        if (values == Values::special && rng.chance(0.5))
           e = rng.pick(kSpecial);
         else if (rng.chance(0.15))
           e = static_cast<T>(rng.between(-2, 2));

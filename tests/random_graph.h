@@ -33,7 +33,7 @@ struct RandomGraphOptions {
   double large = 0.05;        // share of shapes with thousands of elements
   double empty = 0.03;        // share of shapes without elements
   bool layers = true;         // add a dense layer with softmax and a state update now and then
-  bool guarded = true;        // keep the operands of log, sqrt, div, exp in ranges with finite, smooth results
+  double wild = 0.02;         // share of operands of log, sqrt, div, exp, … that may make results infinite or NaN
 };
 
 /// A valid graph of at least one output, a function of the seed alone. It may have state inputs with updates.

@@ -1,6 +1,7 @@
 // Central differences against differentiate().
 #include "gradient_check.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ir/build.h"

@@ -1,8 +1,8 @@
 // Where MNIST is looked for, what is checked in its files, and the script that fetches them.
 #include "runtime/data.h"
 
-#include <cstdlib>
 #include <unistd.h>
+#include <cstdlib>
 
 #include <cstdio>
 #include <filesystem>

@@ -32,7 +32,7 @@ json only_line(const Result& r) {
 
 TEST_CASE("train learns the tiny data set and says so in JSON") {
   const TempDir dir;
-  write_tiny_mnist(dir / "tiny", 500, 100);
+  write_tiny_mnist(dir.file("tiny"), 500, 100);
   const json line = only_line(shell("weft train mnist --data tiny --epochs 3 --batch-size 32 --json", dir.path()));
   CHECK(keys(line) == std::vector<std::string>{"compile_s", "data", "device", "epoch_s", "epochs", "model", "step_ms",
                                                "test_accuracy", "train_loss", "val_accuracy"});
@@ -49,13 +49,13 @@ TEST_CASE("train learns the tiny data set and says so in JSON") {
 
 TEST_CASE("train is the same to the bit for any number of threads") {
   const TempDir dir;
-  write_tiny_mnist(dir / "tiny", 300, 50);
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
   const std::string command = "weft train mnist --data tiny --epochs 1 --batch-size 32 --seed 7 --json";
   const json one = only_line(shell(command + " --threads 1 --save one.safetensors", dir.path()));
   const json two = only_line(shell(command + " --threads 2 --save two.safetensors", dir.path()));
   CHECK(one["train_loss"] == two["train_loss"]);
-  const weft::Checkpoint a = weft::load_safetensors((dir / "one.safetensors").string());
-  const weft::Checkpoint b = weft::load_safetensors((dir / "two.safetensors").string());
+  const weft::Checkpoint a = weft::load_safetensors(dir.file("one.safetensors"));
+  const weft::Checkpoint b = weft::load_safetensors(dir.file("two.safetensors"));
   REQUIRE(a.arrays.size() == b.arrays.size());
   REQUIRE(a.arrays.size() >= 6);
   for (const auto& [name, value] : a.arrays) {
@@ -67,7 +67,7 @@ TEST_CASE("train is the same to the bit for any number of threads") {
 
 TEST_CASE("train speaks to people too") {
   const TempDir dir;
-  write_tiny_mnist(dir / "data", 300, 50);  // ./data is found without --data
+  write_tiny_mnist(dir.file("data"), 300, 50);  // ./data is found without --data
   const Result r = shell("unset WEFT_DATA; weft train mnist --epochs 1 --batch-size 32", dir.path());
   INFO(r);
   CHECK(r.code == 0);
@@ -77,10 +77,10 @@ TEST_CASE("train speaks to people too") {
 
 TEST_CASE("train reports what is wrong with the data or the output") {
   const TempDir dir;
-  write_tiny_mnist(dir / "tiny", 300, 50);
-  write_tiny_mnist(dir / "cut", 300, 50);
-  const std::string images = read_text(dir / "cut/train-images-idx3-ubyte");
-  write_text(dir / "cut/train-images-idx3-ubyte", images.substr(0, images.size() / 2));
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
+  write_tiny_mnist(dir.file("cut"), 300, 50);
+  const std::string images = slurp(dir.file("cut/train-images-idx3-ubyte"));
+  spill(dir.file("cut/train-images-idx3-ubyte"), images.substr(0, images.size() / 2));
   struct Row {
     std::string options, message;
   };
@@ -100,7 +100,7 @@ TEST_CASE("train reports what is wrong with the data or the output") {
 
 TEST_CASE("bench times a step") {
   const TempDir dir;
-  write_tiny_mnist(dir / "data", 300, 50);
+  write_tiny_mnist(dir.file("data"), 300, 50);
   const json line = only_line(shell("unset WEFT_DATA; weft bench mlp --steps 20 --threads 1 --json", dir.path()));
   CHECK(keys(line) == std::vector<std::string>{"cached_compile_s", "compile_s", "device", "gflops", "loss", "model",
                                                "peak_fraction", "step_ms", "threads"});
@@ -119,7 +119,7 @@ TEST_CASE("bench times a step") {
 
 TEST_CASE("bench reports on each kernel") {
   const TempDir dir;
-  write_tiny_mnist(dir / "data", 300, 50);
+  write_tiny_mnist(dir.file("data"), 300, 50);
   const Result r = shell("unset WEFT_DATA; weft bench mlp --steps 2 --report", dir.path());
   INFO(r);
   CHECK(r.code == 0);

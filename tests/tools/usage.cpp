@@ -31,9 +31,10 @@ TEST_CASE("mistakes on the command line") {
     std::string message;
   };
   const std::vector<Row> rows = {
-      {"weft", 2, "subcommand is required"},
-      {"weft fly", 2, "fly"},
-      {"weft train", 2, "DATASET is required"},
+      {"weft", 2, "weft: error: A subcommand is required"},
+      {"weft fly", 2,
+       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, import, compile"},
+      {"weft train", 2, "weft: error: DATASET is required"},
       {"weft train mnist --epochs 0", 2, "--epochs"},
       {"weft train mnist --epochs many", 2, "--epochs"},
       {"weft train mnist --batch-size -1", 2, "--batch-size"},
@@ -65,7 +66,7 @@ TEST_CASE("mistakes on the command line") {
 
 TEST_CASE("what later releases bring is refused clearly") {
   const TempDir dir;
-  weft::test::write_text(dir / "m.onnx", "x");
+  weft::test::spill(dir.file("m.onnx"), "x");
   for (const std::string command :
        {"weft train mnist --model cnn", "weft train mnist --model lstm", "weft train mnist --model vit",
         "weft bench cnn", "weft dump vit", "weft train mnist --device cuda", "weft bench mlp --device emulator",

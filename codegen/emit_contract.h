@@ -1,0 +1,83 @@
+// Private to codegen/: a contraction with its prologues and epilogue as one function.
+//
+//   z[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
+//
+// x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, Schedule::split_n) of one b; the
+// other operand is walked in blocks that stay in the second-level cache, packed there once for all units of a call. A
+// microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory; the epilogue reads them there.
+#pragma once
+#include "codegen/emit.h"
+
+namespace weft::codegen {
+
+/// An internal function void (x, y, tile, k, continued): tile[rows][columns] = x * y over `k` products, on top of what the tile
+/// holds when `continued`. All strides are in elements.
+struct MicroKernel {
+  DType dtype = f32;
+  int lanes = 1;                       // of one register
+  int rows = 1, registers = 1;         // the tile: rows x (registers * lanes)
+  int last_lanes = 1;                  // lanes of the last register that exist in y
+  std::int64_t x_row = 1, x_k = 1;     // strides of x
+  std::int64_t y_k = 1;                // stride of y; its columns are neighbours
+  std::int64_t tile_row = 1;
+};
+llvm::Function* emit_micro_kernel(llvm::Module&, const MicroKernel&, const std::string& name);
+
+class ContractEmitter : public PhaseEmitter {
+ public:
+  /// Whether the engine takes this phase: a contraction with a register tile, over b, m and n only, nothing empty.
+  static bool accepts(const Kernel&, const PhaseInfo&);
+  ContractEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const Target&);
+  PhaseCode emit(const std::string& symbol);
+
+ private:
+  /// One operand: where the microkernel finds it.
+  struct Operand {
+    ExprId value = kNone;
+    AxisId free = kNone;               // m or n
+    bool packed = false;
+    bool along_k = false;              // packed by vectors along k (else along the free axis)
+    std::int64_t free_stride = 1, k_stride = 1;  // as the microkernel reads it
+    std::int64_t piece = 0;            // elements of one packed strip or panel
+    std::int64_t offset = 0;           // of the packed pieces in scratch, bytes
+  };
+  void plan();
+  Operand plan_lhs() const;
+  Operand plan_rhs() const;
+  std::int64_t reserve(std::int64_t bytes);
+
+  void emit_micro_kernels(const std::string& symbol);
+  void run_units(Value* first, Value* last);
+  void run_group(Value* unit, Value* group, Value* group_end, Value* block);
+  void multiply(Value* strip, Value* panel, Value* x, Value* y, Value* tile, Value* k, Value* count, Value* continued);
+  void add_to_total(Value* first_chunk);
+  void epilogue(Value* row, Value* rows, Value* column, Value* columns_end);
+
+  Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
+  void pack(const Operand&, Value* piece, Value* packed_index);         // emit_pack.cpp
+  void pack_strip_along_k(const Operand&, Value* row, Value* rows, Value* to);
+  void pack_along_free(const Operand&, Value* start, int count, Value* to);
+  void pack_panel_along_k(const Operand&, Value* column, int count, Value* to);
+  void transpose_block(Value* from, Value* to);
+
+  std::int64_t last_columns() const { return N_ - (panels_ - 1) * nr_; }  ///< of the last panel
+  Value* strip_start(Value* strip);
+  Value* strip_rows(Value* strip);
+  Value* scratch_at(std::int64_t bytes) { return b_.CreateGEP(b_.getInt8Ty(), scratch_, i64(bytes)); }
+
+  const KernelStage& stage_;
+  const Schedule& schedule_;
+  DType dtype_;
+  std::int64_t B_, M_, N_, K_;
+  int lanes_of_register_, nr_, tile_lanes_;
+  std::int64_t strips_, short_strips_, panels_;  // the first short_strips_ have rows_ - 1 rows, the others rows_
+  int rows_;
+  std::int64_t block_, group_;                   // inner pieces packed at once; inner pieces of one tile
+  std::int64_t k_block_;                         // products of one microkernel call; divides kContractChunk when there are chunks
+  std::int64_t tile_row_;                        // elements from one row of the tile to the next
+  Operand lhs_, rhs_;
+  std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0;
+  llvm::Function* micro_[2][2] = {};             // [short strip][last panel]
+};
+
+}  // namespace weft::codegen

@@ -1,0 +1,120 @@
+// Contractions against the interpreter, in bits: shapes around the tile's edges, chunks of k, layouts, schedules, prologues and
+// epilogues.
+#include "catch.h"
+#include "programs.h"
+
+using namespace weft;
+
+namespace {
+
+struct Case {
+  std::int64_t b = 0, m = 1, n = 1, k = 1;  // b = 0: no batch axis
+  DType t = f32;
+  bool lhs_transposed = false, rhs_transposed = false, pack_lhs = false, pack_rhs = true, split_n = false;
+  int mr = 6, columns = 2;                  // nr = columns * lanes of a register
+  std::int64_t kc = 0, mc = 0, nc = 0;
+  bool prologue = false, epilogue = false;
+
+  std::string str() const {
+    return fmt::format("b{} m{} n{} k{} {} lt{} rt{} pl{} pr{} sn{} {}x{} kc{} pro{} epi{}", b, m, n, k, name(t), lhs_transposed,
+                       rhs_transposed, pack_lhs, pack_rhs, split_n, mr, columns, kc, prologue, epilogue);
+  }
+};
+
+/// out = x y. With a prologue, x is gathered by row from a table and scaled, y is masked where j + k is odd; with an
+/// epilogue, a state w becomes w - tanh(out) * w, and out is not kept.
+Program contraction(const Case& c, const Target& target) {
+  ProgramBuilder p;
+  const bool batch = c.b > 0;
+  auto shape = [&](std::int64_t i, std::int64_t j, bool swap) {
+    Shape s = swap ? Shape{j, i} : Shape{i, j};
+    if (batch) s.insert(0, c.b);
+    return s;
+  };
+  const BufferId x = p.input(c.t, shape(c.m, c.k, c.lhs_transposed)), y = p.input(c.t, shape(c.k, c.n, c.rhs_transposed));
+  const BufferId rows = c.prologue ? p.input(i64, {c.m}) : kNone;
+  const BufferId out = c.epilogue ? p.state(c.t, shape(c.m, c.n, false)) : p.output(c.t, shape(c.m, c.n, false));
+  KernelBuilder k(p.program(), p.kernel());
+  const AxisId ab = batch ? k.axis("b", c.b) : kNone, am = k.axis("m", c.m), an = k.axis("n", c.n), ak = k.axis("k", c.k);
+  auto access = [&](Index i, Index j, bool swap) {
+    std::vector<Index> a = swap ? std::vector{j, i} : std::vector{i, j};
+    if (batch) a.insert(a.begin(), at(ab));
+    return a;
+  };
+  Index row = at(am);
+  ExprId in_table = kNone;
+  if (c.prologue) {  // rows[m] modulo the table, rejected when it is negative
+    const ExprId r = k.op(Op::rem, i64, {k.load(rows, {at(am)}), k.constant(i64, static_cast<double>(c.m))});
+    in_table = k.op(Op::ge, boolean, {r, k.constant(i64, 0)});
+    row = {{}, 0, r};
+  }
+  ExprId lhs = k.load(x, access(row, at(ak), c.lhs_transposed), in_table), rhs = k.load(y, access(at(ak), at(an), c.rhs_transposed));
+  if (c.prologue) {
+    lhs = k.op(Op::mul, c.t, {lhs, k.constant(c.t, 3)});
+    const ExprId odd = k.op(Op::bit_and, i64, {k.index({{{an, 1}, {ak, 1}}, 0, kNone}), k.constant(i64, 1)});
+    rhs = k.op(Op::select, c.t, {k.op(Op::eq, boolean, {odd, k.constant(i64, 1)}), k.constant(c.t, 0), rhs});
+  }
+  KernelStage contract;
+  contract.kind = KernelStage::contract;
+  contract.axis = ak, contract.result = 0, contract.lhs = lhs, contract.rhs = rhs;
+  ExprId value = k.accumulator(0, c.t);
+  const std::vector<Index> place = access(at(am), at(an), false);
+  if (c.epilogue) {
+    const ExprId w = k.load(out, place), step = is_float(c.t) ? k.op(Op::tanh, c.t, {value}) : value;
+    value = k.op(Op::sub, c.t, {w, k.op(Op::mul, c.t, {step, w})});
+  }
+  std::vector<AxisId> parallel{am, an};
+  if (batch) parallel.insert(parallel.begin(), ab);
+  k.phase(parallel).stages = {contract, map_stage({{out, place, value}})};
+  Schedule& s = k.schedule();
+  s.vector_axis = an, s.b = ab, s.m = am, s.n = an, s.k = ak;
+  s.mr = c.mr, s.nr = c.columns * target.vector_bytes / static_cast<int>(size_of(c.t));
+  s.kc = c.kc, s.mc = c.mc, s.nc = c.nc;
+  s.split_n = c.split_n, s.pack_lhs = c.pack_lhs, s.pack_rhs = c.pack_rhs;
+  return p.program();
+}
+
+void check_case(const Case& c) {
+  INFO(c.str());
+  CHECK(check(contraction(c, host_target()), 7, false) == "");
+}
+
+constexpr std::int64_t kSizes[] = {1, 2, 3, 5, 6, 7, 13, 16, 17, 31, 33, 64, 100};
+
+}  // namespace
+
+TEST_CASE("a contraction of every small shape equals the interpreter in bits") {
+  for (std::int64_t m : kSizes)
+    for (std::int64_t n : kSizes) check_case({.m = m, .n = n, .k = kSizes[(m + n) % std::size(kSizes)]});
+}
+
+TEST_CASE("every layout, packing and split of a contraction equals the interpreter in bits") {
+  for (int bits = 0; bits < 128; ++bits) {
+    Case c{.m = 19, .n = 45, .k = 37};
+    c.lhs_transposed = bits & 1, c.rhs_transposed = bits & 2, c.pack_lhs = bits & 4, c.pack_rhs = bits & 8, c.split_n = bits & 16;
+    c.prologue = bits & 32, c.epilogue = bits & 64;
+    c.b = bits % 3 == 0 ? 3 : 0;
+    check_case(c);
+  }
+}
+
+TEST_CASE("long sums are split into chunks, whatever the blocking") {
+  for (std::int64_t k : {1024, 1025, 2048, 3000})
+    for (std::int64_t kc : {0, 100, 256, 5000})
+      for (bool split_n : {false, true}) {
+        Case c{.m = 13, .n = 33, .k = k, .split_n = split_n, .kc = kc};
+        check_case(c);
+        c.nc = c.mc = 1000;
+        check_case(c);
+      }
+  check_case({.m = 20, .n = 70, .k = 600, .kc = 128, .mc = 12, .nc = 32});
+}
+
+TEST_CASE("contractions of other dtypes and tiles") {
+  for (DType t : {f64, i32, i64})
+    for (bool split_n : {false, true})
+      for (bool transposed : {false, true})
+        check_case({.m = 23, .n = 37, .k = 41, .t = t, .lhs_transposed = transposed, .rhs_transposed = transposed, .split_n = split_n});
+  for (auto [mr, columns] : {std::pair{1, 1}, {3, 4}, {4, 3}, {8, 1}, {12, 2}}) check_case({.m = 30, .n = 61, .k = 20, .mr = mr, .columns = columns});
+  check_case({.m = 5, .n = 6, .k = 7, .mr = 0});  // no tile: the points one by one
+}

@@ -1,0 +1,86 @@
+// Reductions, rows, scatters and in-place updates against the interpreter, in bits.
+#include "catch.h"
+#include "programs.h"
+
+using namespace weft;
+
+namespace {
+
+struct ReduceShape {
+  Shape shape;
+  int axis;
+};
+const ReduceShape kShapes[] = {
+    {{3, 1}, 1}, {{5, 10}, 1}, {{2, 16}, 1}, {{3, 17}, 1}, {{2, 100}, 1}, {{1, 5000}, 1}, {{1, 8192}, 1},  // last axis
+    {{7, 3}, 0}, {{33, 100}, 0}, {{4100, 5}, 0}, {{2, 9, 70}, 1}, {{3, 4, 1}, 0},                          // others
+    {{4, 0}, 1}, {{0, 4}, 0}, {{0, 4}, 1},                                                                 // empty
+};
+
+enum class LanesAlong { points, rows, nothing };
+
+/// One kernel a shape: out = reduce(in) over one axis.
+Program reduction(Op op, DType t, LanesAlong lanes) {
+  ProgramBuilder b;
+  for (const ReduceShape& s : kShapes) {
+    const bool arg = op == Op::arg_max || op == Op::arg_min;
+    Shape rest = s.shape;
+    rest.erase(s.axis);
+    const BufferId in = b.input(t, s.shape), out = b.output(arg ? i32 : t, rest);
+    KernelBuilder k(b.program(), b.kernel());
+    std::vector<Index> load, store;
+    std::vector<AxisId> parallel;
+    AxisId reduced = kNone;
+    for (int d = 0; d < s.shape.rank(); ++d) {
+      const AxisId a = k.axis("a" + std::to_string(d), s.shape[d]);
+      load.push_back(at(a));
+      if (d == s.axis) {
+        reduced = a;
+      } else {
+        parallel.push_back(a);
+        store.push_back(at(a));
+      }
+    }
+    const bool striped = !arg && s.axis == s.shape.rank() - 1;
+    k.schedule().vector_axis = lanes == LanesAlong::points ? parallel.back() : lanes == LanesAlong::rows ? reduced : kNone;
+    const ExprId value = k.load(in, load), result = k.accumulator(0, arg ? i32 : t);
+    k.phase(parallel).stages = {reduce_stage(0, op, reduced, value, striped), map_stage({{out, store, result}})};
+  }
+  return b.program();
+}
+
+/// out[i, j] = exp(x[i, j] - max_j x) / sum_j …, sum[i] = the sum: a chain of row stages.
+Program softmax(std::int64_t rows, std::int64_t columns) {
+  ProgramBuilder b;
+  const BufferId x = b.input(f32, {rows, columns}), y = b.output(f32, {rows, columns}), total = b.output(f32, {rows});
+  KernelBuilder k(b.program(), b.kernel());
+  const AxisId i = k.axis("i", rows), j = k.axis("j", columns);
+  const ExprId value = k.load(x, {at(i), at(j)});
+  const ExprId shifted = k.op(Op::exp, f32, {k.op(Op::sub, f32, {value, k.accumulator(0, f32)})});
+  const ExprId scaled = k.op(Op::div, f32, {shifted, k.accumulator(1, f32)});
+  k.phase({i}).stages = {reduce_stage(0, Op::reduce_max, j, value, true), reduce_stage(1, Op::reduce_sum, j, shifted, true),
+                         map_stage({{y, {at(i), at(j)}, scaled}}, j), map_stage({{total, {at(i)}, k.accumulator(1, f32)}})};
+  k.schedule().vector_axis = j;
+  return b.program();
+}
+
+}  // namespace
+
+TEST_CASE("every reduction equals the interpreter in bits") {
+  for (int o = 0; o < kOpCount; ++o) {
+    const Op op = static_cast<Op>(o);
+    if (info(op).cls != OpClass::reduce) continue;
+    for (DType t : kAllDTypes) {
+      if (!in_set(t, info(op).dtypes)) continue;
+      for (LanesAlong lanes : {LanesAlong::points, LanesAlong::rows, LanesAlong::nothing})
+        for (bool edges : {false, true}) {
+          INFO(name(op) << " of " << name(t) << ", lanes " << static_cast<int>(lanes));
+          CHECK(check(reduction(op, t, lanes), 1, edges) == "");
+        }
+    }
+  }
+}
+
+TEST_CASE("chains of row stages share what fits one vector") {
+  for (std::int64_t columns : {1, 10, 16, 17, 64, 100})
+    for (bool edges : {false, true}) CHECK(check(softmax(5, columns), 3, edges) == "");
+}

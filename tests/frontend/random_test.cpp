@@ -1,0 +1,106 @@
+// Random tensors and dropout: distribution, independence of calls, repeatability, and the step counter.
+#include <set>
+
+#include "support.h"
+
+using namespace weft;
+using namespace weft::test;
+
+namespace {
+
+struct Moments {
+  double mean = 0, variance = 0, low = HUGE_VAL, high = -HUGE_VAL;
+};
+
+Moments moments(const Array& a) {
+  Moments m;
+  for (double v : doubles(a)) m.mean += v / static_cast<double>(a.size()), m.low = std::min(m.low, v), m.high = std::max(m.high, v);
+  for (double v : doubles(a)) m.variance += (v - m.mean) * (v - m.mean) / static_cast<double>(a.size());
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("random tensors have the moments of their distributions") {
+  GraphScope graph;
+  const Shape shape{100, 100};
+  const auto out = compile({random_uniform(shape), random_uniform(shape, -2, 4), random_normal(shape), random_normal(shape, 3, 0.5),
+                            astype(random_bernoulli(shape, 0.3), f32)},
+                           {.backend = Backend::interpreter})();
+  const Moments u = moments(out[0]), v = moments(out[1]), z = moments(out[2]), w = moments(out[3]), p = moments(out[4]);
+  REQUIRE(u.low >= 0);
+  REQUIRE(u.high < 1);
+  REQUIRE(u.mean == Approx(0.5).margin(0.02));
+  REQUIRE(u.variance == Approx(1.0 / 12).margin(0.005));
+  REQUIRE(v.low >= -2);
+  REQUIRE(v.high < 4);
+  REQUIRE(v.mean == Approx(1).margin(0.1));
+  REQUIRE(z.mean == Approx(0).margin(0.05));
+  REQUIRE(z.variance == Approx(1).margin(0.05));
+  REQUIRE(w.mean == Approx(3).margin(0.03));
+  REQUIRE(w.variance == Approx(0.25).margin(0.02));
+  REQUIRE(p.mean == Approx(0.3).margin(0.02));
+}
+
+TEST_CASE("calls differ, steps differ, seeds differ; the same run repeats") {
+  auto draw = [](std::uint64_t seed, int calls) {
+    GraphScope graph;
+    set_seed(seed);
+    const Tensor a = random_bits({16}), b = random_bits({16});
+    REQUIRE(!a.same(b));
+    const Executable exe = compile({a, b}, {.backend = Backend::interpreter});
+    std::vector<Array> all;
+    for (int k = 0; k < calls; ++k)
+      for (const Array& x : exe()) all.push_back(x);
+    return all;
+  };
+  const std::vector<Array> first = draw(1, 3), again = draw(1, 3), other = draw(2, 3);
+  std::set<std::int32_t> distinct;
+  for (std::size_t k = 0; k < first.size(); ++k) {
+    REQUIRE(first[k].same_bits(again[k]));
+    REQUIRE(!first[k].same_bits(other[k]));
+    for (double v : doubles(first[k])) distinct.insert(static_cast<std::int32_t>(v));
+  }
+  REQUIRE(distinct.size() == 96);
+}
+
+TEST_CASE("random numbers are the same bits compiled") {
+  GraphScope graph;
+  run(random_bits({3, 5}));
+  run(random_uniform({37}, -1, 1));
+  run(random_normal({2, 19}));
+}
+
+TEST_CASE("only a function that draws advances the step counter, and it can be set back") {
+  GraphScope graph;
+  const Tensor r = random_uniform({4});
+  const Executable draw = compile({r}, {.backend = Backend::interpreter}), plain = compile({constant(1)}, {.backend = Backend::interpreter});
+  plain();
+  REQUIRE(draw.state("weft.step").item<std::int64_t>() == 0);
+  const Array first = draw()[0];
+  REQUIRE(draw.state("weft.step").item<std::int64_t>() == 1);
+  REQUIRE(!draw()[0].same_bits(first));
+  draw.set_state("weft.step", Array::scalar(std::int64_t{0}));
+  REQUIRE(draw()[0].same_bits(first));
+}
+
+TEST_CASE("dropout zeroes at its rate and scales the rest in training, and is the identity otherwise") {
+  GraphScope graph;
+  const Tensor x = input(f32, {1000}, "x"), y = dropout(x, 0.25);
+  const Array ones = Array::filled({f32, {10, 1000}}, 1);
+  const Executable infer = compile({y}, {.backend = Backend::interpreter}), train = compile({y}, {.backend = Backend::interpreter, .training = true});
+  REQUIRE(infer({ones})[0].same_bits(ones));
+  REQUIRE(infer.graph(10).size() == 1);  // nothing is left of it but the input
+  const Array dropped = train({ones})[0];
+  int zeros = 0;
+  for (double v : doubles(dropped)) {
+    REQUIRE((v == 0 || v == double(static_cast<float>(1 / 0.75))));
+    zeros += v == 0;
+  }
+  REQUIRE(zeros == Approx(2500).margin(200));
+  REQUIRE(!train({ones})[0].same_bits(dropped));
+  // The gradient is the mask.
+  const auto g = compile({y, grad(sum(y), {x})[0]}, {.backend = Backend::interpreter, .training = true})({ones});
+  REQUIRE(g[0].same_bits(g[1]));
+  REQUIRE(dropout(x, 0).same(x));
+}
