@@ -8,7 +8,8 @@
 namespace weft::codegen {
 namespace {
 
-constexpr int kUnroll = 4;
+/// Steps of k in one trip. A large tile has work enough in fewer, and compiles faster.
+constexpr int kUnroll = 4, kUnrollLarge = 2, kLargeTile = 24;
 
 class MicroEmitter {
  public:
@@ -41,8 +42,9 @@ class MicroEmitter {
       state.sum.push_back(phi);
     }
     Value* count = f_->getArg(3);
-    Value* rest = b_.CreateAnd(count, kUnroll - 1);
-    state = k_loop(b_.CreateSub(count, rest), kUnroll, state);
+    const int unroll = sums() < kLargeTile ? kUnroll : kUnrollLarge;
+    Value* rest = b_.CreateAnd(count, static_cast<std::uint64_t>(unroll - 1));
+    state = k_loop(b_.CreateSub(count, rest), unroll, state);
     state = k_loop(rest, 1, state);
     for (int i = 0; i < sums(); ++i)
       b_.CreateAlignedStore(state.sum[static_cast<std::size_t>(i)], tile(i), tile_align());

@@ -31,7 +31,7 @@ T number(const std::string& path, const Checkpoint& c, const char* key) {
 
 std::string Model::Impl::stable_name(const Tensor& state) const {
   if (const auto it = stable_names.find(state.id()); it != stable_names.end()) return it->second;
-  const std::string& name = state.name();
+  const std::string name = state.name();
   if (prefix.empty() || !name.starts_with(prefix + ".")) return name;
   std::string rest = name.substr(prefix.size() + 1);  // "m.dense_3.weight" or "beta1_power"
   for (const Tensor& p : parameters)

@@ -18,7 +18,7 @@ class Tensor {
   Tensor(std::shared_ptr<Trace> trace, ValueId id) : trace_(std::move(trace)), id_(id) {}
 
   bool defined() const { return trace_ != nullptr; }
-  const Type& type() const;  ///< Error when undefined
+  Type type() const;  ///< Error when undefined
   DType dtype() const { return type().dtype; }
   Shape shape() const { return type().shape; }  ///< kBatch (printed `?`) for the batch extent
   int rank() const { return shape().rank(); }

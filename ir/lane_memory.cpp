@@ -9,6 +9,12 @@
 namespace weft {
 namespace {
 
+/// sum + a * b, wrapping: of an index that its predicate switches off, the product may be anything.
+std::int64_t multiply_add(std::int64_t sum, std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) +
+                                   static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+}
+
 bool on(const Array* mask, std::size_t lane) { return !mask || mask->as<bool>()[lane]; }
 
 }  // namespace
@@ -56,10 +62,11 @@ void LaneMemory::resolve(Access& access, const Lanes& lanes) const {
       return term.first == lanes.stage_axis;
     });
     const std::vector<std::int64_t> values = index_values(at_step_0, lanes, {});
-    for (std::size_t l = 0; l < values.size(); ++l) access.element[l] += values[l] * strides[d];
+    for (std::size_t l = 0; l < values.size(); ++l)
+      access.element[l] = multiply_add(access.element[l], values[l], strides[d]);
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     access.ranges.push_back({*low, *high, per_step});
-    access.step_stride += per_step * strides[d];
+    access.step_stride = multiply_add(access.step_stride, per_step, strides[d]);
   }
 }
 

@@ -73,6 +73,7 @@ class ProgramVerifier {
   void check_stores(const Kernel&, const KernelStage&, const std::string& what) const;
   void check_uses(const Kernel&, const KernelStage&, const std::string& what);
   void check_in_scope(const Kernel&, const Index&, const std::string& what) const;
+  std::pair<std::int64_t, std::int64_t> range(const Kernel&, const Index&, const std::string& what) const;
   void check_bounds(const Kernel&, BufferId, const std::vector<Index>&, bool predicated, const std::string& what) const;
   void touch(BufferId root);
 
@@ -430,7 +431,10 @@ void ProgramVerifier::check_uses(const Kernel& k, const KernelStage& stage, cons
       check_in_scope(k, index, place);
       use(index.indirect);
     }
-    if (e.kind == Expr::index) continue;
+    if (e.kind == Expr::index) {
+      if (runs_) range(k, e.access[0], place);
+      continue;
+    }
     check_bounds(k, e.buffer, e.access, !e.args.empty(), place);
     const BufferId root = at(root_, e.buffer);
     if (!at(stored_, root)) broken("{}: nothing has been stored there yet", place);
@@ -443,22 +447,29 @@ void ProgramVerifier::check_in_scope(const Kernel& k, const Index& index, const 
     if (!at(scope_, axis)) broken("{}: axis {} has no value here", what, at(k.axes, axis).name);
 }
 
+// The lowest and highest value of the affine part, which fit an index.
+std::pair<std::int64_t, std::int64_t> ProgramVerifier::range(const Kernel& k, const Index& index,
+                                                             const std::string& what) const {
+  __int128 low = index.offset, high = index.offset;
+  for (const auto& [axis, coefficient] : index.terms) {
+    const __int128 reach = __int128{coefficient} * (at(k.axes, axis).extent - 1);
+    (reach < 0 ? low : high) += reach;
+    if (low < -kMaxIndex || high > kMaxIndex) broken("{}: index {} overflows", what, index_text(k, index));
+  }
+  return {static_cast<std::int64_t>(low), static_cast<std::int64_t>(high)};
+}
+
 void ProgramVerifier::check_bounds(const Kernel& k, BufferId buffer, const std::vector<Index>& access, bool predicated,
                                    const std::string& what) const {
   if (!runs_) return;
   const Shape& shape = at(p_.buffers, buffer).type.shape;
   for (int d = 0; d < shape.rank(); ++d) {
     const Index& index = at(access, d);
-    __int128 low = index.offset, high = index.offset;
-    for (const auto& [axis, coefficient] : index.terms) {
-      const __int128 reach = __int128{coefficient} * (at(k.axes, axis).extent - 1);
-      (reach < 0 ? low : high) += reach;
-      if (low < -kMaxIndex || high > kMaxIndex) broken("{}: index {} overflows", what, index_text(k, index));
-    }
+    const auto [low, high] = range(k, index, what);
     if (predicated || index.indirect != kNone) continue;
     if (low < 0 || high >= shape[d])
-      broken("{}: index {} covers [{}, {}], outside dimension {} of {}", what, index_text(k, index),
-             static_cast<std::int64_t>(low), static_cast<std::int64_t>(high), d, to_string(shape));
+      broken("{}: index {} covers [{}, {}], outside dimension {} of {}", what, index_text(k, index), low, high, d,
+             to_string(shape));
   }
 }
 

@@ -154,6 +154,10 @@ ExprId KernelBuilder::compute(ValueId v, const std::vector<Index>& index, ExprId
       const ExprId i = index_value(index[static_cast<std::size_t>(n.attrs.dims[0][0])]);
       return n.type.dtype == i64 ? i : op(Op::convert, n.type.dtype, {i});
     }
+    case Op::size: {
+      const std::int64_t extent = g_[n.operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
+      return constant(i64, static_cast<double>(extent));
+    }
     case Op::random: {
       const Dims strides = row_major_strides(n.type.shape);
       Index linear;

@@ -2,6 +2,7 @@
 #include "passes/lower.h"
 
 #include <algorithm>
+#include <set>
 
 #include "passes/kernel_builder.h"
 #include "passes/order.h"
@@ -21,7 +22,9 @@ struct Lowering final : BufferMap {
     p.name = g.name;
   }
 
+  std::set<std::string> names_;
   BufferId add_buffer(Buffer b) {
+    while (!names_.insert(b.name).second) b.name += '_';  // an output may be called like an input
     p.buffers.push_back(std::move(b));
     return static_cast<BufferId>(p.buffers.size() - 1);
   }

@@ -3,9 +3,10 @@
 
 Each row is a polynomial p near the minimax one of a function f on [a, b] under a weight w: the least squares of
 w(x) (f(x) - p(x)) at Chebyshev nodes, which is within a small factor of the best. Coefficients are then rounded to f32
-or f64 one by one from the lowest degree up, the rest being fitted again after each rounding, so that a later coefficient
-makes up for the rounding of an earlier one. Weights turn an error of p into one of the function's result.
+or f64 one by one from the lowest degree up, the rest being fitted again after each rounding, so that a later one makes
+up for the rounding of an earlier one. Weights turn an error of p into one of the function's result.
 """
+
 import struct
 
 import mpmath as mp

@@ -139,22 +139,30 @@ std::string difference(const Evaluation& found, const Evaluation& expected) {
   return outputs.empty() ? compare("state", found.states, expected.states) : outputs;
 }
 
-std::string check(const Program& program, std::uint32_t seed, bool edges) {
-  const std::vector<Array> inputs = random_inputs(program, seed, edges);
-  const Evaluation expected = interpret(program, inputs);
-  const Cuts pieces = [&](std::int64_t units) {
-    std::mt19937 gen(seed);
+std::string check(const Program& program, std::span<const Target> targets) {
+  const Cuts pieces = [](std::int64_t units) {
+    std::mt19937 gen(7);
     std::vector<std::int64_t> ends{0};  // the first range is empty
     while (ends.back() < units) ends.push_back(std::min<std::int64_t>(units, ends.back() + 1 + gen() % (1 + units / 3)));
     return ends;
   };
-  for (const Target& target : runnable_targets()) {
+  const std::vector<Array> ordinary = random_inputs(program, 1, false), awkward = random_inputs(program, 2, true);
+  const std::pair<const std::vector<Array>&, Cuts> runs[] = {{ordinary, pieces}, {awkward, {}}};
+  std::vector<Evaluation> expected;
+  for (const auto& run : runs) expected.push_back(interpret(program, run.first));
+  for (const Target& target : targets) {
     const Image image = compile(std::make_shared<Program>(program), target, {.threads = 1, .verify = true});
-    for (const Cuts& cuts : {Cuts{}, pieces})
-      if (const std::string d = difference(run_image(image, inputs, cuts), expected); !d.empty())
-        return fmt::format("{}{}: {}\n{}", target.cpu, cuts ? " in pieces" : "", d, print(program));
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      if (const std::string d = difference(run_image(image, runs[i].first, runs[i].second), expected[i]); !d.empty())
+        return fmt::format("{}, run {}: {}\n{}", target.cpu, i, d, print(program));
   }
   return {};
+}
+
+std::string check_next_target(const std::function<Program(const Target&)>& make) {
+  static std::size_t turn = 0;
+  const Target& target = runnable_targets()[turn++ % runnable_targets().size()];
+  return check(make(target), {&target, 1});
 }
 
 }  // namespace weft

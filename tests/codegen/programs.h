@@ -68,7 +68,9 @@ const std::vector<Target>& runnable_targets();
 
 /// The first difference between two evaluations, or "" when all outputs and states have the same bits.
 std::string difference(const Evaluation& found, const Evaluation& expected);
-/// Compiles for each runnable target, runs whole and in pieces, and compares with the interpreter. "" or what differs.
-std::string check(const Program&, std::uint32_t seed = 1, bool edges = true);
+/// Compiles for each target, runs whole and in pieces, and compares with the interpreter. "" or what differs.
+std::string check(const Program&, std::span<const Target> targets = runnable_targets());
+/// The same for one of the runnable targets, another one at each call.
+std::string check_next_target(const std::function<Program(const Target&)>& make);
 
 }  // namespace weft

@@ -228,6 +228,12 @@ const Broken kKernels[] = {
     {"kernel @dense: %a0 = contract over k: %e0 * %e1: in %e0: f32 = load %x[4611686018427387904*m, k]: index "
      "4611686018427387904*m overflows",
      [](Program& p) { expr(p, 0, 0).access[0].terms[0].second = std::int64_t{1} << 62; }},
+    {"kernel @count: map: store %hist[j] = %e4: in %e1: i64 = index 4611686018427387904*j: index "
+     "4611686018427387904*j overflows",
+     [](Program& p) {
+       expr(p, 2, 1) = {.kind = Expr::index, .dtype = i64, .access = {{{{1, std::int64_t{1} << 62}}, 0}}};
+       expr(p, 2, 4) = {.kind = Expr::apply, .dtype = f32, .op = Op::convert, .args = {1}};
+     }},
     {"kernel @row: %a0 = reduce_sum over n striped: %e0: in %e0: f32 = load %v[4*m + n]: nothing has been stored there "
      "yet",
      [](Program& p) { p.kernels.erase(p.kernels.begin()); }},

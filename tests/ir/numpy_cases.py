@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes numpy_cases.txt: what NumPy says each op of the table computes. Run by hand (needs numpy); the text is checked in.
+"""Writes numpy_cases.txt: what NumPy says each op of the table computes. Run by hand (needs numpy); the text is in git.
 
 A line is   op attribute=list… | operand | … -> result [within bound]
 A tensor is dtype[shape] and how its elements are made:
@@ -9,6 +9,7 @@ A tensor is dtype[shape] and how its elements are made:
   :reals/k     ints/k divided by 7 (floats only)
 Results are exact unless `within` gives a bound: `2ulp`, or an absolute one. Subnormal results are flushed.
 """
+
 import itertools
 import math
 import os
@@ -21,7 +22,22 @@ FLOATS, INTEGERS = ["f32", "f64"], ["i32", "i64", "u8"]
 NUMBERS = FLOATS + INTEGERS
 ALL = NUMBERS + ["bool"]
 EDGES = {
-    "f32": [0.0, -0.0, 1, -1, 0.5, -2.5, 3, 7.25, np.float32(0.1), 3.4e38, np.finfo(np.float32).tiny, np.inf, -np.inf, np.nan],
+    "f32": [
+        0.0,
+        -0.0,
+        1,
+        -1,
+        0.5,
+        -2.5,
+        3,
+        7.25,
+        np.float32(0.1),
+        3.4e38,
+        np.finfo(np.float32).tiny,
+        np.inf,
+        -np.inf,
+        np.nan,
+    ],
     "f64": [0.0, -0.0, 1, -1, 0.5, -2.5, 3, 7.25, 0.1, 1.7e308, np.finfo(np.float64).tiny, np.inf, -np.inf, np.nan],
     "i32": [0, 1, -1, 2, -2, 7, -7, 31, 32, 123456789, 2**31 - 1, -(2**31)],
     "i64": [0, 1, -1, 2, -2, 7, -7, 63, 64, 1234567890123456789, 2**63 - 1, -(2**63)],
@@ -104,6 +120,7 @@ def case(op, operands, result, within=None, **attributes):
 
 # ---- elementwise
 
+
 def wrap(dtype, values):
     """Python integers to a NumPy integer type, modulo 2^bits."""
     bits = 8 * np.dtype(DTYPES[dtype]).itemsize
@@ -129,11 +146,22 @@ def shift(f, bits):
 
 
 UNARY_FLOAT = {
-    "neg": np.negative, "abs": np.abs, "floor": np.floor, "ceil": np.ceil, "round": np.rint, "sqrt": np.sqrt,
-    "sign": lambda x: np.where(np.isnan(x), x, np.sign(x) + 0), "stop_gradient": lambda x: x,
+    "neg": np.negative,
+    "abs": np.abs,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.rint,
+    "sqrt": np.sqrt,
+    "sign": lambda x: np.where(np.isnan(x), x, np.sign(x) + 0),
+    "stop_gradient": lambda x: x,
 }
-UNARY_INTEGER = {"neg": lambda a: -a, "abs": abs, "sign": lambda a: (a > 0) - (a < 0), "not": lambda a: ~a,
-                 "stop_gradient": lambda a: a}
+UNARY_INTEGER = {
+    "neg": lambda a: -a,
+    "abs": abs,
+    "sign": lambda a: (a > 0) - (a < 0),
+    "not": lambda a: ~a,
+    "stop_gradient": lambda a: a,
+}
 UNARY_BOOL = {"not": np.logical_not, "stop_gradient": lambda x: x}
 CURVES = {  # op: function, points beside the edges
     "exp": (np.exp, [88, 88.7, 89, -87, -87.3, -88, 1e-3, 0.34657359, -0.34657359, 10.1, -50.3]),
@@ -141,7 +169,10 @@ CURVES = {  # op: function, points beside the edges
     "sin": (np.sin, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4]),
     "cos": (np.cos, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4]),
     "tanh": (np.tanh, [0.01, 0.2, 0.5493, 0.55, -2, 5, 9, 9.1, 19, 20, -100, 1e-4]),
-    "erf": (np.vectorize(math.erf, otypes=[np.float64]), [0.01, 0.2, 0.99, 1.01, -2, 3, 3.9, 4.1, 5.8, 6.1, -100, 1e-4]),
+    "erf": (
+        np.vectorize(math.erf, otypes=[np.float64]),
+        [0.01, 0.2, 0.99, 1.01, -2, 3, 3.9, 4.1, 5.8, 6.1, -100, 1e-4],
+    ),
 }
 TRIG_LIMIT = {"f32": 2.0**17, "f64": 2.0**30}  # the reference of ir/approx.h ends there
 
@@ -149,7 +180,9 @@ TRIG_LIMIT = {"f32": 2.0**17, "f64": 2.0**30}  # the reference of ir/approx.h en
 def unary():
     for dtype in FLOATS:
         for op, f in UNARY_FLOAT.items():
-            operands = [literal(dtype, EDGES[dtype] + [-0.5, 1.5, 2.5, -1.5, 2**23 + 1, -0.1])] + [reals(dtype, s, 1) for s in SHAPES]
+            operands = [literal(dtype, EDGES[dtype] + [-0.5, 1.5, 2.5, -1.5, 2**23 + 1, -0.1])] + [
+                reals(dtype, s, 1) for s in SHAPES
+            ]
             for x in operands:
                 case(op, [x], f(x.values).astype(DTYPES[dtype]))
         for op, (f, points) in CURVES.items():
@@ -174,6 +207,7 @@ def converted(x, to):
 
         def saturate(e):
             return 0 if math.isnan(e) else info.max if e >= info.max else info.min if e <= info.min else int(e)
+
         return np.array([saturate(float(e)) for e in v.flatten()], DTYPES[to]).reshape(v.shape)
     if to in INTEGERS:
         return wrap(to, v.astype(object)) if v.size else v.astype(DTYPES[to])
@@ -190,11 +224,24 @@ def convert():
 
 
 BINARY_FLOAT = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
-ORDERED = {"max": lambda x, y: np.where((x > y) | (x != x), x, y), "min": lambda x, y: np.where((x < y) | (x != x), x, y)}
+ORDERED = {
+    "max": lambda x, y: np.where((x > y) | (x != x), x, y),
+    "min": lambda x, y: np.where((x < y) | (x != x), x, y),
+}
 BITWISE = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
-COMPARE = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
+COMPARE = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
 BINARY_INTEGER = {
-    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": truncated,
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": truncated,
     "rem": lambda a, b: a - truncated(a, b) * b,
 }
 
@@ -253,6 +300,7 @@ def ternary():
 
 # ---- leaves
 
+
 def philox(key, step, index):
     c = [index & 0xFFFFFFFF, index >> 32 & 0xFFFFFFFF, step & 0xFFFFFFFF, step >> 32 & 0xFFFFFFFF]
     k = [key & 0xFFFFFFFF, key >> 32 & 0xFFFFFFFF]
@@ -285,40 +333,96 @@ def leaves():
 
 # ---- structure
 
+
 def views():
     for dtype in ALL:
         x = lambda *shape: ints(dtype, list(shape), 6)
-        for a, shape, axes in [((), [], []), ((), [2, 3], []), ((3,), [2, 3], [1]), ((2,), [2, 3], [0]), ((1, 3), [3, 3], [0, 1]),
-                               ((2, 1), [2, 3], [0, 1]), ((0,), [2, 0], [1]), ((1,), [0], [0]),
-                               ((2, 1, 3), [1, 2, 1, 4, 1, 3, 1, 2], [1, 3, 5])]:
+        for a, shape, axes in [
+            ((), [], []),
+            ((), [2, 3], []),
+            ((3,), [2, 3], [1]),
+            ((2,), [2, 3], [0]),
+            ((1, 3), [3, 3], [0, 1]),
+            ((2, 1), [2, 3], [0, 1]),
+            ((0,), [2, 0], [1]),
+            ((1,), [0], [0]),
+            ((2, 1, 3), [1, 2, 1, 4, 1, 3, 1, 2], [1, 3, 5]),
+        ]:
             v = x(*a).values
             inner = [1] * len(shape)
             for i, axis in enumerate(axes):
                 inner[axis] = a[i]
             case("broadcast", [x(*a)], np.broadcast_to(v.reshape(inner), shape), axes=axes)
-        for a, shape in [((), [1, 1]), ((6,), [2, 3]), ((2, 3, 4), [4, 6]), ((0, 3), [5, 0]), ((3, 5), [5, 3]), ((8,), [2, 1, 2, 1, 1, 1, 2, 1]), ((1,), [])]:
+        for a, shape in [
+            ((), [1, 1]),
+            ((6,), [2, 3]),
+            ((2, 3, 4), [4, 6]),
+            ((0, 3), [5, 0]),
+            ((3, 5), [5, 3]),
+            ((8,), [2, 1, 2, 1, 1, 1, 2, 1]),
+            ((1,), []),
+        ]:
             case("reshape", [x(*a)], x(*a).values.reshape(shape))
-        for a, perm in [((), []), ((3,), [0]), ((2, 3), [1, 0]), ((2, 3, 4), [2, 0, 1]), ((2, 0, 3), [1, 2, 0]),
-                        ((1, 2, 1, 3, 1, 2, 1, 1), [3, 5, 1, 0, 2, 4, 6, 7])]:
+        for a, perm in [
+            ((), []),
+            ((3,), [0]),
+            ((2, 3), [1, 0]),
+            ((2, 3, 4), [2, 0, 1]),
+            ((2, 0, 3), [1, 2, 0]),
+            ((1, 2, 1, 3, 1, 2, 1, 1), [3, 5, 1, 0, 2, 4, 6, 7]),
+        ]:
             case("transpose", [x(*a)], x(*a).values.transpose(perm), perm=perm)
-        for a, start, limit, stride in [((), [], [], []), ((7,), [1], [6], [2]), ((7,), [3], [3], [1]), ((5, 7), [1, 0], [4, 7], [2, 3]),
-                                        ((0, 4), [0, 1], [0, 3], [1, 1]), ((5,), [4], [5], [2**62]),
-                                        ((2,) * 8, [0, 1] * 4, [2] * 8, [1] * 8)]:
+        for a, start, limit, stride in [
+            ((), [], [], []),
+            ((7,), [1], [6], [2]),
+            ((7,), [3], [3], [1]),
+            ((5, 7), [1, 0], [4, 7], [2, 3]),
+            ((0, 4), [0, 1], [0, 3], [1, 1]),
+            ((5,), [4], [5], [2**62]),
+            ((2,) * 8, [0, 1] * 4, [2] * 8, [1] * 8),
+        ]:
             index = tuple(slice(*s) for s in zip(start, limit, stride))
             case("slice", [x(*a)], x(*a).values[index], start=start, limit=limit, stride=stride)
         v = ints(dtype, [], 9)
-        for a, low, high in [((), [], []), ((3,), [0], [0]), ((3,), [2], [1]), ((2, 3), [1, 0], [0, 2]), ((0,), [1], [2]), ((0, 2), [0, 1], [0, 1]),
-                             ((1,) * 8, [0, 1] + [0] * 6, [1] + [0] * 7)]:
-            case("pad", [x(*a), v], np.pad(x(*a).values, list(zip(low, high)) or 0, constant_values=v.values), low=low, high=high)
-        for shapes, axis in [([(3,)], 0), ([(3,), (0,), (2,)], 0), ([(2, 3), (2, 1)], 1), ([(1, 3), (2, 3), (1, 3)], 0), ([(0, 2), (0, 3)], 1),
-                             ([(1, 1, 1, 1, 1, 2, 1, 2), (1, 1, 1, 1, 1, 1, 1, 2)], 5)]:
+        for a, low, high in [
+            ((), [], []),
+            ((3,), [0], [0]),
+            ((3,), [2], [1]),
+            ((2, 3), [1, 0], [0, 2]),
+            ((0,), [1], [2]),
+            ((0, 2), [0, 1], [0, 1]),
+            ((1,) * 8, [0, 1] + [0] * 6, [1] + [0] * 7),
+        ]:
+            case(
+                "pad",
+                [x(*a), v],
+                np.pad(x(*a).values, list(zip(low, high)) or 0, constant_values=v.values),
+                low=low,
+                high=high,
+            )
+        for shapes, axis in [
+            ([(3,)], 0),
+            ([(3,), (0,), (2,)], 0),
+            ([(2, 3), (2, 1)], 1),
+            ([(1, 3), (2, 3), (1, 3)], 0),
+            ([(0, 2), (0, 3)], 1),
+            ([(1, 1, 1, 1, 1, 2, 1, 2), (1, 1, 1, 1, 1, 1, 1, 2)], 5),
+        ]:
             parts = [ints(dtype, list(s), i) for i, s in enumerate(shapes)]
             case("concat", parts, np.concatenate([p.values for p in parts], axis), axis=[axis])
 
 
 INDEX_CASES = [  # shape of x, axis, indices
-    ((5,), 0, [4, 0, 0, -1, 5, 2]), ((5,), 0, 3), ((5,), 0, []), ((3, 3), 1, [1, 1, 0]), ((4, 3), 0, [[3, 1], [0, 9]]), ((4, 3), 1, [2, 2, 0]), ((0, 3), 0, [0, 1]),
-    ((2, 3, 2), 1, [2, -7, 1, 1, 2**31 - 1]), ((3, 0), 0, [1]), ((1, 1, 2, 1, 1, 3, 1, 2), 5, [2, 0]),
+    ((5,), 0, [4, 0, 0, -1, 5, 2]),
+    ((5,), 0, 3),
+    ((5,), 0, []),
+    ((3, 3), 1, [1, 1, 0]),
+    ((4, 3), 0, [[3, 1], [0, 9]]),
+    ((4, 3), 1, [2, 2, 0]),
+    ((0, 3), 0, [0, 1]),
+    ((2, 3, 2), 1, [2, -7, 1, 1, 2**31 - 1]),
+    ((3, 0), 0, [1]),
+    ((1, 1, 2, 1, 1, 3, 1, 2), 5, [2, 0]),
 ]
 
 
@@ -327,7 +431,7 @@ def indexed():
         for number, (shape, axis, index) in enumerate(INDEX_CASES):
             k = literal(["i32", "i64"][number % 2], index)
             x = ints(dtype, list(shape), 7)
-            out = shape[:axis] + k.values.shape + shape[axis + 1:]
+            out = shape[:axis] + k.values.shape + shape[axis + 1 :]
             y = np.zeros(out, DTYPES[dtype])
             u = ints(dtype, list(out), 8)
             z = x.values.astype(np.int64)
@@ -343,9 +447,29 @@ def indexed():
 
 # ---- reductions and contractions
 
-REDUCE_CASES = [((1,), 0), ((4, 3), 0), ((5,), 0), ((0,), 0), ((3, 0), 1), ((0, 3), 0), ((0, 3), 1), ((2, 3, 4), 0), ((2, 3, 4), 1), ((2, 3, 4), 2),
-                ((1, 2, 1, 3, 1, 1, 2, 1), 3)]
-LONG_CASES = [((16,), 0), ((17,), 0), ((63,), 0), ((4096,), 0), ((4097,), 0), ((9001,), 0), ((9001, 2), 0), ((2, 9001), 1)]
+REDUCE_CASES = [
+    ((1,), 0),
+    ((4, 3), 0),
+    ((5,), 0),
+    ((0,), 0),
+    ((3, 0), 1),
+    ((0, 3), 0),
+    ((0, 3), 1),
+    ((2, 3, 4), 0),
+    ((2, 3, 4), 1),
+    ((2, 3, 4), 2),
+    ((1, 2, 1, 3, 1, 1, 2, 1), 3),
+]
+LONG_CASES = [
+    ((16,), 0),
+    ((17,), 0),
+    ((63,), 0),
+    ((4096,), 0),
+    ((4097,), 0),
+    ((9001,), 0),
+    ((9001, 2), 0),
+    ((2, 9001), 1),
+]
 
 
 def lowest(dtype):
@@ -373,7 +497,12 @@ def reductions():
                 case("arg_max", [x], np.argmax(x.values, axis).astype(np.int32), axis=[axis])
                 case("arg_min", [x], np.argmin(x.values, axis).astype(np.int32), axis=[axis])
     for dtype in FLOATS:
-        for values, best, least in [([1, np.nan, 3], 2, 0), ([np.nan, 5, 7], 0, 0), ([-0.0, 0.0], 0, 0), ([-np.inf, -np.inf], 0, 0)]:
+        for values, best, least in [
+            ([1, np.nan, 3], 2, 0),
+            ([np.nan, 5, 7], 0, 0),
+            ([-0.0, 0.0], 0, 0),
+            ([-np.inf, -np.inf], 0, 0),
+        ]:
             x = literal(dtype, values)
             case("arg_max", [x], np.int32(best), axis=[0])
             case("arg_min", [x], np.int32(least), axis=[0])
@@ -387,10 +516,19 @@ def reductions():
 
 
 CONTRACT_CASES = [  # shapes, then lhs, rhs, lhs_batch, rhs_batch
-    ((), (), [], [], [], []), ((3,), (4,), [], [], [], []), ((5,), (5,), [0], [0], [], []), ((3, 5), (5, 4), [1], [0], [], []),
-    ((5, 3), (4, 5), [0], [1], [], []), ((2, 3, 5), (2, 5, 4), [2], [1], [0], [0]), ((3, 2, 5), (5, 4, 2), [2], [0], [1], [2]),
-    ((2, 3, 4), (4, 3, 5), [2, 1], [0, 1], [], []), ((2, 3, 4), (3, 4, 5), [1, 2], [0, 1], [], []), ((3, 0), (0, 4), [1], [0], [], []),
-    ((0, 5), (5, 4), [1], [0], [], []), ((2, 3), (2, 3), [], [], [0, 1], [0, 1]), ((1, 2, 1, 1, 2, 1, 1, 3), (3, 1, 2), [7, 4], [0, 2], [], []),
+    ((), (), [], [], [], []),
+    ((3,), (4,), [], [], [], []),
+    ((5,), (5,), [0], [0], [], []),
+    ((3, 5), (5, 4), [1], [0], [], []),
+    ((5, 3), (4, 5), [0], [1], [], []),
+    ((2, 3, 5), (2, 5, 4), [2], [1], [0], [0]),
+    ((3, 2, 5), (5, 4, 2), [2], [0], [1], [2]),
+    ((2, 3, 4), (4, 3, 5), [2, 1], [0, 1], [], []),
+    ((2, 3, 4), (3, 4, 5), [1, 2], [0, 1], [], []),
+    ((3, 0), (0, 4), [1], [0], [], []),
+    ((0, 5), (5, 4), [1], [0], [], []),
+    ((2, 3), (2, 3), [], [], [0, 1], [0, 1]),
+    ((1, 2, 1, 1, 2, 1, 1, 3), (3, 1, 2), [7, 4], [0, 2], [], []),
     ((17, 33), (33, 9), [1], [0], [], []),
 ]
 LONG_CONTRACTIONS = [((1, 1023), (1023, 2)), ((2, 1024), (1024, 1)), ((1, 1025), (1025, 3)), ((2, 2500), (2500, 2))]
@@ -412,7 +550,12 @@ def contractions():
         for xs, ys, *axes in CONTRACT_CASES + [(x, y, [1], [0], [], []) for x, y in LONG_CONTRACTIONS]:
             names = dict(zip(["lhs", "rhs", "lhs_batch", "rhs_batch"], axes))
             x, y = ints(dtype, list(xs), 1), ints(dtype, list(ys), 2)
-            case("contract", [x, y], contracted(x.values.astype(np.int64), y.values.astype(np.int64), *axes).astype(DTYPES[dtype]), **names)
+            case(
+                "contract",
+                [x, y],
+                contracted(x.values.astype(np.int64), y.values.astype(np.int64), *axes).astype(DTYPES[dtype]),
+                **names,
+            )
             if dtype in FLOATS and np.prod(xs) and np.prod(ys):
                 x, y = reals(dtype, list(xs), 1), reals(dtype, list(ys), 2)
                 wide = contracted(x.values.astype(np.float64), y.values.astype(np.float64), *axes)

@@ -118,6 +118,34 @@ bool survives(const std::string& text, Parse&& parse, Check&& check) {
   return false;
 }
 
+constexpr std::int64_t kSmall = 2000;
+bool is_small(const Shape& shape) { return is_static(shape) && element_count(shape) <= kSmall; }
+
+// What parses and verifies also runs.
+void run(const Graph& g) {
+  for (ValueId id = 0; id < g.size(); ++id)
+    if (!is_small(g[id].type.shape)) return;
+  interpret(g, test::random_inputs(g, 1, test::Values::special));
+}
+
+// A program may race, or use an indirect index that is out of bounds: that is found, and nothing else happens.
+void run(const Program& p) {
+  for (const Buffer& b : p.buffers)
+    if (!is_small(b.type.shape)) return;
+  for (const Kernel& k : p.kernels)
+    for (const Axis& a : k.axes)
+      if (a.extent > 100) return;
+  test::Rng rng(1);
+  std::vector<Array> inputs;
+  for (BufferId id : p.inputs) inputs.push_back(test::random_array(p.buffers[static_cast<std::size_t>(id)].type, rng));
+  try {
+    interpret(p, inputs);
+  } catch (const InternalError& e) {
+    const std::string message = e.what();
+    CHECK((message.find("a race at") != message.npos || message.find("is outside") != message.npos));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("random graphs print and parse to themselves") {
@@ -145,6 +173,7 @@ TEST_CASE("mutated graph text gives a valid graph or an Error") {
           verify(g);
           const std::string once = print(g);
           CHECK(print(parse_graph(once)) == once);
+          run(g);
         });
   }
   CHECK(parsed > 100);  // some mutations are harmless: they must have been tried
@@ -161,6 +190,7 @@ TEST_CASE("mutated kernel text gives a valid program or an Error") {
           verify(p);
           const std::string once = print(p);
           CHECK(print(parse_program(once)) == once);
+          run(p);
         });
   }
   CHECK(parsed > 100);

@@ -14,4 +14,6 @@
 #include "frontend/random.h"
 #include "frontend/schedules.h"
 #include "frontend/tensor.h"
+#include "runtime/csv.h"
 #include "runtime/data.h"
+#include "runtime/preprocess.h"

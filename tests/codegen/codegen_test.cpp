@@ -1,0 +1,142 @@
+// What holds for compiled code as such: its pages, its inner loops, its targets, its texts.
+#include "codegen/codegen.h"
+
+#include <fstream>
+#include <sstream>
+
+#include "catch.h"
+#include "programs.h"
+
+using namespace weft;
+
+namespace {
+
+/// x[m, k] y[k, n] of the reference model's first layer, with the register tile (mr, columns * lanes).
+Program layer(const Target& target, int mr, int columns, bool pack) {
+  constexpr std::int64_t M = 128, N = 512, K = 784;
+  ProgramBuilder p;
+  const BufferId x = p.input(f32, {M, K}), y = p.input(f32, {K, N}), out = p.output(f32, {M, N});
+  KernelBuilder k(p.program(), p.kernel());
+  const AxisId m = k.axis("m", M), n = k.axis("n", N), s = k.axis("k", K);
+  KernelStage contract;
+  contract.kind = KernelStage::contract;
+  contract.axis = s, contract.result = 0, contract.lhs = k.load(x, {at(m), at(s)}), contract.rhs = k.load(y, {at(s), at(n)});
+  k.phase({m, n}).stages = {contract, map_stage({{out, {at(m), at(n)}, k.accumulator(0, f32)}})};
+  Schedule& schedule = k.schedule();
+  schedule.vector_axis = n, schedule.m = m, schedule.n = n, schedule.k = s, schedule.mr = mr;
+  schedule.nr = columns * target.vector_bytes / 4, schedule.pack_lhs = schedule.pack_rhs = pack;
+  return p.program();
+}
+
+Program identity(std::int64_t n) {
+  ProgramBuilder p;
+  const BufferId x = p.input(f32, {n}), y = p.output(f32, {n});
+  KernelBuilder k(p.program(), p.kernel());
+  const AxisId i = k.axis("i", n);
+  k.phase({i}).stages = {map_stage({{y, {at(i)}, k.load(x, {at(i)})}})};
+  k.schedule().vector_axis = i;
+  return p.program();
+}
+
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("the microkernels keep every sum in a register") {
+  struct Tile {
+    const char* cpu;
+    int mr, columns;
+  };
+  for (const Tile& tile : {Tile{"znver3", 6, 2}, {"znver3", 4, 3}, {"skylake", 6, 2}, {"znver4", 14, 2}, {"znver4", 12, 2}, {"znver4", 9, 3}, {"znver4", 6, 4}})
+    for (bool pack : {false, true}) {
+      const Target target = target_for(tile.cpu);
+      std::istringstream text(emit_asm(layer(target, tile.mr, tile.columns, pack), target));
+      bool micro = false;
+      int functions = 0, products = 0;
+      std::string spills;
+      for (std::string line; std::getline(text, line);) {
+        if (line.find(":") != std::string::npos && line[0] == 'k') {
+          micro = line.find("micro") != std::string::npos;
+          functions += micro;
+        }
+        if (!micro) continue;
+        products += line.find("vfmadd") != std::string::npos;
+        if (line.find("(%rsp") != std::string::npos || line.find("(%rbp") != std::string::npos) spills += line + "\n";
+      }
+      INFO(tile.cpu << " " << tile.mr << "x" << tile.columns << " pack " << pack);
+      CHECK(functions >= 1);
+      CHECK(products >= 2 * tile.mr * tile.columns);
+      CHECK(spills == "");
+    }
+}
+
+TEST_CASE("code pages are executable and not writable, and none is both") {
+  const Image image = compile(std::make_shared<Program>(layer(host_target(), 6, 1, true)), host_target());
+  const auto address = reinterpret_cast<std::uintptr_t>(image.code.at(0).fn);
+  std::ifstream maps("/proc/self/maps");
+  std::string found;
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0, end = 0;
+    char permissions[5] = {};
+    REQUIRE(std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, permissions) == 3);
+    INFO(line);
+    CHECK_FALSE((permissions[1] == 'w' && permissions[2] == 'x'));
+    if (begin <= address && address < end) found = permissions;
+  }
+  CHECK(found == "r-xp");
+}
+
+TEST_CASE("the code outlives the session that made it as long as its image does") {
+  const std::vector<Array> inputs{Array::from<float>({1, 2, 3}, {3})};
+  Image copy;
+  {
+    const Image image = compile(std::make_shared<Program>(identity(3)), host_target());
+    copy = image;
+  }
+  CHECK(run_image(copy, inputs).outputs[0].same_bits(inputs[0]));
+}
+
+TEST_CASE("programs without work compile") {
+  const Image none = compile(std::make_shared<Program>(), host_target());
+  CHECK(none.code.empty());
+  const Image empty = compile(std::make_shared<Program>(identity(0)), host_target());
+  REQUIRE(empty.code.size() == 1);
+  CHECK(empty.code[0].units == 0);
+  empty.code[0].fn(std::vector<std::byte*>(2).data(), 0, 0, nullptr);
+}
+
+TEST_CASE("units are enough for several threads and cost what they cost") {
+  const Image image = compile(std::make_shared<Program>(identity(1 << 20)), host_target());
+  CHECK(image.code[0].units >= 64);
+  CHECK(image.code[0].cost > 1e4);
+  const Image small = compile(std::make_shared<Program>(identity(64)), host_target());
+  CHECK(small.code[0].cost < 1e3);
+}
+
+TEST_CASE("targets: the host, names, and an unknown name") {
+  CHECK(host_target().vector_bytes >= 16);
+  CHECK(target_for("znver4").vector_bytes == 64);
+  CHECK(target_for("znver4").vector_registers == 32);
+  CHECK(target_for("x86-64-v3").vector_bytes == 32);
+  CHECK(target_for("x86-64-v3").fma);
+  CHECK(target_for("x86-64-v2").vector_bytes == 16);
+  CHECK_FALSE(target_for("x86-64-v2").fma);
+  const std::string message = message_of([] { target_for("pentium9"); });
+  CHECK(message.find("unknown cpu 'pentium9'; expected one of ") == 0);
+  CHECK(message.find(" znver4,") != std::string::npos);
+  CHECK(message.find(" i386,") == std::string::npos);
+}
+
+TEST_CASE("the texts name their kernels") {
+  CHECK(emit_llvm(identity(5), target_for("x86-64-v3")).find("; kernel @k0\n") == 0);
+  const std::string text = emit_asm(identity(5), target_for("x86-64-v3"));
+  CHECK(text.find("# kernel @k0\n") == 0);
+  CHECK(text.find("vmaskmovps") != std::string::npos);
+}

@@ -1,0 +1,160 @@
+// Fusion: which values share a kernel, which are stored, and that grouping changes nothing else.
+#include "passes/fuse.h"
+
+#include <algorithm>
+#include <set>
+
+#include "catch.h"
+#include "golden.h"
+#include "ir/build.h"
+#include "mlp_step.h"
+#include "passes/pipeline.h"
+#include "passes/placement.h"
+
+using namespace weft;
+
+namespace {
+
+Graph fused(std::string_view text) { return fuse(parse_graph(text)); }
+
+std::vector<std::string> group_names(const Graph& g) {
+  std::vector<std::string> names;
+  for (const Group& group : g.groups()) names.push_back(group.name);
+  return names;
+}
+
+struct Case {
+  const char* what;
+  const char* text;
+  std::vector<std::string> groups;
+};
+
+const Case kCases[] = {
+    {"bias and activation are a contraction's epilogue", R"(
+      func @f(%x: f32[8,4], %w: f32[4,6], %b: f32[6]) {
+        %0 = contract %x, %w {lhs=[1], rhs=[0]} : f32[8,6]
+        %1 = broadcast %b {axes=[1]} : f32[8,6]
+        %2 = add %0, %1 : f32[8,6]
+        %3 = tanh %2 : f32[8,6]
+        return y = %3
+      })", {"contract0"}},
+    {"so they are when unit axes come between", R"(
+      func @f(%x: f32[4], %w: f32[4,6], %b: f32[1,6]) {
+        %0 = contract %x, %w {lhs=[0], rhs=[0]} : f32[6]
+        %1 = reshape %0 : f32[1,6]
+        %2 = add %1, %b : f32[1,6]
+        return y = %2
+      })", {"contract0"}},
+    {"softmax is one row kernel", R"(
+      func @f(%x: f32[8,10]) {
+        %0 = reduce_max %x {axis=1} : f32[8]
+        %1 = broadcast %0 {axes=[0]} : f32[8,10]
+        %2 = sub %x, %1 : f32[8,10]
+        %3 = exp %2 : f32[8,10]
+        %4 = reduce_sum %3 {axis=1} : f32[8]
+        %5 = broadcast %4 {axes=[0]} : f32[8,10]
+        %6 = div %3, %5 : f32[8,10]
+        return y = %6
+      })", {"row0"}},
+    {"two reductions of one value share a kernel", R"(
+      func @f(%x: f32[8,10]) {
+        %0 = reduce_max %x {axis=1} : f32[8]
+        %1 = reduce_min %x {axis=1} : f32[8]
+        return a = %0, b = %1
+      })", {"row0"}},
+    {"reductions over different axes do not", R"(
+      func @f(%x: f32[8,10]) {
+        %0 = reduce_max %x {axis=1} : f32[8]
+        %1 = reduce_max %x {axis=0} : f32[10]
+        return a = %0, b = %1
+      })", {"row0", "column1"}},
+    {"a prologue is computed where it is read", R"(
+      func @f(%x: u8[9,4], %k: i32[8], %w: f32[4,6]) {
+        %0 = gather %x, %k {axis=0} : u8[8,4]
+        %1 = convert %0 : f32[8,4]
+        %2 = contract %1, %w {lhs=[1], rhs=[0]} : f32[8,6]
+        return y = %2
+      })", {"contract0"}},
+    {"a reshape that merges axes needs its operand in memory", R"(
+      func @f(%x: f32[4,6]) {
+        %0 = exp %x : f32[4,6]
+        %1 = transpose %0 {perm=[1,0]} : f32[6,4]
+        %2 = reshape %1 : f32[24]
+        %3 = neg %2 : f32[24]
+        return y = %3
+      })", {"map0", "map1"}},
+    {"an epilogue waits for the later of two contractions", R"(
+      func @f(%x: f32[4,4], %y: f32[4,4]) {
+        %0 = contract %x, %y {lhs=[1], rhs=[0]} : f32[4,4]
+        %1 = contract %0, %y {lhs=[1], rhs=[0]} : f32[4,4]
+        %2 = add %0, %1 : f32[4,4]
+        return y = %2
+      })", {"contract0", "contract1"}},
+    {"something costly that is repeated is stored", R"(
+      func @f(%x: f32[6], %z: f32[8,6]) {
+        %0 = exp %x : f32[6]
+        %1 = broadcast %0 {axes=[1]} : f32[8,6]
+        %2 = mul %1, %z : f32[8,6]
+        return y = %2
+      })", {"map0", "map1"}},
+};
+
+}  // namespace
+
+TEST_CASE("fusion groups values as the kernels want them") {
+  for (const Case& c : kCases) {
+    INFO(c.what);
+    const Graph g = fused(c.text);
+    verify(g);
+    CHECK(group_names(g) == c.groups);
+    CHECK(fuse(g) == g);
+  }
+}
+
+TEST_CASE("the training step of an MLP is one kernel for each contraction, and the optimiser is in them") {
+  const Graph g = optimize(mlp_step());
+  verify(g);
+  // Adam's two powers, three layers forward, the loss row by row, its two means, and backward for each layer the contractions
+  // for weights and (but the first) activations, and the sum for the bias.
+  CHECK(group_names(g).size() == 2 + 3 + 1 + 2 + 3 * 2 + 2);
+  // A gradient never reaches memory: no stored value but weights and moments has a weight's shape.
+  const std::vector<bool> stored = stored_values(g);
+  for (ValueId v = 0; v < g.size(); ++v) {
+    if (!stored[v] || !(g[v].type.shape == Shape{784, 64})) continue;
+    CHECK(std::ranges::any_of(g.updates(), [&](const Update& u) { return u.value == v; }));
+  }
+}
+
+TEST_CASE("what is cheap beside a stored value is computed again, not stored") {
+  const Graph g = fused(R"(
+    func @f(%x: f32[8,4], %w: f32[4,6], %d: f32[8,6], %v: f32[6,4]) {
+      %0 = contract %x, %w {lhs=[1], rhs=[0]} : f32[8,6]
+      %1 = constant {value=0} : f32[]
+      %2 = broadcast %1 : f32[8,6]
+      %3 = max %0, %2 : f32[8,6]
+      %4 = gt %3, %2 : bool[8,6]
+      %5 = contract %3, %v {lhs=[1], rhs=[0]} : f32[8,4]
+      %6 = contract %5, %w {lhs=[1], rhs=[0]} : f32[8,6]
+      %7 = select %4, %6, %2 : f32[8,6]
+      return y = %7
+    })");
+  const std::vector<bool> stored = stored_values(g);
+  for (ValueId v = 0; v < g.size(); ++v) {
+    if (g[v].op == Op::gt) CHECK_FALSE(stored[v]);
+    if (g[v].op == Op::max) CHECK(stored[v]);
+  }
+}
+
+TEST_CASE("provenance survives the whole pipeline") {
+  const Graph g = optimize(mlp_step());
+  std::set<std::uint32_t> lines;
+  for (ValueId v = 0; v < g.size(); ++v) {
+    CHECK_FALSE(g[v].locs.empty());
+    for (const Loc& l : g[v].locs.locs()) lines.insert(l.line);
+  }
+  CHECK(lines == std::set<std::uint32_t>{1, 10, 20, 21, 22, 30, 40});
+}
+
+TEST_CASE("fused graphs", "[golden]") {
+  check_golden("fuse/mlp_step", print(optimize(mlp_step())));
+}
