@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "ir/error.h"
 #include "ir/eval.h"

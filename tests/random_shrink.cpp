@@ -102,20 +102,20 @@ Graph shrink(const Graph& start, const std::function<bool(const Graph&)>& fails)
     }
     for (ValueId id = static_cast<ValueId>(best.size()); id-- > 0;) {
       if (id >= best.size() || best[id].op == Op::input || best[id].op == Op::constant) continue;
+      const Node n = best[id];  // a copy: an accepted edit replaces `best`
       Edit edit = keep_all(best);
       edit.at = id;
       bool replaced = false;
-      for (std::size_t i = 0; !replaced && i < best[id].operands.size(); ++i) {
-        if (!(best[best[id].operands[i]].type == best[id].type)) continue;
+      for (std::size_t i = 0; !replaced && i < n.operands.size(); ++i) {
+        if (!(best[n.operands[i]].type == n.type)) continue;
         edit.kind = Edit::operand;
         edit.operand_index = i;
         replaced = accept(edit);
       }
-      // An input in place of a leaf, or zeros in place of a broadcast constant, would make the graph no smaller.
-      const bool leaf = best[id].operands.empty();
-      const bool splat = best[id].op == Op::broadcast && best.is_constant(best[id].operands[0]);
+      // Zeros in place of a splat, or an input in place of a leaf, would make the graph no smaller.
+      const bool splat = !replaced && n.op == Op::broadcast && best.is_constant(n.operands[0]);
       if (!replaced && !splat) edit.kind = Edit::zero, replaced = accept(edit);
-      if (!replaced && !leaf) edit.kind = Edit::input, replaced = accept(edit);
+      if (!replaced && !n.operands.empty()) edit.kind = Edit::input, replaced = accept(edit);
       changed |= replaced;
     }
   }

@@ -135,7 +135,7 @@ TEST_CASE("a contraction's order is a function of the summed extent alone") {
   CHECK(differs);
 }
 
-TEST_CASE("folds of max and min take the first of equal zeros by the contract's rule, and keep NaN") {
+TEST_CASE("folds of max and min take the later of equal zeros by the contract's rule, and keep NaN") {
   // z = x > y or x is NaN ? x : y lets the later of two equal zeros win, and folds stripes 0 and 8 first.
   const auto fold = [](Op op, std::vector<float> v) {
     const auto n = static_cast<std::int64_t>(v.size());
@@ -148,6 +148,9 @@ TEST_CASE("folds of max and min take the first of equal zeros by the contract's 
   CHECK(std::signbit(fold(Op::reduce_max, v)));
   v[16] = -1.0f, v[8] = -0.0f, v[4] = 0.0f;  // the tree: stripes 0 and 8, then 4
   CHECK(!std::signbit(fold(Op::reduce_max, v)));
+  std::vector<float> chunks(4097, -1.0f);
+  chunks[0] = 0.0f, chunks[4096] = -0.0f;  // the second chunk's result comes after the first's
+  CHECK(std::signbit(fold(Op::reduce_max, chunks)));
   CHECK(fold(Op::reduce_max, {}) == -HUGE_VALF);
   CHECK(fold(Op::reduce_min, {}) == HUGE_VALF);
   for (std::size_t i = 0; i < 20; ++i) {
