@@ -111,6 +111,29 @@ Value* select(const OpArgs& a) {
   return compare && compared(x) && compared(y) ? select_bits(a.b, p, x, y) : a.b.CreateSelect(p, x, y);
 }
 
+/// A constant that LLVM cannot see through: it would fold x * 1, x + -0 and the like to x, and arithmetic on constants to a
+/// subnormal, where the machine flushes.
+Value* opaque(Builder& b, llvm::Constant* v) {
+  llvm::Constant* scalar = v->getType()->isVectorTy() ? v->getSplatValue() : v;
+  llvm::Module& module = *b.GetInsertBlock()->getModule();
+  llvm::GlobalVariable* known = nullptr;
+  for (llvm::GlobalVariable& g : module.globals())
+    if (!g.isConstant() && g.getInitializer() == scalar) known = &g;
+  if (!known)
+    known = new llvm::GlobalVariable(module, scalar->getType(), false, llvm::GlobalValue::InternalLinkage, scalar, "opaque");
+  Value* loaded = b.CreateLoad(scalar->getType(), known);
+  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(v->getType());
+  return vector ? emit_splat(b, loaded, static_cast<int>(vector->getNumElements())) : loaded;
+}
+
+bool is_identity(Op op, const llvm::Constant* v) {
+  if (v->getType()->isVectorTy()) v = v->getSplatValue();
+  auto* real = llvm::dyn_cast_or_null<llvm::ConstantFP>(v);
+  if (!real) return false;
+  if (op == Op::mul || op == Op::div) return real->isExactlyValue(1) || real->isExactlyValue(-1);
+  return (op == Op::add || op == Op::sub) && real->isZero();
+}
+
 Value* sign(const OpArgs& a) {
   Value *x = a.x[0], *zero = a.c(0);
   if (a.real()) {
@@ -152,7 +175,12 @@ Value* convert(const OpArgs& a) {
   llvm::Type* to = x->getType()->getWithNewType(register_type(b, a.to));
   if (a.from == a.to) return x;
   if (a.to == boolean) return a.real() ? b.CreateFCmpUNE(x, a.c(0)) : b.CreateICmpNE(x, a.c(0));
-  if (a.real() && is_float(a.to)) return a.to == f64 ? b.CreateFPExt(x, to) : b.CreateFPTrunc(x, to);
+  if (a.real() && is_float(a.to)) {
+    if (a.to == f64) return b.CreateFPExt(x, to);
+    auto* extended = llvm::dyn_cast<llvm::FPExtInst>(x);  // LLVM would undo the pair, and forget that it flushes
+    if (!extended) return b.CreateFPTrunc(x, to);
+    return b.CreateFMul(extended->getOperand(0), opaque(b, llvm::ConstantFP::get(to, 1)));
+  }
   if (a.real())
     return b.CreateIntrinsic(a.to == u8 ? llvm::Intrinsic::fptoui_sat : llvm::Intrinsic::fptosi_sat, {to, x->getType()}, {x});
   if (is_float(a.to)) return a.is_unsigned() ? b.CreateUIToFP(x, to) : b.CreateSIToFP(x, to);
@@ -264,7 +292,13 @@ Value* emit_op(Builder& b, Op op, DType from, DType to, llvm::ArrayRef<Value*> a
   }();
   const Emit emit = table[static_cast<std::size_t>(op)];
   ensure(emit != nullptr, "no code for the op '{}' in a kernel", name(op));
-  return emit({b, op, from, to, args});
+  llvm::SmallVector<Value*, 4> x(args.begin(), args.end());
+  if (is_float(from)) {
+    const bool all = llvm::all_of(x, [](Value* v) { return llvm::isa<llvm::Constant>(v); });
+    for (Value*& v : x)
+      if (auto* c = llvm::dyn_cast<llvm::Constant>(v); c && (all || is_identity(op, c))) v = opaque(b, c);
+  }
+  return emit({b, op, from, to, x});
 }
 
 Value* emit_splat(Builder& b, Value* scalar, int width) {

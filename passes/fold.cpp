@@ -49,6 +49,7 @@ ValueId fold_node(Graph& g, ValueId id, LocSet locs) {
     all_splats &= splat;
     if (!splat && !g.is_constant(v)) return kNoValue;
   }
+  for (ValueId v : n.operands) locs |= g[v].locs;
   if (is_elementwise(n.op) && all_splats && !n.type.shape.empty()) {
     std::vector<Array> scalars;
     for (ValueId v : n.operands) scalars.push_back(g[splat_of(g, v)].attrs.literal->reshaped({}));

@@ -9,7 +9,8 @@ namespace weft {
 /// scalar constant, and a constant whose elements are all equal becomes a broadcast of one. The same bits.
 Graph fold(const Graph&);
 
-/// The folded value of node `id` of `g` (new nodes carry `locs`), or kNoValue when there is nothing to fold.
+/// The folded value of node `id` of `g`, or kNoValue when there is nothing to fold. New nodes carry `locs` and the
+/// provenance of the operands.
 ValueId fold_node(Graph& g, ValueId id, LocSet locs);
 
 }  // namespace weft

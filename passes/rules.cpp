@@ -139,7 +139,7 @@ std::vector<Term> orders(const Term& t) {
 constexpr int kMaxNames = 12;
 struct Bindings {
   std::array<ValueId, kMaxNames> bound;
-  LocSet locs;  // of every op and number that the pattern names
+  LocSet locs;  // of every op that the pattern names
 };
 
 bool equals(const Array& literal, double value) {
@@ -163,9 +163,7 @@ bool match(const Graph& g, const Term& t, ValueId id, Bindings& m) {
     case Term::splat: return splat_of(g, id) != kNoValue && bind(t, id, m);
     case Term::number: {
       const ValueId c = splat_of(g, id);
-      if (c == kNoValue || !equals(*g[c].attrs.literal, t.value)) return false;
-      m.locs |= n.locs;
-      return true;
+      return c != kNoValue && equals(*g[c].attrs.literal, t.value);
     }
     case Term::op:
       if (n.op != t.code || !bind(t, id, m)) return false;

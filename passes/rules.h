@@ -1,6 +1,6 @@
 // The pattern language: rewrite rules and gradients as rows of text in weft's own expression syntax, parsed once.
 //
-//     expr := op ['@' name] '(' [expr {',' expr}] ')'  |  op ['@' name] '(...)'  |  variable  |  '$' variable  | number
+//     expr := op ['@' name] '(' [expr {',' expr} | '...'] ')'  |  variable  |  '$' variable  |  number
 //
 // - `op` is a name of the op table, or `unary` / `binary`: any elementwise op of that arity with float, integer or bool
 //   operands of one type. A row that uses them becomes one rule for each such op.
@@ -10,11 +10,10 @@
 // - `@name` names the matched node, so that conditions can read its attributes; in a replacement `op@name` reuses them.
 // - Operands of commutative ops match in either order.
 // - In a replacement, a number takes the type, and `$c` the shape, of its first sibling that is neither (the predicate
-// of a
-//   select aside), else of what it stands for. The declared type of broadcast and reshape has the shape of `@name`,
-//   else of the replaced node; convert has the dtype of `@name`, else of the replaced node.
+//   of a select aside), else of what it stands for.
+// - In a replacement, the declared type of broadcast and reshape has the shape of `@name`, else of the replaced node;
+//   convert has the dtype of `@name`, else of the replaced node.
 #pragma once
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>

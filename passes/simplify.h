@@ -20,7 +20,8 @@ struct SimplifyOptions {
 };
 
 /// Applies the rules of passes/rules_table.cpp, and constant folding, until none applies: simplify(simplify(g)) ==
-/// simplify(g). The result has no dead nodes, and every node carries the provenance of all nodes that it stands for.
+/// simplify(g). The result has no dead nodes, and every node carries the provenance of all ops that it stands for. Run
+/// it after differentiation: it removes stop_gradient.
 Graph simplify(const Graph&, const SimplifyOptions& = {});
 
 /// The same with other rows: for tests, and for rules of one's own.

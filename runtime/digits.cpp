@@ -33,7 +33,7 @@ Hand take_hand(RandomStream& random) {
   Hand hand;
   // Most samples are tidy and a few are wild, as in real handwriting: those few make the difficulty.
   const float u = random.unit();
-  const float wild = 0.6f + 0.8f * u * u * u;
+  const float wild = 0.5f + 0.75f * u * u * u;
   hand.jitter = 0.042f * wild;
   hand.bend = 0.13f * wild;
   hand.slant = -0.16f + 0.24f * random.bell();

@@ -13,12 +13,11 @@ namespace weft {
 namespace {
 
 // Below this many cycles (about 7 microseconds) one thread runs a phase alone. Sharing it over two cores would save at
-// most half, and costs one or two barriers (0.3 to 1 microsecond each) and the transfer of the other half's cache
-// lines.
+// most half, and costs up to two barriers (0.3 microseconds each on two Zen 4 cores) and the transfer of the other
+// half's cache lines; costs are estimates, so the threshold errs on the side of not sharing.
 constexpr double kSharedCycles = 20'000;
 constexpr std::int64_t kAlign = 64;
-constexpr std::int64_t kMaxUnits = std::int64_t{1}
-                                   << 46;  // as element_count(): times kMaxThreads it still fits 64 bits
+constexpr std::int64_t kMaxUnits = std::int64_t{1} << 46;  // times kMaxThreads it still fits 64 bits
 
 std::int64_t round_up(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 

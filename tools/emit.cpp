@@ -33,7 +33,13 @@ void EmitOptions::check() const {
   target_of(target);
 }
 
-Graph fused(const Graph& g, const PipelineOptions& options) { return g.groups().empty() ? optimize(g, options) : g; }
+Graph fused(const Graph& g, const PipelineOptions& options) {
+  if (!g.groups().empty()) return g;
+  for (const Input& in : g.inputs())
+    if (const Type& type = g[in.id].type; !is_static(type.shape))
+      fail("input '{}' is {}: its batch extent must be bound before compiling (--batch N)", in.name, to_string(type));
+  return optimize(g, options);
+}
 
 std::string emit(const Graph& g, const EmitOptions& o, const PipelineOptions& options) {
   if (o.emit == "graph") return print(g, {.locs = o.locs});

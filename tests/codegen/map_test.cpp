@@ -52,3 +52,38 @@ TEST_CASE("every conversion equals the interpreter in bits") {
       CHECK(check(elementwise(Op::convert, from, to, 1)) == "");
     }
 }
+
+namespace {
+
+/// out[i, j] = f(x) for each f of one operand: expressions that LLVM could simplify as if subnormals were kept.
+Program identities() {
+  ProgramBuilder b;
+  const std::int64_t n = 50;
+  const BufferId x = b.input(f32, {n});
+  for (int f = 0; f < 8; ++f) {
+    const BufferId out = b.output(f32, {n});
+    KernelBuilder k(b.program(), b.kernel());
+    const AxisId i = k.axis("i", n);
+    const ExprId v = k.load(x, {at(i)});
+    auto c = [&](double value) { return k.constant(f32, value); };
+    auto apply = [&]() -> ExprId {
+      switch (f) {
+        case 0: return k.op(Op::mul, f32, {v, c(1)});
+        case 1: return k.op(Op::add, f32, {c(-0.0), v});
+        case 2: return k.op(Op::sub, f32, {v, c(0)});
+        case 3: return k.op(Op::div, f32, {v, c(-1)});
+        case 4: return k.op(Op::sub, f32, {c(-0.0), k.op(Op::neg, f32, {v})});
+        case 5: return k.op(Op::mul, f32, {c(1e-30), c(1e-10)});
+        case 6: return k.op(Op::convert, f32, {k.op(Op::convert, f64, {v})});
+        default: return k.op(Op::select, f32, {k.op(Op::gt, boolean, {v, c(-1)}), v, c(-1)});
+      }
+    };
+    k.phase({i}).stages = {map_stage({{out, {at(i)}, apply()}})};
+    k.schedule().vector_axis = i;
+  }
+  return b.program();
+}
+
+}  // namespace
+
+TEST_CASE("subnormals are flushed where LLVM would fold the operation away") { CHECK(check(identities()) == ""); }

@@ -9,7 +9,9 @@ using namespace weft::test;
 
 namespace {
 
-std::string temporary(const std::string& name) { return (std::filesystem::temp_directory_path() / ("weft_checkpoint_test_" + name)).string(); }
+std::string temporary(const std::string& name) {
+  return (std::filesystem::temp_directory_path() / ("weft_checkpoint_test_" + name)).string();
+}
 
 /// A model with dropout (random state), layer names of its own and two layers of the same kind.
 struct Net {
@@ -27,7 +29,9 @@ struct Net {
   void fit(int epochs, std::vector<Callback> callbacks = {}) {
     const Array x = normal(0, 1)({50, 4}, 9, 0);
     Array y(Type{i32, {50}});
-    for (std::int64_t k = 0; k < 50; ++k) y.as<std::int32_t>()[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(x.at(4 * k) > 0) + (x.at(4 * k + 1) > 0);
+    for (std::int64_t k = 0; k < 50; ++k)
+      y.as<std::int32_t>()[static_cast<std::size_t>(k)] =
+          static_cast<std::int32_t>(x.at(4 * k) > 0) + (x.at(4 * k + 1) > 0);
     model->fit(x, y, {.batch_size = 8, .epochs = epochs, .seed = 6, .callbacks = std::move(callbacks), .verbose = 0});
   }
   void require_equal(const Net& other) const {
@@ -48,10 +52,13 @@ struct AtStep {
 }  // namespace
 
 TEST_CASE("a run that is saved, loaded and continued gives the bits of one that was not") {
-  const Optimizer optimizers[] = {SGD{0.05}, SGD{.learning_rate = 0.05, .momentum = 0.9}, RMSprop{0.01}, Adagrad{0.1}, Adam{0.01}, AdamW{cosine_decay(0.01, 60)}};
+  const Optimizer optimizers[] = {SGD{0.05},     SGD{.learning_rate = 0.05, .momentum = 0.9},
+                                  RMSprop{0.01}, Adagrad{0.1},
+                                  Adam{0.01},    AdamW{cosine_decay(0.01, 60)}};
   const std::string path = temporary("resume.safetensors");
   for (const Optimizer& optimizer : optimizers) {
-    Net straight(optimizer), first(optimizer), second(optimizer, 2);  // the second's layers have other names in their graph
+    Net straight(optimizer), first(optimizer),
+        second(optimizer, 2);  // the second's layers have other names in their graph
     straight.fit(5);
     first.fit(2);
     first.model->save(path);
@@ -96,8 +103,9 @@ TEST_CASE("weights alone can be loaded, by a model that is not compiled too") {
   const Checkpoint c = load_safetensors(path);
   std::vector<std::string> names;
   for (const NamedArray& a : c.arrays) names.push_back(a.name);
-  for (const std::string& name : {"dense.weight", "dense.bias", "dense_1.weight", "head.weight", "optimizer.m.dense_1.weight", "optimizer.v.head.bias",
-                                  "optimizer.beta1_power", "optimizer.learning_rate", "weft.step", "weft.seed"}) {
+  for (const std::string name :
+       {"dense.weight", "dense.bias", "dense_1.weight", "head.weight", "optimizer.m.dense_1.weight",
+        "optimizer.v.head.bias", "optimizer.beta1_power", "optimizer.learning_rate", "weft.step", "weft.seed"}) {
     CAPTURE(name);
     REQUIRE(std::find(names.begin(), names.end(), name) != names.end());
   }
@@ -144,6 +152,6 @@ TEST_CASE("a checkpoint that does not fit changes nothing and says why") {
   refused({path});
   std::filesystem::remove(path);
   refused({path, "No such file or directory"});
-  require_parts(error_of([&] { net.model->save("/no/such/folder/x.safetensors"); }), {"/no/such/folder/x.safetensors"});
-  require_parts(error_of([&] { net.model->set_weights({}); }), {"set_weights: parameter 'dense.weight' is missing"});
+  require_reported({FAILS(net.model->save("/no/such/folder/x.safetensors"), "/no/such/folder/x.safetensors")});
+  require_reported({FAILS(net.model->set_weights({}), "set_weights: parameter 'dense.weight' is missing")});
 }

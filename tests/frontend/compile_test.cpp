@@ -38,55 +38,42 @@ TEST_CASE("wrong arguments are refused with what would fit") {
   const Tensor x = input(f32, {3}, "x"), k = input(i32, {}, "k"), s = placeholder(f32, {2}, "s");
   const Executable exe = compile({x * astype(expand_dims(k, 1), f32), s}, {.backend = Backend::interpreter});
   const Array good = f({1, 2, 3}, {1, 3}), label = i({2}, {1}), scale = f({1, 2}, {2});
-  struct Row {
-    std::function<void()> call;
-    std::vector<std::string> parts;
-  };
-  const Row rows[] = {
-      {[&] { exe({good, label}); }, {"'main' takes 3 inputs (x, k, s), got 2"}},
-      {[&] { exe({good, label, scale, scale}); }, {"takes 3 inputs", "got 4"}},
-      {[&] { exe({f({1, 2}, {1, 2}), label, scale}); }, {"input 'x' (", here(-10), "): expected f32[?,3], got f32[1,2]"}},
-      {[&] { exe({f({1, 2, 3}, {3}), label, scale}); }, {"expected f32[?,3], got f32[3]"}},
-      {[&] { exe({good, f({2}, {1}), scale}); }, {"input 'k'", "expected i32[?], got f32[1]"}},
-      {[&] { exe({good, i({1, 2}, {2}), scale}); }, {"input 'k'", "batch extent 2 differs from 1 of input 'x'"}},
-      {[&] { exe({good, label, f({1}, {1})}); }, {"input 's'", "expected f32[2], got f32[1]"}},
-      {[&] { exe({Array(Type{f32, {0, 3}}), label, scale}); }, {"input 'x'", "the batch is empty"}},
-      {[&] { exe({{"x", good}, {"s", scale}}); }, {"input 'k'", "is missing: expected i32[?]"}},
-      {[&] { exe({{"x", good}, {"k", label}, {"q", scale}}); }, {"'main' has no input 'q'; it has x, k, s"}},
-      {[&] { exe({{"x", good}, {"x", good}, {"k", label}, {"s", scale}}); }, {"input 'x' of 'main' is given twice"}},
-      {[&] { exe.state("w"); }, {"'main' has no state 'w'; it has none"}},
-      {[&] { exe.dump(Stage::optimized); }, {"has a batch axis and has not been compiled for a batch extent yet"}},
-  };
-  for (const Row& row : rows) require_parts(error_of(row.call), row.parts);
+  require_reported({
+      FAILS(exe({good, label}), "'main' takes 3 inputs (x, k, s), got 2"),
+      FAILS(exe({good, label, scale, scale}), "takes 3 inputs", "got 4"),
+      FAILS(exe({f({1, 2}, {1, 2}), label, scale}), "input 'x' (", here(-5), "): expected f32[?,3], got f32[1,2]"),
+      FAILS(exe({f({1, 2, 3}, {3}), label, scale}), "expected f32[?,3], got f32[3]"),
+      FAILS(exe({good, f({2}, {1}), scale}), "input 'k'", "expected i32[?], got f32[1]"),
+      FAILS(exe({good, i({1, 2}, {2}), scale}), "input 'k'", "batch extent 2 differs from 1 of input 'x'"),
+      FAILS(exe({good, label, f({1}, {1})}), "input 's'", "expected f32[2], got f32[1]"),
+      FAILS(exe({Array(Type{f32, {0, 3}}), label, scale}), "input 'x'", "the batch is empty"),
+      FAILS(exe({{"x", good}, {"s", scale}}), "input 'k'", "is missing: expected i32[?]"),
+      FAILS(exe({{"x", good}, {"k", label}, {"q", scale}}), "'main' has no input 'q'; it has x, k, s"),
+      FAILS(exe({{"x", good}, {"x", good}, {"k", label}, {"s", scale}}), "input 'x' of 'main' is given twice"),
+      FAILS(exe.state("w"), "'main' has no state 'w'; it has none"),
+      FAILS(exe.dump(Stage::optimized), "has a batch axis and has not been compiled for a batch extent yet"),
+  });
   REQUIRE(exe({good, label, scale}).size() == 2);
 }
 
 TEST_CASE("compile() refuses what makes no function") {
   GraphScope graph;
   const Tensor x = input(f32, {3}, "x"), w = parameter({3}, zeros(), "w"), r = random_uniform({kBatch});
-  struct Row {
-    std::function<void()> call;
-    std::string line;
-    std::vector<std::string> parts;
-  };
-  const Row rows[] = {
-      {[&] { compile({}); }, here(), {"compile: nothing to compute"}},
-      {[&] { compile({{"a", x}, {"a", w}}); }, here(), {"compile: output 'a' exists already"}},
-      {[&] { compile({{"a b", x}}); }, here(), {"compile: output name 'a b' is not an identifier"}},
-      {[&] { compile({x}, {.updates = {{x, x}}}); }, here(), {"compile: f32[?,3]", "is updated and is no state or parameter"}},
-      {[&] { compile({}, {.updates = {{w, w + 1}, {w, w}}}); }, here(), {"compile: state 'w' is updated twice"}},
-      {[&] { compile({}, {.updates = {{w, sum(w)}}}); }, here(), {"compile: state 'w' is f32[3] and its update is f32[]"}},
-      {[&] { compile({x}, {.inputs = {w}}); }, here(), {"is listed as an input and is none"}},
-      {[&] { compile({x + w}, {.inputs = {input(f32, {2}, "other")}}); }, here(), {"compile: the outputs depend on input 'x' f32[?,3]", "not among the inputs listed"}},
-      {[&] { compile({r}); }, here(), {"compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch"}},
-      {[&] { compile({x}, {.batch = -1}); }, here(), {"compile: batch is -1; expected 1 or more"}},
-      {[&] { compile({exp(Tensor())}); }, here(), {"exp: operand 0 is an empty Tensor"}},
-  };
-  for (const Row& row : rows) {
-    std::vector<std::string> parts = row.parts;
-    parts.insert(parts.begin(), row.line);
-    require_parts(error_of(row.call), parts);
-  }
+  require_reported({
+      MISTAKE(compile({}), "compile: nothing to compute"),
+      MISTAKE(compile({{"a", x}, {"a", w}}), "compile: output 'a' exists already"),
+      MISTAKE(compile({{"a b", x}}), "compile: output name 'a b' is not an identifier"),
+      MISTAKE(compile({x}, {.updates = {{x, x}}}), "compile: f32[?,3]", "is updated and is no state or parameter"),
+      MISTAKE(compile({}, {.updates = {{w, w + 1}, {w, w}}}), "compile: state 'w' is updated twice"),
+      MISTAKE(compile({}, {.updates = {{w, sum(w)}}}), "compile: state 'w' is f32[3] and its update is f32[]"),
+      MISTAKE(compile({x}, {.inputs = {w}}), "is listed as an input and is none"),
+      MISTAKE(compile({x + w}, {.inputs = {input(f32, {2}, "other")}}),
+              "compile: the outputs depend on input 'x' f32[?,3]", "not among the inputs listed"),
+      MISTAKE(compile({r}),
+              "compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch"),
+      MISTAKE(compile({x}, {.batch = -1}), "compile: batch is -1; expected 1 or more"),
+      MISTAKE(compile({exp(Tensor())}), "exp: operand 0 is an empty Tensor"),
+  });
   REQUIRE(compile({r}, {.batch = 4, .backend = Backend::interpreter})()[0].shape() == Shape{4});
 }
 
@@ -94,12 +81,14 @@ TEST_CASE("updates are kept between calls and shared by all functions of the gra
   for (Backend backend : kBackends) {
     DYNAMIC_SECTION(name_of(backend)) {
       GraphScope graph;
-      const Tensor count = state(f({1, 2}, {2}), "count"), other = state(f({0, 0}, {2}), "other"), x = placeholder(f32, {2}, "x");
-      const Executable step = compile({{"old", count}}, {.updates = {{count, count + x}, {other, count}}, .backend = backend});
+      const Tensor count = state(f({1, 2}, {2}), "count"), other = state(f({0, 0}, {2}), "other"),
+                   x = placeholder(f32, {2}, "x");
+      const Executable step =
+          compile({{"old", count}}, {.updates = {{count, count + x}, {other, count}}, .backend = backend});
       const Executable read = compile({count * 10}, {.backend = backend});
       require_close(step({f({1, 1}, {2})})[0], {1, 2});  // outputs are those of before the update
       require_close(count.value(), {2, 3});
-      require_close(other.value(), {1, 2});              // updates see the old values
+      require_close(other.value(), {1, 2});  // updates see the old values
       require_close(read()[0], {20, 30});
       step.set_state("count", f({5, 6}, {2}));
       require_close(read()[0], {50, 60});
@@ -107,7 +96,7 @@ TEST_CASE("updates are kept between calls and shared by all functions of the gra
       require_close(step.state("count"), {7, 8});
       const Array before = step({f({1, 1}, {2})})[0];
       step({f({1, 1}, {2})});
-      require_close(before, {7, 8});                     // results are the caller's own
+      require_close(before, {7, 8});  // results are the caller's own
       // Two states that swap.
       const Executable swap = compile({}, {.updates = {{count, other}, {other, count}}, .backend = backend});
       swap();
@@ -140,8 +129,10 @@ TEST_CASE("each stage can be printed, and the graph's text parses back") {
   GraphScope graph;
   const Tensor x = input(f32, {4}, "x"), w = parameter({4, 3}, glorot_uniform(), "w");
   const Tensor loss = mean(square(matmul(x, w)));
-  const Executable exe = compile({{"loss", loss}}, {.updates = {{w, w - 0.1 * grad(loss, {w})[0]}}, .batch = 8, .name = "step"});
-  require_parts(exe.dump(Stage::graph), {"func @step(%x: f32[8,4], state %w: f32[4,3])", "contract", "update %w", "return loss"});
+  const Executable exe =
+      compile({{"loss", loss}}, {.updates = {{w, w - 0.1 * grad(loss, {w})[0]}}, .batch = 8, .name = "step"});
+  require_parts(exe.dump(Stage::graph),
+                {"func @step(%x: f32[8,4], state %w: f32[4,3])", "contract", "update %w", "return loss"});
   for (Stage stage : {Stage::graph, Stage::optimized}) {
     const std::string text = exe.dump(stage);
     REQUIRE(print(parse_graph(text)) == text);
@@ -183,7 +174,7 @@ TEST_CASE("every node of a compiled function carries lines of this file") {
         if (all[id].op == op && l.line == line) return true;
     return false;
   };
-  REQUIRE(built_on(Op::erf, layer_line));   // inside gelu inside Dense: the line that called the layer
+  REQUIRE(built_on(Op::erf, layer_line));  // inside gelu inside Dense: the line that called the layer
   REQUIRE(built_on(Op::log, loss_line));
   REQUIRE(built_on(Op::contract, grad_line));
 }

@@ -20,7 +20,8 @@ struct Line {
   Model model{x, Dense(1, {}, {.weight_init = zeros()})(x)};
   Array xs, ys;
 
-  explicit Line(std::int64_t n, const Optimizer& optimizer = SGD{0.1}, std::vector<Metric> metrics = {}) : xs(Type{f32, {n, 1}}), ys(Type{f32, {n, 1}}) {
+  explicit Line(std::int64_t n, const Optimizer& optimizer = SGD{0.1}, std::vector<Metric> metrics = {})
+      : xs(Type{f32, {n, 1}}), ys(Type{f32, {n, 1}}) {
     model.compile({.optimizer = optimizer, .loss = mse, .metrics = std::move(metrics)});
     for (std::int64_t k = 0; k < n; ++k) {
       xs.as<float>()[static_cast<std::size_t>(k)] = static_cast<float>(k) / static_cast<float>(n);
@@ -34,7 +35,8 @@ struct Line {
 };
 
 /// SGD on Line in double precision, over the given batches: returns the sample-weighted loss of the epoch.
-double reference_epoch(double& w, double& b, const Line& line, const std::vector<std::vector<int>>& batches, double rate) {
+double reference_epoch(double& w, double& b, const Line& line, const std::vector<std::vector<int>>& batches,
+                       double rate) {
   double total = 0;
   std::size_t samples = 0;
   for (const auto& batch : batches) {
@@ -50,7 +52,9 @@ double reference_epoch(double& w, double& b, const Line& line, const std::vector
   return total / static_cast<double>(samples);
 }
 
-std::string temporary(const std::string& name) { return (std::filesystem::temp_directory_path() / ("weft_fit_test_" + name)).string(); }
+std::string temporary(const std::string& name) {
+  return (std::filesystem::temp_directory_path() / ("weft_fit_test_" + name)).string();
+}
 
 std::string contents(const std::string& path) {
   std::ifstream in(path);
@@ -73,7 +77,8 @@ TEST_CASE("the last batch is a smaller one, and the epoch's loss weighs it by it
   Line line(10);
   const History h = line.fit({.batch_size = 4, .epochs = 2, .shuffle = false});
   double w = 0, b = 0;
-  for (double loss : h["loss"]) REQUIRE(loss == Approx(reference_epoch(w, b, line, {{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}, 0.1)).epsilon(1e-5));
+  for (double loss : h["loss"])
+    REQUIRE(loss == Approx(reference_epoch(w, b, line, {{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}, 0.1)).epsilon(1e-5));
   REQUIRE(line.model.parameters()[0].value().at(0) == Approx(w).epsilon(1e-5));
   REQUIRE(line.model.parameters()[1].value().at(0) == Approx(b).epsilon(1e-5));
   REQUIRE(h.epochs() == 2);
@@ -93,7 +98,8 @@ TEST_CASE("the validation split is the last fraction, and is not trained on") {
   REQUIRE(h["learning_rate"][0] == Approx(0.1));
 
   Line other(10);
-  const History given = other.fit({.batch_size = 10, .epochs = 1, .validation_data = Dataset{line.xs.rows(0, 3), line.ys.rows(0, 3), ""}});
+  const History given = other.fit(
+      {.batch_size = 10, .epochs = 1, .validation_data = Dataset{line.xs.rows(0, 3), line.ys.rows(0, 3), ""}});
   REQUIRE(given["val_loss"][0] == other.model.evaluate(line.xs.rows(0, 3), line.ys.rows(0, 3)).loss);
 }
 
@@ -101,7 +107,9 @@ TEST_CASE("shuffling depends on the seed and the epoch alone") {
   auto losses = [](std::uint64_t seed, bool shuffle) {
     Line line(20);
     std::vector<double> all;
-    line.fit({.batch_size = 3, .epochs = 2, .shuffle = shuffle, .seed = seed, .callbacks = {AtStep{[&](FitRun& r) { all.push_back(r.loss); }}}});
+    line.fit({.batch_size = 3, .epochs = 2, .shuffle = shuffle, .seed = seed, .callbacks = {AtStep{[&](FitRun& r) {
+                                                                                all.push_back(r.loss);
+                                                                              }}}});
     return all;
   };
   const auto a = losses(1, true);
@@ -136,27 +144,39 @@ TEST_CASE("EarlyStopping waits, stops and puts the best weights back") {
   Line line(8, SGD{0.1});
   std::map<std::string, Array> best;
   // The rate explodes in the fourth epoch, so the third is the best.
-  const History h = line.fit({.batch_size = 8, .epochs = 20, .callbacks = {LearningRate{RateSchedule([](std::int64_t e) { return e < 3 ? 0.1 : 30.0; })},
-                                                                           AtEpoch{[&](FitRun& r) { if (r.epoch == 2) best = r.model.weights(); }},
-                                                                           EarlyStopping{.monitor = "loss", .patience = 2, .restore_best = true}}});
+  const History h =
+      line.fit({.batch_size = 8,
+                .epochs = 20,
+                .callbacks = {LearningRate{RateSchedule([](std::int64_t e) { return e < 3 ? 0.1 : 30.0; })},
+                              AtEpoch{[&](FitRun& r) {
+                                if (r.epoch == 2) best = r.model.weights();
+                              }},
+                              EarlyStopping{.monitor = "loss", .patience = 2, .restore_best = true}}});
   REQUIRE(h.epochs() == 6);  // epoch 4 still reports the loss before its step
-  REQUIRE(h.stop_reason == "loss has not improved for 2 epochs; the best was " + fmt::format("{:.4f}", h["loss"][3]) + " in epoch 4");
+  REQUIRE(h.stop_reason ==
+          "loss has not improved for 2 epochs; the best was " + fmt::format("{:.4f}", h["loss"][3]) + " in epoch 4");
   REQUIRE(h["learning_rate"][0] == Approx(0.1));
   REQUIRE(h["learning_rate"][4] == Approx(30));
   Line plain(8);
-  const History p = plain.fit({.batch_size = 8, .epochs = 5, .callbacks = {EarlyStopping{.monitor = "loss", .patience = 1, .min_delta = 10}}});
+  const History p = plain.fit(
+      {.batch_size = 8, .epochs = 5, .callbacks = {EarlyStopping{.monitor = "loss", .patience = 1, .min_delta = 10}}});
   REQUIRE(p.epochs() == 2);
-  require_parts(error_of([&] { plain.fit({.batch_size = 8, .callbacks = {EarlyStopping{}}}); }),
-                {"EarlyStopping: there is no 'val_loss' to monitor; there are learning_rate, loss (set validation_split or validation_data)"});
+  require_reported({FAILS(plain.fit({.batch_size = 8, .callbacks = {EarlyStopping{}}}),
+                          "EarlyStopping: there is no 'val_loss' to monitor; there are learning_rate, loss (set "
+                          "validation_split or validation_data)")});
 }
 
 TEST_CASE("BestCheckpoint saves when the monitored value improves") {
   Line line(8);
   const std::string path = temporary("best.safetensors");
   std::map<std::string, Array> first;
-  line.fit({.batch_size = 8, .epochs = 3, .callbacks = {LearningRate{RateSchedule([](std::int64_t e) { return e == 0 ? 0.1 : 50.0; })},
-                                                        AtEpoch{[&](FitRun& r) { if (r.epoch == 1) first = r.model.weights(); }},
-                                                        BestCheckpoint{.path = path, .monitor = "loss"}}});
+  line.fit({.batch_size = 8,
+            .epochs = 3,
+            .callbacks = {LearningRate{RateSchedule([](std::int64_t e) { return e == 0 ? 0.1 : 50.0; })},
+                          AtEpoch{[&](FitRun& r) {
+                            if (r.epoch == 1) first = r.model.weights();
+                          }},
+                          BestCheckpoint{.path = path, .monitor = "loss"}}});
   Line loaded(8);
   loaded.model.load(path);
   for (const auto& [name, value] : loaded.model.weights()) REQUIRE(value.same_bits(first.at(name)));
@@ -167,7 +187,8 @@ TEST_CASE("CsvLog writes a header and one line an epoch") {
   Line line(8);
   const std::string path = temporary("log.csv");
   const History h = line.fit({.batch_size = 8, .epochs = 2, .callbacks = {CsvLog{path}}});
-  REQUIRE(contents(path) == fmt::format("epoch,learning_rate,loss\n0,{},{}\n1,{},{}\n", h["learning_rate"][0], h["loss"][0], h["learning_rate"][1], h["loss"][1]));
+  REQUIRE(contents(path) == fmt::format("epoch,learning_rate,loss\n0,{},{}\n1,{},{}\n", h["learning_rate"][0],
+                                        h["loss"][0], h["learning_rate"][1], h["loss"][1]));
   line.fit({.batch_size = 8, .epochs = 1, .callbacks = {CsvLog{.path = path, .append = true}}});
   std::istringstream text(contents(path));
   std::string s;
@@ -176,13 +197,15 @@ TEST_CASE("CsvLog writes a header and one line an epoch") {
   REQUIRE(lines == 4);
   REQUIRE(headers == 1);
   std::filesystem::remove(path);
-  require_parts(error_of([&] { line.fit({.batch_size = 8, .callbacks = {CsvLog{"/no/such/folder/log.csv"}}}); }), {"CsvLog: cannot write '/no/such/folder/log.csv': No such file or directory"});
+  require_reported({FAILS(line.fit({.batch_size = 8, .callbacks = {CsvLog{"/no/such/folder/log.csv"}}}),
+                          "CsvLog: cannot write '/no/such/folder/log.csv': No such file or directory")});
 }
 
 TEST_CASE("the optimiser's schedule and a callback set the rate without compiling anew") {
   Line line(8, SGD{step_decay(0.1, 0.5, 2)});
   std::vector<double> rates;
-  const History h = line.fit({.batch_size = 2, .epochs = 1, .callbacks = {AtStep{[&](FitRun& r) { rates.push_back(r.learning_rate()); }}}});
+  const History h = line.fit(
+      {.batch_size = 2, .epochs = 1, .callbacks = {AtStep{[&](FitRun& r) { rates.push_back(r.learning_rate()); }}}});
   REQUIRE(rates == std::vector<double>{0.1, 0.05, 0.05, 0.025});  // of the step to come
   const double compiled = line.model.compile_seconds();
   line.model.set_learning_rate(0.7);
@@ -197,14 +220,16 @@ TEST_CASE("the optimiser's schedule and a callback set the rate without compilin
 
 TEST_CASE("a diverging run says where and what to try; StopOnNaN ends it cleanly") {
   Line line(8, SGD{1e20});
-  require_parts(error_of([&] { line.fit({.batch_size = 4, .epochs = 9}); }),
-                {"fit: the loss is inf at step 2 of 2 in epoch 1: training has diverged", "smaller learning rate (now 1e+20)", "clip_norm"});
+  require_reported({FAILS(line.fit({.batch_size = 4, .epochs = 9}),
+                          "fit: the loss is inf at step 2 of 2 in epoch 1: training has diverged",
+                          "smaller learning rate (now 1e+20)", "clip_norm")});
   Line other(8, SGD{1e20});
   const History h = other.fit({.batch_size = 4, .epochs = 9, .callbacks = {StopOnNaN{}}});
   REQUIRE(h.stop_reason == "the loss is inf at step 2 of 2 in epoch 1");
   Line poisoned(4);
   poisoned.xs.as<float>()[2] = NAN;
-  require_parts(error_of([&] { poisoned.fit({.batch_size = 4}); }), {"fit: the loss is nan at step 1 of 1 in epoch 1", "in the data"});
+  require_reported(
+      {FAILS(poisoned.fit({.batch_size = 4}), "fit: the loss is nan at step 1 of 1 in epoch 1", "in the data")});
 }
 
 TEST_CASE("Ctrl-C stops after the step, keeps the weights, and the next fit goes on with the rest of the epoch") {
@@ -214,7 +239,9 @@ TEST_CASE("Ctrl-C stops after the step, keeps the weights, and the next fit goes
   const FitOptions o{.batch_size = 4, .epochs = 2, .seed = 4};
   straight.fit(o);
   FitOptions with_signal = o;
-  with_signal.callbacks = {AtStep{[](FitRun& r) { if (r.step == 2) std::raise(SIGINT); }}};
+  with_signal.callbacks = {AtStep{[](FitRun& r) {
+    if (r.step == 2) std::raise(SIGINT);
+  }}};
   const History h = broken.fit(with_signal);
   REQUIRE(h.stop_reason == "interrupted");
   REQUIRE(h.epochs() == 0);
@@ -237,35 +264,40 @@ TEST_CASE("bad data and options are refused before anything is compiled") {
   binary.compile({.loss = binary_cross_entropy});
   const Array two = f({1, 2, 3, 4}, {2, 2});
   const Dataset empty{Array(Type{f32, {0, 2}}), Array(Type{i32, {0}}), ""};
-  struct Row {
-    std::function<void()> call;
-    std::vector<std::string> parts;
-  };
-  const Row rows[] = {
-      {[&] { line.fit({.batch_size = 7}); }, {"fit: batch_size 7 is larger than the 6 samples to train on; choose at most 6"}},
-      {[&] { line.fit({.batch_size = 6, .validation_split = 0.5}); }, {"fit: batch_size 6 is larger than the 3 samples to train on"}},
-      {[&] { line.fit({.batch_size = 0}); }, {"fit: batch_size is 0; expected at least 1"}},
-      {[&] { line.fit({.batch_size = 2, .epochs = 0}); }, {"fit: epochs is 0; expected at least 1"}},
-      {[&] { line.fit({.batch_size = 2, .validation_split = 1}); }, {"fit: validation_split is 1; expected 0 <= validation_split < 1"}},
-      {[&] { line.fit({.batch_size = 1, .validation_split = 0.99}); }, {"fit: validation_split 0.99 of 6 samples leaves 0 to train on and 6 to validate with"}},
-      {[&] { line.fit({.batch_size = 1, .validation_split = 0.5, .validation_data = Dataset{}}); }, {"both validation_split and validation_data are set"}},
-      {[&] { classifier.fit(empty, {.batch_size = 1}); }, {"fit: the data set is empty; expected at least one sample"}},
-      {[&] { classifier.evaluate(empty); }, {"evaluate: the data set is empty"}},
-      {[&] { classifier.fit(two, i({0}, {1}), {.batch_size = 1}); }, {"fit: target 0 has 1 rows, the first array has 2; expected equal numbers of samples"}},
-      {[&] { classifier.fit(Array(), i({0}, {1}), {.batch_size = 1}); }, {"fit: input 0 is a scalar; expected one row a sample"}},
-      {[&] { classifier.fit({two, two}, {i({0, 1}, {2})}, {.batch_size = 1}); }, {"fit: 2 data arrays for 1 inputs"}},
-      {[&] { classifier.fit({two}, {two, two}, {.batch_size = 1}); }, {"fit: 2 targets for 1 outputs"}},
-      {[&] { classifier.fit(two, i({0, 3}, {2}), {.batch_size = 1}); }, {"fit: target 0", "3"}},
-      {[&] { classifier.evaluate(two, i({-1, 0}, {2})); }, {"evaluate: target 0", "-1"}},
-      {[&] { classifier.evaluate(two, f({1, 0}, {2})); }, {"evaluate: target 0"}},
-      {[&] { classifier.evaluate(two, i({1, 0}, {2}), 0); }, {"evaluate: batch_size is 0"}},
-      {[&] { classifier.fit(two, i({0, 1}, {2}), {.batch_size = 1, .validation_data = Dataset{two, i({0, 5}, {2}), ""}}); }, {"fit: validation data: target 0", "5"}},
-      {[&] { binary.fit(two, f({0, 2}, {2}), {.batch_size = 1}); }, {"fit: the target of sample 1 is 2; the loss expects 0 or 1"}},
-      {[&] { classifier.fit(f({1, 2, 3}, {1, 3}), i({0}, {1}), {.batch_size = 1}); }, {"input 'x' takes f32[?,2], the data has rows of f32[?,3]"}},
-      {[&] { line.fit({.batch_size = 6})["accuracy"]; }, {"the history has no 'accuracy'; it has learning_rate, loss"}},
-      {[&] { line.model.evaluate(line.xs, line.ys)["accuracy"]; }, {"there is no score 'accuracy'; there are loss"}},
-  };
-  for (const Row& row : rows) require_parts(error_of(row.call), row.parts);
+  require_reported({
+      FAILS(line.fit({.batch_size = 7}),
+            "fit: batch_size 7 is larger than the 6 samples to train on; choose at most 6"),
+      FAILS(line.fit({.batch_size = 6, .validation_split = 0.5}),
+            "fit: batch_size 6 is larger than the 3 samples to train on"),
+      FAILS(line.fit({.batch_size = 0}), "fit: batch_size is 0; expected at least 1"),
+      FAILS(line.fit({.batch_size = 2, .epochs = 0}), "fit: epochs is 0; expected at least 1"),
+      FAILS(line.fit({.batch_size = 2, .validation_split = 1}),
+            "fit: validation_split is 1; expected 0 <= validation_split < 1"),
+      FAILS(line.fit({.batch_size = 1, .validation_split = 0.99}),
+            "fit: validation_split 0.99 of 6 samples leaves 0 to train on and 6 to validate with"),
+      FAILS(line.fit({.batch_size = 1, .validation_split = 0.5, .validation_data = Dataset{}}),
+            "both validation_split and validation_data are set"),
+      FAILS(classifier.fit(empty, {.batch_size = 1}), "fit: the data set is empty; expected at least one sample"),
+      FAILS(classifier.evaluate(empty), "evaluate: the data set is empty"),
+      FAILS(classifier.fit(two, i({0}, {1}), {.batch_size = 1}),
+            "fit: target 0 has 1 rows, the first array has 2; expected equal numbers of samples"),
+      FAILS(classifier.fit(Array(), i({0}, {1}), {.batch_size = 1}),
+            "fit: input 0 is a scalar; expected one row a sample"),
+      FAILS(classifier.fit({two, two}, {i({0, 1}, {2})}, {.batch_size = 1}), "fit: 2 data arrays for 1 inputs"),
+      FAILS(classifier.fit({two}, {two, two}, {.batch_size = 1}), "fit: 2 targets for 1 outputs"),
+      FAILS(classifier.fit(two, i({0, 3}, {2}), {.batch_size = 1}), "fit: target 0", "3"),
+      FAILS(classifier.evaluate(two, i({-1, 0}, {2})), "evaluate: target 0", "-1"),
+      FAILS(classifier.evaluate(two, f({1, 0}, {2})), "evaluate: target 0"),
+      FAILS(classifier.evaluate(two, i({1, 0}, {2}), 0), "evaluate: batch_size is 0"),
+      FAILS(classifier.fit(two, i({0, 1}, {2}), {.batch_size = 1, .validation_data = Dataset{two, i({0, 5}, {2}), ""}}),
+            "fit: validation data: target 0", "5"),
+      FAILS(binary.fit(two, f({0, 2}, {2}), {.batch_size = 1}),
+            "fit: the target of sample 1 is 2; the loss expects 0 or 1"),
+      FAILS(classifier.fit(f({1, 2, 3}, {1, 3}), i({0}, {1}), {.batch_size = 1}),
+            "input 'x' takes f32[?,2], the data has rows of f32[?,3]"),
+      FAILS(line.fit({.batch_size = 6})["accuracy"], "the history has no 'accuracy'; it has learning_rate, loss"),
+      FAILS(line.model.evaluate(line.xs, line.ys)["accuracy"], "there is no score 'accuracy'; there are loss"),
+  });
 }
 
 TEST_CASE("progress: one line an epoch where there is no terminal") {
@@ -277,8 +309,10 @@ TEST_CASE("progress: one line an epoch where there is no terminal") {
   char text[4096];
   const std::string out(text, std::fread(text, 1, sizeof text, file));
   std::fclose(file);
-  require_parts(out, {"Epoch 1/2 - ", "ms/step - loss: ", " - mean_absolute_error: ", " - val_loss: ", " - val_mean_absolute_error: ", "\n", "Epoch 2/2 - "});
+  require_parts(out, {"Epoch 1/2 - ", "ms/step - loss: ", " - mean_absolute_error: ", " - val_loss: ",
+                      " - val_mean_absolute_error: ", "\n", "Epoch 2/2 - "});
   REQUIRE(std::count(out.begin(), out.end(), '\n') == 2);
-  REQUIRE(format_logs({{"accuracy", 0.5}, {"loss", 2e-5}, {"val_loss", 1}, {"learning_rate", 1}}) == "loss: 2.0000e-05 - accuracy: 0.5000 - val_loss: 1.0000");
+  REQUIRE(format_logs({{"accuracy", 0.5}, {"loss", 2e-5}, {"val_loss", 1}, {"learning_rate", 1}}) ==
+          "loss: 2.0000e-05 - accuracy: 0.5000 - val_loss: 1.0000");
   REQUIRE(fmt::format("{}", Scores{0.0712, {{"accuracy", 0.979}}, {}}) == "loss: 0.0712 - accuracy: 0.9790");
 }

@@ -45,7 +45,8 @@ const UnaryRow kUnary[] = {
     {"pow -3", [](const Tensor& x) { return pow(x, -3); }, [](double x) { return 1 / (x * x * x); }},
     {"pow 0.5", [](const Tensor& x) { return pow(x, 0.5); }, [](double x) { return std::sqrt(x); }},
     {"pow 1.5", [](const Tensor& x) { return pow(abs(x), 1.5); }, [](double x) { return std::pow(std::abs(x), 1.5); }},
-    {"clip", [](const Tensor& x) { return clip(x, -1, 1.5); }, [](double x) { return std::min(std::max(x, -1.0), 1.5); }},
+    {"clip", [](const Tensor& x) { return clip(x, -1, 1.5); },
+     [](double x) { return std::min(std::max(x, -1.0), 1.5); }},
     {"x + 1", [](const Tensor& x) { return x + 1; }, [](double x) { return x + 1; }},
     {"2 - x", [](const Tensor& x) { return 2 - x; }, [](double x) { return 2 - x; }},
     {"3 * x", [](const Tensor& x) { return 3.0 * x; }, [](double x) { return 3 * x; }},
@@ -57,13 +58,15 @@ const UnaryRow kUnary[] = {
     {"linear", [](const Tensor& x) { return linear(x); }, [](double x) { return x; }},
     {"relu", [](const Tensor& x) { return relu(x); }, [](double x) { return std::max(x, 0.0); }},
     {"leaky_relu", [](const Tensor& x) { return leaky_relu(x); }, [](double x) { return x > 0 ? x : 0.01 * x; }},
-    {"leaky_relu 0.3", [](const Tensor& x) { return leaky_relu(x, 0.3); }, [](double x) { return x > 0 ? x : 0.3 * x; }},
+    {"leaky_relu 0.3", [](const Tensor& x) { return leaky_relu(x, 0.3); },
+     [](double x) { return x > 0 ? x : 0.3 * x; }},
     {"elu", [](const Tensor& x) { return elu(x); }, [](double x) { return x > 0 ? x : std::expm1(x); }},
     {"elu 0.5", [](const Tensor& x) { return elu(x, 0.5); }, [](double x) { return x > 0 ? x : 0.5 * std::expm1(x); }},
     {"sigmoid", [](const Tensor& x) { return sigmoid(x); }, numeric_sigmoid},
     {"silu", [](const Tensor& x) { return silu(x); }, [](double x) { return x * numeric_sigmoid(x); }},
     {"softplus", [](const Tensor& x) { return softplus(x); }, [](double x) { return std::log1p(std::exp(x)); }},
-    {"gelu", [](const Tensor& x) { return gelu(x); }, [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2))); }},
+    {"gelu", [](const Tensor& x) { return gelu(x); },
+     [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2))); }},
     {"gelu_tanh", [](const Tensor& x) { return gelu_tanh(x); },
      [](double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
 };
@@ -167,11 +170,13 @@ TEST_CASE("integer, bool and comparison operators") {
     std::vector<double> want;
   };
   const Row rows[] = {
-      {a + b, {9, -5, 10, 22}},  {a - b, {5, -9, 0, 2}},     {a * b, {14, -14, 25, 120}}, {a / b, {3, -3, 1, 1}},
-      {a % b, {1, -1, 0, 2}},    {a & b, {2, 0, 5, 8}},      {a | b, {7, -5, 5, 14}},     {a ^ b, {5, -5, 0, 6}},
-      {a << 1, {14, -14, 10, 24}}, {abs(a) >> 1, {3, 3, 2, 6}}, {~a, {-8, 6, -6, -13}},    {a == b, {0, 0, 1, 0}},
-      {a != b, {1, 1, 0, 1}},    {a < b, {0, 1, 0, 0}},      {a <= b, {0, 1, 1, 0}},      {a > b, {1, 0, 0, 1}},
-      {a >= b, {1, 0, 1, 1}},    {(a > b) & (a > 10), {0, 0, 0, 1}}, {~(a > b), {0, 1, 1, 0}}, {2 < a, {1, 0, 1, 1}},
+      {a + b, {9, -5, 10, 22}},    {a - b, {5, -9, 0, 2}}, {a * b, {14, -14, 25, 120}},
+      {a / b, {3, -3, 1, 1}},      {a % b, {1, -1, 0, 2}}, {a & b, {2, 0, 5, 8}},
+      {a | b, {7, -5, 5, 14}},     {a ^ b, {5, -5, 0, 6}}, {a << 1, {14, -14, 10, 24}},
+      {abs(a) >> 1, {3, 3, 2, 6}}, {~a, {-8, 6, -6, -13}}, {a == b, {0, 0, 1, 0}},
+      {a != b, {1, 1, 0, 1}},      {a < b, {0, 1, 0, 0}},  {a <= b, {0, 1, 1, 0}},
+      {a > b, {1, 0, 0, 1}},       {a >= b, {1, 0, 1, 1}}, {(a > b) & (a > 10), {0, 0, 0, 1}},
+      {~(a > b), {0, 1, 1, 0}},    {2 < a, {1, 0, 1, 1}},
   };
   for (std::size_t k = 0; k < std::size(rows); ++k) {
     CAPTURE(k, rows[k].t.str());

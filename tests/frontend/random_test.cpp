@@ -14,7 +14,8 @@ struct Moments {
 
 Moments moments(const Array& a) {
   Moments m;
-  for (double v : doubles(a)) m.mean += v / static_cast<double>(a.size()), m.low = std::min(m.low, v), m.high = std::max(m.high, v);
+  for (double v : doubles(a))
+    m.mean += v / static_cast<double>(a.size()), m.low = std::min(m.low, v), m.high = std::max(m.high, v);
   for (double v : doubles(a)) m.variance += (v - m.mean) * (v - m.mean) / static_cast<double>(a.size());
   return m;
 }
@@ -24,8 +25,8 @@ Moments moments(const Array& a) {
 TEST_CASE("random tensors have the moments of their distributions") {
   GraphScope graph;
   const Shape shape{100, 100};
-  const auto out = compile({random_uniform(shape), random_uniform(shape, -2, 4), random_normal(shape), random_normal(shape, 3, 0.5),
-                            astype(random_bernoulli(shape, 0.3), f32)},
+  const auto out = compile({random_uniform(shape), random_uniform(shape, -2, 4), random_normal(shape),
+                            random_normal(shape, 3, 0.5), astype(random_bernoulli(shape, 0.3), f32)},
                            {.backend = Backend::interpreter})();
   const Moments u = moments(out[0]), v = moments(out[1]), z = moments(out[2]), w = moments(out[3]), p = moments(out[4]);
   REQUIRE(u.low >= 0);
@@ -74,7 +75,8 @@ TEST_CASE("random numbers are the same bits compiled") {
 TEST_CASE("only a function that draws advances the step counter, and it can be set back") {
   GraphScope graph;
   const Tensor r = random_uniform({4});
-  const Executable draw = compile({r}, {.backend = Backend::interpreter}), plain = compile({constant(1)}, {.backend = Backend::interpreter});
+  const Executable draw = compile({r}, {.backend = Backend::interpreter}),
+                   plain = compile({constant(1)}, {.backend = Backend::interpreter});
   plain();
   REQUIRE(draw.state("weft.step").item<std::int64_t>() == 0);
   const Array first = draw()[0];
@@ -88,7 +90,8 @@ TEST_CASE("dropout zeroes at its rate and scales the rest in training, and is th
   GraphScope graph;
   const Tensor x = input(f32, {1000}, "x"), y = dropout(x, 0.25);
   const Array ones = Array::filled({f32, {10, 1000}}, 1);
-  const Executable infer = compile({y}, {.backend = Backend::interpreter}), train = compile({y}, {.backend = Backend::interpreter, .training = true});
+  const Executable infer = compile({y}, {.backend = Backend::interpreter}),
+                   train = compile({y}, {.backend = Backend::interpreter, .training = true});
   REQUIRE(infer({ones})[0].same_bits(ones));
   REQUIRE(infer.graph(10).size() == 1);  // nothing is left of it but the input
   const Array dropped = train({ones})[0];

@@ -23,7 +23,12 @@ TEST_CASE("reductions") {
       {"sum", [](const Tensor& x) { return sum(x); }, {}, {13}},
       {"sum 0", [](const Tensor& x) { return sum(x, 0); }, {3}, {-3, 8, 8}},
       {"sum -1", [](const Tensor& x) { return sum(x, -1); }, {2}, {8, 5}},
-      {"sum {0,1}", [](const Tensor& x) { return sum(x, {0, 1}); }, {}, {13}},
+      {"sum {0,1}",
+       [](const Tensor& x) {
+         return sum(x, {0, 1});
+       },
+       {},
+       {13}},
       {"sum {}", [](const Tensor& x) { return sum(x, std::vector<int>{}); }, {2, 3}, {1, 5, 2, -4, 3, 6}},
       {"sum keepdims", [](const Tensor& x) { return sum(x, 1, true); }, {2, 1}, {8, 5}},
       {"sum all keepdims", [](const Tensor& x) { return sum(x, {}, true); }, {1, 1}, {13}},
@@ -39,7 +44,12 @@ TEST_CASE("reductions") {
       {"variance", [](const Tensor& x) { return variance(x, 1); }, {2}, {26.0 / 9, 158.0 / 9}},
       {"variance all", [](const Tensor& x) { return variance(x, {}, true); }, {1, 1}, {91.0 / 6 - 169.0 / 36}},
       {"logsumexp", [](const Tensor& x) { return logsumexp(x); }, {}, {log_all}},
-      {"logsumexp keepdims", [](const Tensor& x) { return logsumexp(1000 + x, {0, 1}, true); }, {1, 1}, {1000 + log_all}},
+      {"logsumexp keepdims",
+       [](const Tensor& x) {
+         return logsumexp(1000 + x, {0, 1}, true);
+       },
+       {1, 1},
+       {1000 + log_all}},
       {"argmax", [](const Tensor& x) { return argmax(x); }, {2}, {1, 2}},
       {"argmax 0", [](const Tensor& x) { return argmax(x, 0); }, {3}, {0, 0, 1}},
       {"argmin", [](const Tensor& x) { return argmin(x, 1); }, {2}, {0, 0}},
@@ -58,44 +68,139 @@ TEST_CASE("reductions") {
 
 TEST_CASE("functions that move elements") {
   const Row rows[] = {
-      {"reshape", [](const Tensor& x) { return reshape(x, {3, 2}); }, {3, 2}, {1, 5, 2, -4, 3, 6}},
+      {"reshape",
+       [](const Tensor& x) {
+         return reshape(x, {3, 2});
+       },
+       {3, 2},
+       {1, 5, 2, -4, 3, 6}},
       {"reshape -1", [](const Tensor& x) { return reshape(x, {-1}); }, {6}, {1, 5, 2, -4, 3, 6}},
-      {"reshape {3,-1}", [](const Tensor& x) { return reshape(x, {3, -1}); }, {3, 2}, {1, 5, 2, -4, 3, 6}},
-      {"flatten", [](const Tensor& x) { return flatten(reshape(x, {2, 3, 1})); }, {2, 3}, {1, 5, 2, -4, 3, 6}},
+      {"reshape {3,-1}",
+       [](const Tensor& x) {
+         return reshape(x, {3, -1});
+       },
+       {3, 2},
+       {1, 5, 2, -4, 3, 6}},
+      {"flatten",
+       [](const Tensor& x) {
+         return flatten(reshape(x, {2, 3, 1}));
+       },
+       {2, 3},
+       {1, 5, 2, -4, 3, 6}},
       {"transpose", [](const Tensor& x) { return transpose(x); }, {3, 2}, {1, -4, 5, 3, 2, 6}},
-      {"transpose perm", [](const Tensor& x) { return transpose(reshape(x, {1, 2, 3}), {2, 0, -2}); }, {3, 1, 2}, {1, -4, 5, 3, 2, 6}},
+      {"transpose perm",
+       [](const Tensor& x) {
+         return transpose(reshape(x, {1, 2, 3}), {2, 0, -2});
+       },
+       {3, 1, 2},
+       {1, -4, 5, 3, 2, 6}},
       {"expand_dims", [](const Tensor& x) { return expand_dims(x, -1); }, {2, 3, 1}, {1, 5, 2, -4, 3, 6}},
       {"expand_dims 0", [](const Tensor& x) { return expand_dims(x, 0); }, {1, 2, 3}, {1, 5, 2, -4, 3, 6}},
-      {"squeeze", [](const Tensor& x) { return squeeze(reshape(x, {1, 2, 1, 3})); }, {2, 3}, {1, 5, 2, -4, 3, 6}},
-      {"squeeze 2", [](const Tensor& x) { return squeeze(reshape(x, {1, 2, 1, 3}), 2); }, {1, 2, 3}, {1, 5, 2, -4, 3, 6}},
-      {"broadcast_to", [](const Tensor& x) { return broadcast_to(slice(x, 0, 0, 1), {2, 3}); }, {2, 3}, {1, 5, 2, 1, 5, 2}},
-      {"concat", [](const Tensor& x) { return concat({x, x}, 0); }, {4, 3}, {1, 5, 2, -4, 3, 6, 1, 5, 2, -4, 3, 6}},
-      {"concat -1", [](const Tensor& x) { return concat({x, slice(x, 1, 0, 1)}); }, {2, 4}, {1, 5, 2, 1, -4, 3, 6, -4}},
-      {"stack", [](const Tensor& x) { return stack({x, -x}); }, {2, 2, 3}, {1, 5, 2, -4, 3, 6, -1, -5, -2, 4, -3, -6}},
-      {"stack -1", [](const Tensor& x) { return stack({x, -x}, -1); }, {2, 3, 2}, {1, -1, 5, -5, 2, -2, -4, 4, 3, -3, 6, -6}},
+      {"squeeze",
+       [](const Tensor& x) {
+         return squeeze(reshape(x, {1, 2, 1, 3}));
+       },
+       {2, 3},
+       {1, 5, 2, -4, 3, 6}},
+      {"squeeze 2",
+       [](const Tensor& x) {
+         return squeeze(reshape(x, {1, 2, 1, 3}), 2);
+       },
+       {1, 2, 3},
+       {1, 5, 2, -4, 3, 6}},
+      {"broadcast_to",
+       [](const Tensor& x) {
+         return broadcast_to(slice(x, 0, 0, 1), {2, 3});
+       },
+       {2, 3},
+       {1, 5, 2, 1, 5, 2}},
+      {"concat",
+       [](const Tensor& x) {
+         return concat({x, x}, 0);
+       },
+       {4, 3},
+       {1, 5, 2, -4, 3, 6, 1, 5, 2, -4, 3, 6}},
+      {"concat -1",
+       [](const Tensor& x) {
+         return concat({x, slice(x, 1, 0, 1)});
+       },
+       {2, 4},
+       {1, 5, 2, 1, -4, 3, 6, -4}},
+      {"stack",
+       [](const Tensor& x) {
+         return stack({x, -x});
+       },
+       {2, 2, 3},
+       {1, 5, 2, -4, 3, 6, -1, -5, -2, 4, -3, -6}},
+      {"stack -1",
+       [](const Tensor& x) {
+         return stack({x, -x}, -1);
+       },
+       {2, 3, 2},
+       {1, -1, 5, -5, 2, -2, -4, 4, 3, -3, 6, -6}},
       {"slice", [](const Tensor& x) { return slice(x, 1, 1, 3); }, {2, 2}, {5, 2, 3, 6}},
       {"slice from the end", [](const Tensor& x) { return slice(x, -1, -2, -1); }, {2, 1}, {5, 3}},
       {"slice stride", [](const Tensor& x) { return slice(x, 1, 0, 3, 2); }, {2, 2}, {1, 2, -4, 6}},
-      {"pad", [](const Tensor& x) { return pad(x, {0, 1}, {1, 0}, 9); }, {3, 4}, {9, 1, 5, 2, 9, -4, 3, 6, 9, 9, 9, 9}},
-      {"gather", [](const Tensor& x) { return gather(x, constant(i({1, 0, 1}, {3}))); }, {3, 3}, {-4, 3, 6, 1, 5, 2, -4, 3, 6}},
-      {"gather out of range", [](const Tensor& x) { return take(x, constant(i({2, -1, 5}, {3})), 1); }, {2, 3}, {2, 0, 0, 6, 0, 0}},
-      {"scatter_add", [](const Tensor& x) { return scatter_add(x, constant(i({1, 1}, {2})), x); }, {2, 3}, {1, 5, 2, -7, 11, 14}},
-      {"one_hot", [](const Tensor&) { return one_hot(constant(i({2, 0, 3}, {3})), 3); }, {3, 3}, {0, 0, 1, 1, 0, 0, 0, 0, 0}},
-      {"iota", [](const Tensor&) { return iota(i32, {2, 3}, -1); }, {2, 3}, {0, 1, 2, 0, 1, 2}},
+      {"pad",
+       [](const Tensor& x) {
+         return pad(x, {0, 1}, {1, 0}, 9);
+       },
+       {3, 4},
+       {9, 1, 5, 2, 9, -4, 3, 6, 9, 9, 9, 9}},
+      {"gather",
+       [](const Tensor& x) {
+         return gather(x, constant(i({1, 0, 1}, {3})));
+       },
+       {3, 3},
+       {-4, 3, 6, 1, 5, 2, -4, 3, 6}},
+      {"gather out of range",
+       [](const Tensor& x) {
+         return take(x, constant(i({2, -1, 5}, {3})), 1);
+       },
+       {2, 3},
+       {2, 0, 0, 6, 0, 0}},
+      {"scatter_add",
+       [](const Tensor& x) {
+         return scatter_add(x, constant(i({1, 1}, {2})), x);
+       },
+       {2, 3},
+       {1, 5, 2, -7, 11, 14}},
+      {"one_hot",
+       [](const Tensor&) {
+         return one_hot(constant(i({2, 0, 3}, {3})), 3);
+       },
+       {3, 3},
+       {0, 0, 1, 1, 0, 0, 0, 0, 0}},
+      {"iota",
+       [](const Tensor&) {
+         return iota(i32, {2, 3}, -1);
+       },
+       {2, 3},
+       {0, 1, 2, 0, 1, 2}},
       {"arange", [](const Tensor&) { return arange(4, f32); }, {4}, {0, 1, 2, 3}},
       {"full", [](const Tensor&) { return full(i64, {2}, 7); }, {2}, {7, 7}},
       {"zeros_like", [](const Tensor& x) { return zeros_like(x); }, {2, 3}, {0, 0, 0, 0, 0, 0}},
       {"ones_like", [](const Tensor& x) { return ones_like(slice(x, 0, 0, 1)); }, {1, 3}, {1, 1, 1}},
       {"astype", [](const Tensor& x) { return astype(x / 2, i32); }, {2, 3}, {0, 2, 1, -2, 1, 3}},
       {"isnan", [](const Tensor& x) { return isnan(sqrt(x)); }, {2, 3}, {0, 0, 0, 1, 0, 0}},
-      {"softmax", [](const Tensor& x) { return softmax(where(x > 2, x, -HUGE_VAL)); }, {2, 3},
+      {"softmax",
+       [](const Tensor& x) { return softmax(where(x > 2, x, -HUGE_VAL)); },
+       {2, 3},
        {0, 1, 0, 0, 1 / (1 + std::exp(3)), 1 / (1 + std::exp(-3))}},
-      {"softmax 0", [](const Tensor& x) { return softmax(x, 0); }, {2, 3},
-       {1 / (1 + std::exp(-5)), 1 / (1 + std::exp(-2)), 1 / (1 + std::exp(4)), 1 / (1 + std::exp(5)), 1 / (1 + std::exp(2)), 1 / (1 + std::exp(-4))}},
+      {"softmax 0",
+       [](const Tensor& x) { return softmax(x, 0); },
+       {2, 3},
+       {1 / (1 + std::exp(-5)), 1 / (1 + std::exp(-2)), 1 / (1 + std::exp(4)), 1 / (1 + std::exp(5)),
+        1 / (1 + std::exp(2)), 1 / (1 + std::exp(-4))}},
       {"log_softmax", [](const Tensor& x) { return log_softmax(100 * x, 0); }, {2, 3}, {0, 0, -400, -500, -200, 0}},
-      {"layer_norm", [](const Tensor& x) { return layer_norm(x, {}, {}, 0); }, {2, 3},
-       {-5 / std::sqrt(26), 7 / std::sqrt(26), -2 / std::sqrt(26), -17 / std::sqrt(158), 4 / std::sqrt(158), 13 / std::sqrt(158)}},
-      {"layer_norm scale", [](const Tensor& x) { return layer_norm(x, constant(f({0, 2, 1}, {3})), constant(f({1, 0, 3}, {3})), 0); }, {2, 3},
+      {"layer_norm",
+       [](const Tensor& x) { return layer_norm(x, {}, {}, 0); },
+       {2, 3},
+       {-5 / std::sqrt(26), 7 / std::sqrt(26), -2 / std::sqrt(26), -17 / std::sqrt(158), 4 / std::sqrt(158),
+        13 / std::sqrt(158)}},
+      {"layer_norm scale",
+       [](const Tensor& x) { return layer_norm(x, constant(f({0, 2, 1}, {3})), constant(f({1, 0, 3}, {3})), 0); },
+       {2, 3},
        {1, 14 / std::sqrt(26), 3 - 2 / std::sqrt(26), 1, 8 / std::sqrt(158), 3 + 13 / std::sqrt(158)}},
   };
   for (const Row& row : rows) {
@@ -114,9 +219,17 @@ TEST_CASE("matmul follows NumPy for every pair of ranks") {
     Shape a, b, out;
   };
   const Case cases[] = {
-      {{3}, {3}, {}},          {{2, 3}, {3}, {2}},       {{3}, {3, 4}, {4}},          {{2, 3}, {3, 4}, {2, 4}},
-      {{5, 2, 3}, {3, 4}, {5, 2, 4}}, {{5, 2, 3}, {3}, {5, 2}}, {{3}, {5, 3, 4}, {5, 4}}, {{2, 3}, {5, 3, 4}, {5, 2, 4}},
-      {{5, 2, 3}, {5, 3, 4}, {5, 2, 4}}, {{6, 1, 2, 3}, {5, 3, 4}, {6, 5, 2, 4}}, {{1, 2, 3}, {5, 3, 4}, {5, 2, 4}},
+      {{3}, {3}, {}},
+      {{2, 3}, {3}, {2}},
+      {{3}, {3, 4}, {4}},
+      {{2, 3}, {3, 4}, {2, 4}},
+      {{5, 2, 3}, {3, 4}, {5, 2, 4}},
+      {{5, 2, 3}, {3}, {5, 2}},
+      {{3}, {5, 3, 4}, {5, 4}},
+      {{2, 3}, {5, 3, 4}, {5, 2, 4}},
+      {{5, 2, 3}, {5, 3, 4}, {5, 2, 4}},
+      {{6, 1, 2, 3}, {5, 3, 4}, {6, 5, 2, 4}},
+      {{1, 2, 3}, {5, 3, 4}, {5, 2, 4}},
   };
   auto ramp = [](const Shape& s, int step) {
     std::vector<float> v;
@@ -130,7 +243,8 @@ TEST_CASE("matmul follows NumPy for every pair of ranks") {
     const Array x = ramp(c.a, 4), y = ramp(c.b, 7), got = run(matmul(a, b), {x, y});
     REQUIRE(got.shape() == c.out);
     // Everything as [batch, m, k] x [batch, k, n], missing axes as extent 1 (integers: sums are exact).
-    const std::int64_t k = c.a.back(), m = c.a.rank() > 1 ? c.a[c.a.rank() - 2] : 1, n = c.b.rank() > 1 ? c.b.back() : 1;
+    const std::int64_t k = c.a.back(), m = c.a.rank() > 1 ? c.a[c.a.rank() - 2] : 1,
+                       n = c.b.rank() > 1 ? c.b.back() : 1;
     const std::int64_t batches = got.size() / (m * n);
     const std::int64_t na = x.size() / (m * k), nb = y.size() / (k * n);
     std::vector<double> want;

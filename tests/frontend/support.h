@@ -3,6 +3,7 @@
 #include <weft/weft.h>
 
 #include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,12 @@
 namespace weft::test {
 
 inline Array f(const std::vector<float>& values, const Shape& shape) { return Array::from<float>(values, shape); }
-inline Array i(const std::vector<std::int32_t>& values, const Shape& shape) { return Array::from<std::int32_t>(values, shape); }
+inline Array i(const std::vector<std::int32_t>& values, const Shape& shape) {
+  return Array::from<std::int32_t>(values, shape);
+}
 
-/// The value of `t` on arrays for its inputs (in order of creation, or as listed in `order`), from the interpreter and from
-/// compiled code, which must agree in bits.
+/// The value of `t` on arrays for its inputs (in order of creation, or as listed in `order`), from the interpreter and
+/// from compiled code, which must agree in bits.
 inline Array run(const Tensor& t, const std::vector<Array>& inputs = {}, const std::vector<Tensor>& order = {}) {
   auto rewind = [&] {
     if (Variable* step = t.trace()->find(std::string(kStepName))) step->value.as<std::int64_t>()[0] = 0;
@@ -71,10 +74,27 @@ inline void require_parts(const std::string& text, const std::vector<std::string
   }
 }
 
-/// "support.cpp:12" of the caller: what an error must name.
+/// "file.cpp:12" of the caller: what an error must name.
 inline std::string here(int offset = 0, std::source_location where = std::source_location::current()) {
   const std::string file = where.file_name();
   return file.substr(file.rfind('/') + 1) + ":" + std::to_string(static_cast<int>(where.line()) + offset);
 }
 
+/// A user's mistake and the parts of the message that it must give.
+struct Mistake {
+  std::function<void()> make;
+  std::vector<std::string> parts;
+};
+
+inline void require_reported(const std::vector<Mistake>& mistakes) {
+  for (const Mistake& m : mistakes) require_parts(error_of(m.make), m.parts);
+}
+
 }  // namespace weft::test
+
+/// A Mistake, and one whose message must also name this line (both lines are those of the macro's use).
+#define FAILS(expression, ...)           \
+  weft::test::Mistake {                  \
+    [&] { expression; }, { __VA_ARGS__ } \
+  }
+#define MISTAKE(expression, ...) FAILS(expression, weft::test::here(), __VA_ARGS__)

@@ -61,14 +61,14 @@ TEST_CASE("fold flushes subnormals as the interpreter does") {
   CHECK(out[out.outputs()[0].id].attrs.literal->same_bits(Array::scalar(0.0f)));
 }
 
-TEST_CASE("a folded node carries its provenance") {
+TEST_CASE("a folded node carries its provenance and that of its operands") {
   Graph g;
   const LocSet there = LocSet::of(Loc{"there", 2, 0});
   const ValueId one = Builder{g, kHere}.scalar(f32, 1);
   g.output("y", Builder{g, there}.op(Op::exp, {one}));
   const Graph out = fold(g);
   CHECK(out.size() == 1);
-  CHECK(out[0].locs == there);
+  CHECK(out[0].locs == (kHere | there));
 }
 
 TEST_CASE("fold keeps every bit of random graphs of constants") {

@@ -45,9 +45,7 @@ class Maker {
   ValueId number(const Type& t, double v) {
     if (t.dtype == u8 || t.dtype == boolean ? v < 0 : false) throw Misfit{};
     if (!is_float(t.dtype) && std::isinf(v)) throw Misfit{};
-    const ValueId id = builder().fill(t, v);
-    out_.ops.push_back(id);
-    return id;
+    return builder().fill(t, v);
   }
 
   Type random_type() {

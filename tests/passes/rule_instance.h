@@ -10,7 +10,7 @@ namespace weft::test {
 struct RuleInstance {
   Graph g;
   ValueId root = kNoValue;
-  std::vector<ValueId> ops;  // the nodes that the pattern's ops and numbers stand for
+  std::vector<ValueId> ops;  // the nodes that the pattern's ops stand for
 };
 
 /// A graph with `rule.pattern` at `root`: variables are inputs of random types, attributes are random. kNoValue as root

@@ -146,7 +146,8 @@ TEST_CASE("opt reports mistakes in the text and in its options") {
            {"f.weft --pass fly", "", "weft: error: no pass is called 'fly'; there are: dead, "},
            {"f.weft --batch 3 --disable fuse", "", "weft: error: pass 'fuse' cannot be disabled"},
            {"f.weft --numerics loose", "", "weft: error: --numerics: expected exact or fast, found 'loose'"},
-           {"f.weft --emit kernels", "", "still has the unbound batch extent"},
+           {"f.weft --emit kernels", "",
+            "input 'x' is f32[?,2]: its batch extent must be bound before compiling (--batch N)"},
        }) {
     const Result r = shell("weft opt " + row.options, dir.path(), row.input);
     INFO(row.options << "\n" << row.input << r);
