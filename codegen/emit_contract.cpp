@@ -1,6 +1,8 @@
 // The loops around the microkernel.
 #include "codegen/emit_contract.h"
 
+#include <llvm/IR/Intrinsics.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -12,7 +14,7 @@ namespace {
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * b; }
 
-constexpr std::int64_t kScratchAlign = 64;
+constexpr std::int64_t kCacheLine = 64;
 
 }  // namespace
 
@@ -36,7 +38,7 @@ ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, c
 
 std::int64_t ContractEmitter::reserve(std::int64_t bytes) {
   const std::int64_t at = scratch_bytes_;
-  scratch_bytes_ += round_up(bytes, kScratchAlign);
+  scratch_bytes_ += round_up(bytes, kCacheLine);
   return at;
 }
 
@@ -67,7 +69,7 @@ void ContractEmitter::plan() {
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
 
   auto place = [&](Operand& operand, bool is_inner) {
-    if (operand.packed) operand.offset = reserve((is_inner ? block_ : 1) * operand.piece * element + 2 * kScratchAlign * element);
+    if (operand.packed) operand.offset = reserve((is_inner ? block_ : 1) * operand.piece * element + 2 * kCacheLine * element);
   };
   place(lhs_, schedule_.split_n);
   place(rhs_, !schedule_.split_n);
@@ -79,18 +81,27 @@ void ContractEmitter::plan() {
 
 namespace {
 
-/// How many of the loads that `root` needs have neighbours along `axis` side by side in memory.
-int contiguous_loads(const Kernel& kernel, const PhaseInfo& info, ExprId root, AxisId axis) {
+/// The loads that `roots` need.
+std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
   std::vector<bool> need(kernel.exprs.size(), false);
-  need[static_cast<std::size_t>(root)] = true;
-  int count = 0;
-  for (std::size_t e = static_cast<std::size_t>(root) + 1; e-- > 0;) {
+  for (ExprId e : roots)
+    if (e != kNone) need[static_cast<std::size_t>(e)] = true;
+  std::vector<ExprId> loads;
+  for (std::size_t e = kernel.exprs.size(); e-- > 0;) {
     if (!need[e]) continue;
     for (ExprId a : kernel.exprs[e].args) need[static_cast<std::size_t>(a)] = true;
     for (auto [stride, a] : info.access[e].indirect) need[static_cast<std::size_t>(a)] = true;
-    if (kernel.exprs[e].kind == Expr::load) count += info.access[e].coefficient[static_cast<std::size_t>(axis)] == 1;
+    if (kernel.exprs[e].kind == Expr::load) loads.push_back(static_cast<ExprId>(e));
   }
-  return count;
+  return loads;
+}
+
+/// How many of the loads that `root` needs have neighbours along `axis` side by side in memory.
+std::int64_t contiguous_loads(const Kernel& kernel, const PhaseInfo& info, ExprId root, AxisId axis) {
+  const std::vector<ExprId> loads = loads_under(kernel, info, {root});
+  return std::count_if(loads.begin(), loads.end(), [&](ExprId e) {
+    return info.access[static_cast<std::size_t>(e)].coefficient[static_cast<std::size_t>(axis)] == 1;
+  });
 }
 
 }  // namespace
@@ -107,7 +118,7 @@ ContractEmitter::Operand ContractEmitter::plan_lhs() const {
   }
   o.along_k = contiguous_loads(kernel_, info_, o.value, schedule_.m) <= contiguous_loads(kernel_, info_, o.value, schedule_.k);
   if (o.along_k) {  // [rows][k], rows an odd number of cache lines apart, so that they do not fall into the same cache sets
-    const auto line = kScratchAlign / static_cast<std::int64_t>(size_of(dtype_));
+    const auto line = kCacheLine / static_cast<std::int64_t>(size_of(dtype_));
     o.free_stride = (round_up(K_, kReduceStripes) / line | 1) * line;
     o.piece = rows_ * o.free_stride;
   } else {  // [k][rows]
@@ -200,6 +211,15 @@ void ContractEmitter::run_units(Value* first, Value* last) {
 }
 
 void ContractEmitter::run_group(Value* unit, Value* group, Value* group_end, Value* block) {
+  Value *row, *rows, *column, *column_end;
+  if (schedule_.split_n) {
+    row = strip_start(group), rows = b_.CreateSub(strip_start(group_end), row);
+    column = b_.CreateMul(unit, i64(nr_)), column_end = b_.CreateAdd(column, i64(nr_));
+  } else {
+    row = strip_start(unit), rows = strip_rows(unit);
+    column = b_.CreateMul(group, i64(nr_)), column_end = b_.CreateMul(group_end, i64(nr_));
+  }
+  prefetch(row, rows, column);
   loop(i64(0), i64(K_), k_block_, {}, [&](Value* k, const Values&) -> Values {
     Value* k_end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(k, i64(k_block_)), i64(K_));
     Value* continued = b_.CreateICmpNE(b_.CreateAnd(k, i64(kContractChunk - 1)), i64(0));
@@ -226,14 +246,6 @@ void ContractEmitter::run_group(Value* unit, Value* group, Value* group_end, Val
     }
     return {};
   }, "kblock");
-  Value *row, *rows, *column, *column_end;
-  if (schedule_.split_n) {
-    row = strip_start(group), rows = b_.CreateSub(strip_start(group_end), row);
-    column = b_.CreateMul(unit, i64(nr_)), column_end = b_.CreateAdd(column, i64(nr_));
-  } else {
-    row = strip_start(unit), rows = strip_rows(unit);
-    column = b_.CreateMul(group, i64(nr_)), column_end = b_.CreateMul(group_end, i64(nr_));
-  }
   epilogue(row, rows, column, b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, column_end, i64(N_)));
 }
 
@@ -280,6 +292,33 @@ void ContractEmitter::add_to_total(Value* first_chunk) {
     write(dtype_, to, b_.CreateSelect(first_chunk, x, emit_op(b_, Op::add, dtype_, dtype_, {sum, x})));
     return {};
   }, "total");
+}
+
+/// Asks for the memory that the epilogue of a tile will load, which arrives while the sums are computed.
+void ContractEmitter::prefetch(Value* row, Value* rows, Value* column) {
+  std::vector<ExprId> roots;
+  for (std::size_t s = 1; s < info_.phase.stages.size(); ++s)
+    for (const Store& store : stage(s).stores) roots.push_back(store.value);
+  std::vector<ExprId> loads = loads_under(kernel_, info_, roots);
+  std::erase_if(loads, [&](ExprId e) {
+    const Linear& a = info_.access[static_cast<std::size_t>(e)];
+    return !a.indirect.empty() || a.coefficient[static_cast<std::size_t>(schedule_.n)] != 1 ||
+           a.coefficient[static_cast<std::size_t>(schedule_.m)] == 0;
+  });
+  if (loads.empty()) return;
+  loop(i64(0), rows, 1, {}, [&](Value* i, const Values&) -> Values {
+    bind(schedule_.m, b_.CreateAdd(row, i));
+    bind(schedule_.n, column);
+    for (ExprId e : loads) {
+      const auto element = static_cast<std::int64_t>(size_of(expr(e).dtype));
+      Value* pointer = address(expr(e).buffer, info_.access[static_cast<std::size_t>(e)]).pointer;
+      for (std::int64_t at = 0; at < group_columns() * element; at += kCacheLine)
+        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                           {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
+                            b_.getInt32(info_.depends[static_cast<std::size_t>(e)].pinned), b_.getInt32(3), b_.getInt32(1)});
+    }
+    return {};
+  }, "prefetch");
 }
 
 /// Runs the later stages for rows [row, row + rows) and columns [column, column_end), whose sums are in the tile.

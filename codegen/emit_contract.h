@@ -51,6 +51,7 @@ class ContractEmitter : public PhaseEmitter {
   void run_group(Value* unit, Value* group, Value* group_end, Value* block);
   void multiply(Value* strip, Value* panel, Value* x, Value* y, Value* tile, Value* k, Value* count, Value* continued);
   void add_to_total(Value* first_chunk);
+  void prefetch(Value* row, Value* rows, Value* column);
   void epilogue(Value* row, Value* rows, Value* column, Value* columns_end);
 
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
@@ -61,6 +62,7 @@ class ContractEmitter : public PhaseEmitter {
   void transpose_block(Value* from, Value* to);
 
   std::int64_t last_columns() const { return N_ - (panels_ - 1) * nr_; }  ///< of the last panel
+  std::int64_t group_columns() const { return schedule_.split_n ? nr_ : group_ * nr_; }
   Value* strip_start(Value* strip);
   Value* strip_rows(Value* strip);
   Value* scratch_at(std::int64_t bytes) { return b_.CreateGEP(b_.getInt8Ty(), scratch_, i64(bytes)); }

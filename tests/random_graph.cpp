@@ -36,7 +36,7 @@ class Generator {
  private:
   LocSet here() { return LocSet::of(Loc{"random", static_cast<std::uint32_t>(g_.size() + 1), 0}); }
   Builder builder() { return {g_, here()}; }
-  const Type& type(ValueId v) { return g_[v].type; }
+  Type type(ValueId v) const { return g_[v].type; }  // a copy: adding nodes moves the originals
 
   ValueId input(const Type& t, InputKind kind = InputKind::data) {
     const char* prefix = kind == InputKind::state ? "s" : "x";
@@ -60,7 +60,7 @@ class Generator {
   }
 
   /// A value of type t: from the pool, a splat, or a new input.
-  ValueId any(const Type& t) {
+  ValueId any(const Type t) {
     if (rng_.chance(0.7))
       if (ValueId v = find([&](ValueId p) { return type(p) == t; }); v != kNoValue) return v;
     if (rng_.chance(0.5))
@@ -80,7 +80,7 @@ class Generator {
     return kNoValue;
   }
 
-  ValueId predicate(const Shape& shape) {
+  ValueId predicate(const Shape shape) {
     if (ValueId v = find([&](ValueId p) { return type(p) == Type{boolean, shape}; }); v != kNoValue) return v;
     if (shape.empty()) return builder().fill({boolean, shape}, 1);
     Builder b = builder();
@@ -151,7 +151,8 @@ class Generator {
         ValueId y = find(shares);
         if (y == kNoValue || rng_.chance(0.3)) {
           Shape s;
-          if (!type(x).shape.empty()) s.push_back(rng_.pick(std::span(type(x).shape.begin(), type(x).shape.end())));
+          const Shape xs = type(x).shape;
+          if (!xs.empty()) s.push_back(xs[static_cast<int>(rng_.below(xs.rank()))]);
           s.insert(static_cast<int>(rng_.below(s.rank() + 1)), rng_.between(1, 9));
           y = input({type(x).dtype, s});
         }
