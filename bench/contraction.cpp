@@ -16,13 +16,22 @@ void product(benchmark::State& state, bool lhs_k_last, bool rhs_k_last) {
 }
 
 // Arguments: m, k, n.
-BENCHMARK_CAPTURE(product, forward, true, false)->Args({128, 784, 512})->Args({128, 512, 256})->Args({128, 256, 10});
+BENCHMARK_CAPTURE(product, forward, true, false)
+    ->Args({128, 784, 512})
+    ->Args({128, 512, 256})
+    ->Args({128, 256, 10})
+    ->UseRealTime();
 BENCHMARK_CAPTURE(product, weight_gradient, false, false)
     ->Args({784, 128, 512})
     ->Args({512, 128, 256})
-    ->Args({256, 128, 10});
-BENCHMARK_CAPTURE(product, input_gradient, true, true)->Args({128, 256, 512})->Args({128, 10, 256});
-BENCHMARK_CAPTURE(product, square, true, false)->Args({256, 256, 256})->Args({1024, 1024, 1024})->Args({37, 1000, 41});
+    ->Args({256, 128, 10})
+    ->UseRealTime();
+BENCHMARK_CAPTURE(product, input_gradient, true, true)->Args({128, 256, 512})->Args({128, 10, 256})->UseRealTime();
+BENCHMARK_CAPTURE(product, square, true, false)
+    ->Args({256, 256, 256})
+    ->Args({1024, 1024, 1024})
+    ->Args({37, 1000, 41})
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace weft::bench

@@ -17,11 +17,11 @@ void shapes(benchmark::internal::Benchmark* b) {
   b->Args({128, 10})->Args({128, 784})->Args({4096, 1024})->Args({1, 1 << 22});
 }
 
-BENCHMARK_CAPTURE(rows, sum_last_axis, [](const Tensor& x) { return sum(x, -1); })->Apply(shapes);
-BENCHMARK_CAPTURE(rows, sum_first_axis, [](const Tensor& x) { return sum(x, 0); })->Apply(shapes);
-BENCHMARK_CAPTURE(rows, max_last_axis, [](const Tensor& x) { return weft::max(x, -1); })->Apply(shapes);
-BENCHMARK_CAPTURE(rows, softmax, [](const Tensor& x) { return softmax(x); })->Apply(shapes);
-BENCHMARK_CAPTURE(rows, layer_norm, [](const Tensor& x) { return layer_norm(x); })->Apply(shapes);
+BENCHMARK_CAPTURE(rows, sum_last_axis, [](const Tensor& x) { return sum(x, -1); })->Apply(shapes)->UseRealTime();
+BENCHMARK_CAPTURE(rows, sum_first_axis, [](const Tensor& x) { return sum(x, 0); })->Apply(shapes)->UseRealTime();
+BENCHMARK_CAPTURE(rows, max_last_axis, [](const Tensor& x) { return weft::max(x, -1); })->Apply(shapes)->UseRealTime();
+BENCHMARK_CAPTURE(rows, softmax, [](const Tensor& x) { return softmax(x); })->Apply(shapes)->UseRealTime();
+BENCHMARK_CAPTURE(rows, layer_norm, [](const Tensor& x) { return layer_norm(x); })->Apply(shapes)->UseRealTime();
 
 }  // namespace
 }  // namespace weft::bench

@@ -14,7 +14,7 @@ void compile_step(benchmark::State& state) {
     step.prepare(128);
   }
 }
-BENCHMARK(compile_step)->Unit(benchmark::kMillisecond);
+BENCHMARK(compile_step)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void train_step(benchmark::State& state) {
   const std::int64_t batch = state.range(0);
@@ -27,7 +27,7 @@ void train_step(benchmark::State& state) {
   state.counters["samples/s"] =
       benchmark::Counter(static_cast<double>(batch), benchmark::Counter::kIsIterationInvariantRate);
 }
-BENCHMARK(train_step)->Arg(32)->Arg(128)->Arg(512)->Unit(benchmark::kMillisecond);
+BENCHMARK(train_step)->Arg(32)->Arg(128)->Arg(512)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace
 }  // namespace weft::bench

@@ -104,6 +104,9 @@ class PhaseEmitter {
   Value* read(DType, Value* pointer, int width, Value* mask = nullptr);  ///< contiguous, register form
   void write(DType, Value* pointer, Value* v, Value* mask = nullptr);
   Value* active_mask() const;   ///< null when all lanes exist
+  bool has_masked_access(DType) const;  ///< the target loads and stores part of a vector; else it is done in pieces
+  void for_pieces(llvm::function_ref<void(int first, int count)> body) const;  ///< the active lanes in powers of two
+  Value* insert_lanes(Value* v, Value* piece, int first);
   Value* buffer(BufferId);
   Value* zeros();               ///< address of zero bytes, for loads whose predicate is false
 

@@ -1,6 +1,8 @@
 // Expressions: where each is emitted, loads and stores along lanes, addresses that are summed level by level.
 #include <llvm/IR/Constants.h>
 
+#include <utility>
+
 #include "codegen/emit.h"
 
 namespace weft::codegen {
@@ -186,6 +188,30 @@ void PhaseEmitter::write(DType t, Value* pointer, Value* v, Value* mask) {
   else b_.CreateAlignedStore(v, pointer, align);
 }
 
+bool PhaseEmitter::has_masked_access(DType t) const {
+  return target_.vector_bytes >= 64 || (target_.vector_bytes >= 32 && size_of(t) >= 4);
+}
+
+void PhaseEmitter::for_pieces(llvm::function_ref<void(int first, int count)> body) const {
+  int first = 0;
+  for (int count = lanes_.width; count >= 1; count /= 2)
+    if (lanes_.active & count) body(std::exchange(first, first + count), count);
+}
+
+/// v with the lanes from `first` on replaced by those of `piece`.
+Value* PhaseEmitter::insert_lanes(Value* v, Value* piece, int first) {
+  auto* type = llvm::dyn_cast<llvm::FixedVectorType>(piece->getType());
+  if (!type) return b_.CreateInsertElement(v, piece, static_cast<std::uint64_t>(first));
+  const int count = static_cast<int>(type->getNumElements());
+  llvm::SmallVector<int, 16> widen, merge;
+  for (int i = 0; i < lanes_.width; ++i) {
+    const bool inside = i >= first && i < first + count;
+    widen.push_back(inside ? i - first : -1);
+    merge.push_back(inside ? lanes_.width + i : i);
+  }
+  return b_.CreateShuffleVector(v, b_.CreateShuffleVector(piece, widen), merge);
+}
+
 Value* PhaseEmitter::load(DType t, const Address& a, Value* predicate) {
   const bool by_lane = predicate && predicate->getType()->isVectorTy();
   if (a.uniform()) {
@@ -202,10 +228,12 @@ Value* PhaseEmitter::load(DType t, const Address& a, Value* predicate) {
   }
   if (a.contiguous()) {
     Value* mask = active_mask();
-    Value* pointer = a.pointer;
-    if (by_lane) mask = mask ? b_.CreateAnd(mask, predicate) : predicate;
-    else if (predicate) pointer = b_.CreateSelect(predicate, pointer, zeros());
-    return read(t, pointer, lanes_.width, mask);
+    if (by_lane) return read(t, a.pointer, lanes_.width, mask ? b_.CreateAnd(mask, predicate) : predicate);
+    Value* pointer = predicate ? b_.CreateSelect(predicate, a.pointer, zeros()) : a.pointer;
+    if (!mask || has_masked_access(t)) return read(t, pointer, lanes_.width, mask);
+    Value* v = llvm::Constant::getNullValue(llvm::FixedVectorType::get(register_type(b_, t), static_cast<unsigned>(lanes_.width)));
+    for_pieces([&](int first, int count) { v = insert_lanes(v, read(t, offset_elements(t, pointer, i64(first)), count), first); });
+    return v;
   }
   Value* v = llvm::Constant::getNullValue(
       llvm::FixedVectorType::get(register_type(b_, t), static_cast<unsigned>(lanes_.width)));
@@ -222,8 +250,16 @@ Value* PhaseEmitter::load(DType t, const Address& a, Value* predicate) {
 
 void PhaseEmitter::store(DType t, const Address& a, Value* v) {
   const bool vector = v->getType()->isVectorTy();
-  if (a.contiguous() && lanes_.width > 1)
-    return write(t, a.pointer, vector ? v : emit_splat(b_, v, lanes_.width), active_mask());
+  if (a.contiguous() && lanes_.width > 1) {
+    if (!vector) v = emit_splat(b_, v, lanes_.width);
+    if (lanes_.full() || has_masked_access(t)) return write(t, a.pointer, v, active_mask());
+    for_pieces([&](int first, int count) {
+      llvm::SmallVector<int, 16> picked;
+      for (int i = 0; i < count; ++i) picked.push_back(first + i);
+      write(t, offset_elements(t, a.pointer, i64(first)), b_.CreateShuffleVector(v, picked));
+    });
+    return;
+  }
   const int first = a.uniform() ? lanes_.active - 1 : 0;  // all lanes at one place: the last one stays
   for (int i = first; i < lanes_.active; ++i)
     write(t, lane_pointer(a, t, i), vector ? b_.CreateExtractElement(v, static_cast<std::uint64_t>(i)) : v);

@@ -11,6 +11,8 @@ namespace {
 
 /// Cycles that a unit should take at least, so that the walk from unit to unit costs nothing beside it.
 constexpr double kUnitCycles = 2000;
+/// Cycles of an op on one register, two of which start together.
+constexpr double kOpCycles = 0.5;
 /// Lanes of a loop over points or rows: as many as the stripes of a reduction; LLVM splits them into registers.
 constexpr int kLanes = 16;
 
@@ -197,7 +199,8 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   // Units: the outer axes, and blocks of the innermost (rows: all axes are outer ones).
   const AxisId inner = along_rows || parallel.empty() ? kNone : parallel.back();
   std::vector<AxisId> outer(parallel.begin(), parallel.end() - (inner != kNone));
-  const double point_cycles = point_cost(info_, kernel_) / (along_points ? kLanes / 2 : along_rows ? kLanes / 4 : 1);
+  const double vectors = along_points || along_rows ? 1.0 / target_.vector_bytes * 4 : 1;
+  const double point_cycles = point_cost(info_, kernel_) * kOpCycles * vectors;
   const std::int64_t per_unit = std::max<std::int64_t>(1, static_cast<std::int64_t>(kUnitCycles / point_cycles));
   const std::int64_t block = std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1));
   const std::int64_t blocks = (extent(inner) + block - 1) / block;

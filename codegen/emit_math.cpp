@@ -2,6 +2,9 @@
 // used whose NaN, zero or overflow behaviour differs from the op table's equations.
 #include <llvm/IR/Intrinsics.h>
 
+#include <array>
+#include <cmath>
+
 #include "codegen/emit.h"
 #include "ir/approx.h"
 
@@ -169,6 +172,25 @@ Value* shift(const OpArgs& a) {
   return a.b.CreateSelect(in_range, shifted, a.c(0));
 }
 
+/// Float to integer: truncates, saturates, NaN to 0. (llvm.fptosi.sat means the same, and is slow on vectors.)
+Value* saturate(const OpArgs& a, llvm::Type* to) {
+  Builder& b = a.b;
+  Value* x = a.x[0];
+  llvm::Type* type = a.to == u8 ? to->getWithNewType(b.getInt32Ty()) : to;  // u8 by way of i32
+  const unsigned bits = to->getScalarSizeInBits();
+  const llvm::APInt lowest = a.to == u8 ? llvm::APInt::getZero(bits) : llvm::APInt::getSignedMinValue(bits);
+  const llvm::APInt highest = a.to == u8 ? llvm::APInt::getMaxValue(bits) : llvm::APInt::getSignedMaxValue(bits);
+  const double end = std::ldexp(1, static_cast<int>(a.to == u8 ? bits : bits - 1));  // highest + 1
+  Value* too_low = a.to == u8 ? b.CreateFCmpOLE(x, a.c(0)) : b.CreateFCmpOLT(x, a.constant_fp(-end));
+  Value* too_high = b.CreateFCmpOGE(x, a.constant_fp(end));
+  Value* outside = b.CreateOr(b.CreateOr(too_low, too_high), b.CreateFCmpUNO(x, x));
+  Value* safe = b.CreateSelect(outside, a.c(0), x);
+  Value* y = b.CreateFPToSI(safe, type);
+  if (type != to) y = b.CreateTrunc(y, to);
+  y = b.CreateSelect(too_low, llvm::ConstantInt::get(to, lowest), y);
+  return b.CreateSelect(too_high, llvm::ConstantInt::get(to, highest), y);
+}
+
 Value* convert(const OpArgs& a) {
   Builder& b = a.b;
   Value* x = a.x[0];
@@ -181,17 +203,35 @@ Value* convert(const OpArgs& a) {
     if (!extended) return b.CreateFPTrunc(x, to);
     return b.CreateFMul(extended->getOperand(0), opaque(b, llvm::ConstantFP::get(to, 1)));
   }
-  if (a.real())
-    return b.CreateIntrinsic(a.to == u8 ? llvm::Intrinsic::fptoui_sat : llvm::Intrinsic::fptosi_sat, {to, x->getType()}, {x});
+  if (a.real()) return saturate(a, to);
   if (is_float(a.to)) return a.is_unsigned() ? b.CreateUIToFP(x, to) : b.CreateSIToFP(x, to);
   return a.is_unsigned() ? b.CreateZExtOrTrunc(x, to) : b.CreateSExtOrTrunc(x, to);
 }
 
-/// Word 0 of Philox4x32-10 for counter (index, step) and key, each i64 split into its low and high half.
+/// The low and high words of x * multiplier. Vector units multiply the even words of a register into whole 64-bit products, so
+/// the odd words are shifted down for a product of their own.
+std::array<Value*, 2> multiply_words(Builder& b, Value* x, std::uint32_t multiplier) {
+  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType());
+  llvm::Type* wide = vector ? static_cast<llvm::Type*>(llvm::FixedVectorType::get(b.getInt64Ty(), vector->getNumElements() / 2))
+                            : b.getInt64Ty();
+  auto c = [&](std::uint64_t v) { return llvm::ConstantInt::get(wide, v); };
+  if (!vector) {
+    Value* p = b.CreateMul(b.CreateZExt(x, wide), c(multiplier));
+    return {b.CreateTrunc(p, x->getType()), b.CreateTrunc(b.CreateLShr(p, 32), x->getType())};
+  }
+  constexpr std::uint64_t kLow = 0xffffffff;
+  Value* pairs = b.CreateBitCast(x, wide);
+  Value* even = b.CreateMul(b.CreateAnd(pairs, c(kLow)), c(multiplier));
+  Value* odd = b.CreateMul(b.CreateLShr(pairs, 32), c(multiplier));
+  Value* low = b.CreateOr(b.CreateAnd(even, c(kLow)), b.CreateShl(odd, 32));
+  Value* high = b.CreateOr(b.CreateLShr(even, 32), b.CreateAnd(odd, c(~kLow)));
+  return {b.CreateBitCast(low, x->getType()), b.CreateBitCast(high, x->getType())};
+}
+
+/// Word 0 of Philox4x32-10 (ir/philox.h) for counter (index, step) and key, each i64 split into its low and high half.
 Value* random(const OpArgs& a) {
   Builder& b = a.b;
   llvm::Type* word = a.type()->getWithNewType(b.getInt32Ty());
-  auto constant = [&](llvm::Type* t, std::uint32_t v) { return llvm::ConstantInt::get(t, v); };
   auto low = [&](Value* v) { return b.CreateTrunc(v, word); };
   auto high = [&](Value* v) { return b.CreateTrunc(b.CreateLShr(v, 32), word); };
   Value *key = a.x[0], *step = a.x[1], *index = a.x[2];
@@ -199,13 +239,11 @@ Value* random(const OpArgs& a) {
   Value* k[2] = {low(key), high(key)};
   constexpr std::uint32_t kMultiplier[2] = {0xD2511F53, 0xCD9E8D57}, kWeyl[2] = {0x9E3779B9, 0xBB67AE85};
   for (int round = 0; round < 10; ++round) {
-    Value* p[2];
-    for (int i = 0; i < 2; ++i)
-      p[i] = b.CreateMul(b.CreateZExt(c[2 * i], a.type()), constant(a.type(), kMultiplier[i]));
-    Value* next[4] = {b.CreateXor(b.CreateXor(high(p[1]), c[1]), k[0]), low(p[1]),
-                      b.CreateXor(b.CreateXor(high(p[0]), c[3]), k[1]), low(p[0])};
+    const auto [low0, high0] = multiply_words(b, c[0], kMultiplier[0]);
+    const auto [low1, high1] = multiply_words(b, c[2], kMultiplier[1]);
+    Value* next[4] = {b.CreateXor(b.CreateXor(high1, c[1]), k[0]), low1, b.CreateXor(b.CreateXor(high0, c[3]), k[1]), low0};
     std::copy(next, next + 4, c);
-    for (int i = 0; i < 2; ++i) k[i] = b.CreateAdd(k[i], constant(word, kWeyl[i]));
+    for (int i = 0; i < 2; ++i) k[i] = b.CreateAdd(k[i], llvm::ConstantInt::get(word, kWeyl[i]));
   }
   return c[0];
 }

@@ -2,8 +2,10 @@
 #include <llvm/IR/Constants.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "codegen/emit_contract.h"
+#include "ir/eval.h"
 
 namespace weft::codegen {
 
@@ -37,7 +39,7 @@ void ContractEmitter::pack_strip_along_k(const Operand& o, Value* row, Value* ro
   loop(i64(0), rows, 1, {}, [&](Value* i, const Values&) -> Values {
     bind(o.free, b_.CreateAdd(row, i));
     Value* row_to = offset_elements(dtype_, to, b_.CreateMul(i, i64(o.free_stride)));
-    for_lanes(schedule_.k, 16, i64(0), i64(K_), {}, [&](const Values&) -> Values {
+    for_lanes(schedule_.k, kReduceStripes, i64(0), i64(K_), {}, [&](const Values&) -> Values {
       write(dtype_, offset_elements(dtype_, row_to, coordinate_[static_cast<std::size_t>(schedule_.k)]), lanes(o.value));
       return {};
     });
@@ -47,7 +49,7 @@ void ContractEmitter::pack_strip_along_k(const Operand& o, Value* row, Value* ro
 
 /// to[k][i] = value at start + i, for i < count. Whole vectors are written; what they write too much, the next k overwrites.
 void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count, Value* to) {
-  const int width = o.free == schedule_.n ? tile_lanes_ : 16;
+  const int width = o.free == schedule_.n ? tile_lanes_ : std::min(kReduceStripes, static_cast<int>(std::bit_ceil(static_cast<unsigned>(count))));
   loop(i64(0), i64(K_), 1, {}, [&](Value* k, const Values&) -> Values {
     bind(schedule_.k, k);
     Value* row = offset_elements(dtype_, to, b_.CreateMul(k, i64(o.k_stride)));

@@ -2,22 +2,18 @@
 #include "frontend/compile.h"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <mutex>
 
 #include "codegen/codegen.h"
 #include "frontend/extract.h"
 #include "frontend/node.h"
+#include "frontend/stopwatch.h"
 #include "passes/autodiff.h"
 #include "passes/pipeline.h"
 
 namespace weft {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Executables with as many threads share one team.
 std::shared_ptr<ThreadTeam> shared_team(int threads) {
@@ -36,8 +32,7 @@ std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, std
   std::vector<Tensor> all{loss};
   all.insert(all.end(), wrt.begin(), wrt.end());
   check_operands("grad", all);
-  std::vector<ValueId> ids;
-  for (const Tensor& t : wrt) ids.push_back(t.id());
+  const std::vector<ValueId> ids = ids_of(wrt);
   std::vector<Tensor> gradients;
   const auto values =
       located("grad", [&] { return differentiate(loss.trace()->graph, loss.id(), ids, LocScope::current()); });
@@ -60,12 +55,9 @@ std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::ve
   Graph& g = all[0].trace()->graph;
   const auto size = static_cast<ValueId>(g.size());
   std::vector<ValueId> map(size);
-  std::vector<bool> changed(size, false), used(size, false);
+  std::vector<bool> changed(size, false);
+  const std::vector<bool> used = reached_from(g, ids_of(tensors));
   for (ValueId id = 0; id < size; ++id) map[id] = id;
-  for (const Tensor& t : tensors) used[t.id()] = true;
-  for (ValueId id = size; id-- > 0;)
-    if (used[id])
-      for (ValueId v : g[id].operands) used[v] = true;
   for (const Substitution& s : with) map[s.from.id()] = s.to.id(), changed[s.from.id()] = true;
   for (ValueId id = 0; id < size; ++id) {
     if (changed[id] || !used[id]) continue;
@@ -124,7 +116,7 @@ struct Executable::Impl {
     if (!has_batch) batch = 0;
     last = batch;
     if (auto it = bound.find(batch); it != bound.end()) return it->second;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     Bound b;
     b.graph = has_batch ? bind_batch(graph, batch) : graph;
     if (options.backend == Backend::cpu) {
@@ -133,7 +125,7 @@ struct Executable::Impl {
                                               shared_team(options.threads));
       for (std::size_t i = 0; i < states.size(); ++i) b.executor->bind(states[i], state_values[i]);
     }
-    compile_seconds += seconds_since(start);
+    compile_seconds += watch.seconds();
     return bound.emplace(batch, std::move(b)).first->second;
   }
 
@@ -277,7 +269,7 @@ void Executable::prepare(std::int64_t batch) const { impl_->at(batch); }
 
 Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options, std::source_location where) {
   LocScope scope(where);
-  const auto start = Clock::now();
+  const Stopwatch watch;
   std::vector<Tensor> all;
   for (const NamedTensor& o : outputs) all.push_back(o.tensor);
   for (const Assignment& u : options.updates) all.push_back(u.state), all.push_back(u.value);
@@ -315,7 +307,7 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
     fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch",
          where_prefix());
   if (options.batch < 0) fail("{}compile: batch is {}; expected 1 or more", where_prefix(), options.batch);
-  impl->compile_seconds = seconds_since(start);
+  impl->compile_seconds = watch.seconds();
   if (!impl->has_batch || options.batch > 0) impl->at(options.batch);
   return Executable(std::move(impl));
 }

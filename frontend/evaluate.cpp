@@ -10,11 +10,12 @@ void require_batch(std::string_view what, std::int64_t batch_size) {
   if (batch_size < 1) fail("{}: batch_size is {}; expected at least 1", what, batch_size);
 }
 
-std::vector<Array> rows_of(std::span<const Array> x, std::span<const Array> y, std::int64_t begin, std::int64_t end) {
-  std::vector<Array> rows;
-  for (std::span<const Array> arrays : {x, y})
-    for (const Array& a : arrays) rows.push_back(a.rows(begin, end));
-  return rows;
+/// Rows [begin, end) of the inputs, then of the targets.
+std::vector<Array> batch_of(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t begin,
+                            std::int64_t end) {
+  std::vector<Array> batch = rows_of(x, begin, end);
+  for (const Array& a : rows_of(y, begin, end)) batch.push_back(a);
+  return batch;
 }
 
 }  // namespace
@@ -42,7 +43,7 @@ Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y,
   Tally tally(impl_->options->metrics, step);
   for (std::int64_t begin = 0; begin < n; begin += batch_size) {
     const std::int64_t end = std::min(n, begin + batch_size);
-    tally.add(step(rows_of(x, y, begin, end)), end - begin);
+    tally.add(step(batch_of(x, y, begin, end)), end - begin);
   }
   const std::map<std::string, double> logs = tally.logs();
   Scores scores{tally.loss(), {}, tally.totals()};
@@ -61,7 +62,7 @@ std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batc
   const Executable& step = impl_->prediction_step(row_types(x));
   std::vector<Array> results;
   for (std::int64_t begin = 0; begin < n; begin += batch_size) {
-    const std::vector<Array> parts = step(rows_of(x, {}, begin, std::min(n, begin + batch_size)));
+    const std::vector<Array> parts = step(rows_of(x, begin, std::min(n, begin + batch_size)));
     for (std::size_t i = 0; i < parts.size(); ++i) {
       if (begin == 0) {
         Type all = parts[i].type();

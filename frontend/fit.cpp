@@ -1,31 +1,22 @@
 // fit(): epochs of compiled steps over resident data.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
 #include "frontend/interrupt.h"
 #include "frontend/model_impl.h"
 #include "frontend/progress.h"
+#include "frontend/stopwatch.h"
 #include "runtime/preprocess.h"
 
 namespace weft {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 double median(std::vector<double> v) {
   if (v.empty()) return 0;
-  std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
-  return v[v.size() / 2];
-}
-
-std::vector<Array> rows_of(const std::vector<Array>& arrays, std::int64_t begin, std::int64_t end) {
-  std::vector<Array> rows;
-  for (const Array& a : arrays) rows.push_back(a.rows(begin, end));
-  return rows;
+  const auto middle = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
+  std::nth_element(v.begin(), middle, v.end());
+  return *middle;
 }
 
 /// Samples [0, train) are trained on; the validation samples are arrays of their own.
@@ -115,15 +106,15 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
     Tally tally(m.options->metrics, step);
     std::vector<double> times;
     progress.begin_epoch(run.epoch, batches);
-    const auto start = Clock::now();
+    const Stopwatch watch;
     for (; m.batch < batches && run.stop_reason.empty();) {
       const Array& indices = m.batch + 1 < batches ? full : rest;
       std::copy_n(samples.data() + m.batch * o.batch_size, indices.size(), indices.as<std::int32_t>().data());
       arguments.back() = indices;
       rate[0] = static_cast<float>(learning_rate());
-      const auto step_start = Clock::now();
+      const Stopwatch step_watch;
       const std::vector<Array> outputs = step(arguments);
-      times.push_back(seconds_since(step_start));
+      times.push_back(step_watch.seconds());
       tally.add(outputs, indices.size());
       run.loss = outputs[0].at(0);
       run.batch = m.batch++;
@@ -142,7 +133,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       break;  // broken off: the next fit() in this order, here or after load(), goes on from m.batch
     m.batch = 0;
     ++m.epoch;
-    history.seconds.push_back(seconds_since(start));
+    history.seconds.push_back(watch.seconds());
     history.step_ms.push_back(1e3 * median(times));
     run.logs = tally.logs();
     run.logs["learning_rate"] = static_cast<double>(rate[0]);

@@ -37,10 +37,7 @@ Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initia
 }
 
 Tensor Layer::called(const std::vector<Tensor>& inputs, const Tensor& output) {
-  LayerCall call{name_, kind_, output.id(), {}, {}};
-  for (const Tensor& t : inputs) call.inputs.push_back(t.id());
-  for (const Tensor& t : parameters_) call.parameters.push_back(t.id());
-  trace_->layers.push_back(std::move(call));
+  trace_->layers.push_back({name_, kind_, output.id(), ids_of(inputs), ids_of(parameters_)});
   return output;
 }
 

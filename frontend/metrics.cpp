@@ -1,6 +1,7 @@
 // Metrics: counts as sums over the batch.
 #include "frontend/metrics.h"
 
+#include "frontend/losses.h"
 #include "frontend/node.h"
 
 namespace weft {
@@ -22,16 +23,15 @@ Tensor predicted_class(std::string_view metric, const Tensor& p, double threshol
   return astype(squeeze(p, 1) > threshold, i32);
 }
 
-double first_over_second(std::span<const Array> s) { return ratio(s[0].at(0), s[1].at(0)); }
+double per_sample(std::span<const Array> s, std::int64_t samples) {
+  return ratio(s[0].at(0), static_cast<double>(samples));
+}
 
 /// A metric that is the mean over the samples of something that is [batch].
-Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const Tensor&)> per_sample) {
+Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const Tensor&)> of_sample) {
   return {std::move(name),
-          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
-            const Tensor values = per_sample(p, t);
-            return {sum(astype(values, f32)), extent(values, 0)};
-          },
-          first_over_second};
+          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> { return {sum(astype(of_sample(p, t), f32))}; },
+          per_sample};
 }
 
 /// True positives, predicted positives, actual positives of class 1.
@@ -40,19 +40,8 @@ std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Te
   return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
 }
 
-Metric positives_metric(std::string name, double (*result)(std::span<const Array>)) {
+Metric positives_metric(std::string name, double (*result)(std::span<const Array>, std::int64_t)) {
   return {name, [name](const Tensor& p, const Tensor& t) { return positives(name, p, t); }, result};
-}
-
-Tensor difference(const Tensor& p, const Tensor& t) {
-  const Tensor target = astype(t, p.dtype());
-  return p - (target.rank() + 1 == p.rank() ? expand_dims(target, -1) : target);
-}
-
-Tensor per_sample(const Tensor& x) {
-  std::vector<int> axes;
-  for (int i = 1; i < x.rank(); ++i) axes.push_back(i);
-  return axes.empty() ? x : mean(x, axes);
 }
 
 }  // namespace
@@ -61,17 +50,17 @@ const Metric accuracy = mean_metric(
     "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p) == target_class(t); });
 const Metric binary_accuracy_from_logits = mean_metric(
     "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p, 0) == target_class(t); });
-const Metric mean_absolute_error = mean_metric(
-    "mean_absolute_error", [](const Tensor& p, const Tensor& t) { return per_sample(abs(difference(p, t))); });
-const Metric mean_squared_error = mean_metric(
-    "mean_squared_error", [](const Tensor& p, const Tensor& t) { return per_sample(square(difference(p, t))); });
+const Metric mean_absolute_error =
+    mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return mae(p, t); });
+const Metric mean_squared_error =
+    mean_metric("mean_squared_error", [](const Tensor& p, const Tensor& t) { return mse(p, t); });
 
 const Metric precision =
-    positives_metric("precision", [](std::span<const Array> s) { return ratio(s[0].at(0), s[1].at(0)); });
+    positives_metric("precision", [](std::span<const Array> s, std::int64_t) { return ratio(s[0].at(0), s[1].at(0)); });
 const Metric recall =
-    positives_metric("recall", [](std::span<const Array> s) { return ratio(s[0].at(0), s[2].at(0)); });
-const Metric f1 =
-    positives_metric("f1", [](std::span<const Array> s) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
+    positives_metric("recall", [](std::span<const Array> s, std::int64_t) { return ratio(s[0].at(0), s[2].at(0)); });
+const Metric f1 = positives_metric(
+    "f1", [](std::span<const Array> s, std::int64_t) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
 
 // The label is among the k highest when fewer than k scores beat its own.
 Metric top_k(int k) {
@@ -92,11 +81,10 @@ Metric confusion_matrix(int classes) {
                          predicted = one_hot(predicted_class("confusion_matrix", p), classes);
             return {contract(actual, predicted, {0}, {0})};
           },
-          [classes](std::span<const Array> s) {
-            double hits = 0, all = 0;
-            for (std::int64_t i = 0; i < s[0].size(); ++i)
-              all += s[0].at(i), hits += i % (classes + 1) == 0 ? s[0].at(i) : 0;
-            return ratio(hits, all);
+          [classes](std::span<const Array> s, std::int64_t samples) {
+            double hits = 0;
+            for (int i = 0; i < classes; ++i) hits += s[0].at(i * (classes + 1));
+            return ratio(hits, static_cast<double>(samples));
           }};
 }
 

@@ -8,11 +8,12 @@
 namespace weft {
 
 /// A metric of one's own: `sums` maps (prediction, target) to tensors that are added up over the batches (scalars, or
-/// any fixed shape); `result` turns the totals, in the same order, as f64 arrays, into the number reported.
+/// any fixed shape); `result` turns the totals, in the same order, as f64 arrays, and the number of samples into the
+/// number reported.
 struct Metric {
   std::string name;
   std::function<std::vector<Tensor>(const Tensor& prediction, const Tensor& target)> sums;
-  std::function<double(std::span<const Array> totals)> result;
+  std::function<double(std::span<const Array> totals, std::int64_t samples)> result;
 };
 
 /// Class labels [batch] against scores [batch, classes] by arg max; [batch, 1] scores: against the threshold 0.5

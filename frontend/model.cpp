@@ -7,19 +7,6 @@
 #include "frontend/node.h"
 
 namespace weft {
-namespace {
-
-/// Which values the outputs are computed from.
-std::vector<bool> reached(const Graph& g, const std::vector<Tensor>& outputs) {
-  std::vector<bool> used(g.size(), false);
-  for (const Tensor& t : outputs) used[t.id()] = true;
-  for (std::size_t id = g.size(); id-- > 0;)
-    if (used[id])
-      for (ValueId v : g[static_cast<ValueId>(id)].operands) used[v] = true;
-  return used;
-}
-
-}  // namespace
 
 Model::Model(const Tensor& input, const Tensor& output, std::source_location where)
     : Model(std::vector<Tensor>{input}, std::vector<Tensor>{output}, where) {}
@@ -49,7 +36,7 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
   for (const Tensor& t : outputs)
     if (t.rank() == 0 || t.shape()[0] != kBatch)
       fail("{}Model: output {} has no batch axis in front; expected one row a sample", where_prefix(), t.str());
-  const std::vector<bool> used = reached(g, outputs);
+  const std::vector<bool> used = reached_from(g, ids_of(outputs));
   for (const Input& i : g.inputs()) {
     const bool listed = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& t) { return t.id() == i.id; });
     if (used[i.id] && i.kind == InputKind::data && i.name != kTrainingName && !listed)
@@ -91,10 +78,8 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
   std::vector<Substitution> with;
   for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({impl_->inputs[i], inputs[i]});
   const std::vector<Tensor> results = substitute(impl_->outputs, with);
-  LayerCall call{impl_->trace->unique_name("model"), "Model", results[0].id(), {}, {}};
-  for (const Tensor& t : inputs) call.inputs.push_back(t.id());
-  for (const Tensor& t : impl_->parameters) call.parameters.push_back(t.id());
-  impl_->trace->layers.push_back(std::move(call));
+  impl_->trace->layers.push_back(
+      {impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs), ids_of(impl_->parameters)});
   return results;
 }
 

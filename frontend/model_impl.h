@@ -73,5 +73,7 @@ class Tally {
 /// Types of arrays, and of arrays with the rows replaced by the batch.
 std::vector<Type> types_of(std::span<const Array>);
 std::vector<Type> row_types(std::span<const Array>);
+/// Copies of rows [begin, end).
+std::vector<Array> rows_of(std::span<const Array>, std::int64_t begin, std::int64_t end);
 
 }  // namespace weft

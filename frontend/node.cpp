@@ -30,13 +30,17 @@ void check_operands(std::string_view op, const std::vector<Tensor>& operands) {
       type_error(op, operands, "operands belong to different graphs; build all of them in one GraphScope");
 }
 
+std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors) {
+  std::vector<ValueId> ids;
+  for (const Tensor& t : tensors) ids.push_back(t.id());
+  return ids;
+}
+
 Tensor node(Op op, const std::vector<Tensor>& operands, Attrs attrs, std::optional<Type> type) {
   ensure(!operands.empty(), "{}: node() needs an operand", name(op));
   check_operands(name(op), operands);
-  std::vector<ValueId> ids;
-  for (const Tensor& t : operands) ids.push_back(t.id());
   const std::shared_ptr<Trace>& trace = operands[0].trace();
-  return {trace, trace->graph.add(op, std::move(ids), std::move(attrs), std::move(type), LocScope::current())};
+  return {trace, trace->graph.add(op, ids_of(operands), std::move(attrs), std::move(type), LocScope::current())};
 }
 
 Tensor leaf(Op op, Attrs attrs, const Type& type) {

@@ -20,6 +20,8 @@ void check_operands(std::string_view op, const std::vector<Tensor>& operands);
 /// "file:line: " of the current line, or "".
 std::string where_prefix();
 
+std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors);
+
 /// Runs f; an Error without a place gets the current line and `what` in front.
 template <class F>
 decltype(auto) located(std::string_view what, F&& f) {

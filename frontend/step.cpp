@@ -15,7 +15,7 @@ std::string key_of(const std::vector<Type>& x, const std::vector<Type>& y = {}) 
   return key;
 }
 
-Type rows_of(Type t) {
+Type with_batch(Type t) {
   if (t.shape.rank() > 0) t.shape[0] = kBatch;
   return t;
 }
@@ -46,8 +46,14 @@ std::vector<Type> types_of(std::span<const Array> arrays) {
 
 std::vector<Type> row_types(std::span<const Array> arrays) {
   std::vector<Type> types = types_of(arrays);
-  std::transform(types.begin(), types.end(), types.begin(), rows_of);
+  std::transform(types.begin(), types.end(), types.begin(), with_batch);
   return types;
+}
+
+std::vector<Array> rows_of(std::span<const Array> arrays, std::int64_t begin, std::int64_t end) {
+  std::vector<Array> rows;
+  for (const Array& a : arrays) rows.push_back(a.rows(begin, end));
+  return rows;
 }
 
 Tensor Model::Impl::adapt(const Tensor& rows, const Type& want, const std::string& name) const {
@@ -189,7 +195,7 @@ void Tally::add(const std::vector<Array>& outputs, std::int64_t samples) {
 std::map<std::string, double> Tally::logs(const std::string& prefix) const {
   std::map<std::string, double> logs{{prefix + "loss", loss()}};
   for (std::size_t m = 0; m < metrics_.size(); ++m)
-    if (!totals_[m].empty()) logs[prefix + metrics_[m].name] = metrics_[m].result(totals_[m]);
+    if (!totals_[m].empty()) logs[prefix + metrics_[m].name] = metrics_[m].result(totals_[m], samples_);
   return logs;
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "frontend/model_impl.h"
+#include "frontend/node.h"
 
 namespace weft {
 namespace {
@@ -30,11 +31,7 @@ std::string grouped(std::int64_t n) {
 std::string Model::summary(bool print) const {
   const Impl& m = *impl_;
   const Graph& g = m.trace->graph;
-  std::vector<bool> used(g.size(), false);
-  for (const Tensor& t : m.outputs) used[t.id()] = true;
-  for (std::size_t id = g.size(); id-- > 0;)
-    if (used[id])
-      for (ValueId v : g[static_cast<ValueId>(id)].operands) used[v] = true;
+  const std::vector<bool> used = reached_from(g, ids_of(m.outputs));
 
   std::vector<Row> rows{{"Layer", "Output shape", "Parameters", "From"}};
   std::map<ValueId, std::string> names;  // of values that layers and inputs make

@@ -40,6 +40,15 @@ Variable* Trace::find(const std::string& name) {
   return it == variables.end() ? nullptr : &*it;
 }
 
+std::vector<bool> reached_from(const Graph& g, const std::vector<ValueId>& roots) {
+  std::vector<bool> reached(g.size(), false);
+  for (ValueId id : roots) reached[id] = true;
+  for (std::size_t id = g.size(); id-- > 0;)
+    if (reached[id])
+      for (ValueId v : g[static_cast<ValueId>(id)].operands) reached[v] = true;
+  return reached;
+}
+
 const std::shared_ptr<Trace>& current_trace() { return thread_trace(); }
 
 GraphScope::GraphScope() : GraphScope(std::make_shared<Trace>()) {}

@@ -51,6 +51,9 @@ struct Trace {
   Variable* find(const std::string& name);
 };
 
+/// Which values the roots are computed from, the roots included.
+std::vector<bool> reached_from(const Graph&, const std::vector<ValueId>& roots);
+
 // Values that weft itself puts into a graph.
 inline constexpr std::string_view kSeedName = "weft.seed";  // state i64[]: seed of the random ops
 inline constexpr std::string_view kStepName =

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ir/lexer.h"
+
 namespace weft {
 namespace {
 
@@ -42,12 +44,6 @@ bool equal(const Node& a, const Node& b) {
   return a.op == b.op && a.type == b.type && a.operands == b.operands && a.attrs == b.attrs;
 }
 
-bool is_identifier(std::string_view s) {
-  auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  if (s.empty() || !letter(s[0])) return false;
-  return std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '.'; });
-}
-
 }  // namespace
 
 ValueId Graph::append(Node node) {
@@ -68,6 +64,8 @@ ValueId Graph::input(std::string input_name, const Type& type, InputKind kind, L
   n.type = type;
   n.locs = locs;
   const ValueId id = append(std::move(n));
+  input_index_.emplace(input_name, inputs_.size());
+  input_of_.emplace(id, inputs_.size());
   inputs_.push_back({std::move(input_name), kind, id});
   return id;
 }
@@ -121,27 +119,25 @@ void Graph::type_error(Op op, const std::vector<ValueId>& operands, LocSet locs,
 void Graph::output(std::string output_name, ValueId id) {
   ensure(id < nodes_.size(), "output '{}' names value {}, which does not exist", output_name, id);
   if (!is_identifier(output_name)) fail("output name '{}' is not an identifier", output_name);
-  for (const Output& o : outputs_)
-    if (o.name == output_name) fail("output '{}' exists already", output_name);
+  if (!output_names_.insert(output_name).second) fail("output '{}' exists already", output_name);
   outputs_.push_back({std::move(output_name), id});
 }
 
 void Graph::update(ValueId state, ValueId value) {
   ensure(value < nodes_.size(), "update with value {}, which does not exist", value);
-  auto in = std::find_if(inputs_.begin(), inputs_.end(), [&](const Input& i) { return i.id == state; });
-  if (in == inputs_.end() || in->kind != InputKind::state) fail("only a state input can be updated");
+  const auto found = input_of_.find(state);
+  if (found == input_of_.end() || inputs_[found->second].kind != InputKind::state) fail("only a state input can be updated");
+  const Input* in = &inputs_[found->second];
   if (!(nodes_[state].type == nodes_[value].type))
     fail("state '{}' is {} and its update is {}{}", in->name, to_string(nodes_[state].type), to_string(nodes_[value].type),
          nodes_[value].locs.empty() ? "" : " from " + nodes_[value].locs.str());
-  for (const Update& u : updates_)
-    if (u.state == state) fail("state '{}' is updated twice", in->name);
+  if (!updated_.insert(state).second) fail("state '{}' is updated twice", in->name);
   updates_.push_back({state, value});
 }
 
 ValueId Graph::find_input(std::string_view input_name) const {
-  for (const Input& i : inputs_)
-    if (i.name == input_name) return i.id;
-  return kNoValue;
+  const auto found = input_index_.find(std::string(input_name));
+  return found == input_index_.end() ? kNoValue : inputs_[found->second].id;
 }
 
 std::int32_t Graph::add_group(std::string group_name) {

@@ -6,10 +6,12 @@
 // (inputs, states) -> (outputs, updated states).
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ir/loc.h"
@@ -86,12 +88,16 @@ class Graph {
   ValueId append(Node node);
   [[noreturn]] void type_error(Op, const std::vector<ValueId>& operands, LocSet, const std::string& what) const;
 
-  std::vector<Node> nodes_;
+  std::deque<Node> nodes_;  // references to nodes stay valid while nodes are added
   std::vector<Input> inputs_;
   std::vector<Output> outputs_;
   std::vector<Update> updates_;
   std::vector<Group> groups_;
   std::unordered_multimap<std::size_t, ValueId> index_;  // hash of (op, type, operands, attrs) -> node
+  std::unordered_map<std::string, std::size_t> input_index_;  // name -> position in inputs_
+  std::unordered_map<ValueId, std::size_t> input_of_;         // node -> position in inputs_
+  std::unordered_set<std::string> output_names_;
+  std::unordered_set<ValueId> updated_;
 };
 
 /// Rebuilds a graph node by node: the frame of every pass. `map(old id)` gives the new id.

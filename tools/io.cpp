@@ -1,9 +1,12 @@
 // Reads and writes the files of the command line.
 #include "tools/io.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "ir/error.h"
@@ -43,6 +46,11 @@ void write_text(const std::string& path, std::string_view text) {
   const File file(std::fopen(path.c_str(), "wb"));
   if (!file) fail("cannot open {} for writing: {}", path, reason());
   write_all(file.get(), text, path);
+}
+
+void check_writable(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  if (access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) fail("cannot write {}: {}", path, reason());
 }
 
 void print_line(std::string_view line) { write_text("-", std::string(line) + "\n"); }

@@ -11,6 +11,8 @@ std::string read_text(const std::string& path);
 std::string display_name(const std::string& path);
 /// Writes the text, to stdout for "-" or "". Throws Error when it cannot be written in full.
 void write_text(const std::string& path, std::string_view text);
+/// Throws Error when a file at `path` could not be written: its folder is missing or closed to us.
+void check_writable(const std::string& path);
 /// Prints a line to stdout. Throws Error when stdout does not take it (a full disk).
 void print_line(std::string_view line);
 

@@ -31,6 +31,7 @@ void train(const Options& o) {
   if (o.data_set != "mnist") fail("train: expected mnist, found '{}'", o.data_set);
   o.device.check();
   const BuiltinModel& builtin = builtin_model(o.model);
+  if (!o.save.empty()) check_writable(o.save);  // now, not after the last epoch
   const data::Mnist mnist = data::mnist({.dir = o.data_dir});
 
   Model model = builtin.make(o.seed, train_options(o.device.threads));
@@ -43,9 +44,10 @@ void train(const Options& o) {
                                                   .validation_split = 0.2,
                                                   .seed = o.seed,
                                                   .verbose = o.json ? 0 : 1});
-  if (history.epochs() == 0) fail("training was stopped before the first epoch ended");
-  const Scores scores = model.evaluate(mnist.test);
   if (!o.save.empty()) model.save(o.save);
+  if (history.epochs() == 0) fail("stopped before the first epoch ended: {}", history.stop_reason);
+  if (o.json && !history.stop_reason.empty()) fmt::print(stderr, "weft: stopped: {}\n", history.stop_reason);
+  const Scores scores = model.evaluate(mnist.test);
 
   const double step_ms = median(history.step_ms), epoch_s = median(history.seconds);
   if (o.json) {

@@ -114,7 +114,7 @@ TEST_CASE("programs without work compile") {
 
 TEST_CASE("units are enough for several threads and cost what they cost") {
   const Image image = compile(std::make_shared<Program>(identity(1 << 20)), host_target());
-  CHECK(image.code[0].units >= 64);
+  CHECK(image.code[0].units >= 16);
   CHECK(image.code[0].cost > 1e4);
   const Image small = compile(std::make_shared<Program>(identity(64)), host_target());
   CHECK(small.code[0].cost < 1e3);

@@ -135,6 +135,21 @@ Program stages_see_each_other(std::int64_t I, std::int64_t J) {
   return b.program();
 }
 
+/// One expression, the load of w[i, j], before and after a stage that doubles w in place.
+Program reads_old_and_new(std::int64_t I, std::int64_t J) {
+  ProgramBuilder b;
+  const BufferId w = b.state(f32, {I, J}), y = b.output(f32, {I, 2});
+  KernelBuilder k(b.program(), b.kernel());
+  const AxisId i = k.axis("i", I), j = k.axis("j", J);
+  const ExprId v = k.load(w, {at(i), at(j)});
+  k.phase({i}).stages = {reduce_stage(0, Op::reduce_sum, j, v, true),
+                         map_stage({{w, {at(i), at(j)}, k.op(Op::mul, f32, {v, k.constant(f32, 2)})}}, j),
+                         reduce_stage(1, Op::reduce_sum, j, v, true),
+                         map_stage({{y, {at(i), {{}, 0, kNone}}, k.accumulator(0, f32)}, {y, {at(i), {{}, 1, kNone}}, k.accumulator(1, f32)}})};
+  k.schedule().vector_axis = j;
+  return b.program();
+}
+
 /// Column sums of squares, then each column normalised: two phases, lanes along columns in both.
 Program columns(std::int64_t I, std::int64_t J, DType t) {
   ProgramBuilder b;
@@ -183,6 +198,7 @@ TEST_CASE("random numbers") {
 
 TEST_CASE("a later stage reads what an earlier one stored") {
   for (std::int64_t n : {1, 5, 16, 17, 70}) CHECK(check(stages_see_each_other(3, n)) == "");
+  for (std::int64_t n : {3, 16, 40}) CHECK(check(reads_old_and_new(3, n)) == "");
 }
 
 TEST_CASE("phases follow each other") {

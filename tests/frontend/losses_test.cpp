@@ -187,7 +187,7 @@ TEST_CASE("metrics") {
   auto result = [](const Metric& m, const Tensor& p, const Tensor& t, const std::vector<Array>& in) {
     std::vector<Array> totals;
     for (const Tensor& s : m.sums(p, t)) totals.push_back(run(s, in, {p, t}).converted(f64));
-    return std::pair{m.result(totals), totals};
+    return std::pair{m.result(totals, in[0].shape()[0]), totals};
   };
   for (const Row& r : rows) {
     GraphScope graph;

@@ -87,7 +87,8 @@ TEST_CASE("train reports what is wrong with the data or the output") {
   for (const Row& row : std::vector<Row>{
            {"--data cut", "train-images-idx3-ubyte"},
            {"--data tiny --batch-size 4096", "batch"},
-           {"--data tiny --epochs 1 --batch-size 32 --save no/such/folder/m.safetensors", "no/such/folder"},
+           {"--data tiny --epochs 1 --batch-size 32 --save no/such/folder/m.safetensors",
+            "cannot write no/such/folder/m.safetensors: No such file or directory"},
        }) {
     const Result r = shell("weft train mnist --json " + row.options, dir.path());
     INFO(row.options << "\n" << r);
@@ -96,6 +97,25 @@ TEST_CASE("train reports what is wrong with the data or the output") {
     CHECK(contains(r.err, row.message));
     CHECK(r.out.empty());
   }
+}
+
+TEST_CASE("Ctrl-C ends training and keeps the weights") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
+  const Result r = shell(R"(set -m
+    weft train mnist --data tiny --epochs 1000000 --batch-size 32 --save m.safetensors >log &
+    until grep -q 'Epoch 2/' log; do kill -0 $! || break; sleep 0.02; done
+    kill -INT $!
+    wait $!
+    code=$?
+    cat log
+    exit $code)",
+                         dir.path());
+  INFO(r);
+  CHECK(r.code == 0);
+  CHECK(contains(r.out, "test loss: "));
+  CHECK(contains(r.out + r.err, "interrupted"));
+  CHECK(weft::load_safetensors(dir.file("m.safetensors")).arrays.size() >= 6);
 }
 
 TEST_CASE("bench times a step") {
