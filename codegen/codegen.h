@@ -9,10 +9,16 @@
 
 namespace weft {
 
+#ifdef WEFT_SANITIZE
+inline constexpr bool kAddressSanitizer = std::string_view(WEFT_SANITIZE).find("address") != std::string_view::npos;
+#else
+inline constexpr bool kAddressSanitizer = false;
+#endif
+
 struct CodegenOptions {
   int threads = 0;            ///< kernels compiled at once; 0: one a core
   bool verify = false;        ///< run LLVM's verifier over each module; InternalError when it objects
-  bool check_memory = false;  ///< run LLVM's AddressSanitizer pass over the code; the process must be linked with its runtime
+  bool check_memory = kAddressSanitizer;  ///< check accesses with LLVM's AddressSanitizer; the process must have its runtime
 };
 
 /// The machine this process runs on.

@@ -55,22 +55,47 @@ std::string dump(const Program& program, const Target& target, const char* comme
   return text;
 }
 
+/// One module for all kernels that are copies; their phases become those of the originals under other symbols.
+std::unique_ptr<llvm::MemoryBuffer> compile_copies(const Program& program, const std::vector<Copy>& copies,
+                                                   std::vector<std::vector<PhaseCode>>& phases, const Target& target,
+                                                   const BackEndOptions& options) {
+  const auto machine = make_target_machine(target);
+  llvm::LLVMContext context;
+  llvm::Module module("copies", context);
+  for (std::size_t k = 0; k < copies.size(); ++k) {
+    if (copies[k].of == kNone) continue;
+    const auto original = static_cast<std::size_t>(copies[k].of);
+    emit_copy(module, copies[k], symbol_prefix(original), program.kernels[k].phases.size(), symbol_prefix(k));
+    phases[k] = phases[original];
+    for (std::size_t p = 0; p < phases[k].size(); ++p) phases[k][p].symbol = symbol_prefix(k) + "_" + std::to_string(p);
+  }
+  finish_functions(module, target);
+  optimise(module, *machine, options);
+  return to_object(module, *machine);
+}
+
 }  // namespace
 
 Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const std::size_t n = program->kernels.size();
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  const std::vector<Copy> copies = find_copies(*program);
+  const BackEndOptions back_end{options.verify, options.check_memory};
   std::vector<std::vector<PhaseCode>> phases(n);
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(n);
   parallel_for(n, options.threads ? options.threads : static_cast<int>(cores), [&](std::size_t k) {
+    if (copies[k].of != kNone) return;
     const auto machine = make_target_machine(target);
     llvm::LLVMContext context;
     KernelModule m = emit_kernel(context, *program, program->kernels[k], target, symbol_prefix(k));
-    optimise(*m.module, *machine, {options.verify, options.check_memory});
+    optimise(*m.module, *machine, back_end);
     objects[k] = to_object(*m.module, *machine);
     phases[k] = std::move(m.phases);
   });
+  if (std::any_of(copies.begin(), copies.end(), [](const Copy& c) { return c.of != kNone; }))
+    objects.push_back(compile_copies(*program, copies, phases, target, back_end));
+  std::erase(objects, nullptr);
 
   Image image{program, {}, nullptr, 0};
   std::vector<std::string> symbols;
@@ -79,7 +104,7 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
       image.code.push_back({nullptr, p.units, p.scratch_bytes, p.cost, static_cast<std::int32_t>(k)});
       symbols.push_back(p.symbol);
     }
-  auto linked = std::make_shared<LinkedCode>(std::move(objects));
+  auto linked = std::make_shared<LinkedCode>(std::move(objects), options.check_memory);
   const std::vector<void*> addresses = linked->addresses(symbols);
   for (std::size_t i = 0; i < addresses.size(); ++i) image.code[i].fn = reinterpret_cast<KernelFn>(addresses[i]);
   image.owner = std::move(linked);

@@ -117,7 +117,8 @@ Value* select(const OpArgs& a) {
 /// A constant that LLVM cannot see through: it would fold x * 1, x + -0 and the like to x, and arithmetic on constants to a
 /// subnormal, where the machine flushes.
 Value* opaque(Builder& b, llvm::Constant* v) {
-  llvm::Constant* scalar = v->getType()->isVectorTy() ? v->getSplatValue() : v;
+  llvm::Constant* splat = v->getType()->isVectorTy() ? v->getSplatValue() : nullptr;
+  llvm::Constant* scalar = splat ? splat : v;  // lanes that differ are kept whole
   llvm::Module& module = *b.GetInsertBlock()->getModule();
   llvm::GlobalVariable* known = nullptr;
   for (llvm::GlobalVariable& g : module.globals())
@@ -125,8 +126,7 @@ Value* opaque(Builder& b, llvm::Constant* v) {
   if (!known)
     known = new llvm::GlobalVariable(module, scalar->getType(), false, llvm::GlobalValue::InternalLinkage, scalar, "opaque");
   Value* loaded = b.CreateLoad(scalar->getType(), known);
-  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(v->getType());
-  return vector ? emit_splat(b, loaded, static_cast<int>(vector->getNumElements())) : loaded;
+  return splat ? emit_splat(b, loaded, static_cast<int>(llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements())) : loaded;
 }
 
 bool is_identity(Op op, const llvm::Constant* v) {
@@ -332,7 +332,7 @@ Value* emit_op(Builder& b, Op op, DType from, DType to, llvm::ArrayRef<Value*> a
   ensure(emit != nullptr, "no code for the op '{}' in a kernel", name(op));
   llvm::SmallVector<Value*, 4> x(args.begin(), args.end());
   if (is_float(from)) {
-    const bool all = llvm::all_of(x, [](Value* v) { return llvm::isa<llvm::Constant>(v); });
+    const bool all = op != Op::select && llvm::all_of(x, [](Value* v) { return llvm::isa<llvm::Constant>(v); });
     for (Value*& v : x)
       if (auto* c = llvm::dyn_cast<llvm::Constant>(v); c && (all || is_identity(op, c))) v = opaque(b, c);
   }

@@ -20,8 +20,13 @@ void PhaseEmitter::run_map(std::size_t index) {
     stores({});
   } else if (lanes_.width == 1 && in_one_vector(s.axis)) {
     as_one_vector(s.axis, [&] { stores({}); });
+  } else if (lanes_.width > 1) {  // lanes run along the points: the rows of the stage one by one
+    loop(i64(0), i64(extent(s.axis)), 1, {}, [&](Value* at, const Values& none) -> Values {
+      bind(s.axis, at);
+      return stores(none);
+    });
   } else {
-    for_lanes(s.axis, lanes_.width == 1 ? row_lanes_ : 1, i64(0), i64(extent(s.axis)), {}, stores);
+    for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), {}, stores);
   }
 }
 

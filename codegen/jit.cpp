@@ -3,6 +3,7 @@
 #include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
 #endif
 #include <llvm/ExecutionEngine/Orc/Core.h>
+#include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/ExecutorProcessControl.h>
 #include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
 
@@ -55,11 +56,14 @@ struct LinkedCode::Session {
   ~Session() { llvm::cantFail(session.endSession()); }
 };
 
-LinkedCode::LinkedCode(std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects) : session_(std::make_unique<Session>()) {
+LinkedCode::LinkedCode(std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects, bool whole_process)
+    : session_(std::make_unique<Session>()) {
   orc::SymbolMap runtime;
   for (const Runtime& r : kRuntime)
     runtime[session_->session.intern(r.name)] = {orc::ExecutorAddr::fromPtr(r.address), llvm::JITSymbolFlags::Exported};
   check(session_->library.define(orc::absoluteSymbols(std::move(runtime))));
+  if (whole_process)
+    session_->library.addGenerator(take(orc::DynamicLibrarySearchGenerator::GetForCurrentProcess('\0')));
   for (auto& object : objects) check(session_->linker.add(session_->library, std::move(object)));
 }
 

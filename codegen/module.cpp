@@ -5,7 +5,10 @@
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/SmallVectorMemoryBuffer.h>
 #include <llvm/Support/raw_ostream.h>
+#include <llvm/Transforms/Instrumentation/AddressSanitizer.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
+
+#include <algorithm>
 
 #include "codegen/emit_contract.h"
 #include "codegen/module.h"
@@ -19,6 +22,30 @@ std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::
   if (machine.addPassesToEmitFile(passes, out, nullptr, type)) return "LLVM cannot emit this file type";
   passes.run(module);
   return {};
+}
+
+/// Checks every access against the shadow memory of the process's AddressSanitizer runtime. Globals are left alone: nobody
+/// would run the constructor that registers them.
+void check_accesses(llvm::Module& module) {
+  for (llvm::GlobalVariable& g : module.globals()) {
+    llvm::GlobalValue::SanitizerMetadata none;
+    none.NoAddress = true;
+    g.setSanitizerMetadata(none);
+  }
+  for (llvm::Function& f : module)
+    if (!f.isDeclaration()) f.addFnAttr(llvm::Attribute::SanitizeAddress);
+  llvm::PassBuilder builder;
+  llvm::ModuleAnalysisManager modules;
+  llvm::FunctionAnalysisManager functions;
+  llvm::LoopAnalysisManager loops;
+  llvm::CGSCCAnalysisManager sccs;
+  builder.registerModuleAnalyses(modules);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.registerCGSCCAnalyses(sccs);
+  builder.crossRegisterProxies(loops, functions, sccs, modules);
+  llvm::AddressSanitizerOptions options;
+  llvm::AddressSanitizerPass(options, false, false, llvm::AsanDtorKind::None, llvm::AsanCtorKind::None).run(module, modules);
 }
 
 }  // namespace
@@ -36,8 +63,33 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
     const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
     result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
   }
+  finish_functions(*result.module, target);
+  return result;
+}
+
+void emit_copy(llvm::Module& module, const Copy& copy, const std::string& original_prefix, std::size_t phases,
+               const std::string& prefix) {
+  Builder b(module.getContext());
+  auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()}, false);
+  BufferId last = 0;
+  for (auto [there, here] : copy.buffers) last = std::max(last, there);
+  for (std::size_t p = 0; p < phases; ++p) {
+    const std::string suffix = "_" + std::to_string(p);
+    auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, prefix + suffix, module);
+    b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", f));
+    auto slot = [&](Value* table, BufferId id) {
+      return b.CreateConstGEP1_64(b.getPtrTy(), table, static_cast<std::uint64_t>(id));
+    };
+    Value* table = b.CreateAlloca(b.getPtrTy(), b.getInt64(static_cast<std::uint64_t>(last) + 1));
+    for (auto [there, here] : copy.buffers) b.CreateStore(b.CreateLoad(b.getPtrTy(), slot(f->getArg(0), here)), slot(table, there));
+    b.CreateCall(module.getOrInsertFunction(original_prefix + suffix, type), {table, f->getArg(1), f->getArg(2), f->getArg(3)});
+    b.CreateRetVoid();
+  }
+}
+
+void finish_functions(llvm::Module& module, const Target& target) {
   const std::string width = std::to_string(8 * target.vector_bytes);
-  for (llvm::Function& f : *result.module) {
+  for (llvm::Function& f : module) {
     if (f.isDeclaration()) continue;
     f.addFnAttr(llvm::Attribute::NoUnwind);
     f.addFnAttr("denormal-fp-math", "preserve-sign,preserve-sign");
@@ -46,7 +98,6 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
     f.addFnAttr("target-cpu", target.cpu);
     if (!target.features.empty()) f.addFnAttr("target-features", target.features);
   }
-  return result;
 }
 
 void optimise(llvm::Module& module, llvm::TargetMachine& machine, const BackEndOptions& options) {
@@ -64,6 +115,7 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine, const BackEndO
   passes.addPass(llvm::EarlyCSEPass());
   for (llvm::Function& f : module)
     if (!f.isDeclaration()) passes.run(f, functions);
+  if (options.check_memory) check_accesses(module);
 }
 
 std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module& module, llvm::TargetMachine& machine) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/duplicates.h"
 #include "codegen/emit.h"
 
 namespace weft::codegen {
@@ -18,6 +19,12 @@ struct KernelModule {
   std::vector<PhaseCode> phases;
 };
 KernelModule emit_kernel(llvm::LLVMContext&, const Program&, const Kernel&, const Target&, const std::string& prefix);
+
+/// Emits "<prefix>_<phase>" for each phase of a kernel that is a copy: it puts the buffers in place and calls the original's.
+void emit_copy(llvm::Module&, const Copy&, const std::string& original_prefix, std::size_t phases, const std::string& prefix);
+
+/// Attributes that every function needs: the target and the treatment of subnormals.
+void finish_functions(llvm::Module&, const Target&);
 
 struct BackEndOptions {
   bool verify = false;
@@ -31,7 +38,8 @@ std::string to_assembly(llvm::Module&, llvm::TargetMachine&);
 /// Object code linked into this process. Pages are writable while they are filled, then executable, never both.
 class LinkedCode {
  public:
-  explicit LinkedCode(std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects);
+  /// `whole_process`: code may call any function of this process, not only those that arithmetic may need.
+  LinkedCode(std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects, bool whole_process);
   ~LinkedCode();
   LinkedCode(const LinkedCode&) = delete;
   LinkedCode& operator=(const LinkedCode&) = delete;

@@ -119,18 +119,20 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       run.loss = outputs[0].at(0);
       run.batch = m.batch++;
       run.step = ++m.steps;
-      if (!std::isfinite(run.loss) && !nan_is_handled)
+      if (!std::isfinite(run.loss) && !nan_is_handled) {
+        m.batch = 0;
         fail(
             "fit: the loss is {} at step {} of {} in epoch {}: training has diverged. Try a smaller learning rate (now "
-            "{:g}), clip the "
-            "gradients (clip_norm in compile()), or look for infinite or very large values in the data",
+            "{:g}), "
+            "clip the gradients (clip_norm in compile()), or look for infinite or very large values in the data",
             run.loss, run.batch + 1, batches, run.epoch + 1, rate[0]);
+      }
       for (Callback& c : callbacks) c.on_step_end(run);
       if (interrupt.interrupted()) run.stop("interrupted");
       if (progress.wants_steps()) progress.step(m.batch, tally.logs());
     }
-    if (m.batch < batches)
-      break;  // broken off: the next fit() in this order, here or after load(), goes on from m.batch
+    // Broken off: the next fit() in this order, here or after load(), goes on from m.batch.
+    if (m.batch < batches) break;
     m.batch = 0;
     ++m.epoch;
     history.seconds.push_back(watch.seconds());

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "catch.h"
+#include "codegen/duplicates.h"
 #include "programs.h"
 
 using namespace weft;
@@ -16,7 +17,7 @@ Program layer(const Target& target, int mr, int columns, bool pack) {
   constexpr std::int64_t M = 128, N = 512, K = 784;
   ProgramBuilder p;
   const BufferId x = p.input(f32, {M, K}), y = p.input(f32, {K, N}), out = p.output(f32, {M, N});
-  KernelBuilder k(p.program(), p.kernel());
+  HandBuilder k(p.program(), p.kernel());
   const AxisId m = k.axis("m", M), n = k.axis("n", N), s = k.axis("k", K);
   KernelStage contract;
   contract.kind = KernelStage::contract;
@@ -31,7 +32,7 @@ Program layer(const Target& target, int mr, int columns, bool pack) {
 Program identity(std::int64_t n) {
   ProgramBuilder p;
   const BufferId x = p.input(f32, {n}), y = p.output(f32, {n});
-  KernelBuilder k(p.program(), p.kernel());
+  HandBuilder k(p.program(), p.kernel());
   const AxisId i = k.axis("i", n);
   k.phase({i}).stages = {map_stage({{y, {at(i)}, k.load(x, {at(i)})}})};
   k.schedule().vector_axis = i;
@@ -110,6 +111,30 @@ TEST_CASE("programs without work compile") {
   REQUIRE(empty.code.size() == 1);
   CHECK(empty.code[0].units == 0);
   empty.code[0].fn(std::vector<std::byte*>(2).data(), 0, 0, nullptr);
+}
+
+TEST_CASE("kernels that are copies share code and use their own buffers") {
+  ProgramBuilder p;
+  const BufferId x = p.input(f32, {20}), y = p.input(f32, {20});
+  std::vector<BufferId> out;
+  for (int i = 0; i < 3; ++i) out.push_back(p.output(f32, {20}));
+  auto kernel = [&](BufferId a, BufferId b, BufferId to, Op op) {
+    HandBuilder k(p.program(), p.kernel());
+    const AxisId i = k.axis("i" + std::to_string(to), 20);
+    const ExprId left = k.load(a, {at(i)}), right = k.load(b, {at(i)});
+    k.phase({i}).stages = {map_stage({{to, {at(i)}, k.op(op, f32, {left, right})}})};
+    k.schedule().vector_axis = i;
+  };
+  kernel(x, y, out[0], Op::sub);
+  kernel(y, x, out[1], Op::sub);   // a copy with the operands exchanged
+  kernel(x, x, out[2], Op::sub);   // not a copy: one buffer in two places
+  kernel(out[0], out[1], out[2], Op::sub);
+  CHECK(check(p.program()) == "");
+  const std::vector<codegen::Copy> copies = codegen::find_copies(p.program());
+  std::vector<std::int32_t> of;
+  for (const codegen::Copy& c : copies) of.push_back(c.of);
+  CHECK(of == std::vector<std::int32_t>{kNone, 0, kNone, 0});
+  CHECK(copies[1].buffers == std::vector<std::pair<BufferId, BufferId>>{{x, y}, {y, x}, {out[0], out[1]}});
 }
 
 TEST_CASE("units are enough for several threads and cost what they cost") {

@@ -34,7 +34,7 @@ Program contraction(const Case& c, const Target& target) {
   const BufferId x = p.input(c.t, shape(c.m, c.k, c.lhs_transposed)), y = p.input(c.t, shape(c.k, c.n, c.rhs_transposed));
   const BufferId rows = c.prologue ? p.input(i64, {c.m}) : kNone;
   const BufferId out = c.epilogue ? p.state(c.t, shape(c.m, c.n, false)) : p.output(c.t, shape(c.m, c.n, false));
-  KernelBuilder k(p.program(), p.kernel());
+  HandBuilder k(p.program(), p.kernel());
   const AxisId ab = batch ? k.axis("b", c.b) : kNone, am = k.axis("m", c.m), an = k.axis("n", c.n), ak = k.axis("k", c.k);
   auto access = [&](Index i, Index j, bool swap) {
     std::vector<Index> a = swap ? std::vector{j, i} : std::vector{i, j};

@@ -14,7 +14,7 @@ Program layouts(std::int64_t I, std::int64_t J, std::int64_t L, int vector_axis)
   ProgramBuilder b;
   const BufferId x = b.input(f32, {J, L}), y = b.input(f32, {L, I}), v = b.input(f32, {I}), w = b.input(f32, {J, 2 * L + 1}),
                  s = b.input(f32, {}), z = b.output(f32, {I, J, L});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J), l = k.axis("l", L);
   auto add = [&](ExprId p, ExprId q) { return k.op(Op::add, f32, {p, q}); };
   const ExprId product = k.op(Op::mul, f32, {k.load(y, {at(l), at(i)}), k.load(v, {at(i)})});
@@ -28,7 +28,7 @@ Program layouts(std::int64_t I, std::int64_t J, std::int64_t L, int vector_axis)
 Program transposition(std::int64_t I, std::int64_t L) {
   ProgramBuilder b;
   const BufferId x = b.input(u8, {I, L}), z = b.output(f64, {L, I});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), l = k.axis("l", L);
   k.phase({i, l}).stages = {map_stage({{z, {at(l), at(i)}, k.op(Op::convert, f64, {k.load(x, {at(i, -1, I - 1), at(l)})})}})};
   k.schedule().vector_axis = l;
@@ -39,7 +39,7 @@ Program transposition(std::int64_t I, std::int64_t L) {
 Program pad(std::int64_t I, std::int64_t J, DType t) {
   ProgramBuilder b;
   const BufferId x = b.input(t, {I, J}), y = b.output(t, {I + 5, J + 5});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I + 5), j = k.axis("j", J + 5);
   auto inside = [&](AxisId a, std::int64_t n) {
     const ExprId index = k.index(at(a, 1, -2));
@@ -57,7 +57,7 @@ Program gather(std::int64_t I, std::int64_t J, bool by_lane, DType t) {
   ProgramBuilder b;
   constexpr std::int64_t kTable = 9;
   const BufferId index = b.input(i32, {by_lane ? J : I}), x = b.input(t, by_lane ? Shape{I, kTable} : Shape{kTable, J}), y = b.output(t, {I, J});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId r = k.op(Op::rem, i64, {k.op(Op::convert, i64, {k.load(index, {at(by_lane ? j : i)})}), k.constant(i64, kTable + 3)});
   const ExprId p = k.op(Op::bit_and, boolean, {k.op(Op::ge, boolean, {r, k.constant(i64, 0)}), k.op(Op::lt, boolean, {r, k.constant(i64, kTable)})});
@@ -72,7 +72,7 @@ Program scatter(std::int64_t T, std::int64_t J, DType t, bool lanes_on_rows) {
   ProgramBuilder b;
   constexpr std::int64_t kRows = 5;
   const BufferId index = b.input(i64, {T}), u = b.input(t, {T, J}), x = b.input(t, {kRows, J}), z = b.output(t, {kRows, J});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId r = k.axis("r", kRows), a = k.axis("t", T), j = k.axis("j", J);
   k.phase({r, j}).stages = {map_stage({{z, {at(r), at(j)}, k.load(x, {at(r), at(j)})}})};
   const ExprId to = k.op(Op::rem, i64, {k.load(index, {at(a)}), k.constant(i64, kRows + 2)});
@@ -90,7 +90,7 @@ Program optimiser(std::int64_t n) {
   ProgramBuilder b;
   const BufferId g = b.input(f32, {n}), w = b.state(f32, {n}), m = b.state(f32, {n}), v = b.state(f32, {n}), t = b.state(i64, {});
   {
-    KernelBuilder k(b.program(), b.kernel());
+    HandBuilder k(b.program(), b.kernel());
     const AxisId i = k.axis("i", n);
     auto mul = [&](ExprId p, ExprId q) { return k.op(Op::mul, f32, {p, q}); };
     auto add = [&](ExprId p, ExprId q) { return k.op(Op::add, f32, {p, q}); };
@@ -103,7 +103,7 @@ Program optimiser(std::int64_t n) {
     k.phase({i}).stages = {map_stage({{v, {at(i)}, v1}, {m, {at(i)}, m1}, {w, {at(i)}, w1}})};
     k.schedule().vector_axis = i;
   }
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   k.phase({}).stages = {map_stage({{t, {}, k.op(Op::add, i64, {k.load(t, {}), k.constant(i64, 1)})}})};
   return b.program();
 }
@@ -112,7 +112,7 @@ Program optimiser(std::int64_t n) {
 Program dropout(std::int64_t I, std::int64_t J) {
   ProgramBuilder b;
   const BufferId key = b.input(i64, {}), step = b.input(i64, {}), y = b.output(i32, {I, J});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId index = k.index({{{i, J}, {j, 1}}, (std::int64_t{1} << 32) - 5, kNone});
   k.phase({i, j}).stages = {map_stage({{y, {at(i), at(j)}, k.op(Op::random, i32, {k.load(key, {}), k.load(step, {}), index})}})};
@@ -124,7 +124,7 @@ Program dropout(std::int64_t I, std::int64_t J) {
 Program stages_see_each_other(std::int64_t I, std::int64_t J) {
   ProgramBuilder b;
   const BufferId x = b.input(f32, {I, J}), row = b.temp(f32, {I, J}), first = b.temp(f32, {I}), y = b.output(f32, {I, J});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId doubled = k.op(Op::mul, f32, {k.load(x, {at(i), at(j)}), k.constant(f32, 2)});
   const ExprId reversed = k.load(row, {at(i), at(j, -1, J - 1)}), start = k.load(first, {at(i)});
@@ -139,7 +139,7 @@ Program stages_see_each_other(std::int64_t I, std::int64_t J) {
 Program reads_old_and_new(std::int64_t I, std::int64_t J) {
   ProgramBuilder b;
   const BufferId w = b.state(f32, {I, J}), y = b.output(f32, {I, 2});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId v = k.load(w, {at(i), at(j)});
   k.phase({i}).stages = {reduce_stage(0, Op::reduce_sum, j, v, true),
@@ -154,7 +154,7 @@ Program reads_old_and_new(std::int64_t I, std::int64_t J) {
 Program columns(std::int64_t I, std::int64_t J, DType t) {
   ProgramBuilder b;
   const BufferId x = b.input(t, {I, J}), sum = b.temp(t, {J}), y = b.output(t, {I, J});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId v = k.load(x, {at(i), at(j)});
   k.phase({j}).stages = {reduce_stage(0, Op::reduce_sum, i, k.op(Op::mul, t, {v, v}), false), map_stage({{sum, {at(j)}, k.accumulator(0, t)}})};

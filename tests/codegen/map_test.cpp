@@ -20,7 +20,7 @@ Program elementwise(Op op, DType t, DType result, int arity) {
     std::vector<BufferId> in;
     for (int i = 0; i < arity; ++i) in.push_back(b.input(op == Op::select && i == 0 ? boolean : t, {n}));
     const BufferId out = b.output(result, {n});
-    KernelBuilder k(b.program(), b.kernel());
+    HandBuilder k(b.program(), b.kernel());
     const AxisId i = k.axis("i", n);
     std::vector<ExprId> args;
     for (BufferId x : in) args.push_back(k.load(x, {at(i)}));
@@ -62,7 +62,7 @@ Program identities() {
   const BufferId x = b.input(f32, {n});
   for (int f = 0; f < 8; ++f) {
     const BufferId out = b.output(f32, {n});
-    KernelBuilder k(b.program(), b.kernel());
+    HandBuilder k(b.program(), b.kernel());
     const AxisId i = k.axis("i", n);
     const ExprId v = k.load(x, {at(i)});
     auto c = [&](double value) { return k.constant(f32, value); };

@@ -17,19 +17,19 @@ BufferId ProgramBuilder::buffer(Buffer::Kind kind, DType t, const Shape& shape) 
   return id;
 }
 
-AxisId KernelBuilder::axis(const std::string& name, std::int64_t extent) {
+AxisId HandBuilder::axis(const std::string& name, std::int64_t extent) {
   k_.axes.push_back({name, extent});
   return static_cast<AxisId>(k_.axes.size()) - 1;
 }
 
-ExprId KernelBuilder::constant(DType t, double v) {
+ExprId HandBuilder::constant(DType t, double v) {
   Expr e{.kind = Expr::constant, .dtype = t};
   const Array a = Array::filled({t, {}}, v);
   std::memcpy(&e.bits, a.data(), a.bytes());
   return add(e);
 }
 
-ExprId KernelBuilder::load(BufferId b, std::vector<Index> access, ExprId predicate) {
+ExprId HandBuilder::load(BufferId b, std::vector<Index> access, ExprId predicate) {
   Expr e{.kind = Expr::load, .dtype = p_.buffers[static_cast<std::size_t>(b)].type.dtype};
   if (predicate != kNone) e.args = {predicate};
   e.buffer = b;
@@ -37,7 +37,7 @@ ExprId KernelBuilder::load(BufferId b, std::vector<Index> access, ExprId predica
   return add(e);
 }
 
-ExprId KernelBuilder::add(Expr e) {
+ExprId HandBuilder::add(Expr e) {
   auto found = std::find(k_.exprs.begin(), k_.exprs.end(), e);
   if (found == k_.exprs.end()) found = k_.exprs.insert(k_.exprs.end(), std::move(e));
   return static_cast<ExprId>(found - k_.exprs.begin());

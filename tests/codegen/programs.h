@@ -30,9 +30,9 @@ class ProgramBuilder {
 };
 
 /// Adds axes, expressions and stages to a kernel; equal expressions are one.
-class KernelBuilder {
+class HandBuilder {
  public:
-  KernelBuilder(const Program& p, Kernel& k) : p_(p), k_(k) {}
+  HandBuilder(const Program& p, Kernel& k) : p_(p), k_(k) {}
   AxisId axis(const std::string& name, std::int64_t extent);
   ExprId constant(DType t, double v);
   ExprId index(const Index& i) { return add({.kind = Expr::index, .dtype = i64, .access = {i}}); }

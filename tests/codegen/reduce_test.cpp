@@ -26,7 +26,7 @@ Program reduction(Op op, DType t, LanesAlong lanes) {
     Shape rest = s.shape;
     rest.erase(s.axis);
     const BufferId in = b.input(t, s.shape), out = b.output(arg ? i32 : t, rest);
-    KernelBuilder k(b.program(), b.kernel());
+    HandBuilder k(b.program(), b.kernel());
     std::vector<Index> load, store;
     std::vector<AxisId> parallel;
     AxisId reduced = kNone;
@@ -52,7 +52,7 @@ Program reduction(Op op, DType t, LanesAlong lanes) {
 Program softmax(std::int64_t rows, std::int64_t columns) {
   ProgramBuilder b;
   const BufferId x = b.input(f32, {rows, columns}), y = b.output(f32, {rows, columns}), total = b.output(f32, {rows});
-  KernelBuilder k(b.program(), b.kernel());
+  HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", rows), j = k.axis("j", columns);
   const ExprId value = k.load(x, {at(i), at(j)});
   const ExprId shifted = k.op(Op::exp, f32, {k.op(Op::sub, f32, {value, k.accumulator(0, f32)})});

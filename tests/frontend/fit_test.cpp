@@ -1,9 +1,14 @@
 // fit(): batches, splits, order, history, interruption, callbacks, progress, and every message about bad data.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "frontend/progress.h"
 #include "support.h"
@@ -315,4 +320,27 @@ TEST_CASE("progress: one line an epoch where there is no terminal") {
   REQUIRE(format_logs({{"accuracy", 0.5}, {"loss", 2e-5}, {"val_loss", 1}, {"learning_rate", 1}}) ==
           "loss: 2.0000e-05 - accuracy: 0.5000 - val_loss: 1.0000");
   REQUIRE(fmt::format("{}", Scores{0.0712, {{"accuracy", 0.979}}, {}}) == "loss: 0.0712 - accuracy: 0.9790");
+}
+
+TEST_CASE("progress: a bar that is redrawn on a terminal") {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  REQUIRE(master >= 0);
+  REQUIRE(grantpt(master) == 0);
+  REQUIRE(unlockpt(master) == 0);
+  std::FILE* terminal = std::fopen(ptsname(master), "w");
+  REQUIRE(terminal != nullptr);
+  Line line(8);
+  line.model.fit(line.xs, line.ys,
+                 {.batch_size = 1,
+                  .epochs = 1,
+                  .callbacks = {AtStep{[](FitRun& r) {
+                    if (r.step == 4) std::this_thread::sleep_for(std::chrono::milliseconds(60));
+                  }}},
+                  .log = terminal});
+  char text[4096];
+  const std::string out(text, static_cast<std::size_t>(std::max<ssize_t>(0, read(master, text, sizeof text))));
+  std::fclose(terminal);
+  close(master);
+  require_parts(out, {"Epoch 1/1", "\r4/8 [==========>..........]",
+                      "ms/step - loss: ", "\r8/8 [=====================] - ", "loss: "});
 }

@@ -172,7 +172,7 @@ TEST_CASE("a corrupt checkpoint is refused with the reason") {
   for (const char* shape :
        {"[4611686018427387904,4]", "[70368744177664]", "[9223372036854775807,9223372036854775807]"}) {
     spill(path, file_bytes(tensor("F32", shape, "[0,4]"), four));
-    CHECK_THAT(error_of([&] { load_safetensors(path); }), Catch::Matchers::Contains("tensor 'w': "));
+    CHECK(error_of([&] { load_safetensors(path); }).find("tensor 'w': ") != std::string::npos);
   }
   CHECK(error_of([&] { load_safetensors(dir.file("none")); }) ==
         "cannot open '" + dir.file("none") + "': No such file or directory");

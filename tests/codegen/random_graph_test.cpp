@@ -1,0 +1,84 @@
+// Whole compilations of random graphs, and of their gradients, against the interpreter, in bits.
+#include "random_graph.h"
+
+#include "catch.h"
+#include "codegen/codegen.h"
+#include "ir/build.h"
+#include "mlp_step.h"
+#include "passes/autodiff.h"
+#include "passes/pipeline.h"
+#include "runtime/executor.h"
+
+using namespace weft;
+
+namespace {
+
+Evaluation run(const Graph& g, std::span<const Array> inputs, const Target& target, int threads, const PipelineOptions& options = {}) {
+  Executor executor(compile(std::make_shared<const Program>(make_program(optimize(g, options), target, options)), target, {.threads = 1}),
+                    threads);
+  std::vector<Array> bound;
+  for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, bound.emplace_back(inputs[i].clone()));
+  executor.run();
+  Evaluation e;
+  for (std::size_t i = 0; i < executor.output_count(); ++i) e.outputs.push_back(executor.output(i).clone());
+  for (const Update& u : g.updates())
+    for (std::size_t i = 0; i < g.inputs().size(); ++i)
+      if (g.inputs()[i].id == u.state) e.states.push_back(bound[i]);
+  return e;
+}
+
+test::RunFn compiled(int threads, PipelineOptions options = {}) {
+  return [=](const Graph& g, std::span<const Array> inputs) { return run(g, inputs, host_target(), threads, options); };
+}
+
+/// The graph with the gradient of its float outputs, weighted and summed, to its float inputs; the graph itself when it has none.
+Graph with_gradient(Graph g) {
+  Builder b{g, LocSet::of(Loc{"gradient", 1, 1})};
+  ValueId loss = kNoValue;
+  const std::vector<Output> outputs = g.outputs();
+  for (const Output& o : outputs) {
+    if (!(b.type(o.id).dtype == f32)) continue;
+    ValueId sum = o.id;
+    while (!b.type(sum).shape.empty()) sum = b.reduce(Op::reduce_sum, sum, b.type(sum).shape.rank() - 1);
+    loss = loss == kNoValue ? sum : b.add(loss, sum);
+  }
+  std::vector<ValueId> wrt;
+  for (const Input& i : g.inputs())
+    if (b.type(i.id).dtype == f32) wrt.push_back(i.id);
+  if (loss == kNoValue || wrt.empty()) return g;
+  const auto gradients = differentiate(g, loss, wrt, b.locs);
+  for (std::size_t i = 0; i < gradients.size(); ++i) g.output(fmt::format("gradient{}", i), gradients[i]);
+  return g;
+}
+
+void sweep(std::uint64_t begin, std::uint64_t end) {
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
+    const test::RandomGraphOptions options{.nodes = seed % 8 == 0 ? 30 : 8};
+    Graph g = test::random_graph(seed, options);
+    if (seed % 2) g = with_gradient(std::move(g));
+    const PipelineOptions plain{.disable = {"fold", "simplify", "simplify-canonical"}};
+    test::compare(g, compiled(1 + static_cast<int>(seed % 3), seed % 5 == 0 ? plain : PipelineOptions{}), seed, test::Values::special);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("random graphs 0 to 500, compiled") { sweep(0, 500); }
+TEST_CASE("random graphs 500 to 1000, compiled") { sweep(500, 1000); }
+TEST_CASE("random graphs 1000 to 1500, compiled") { sweep(1000, 1500); }
+TEST_CASE("random graphs 1500 to 2000, compiled") { sweep(1500, 2000); }
+
+TEST_CASE("the MLP step compiled for every instruction set of this machine, on 1, 2 and 3 threads, equals the interpreter") {
+  const MlpStep size{.rows = 100, .batch = 37, .widths = {50, 65, 33, 10}};
+  const Graph g = mlp_step(size);
+  const auto inputs = mlp_inputs(g, size);
+  const Evaluation expected = interpret(g, inputs);
+  for (const char* cpu : {"x86-64-v2", "x86-64-v3", "x86-64-v4", ""}) {
+    const Target target = *cpu ? target_for(cpu) : host_target();
+    if (target.vector_bytes > host_target().vector_bytes) continue;
+    for (int threads : {1, 2, 3}) {
+      INFO(target.cpu << ", " << threads << " threads");
+      CHECK(test::difference(expected, run(g, inputs, target, threads), g) == "");
+    }
+  }
+}
