@@ -37,7 +37,8 @@ void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
     const AxisId outer = parallel[i - 1], inner = parallel[i];
     bool linear = true;
     for_each_access(info, kernel, [&](Linear& l) {
-      linear &= l.coefficient[static_cast<std::size_t>(outer)] == extent(inner) * l.coefficient[static_cast<std::size_t>(inner)];
+      linear &= l.coefficient[static_cast<std::size_t>(outer)] ==
+                extent(inner) * l.coefficient[static_cast<std::size_t>(inner)];
     });
     // An axis of one point has no coefficient worth keeping; the other then carries the whole index.
     if (!linear && extent(outer) != 1 && extent(inner) != 1) continue;
@@ -97,7 +98,8 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
   Dims strides;
   for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
     const Expr& e = kernel.exprs[i];
-    if (e.kind == Expr::load) info.access[i] = linearise(e.access, strides_of(program, e.buffer, strides), kernel.axes.size());
+    if (e.kind == Expr::load)
+      info.access[i] = linearise(e.access, strides_of(program, e.buffer, strides), kernel.axes.size());
     if (e.kind == Expr::index) info.access[i] = linearise(e.access, Dims{1}, kernel.axes.size());
   }
   info.used.assign(kernel.exprs.size(), false);
@@ -129,13 +131,22 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
 double point_cost(const PhaseInfo& info, const Kernel& kernel) {
   auto op_cost = [](Op op) -> double {
     switch (op) {
-      case Op::exp: case Op::log: case Op::tanh: case Op::erf: case Op::sin: case Op::cos: return 20;
+      case Op::exp:
+      case Op::log:
+      case Op::tanh:
+      case Op::erf:
+      case Op::sin:
+      case Op::cos: return 20;
       case Op::random: return 80;
-      case Op::div: case Op::rem: case Op::sqrt: return 10;
+      case Op::div:
+      case Op::rem:
+      case Op::sqrt: return 10;
       default: return 1;
     }
   };
-  auto extent = [&](AxisId a) { return a == kNone ? 1.0 : static_cast<double>(info.extent[static_cast<std::size_t>(a)]); };
+  auto extent = [&](AxisId a) {
+    return a == kNone ? 1.0 : static_cast<double>(info.extent[static_cast<std::size_t>(a)]);
+  };
   double total = 0;
   for (const KernelStage& s : info.phase.stages) {
     std::vector<bool> seen(kernel.exprs.size(), false);

@@ -1,5 +1,5 @@
-// What code generation knows of a phase before it emits anything: accesses as linear forms over the axes, the axes that each
-// expression depends on, and adjacent parallel axes merged into one where every access allows it.
+// What code generation knows of a phase before it emits anything: accesses as linear forms over the axes, the axes that
+// each expression depends on, and adjacent parallel axes merged into one where every access allows it.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -24,19 +24,20 @@ struct Dependence {
 };
 
 struct PhaseInfo {
-  Phase phase;                            // parallel: those left after merging, outermost first
-  std::vector<std::int64_t> extent;       // one for each axis; merged axes have 1
-  std::vector<bool> used;                 // expressions that the phase evaluates
-  std::vector<Linear> access;             // one for each expression; of loads and index values
-  std::vector<std::vector<Linear>> store; // one for each stage and store
-  std::vector<Dependence> depends;        // one for each expression
+  Phase phase;                             // parallel: those left after merging, outermost first
+  std::vector<std::int64_t> extent;        // one for each axis; merged axes have 1
+  std::vector<bool> used;                  // expressions that the phase evaluates
+  std::vector<Linear> access;              // one for each expression; of loads and index values
+  std::vector<std::vector<Linear>> store;  // one for each stage and store
+  std::vector<Dependence> depends;         // one for each expression
 
-  std::int64_t points() const;            // product of the parallel extents
+  std::int64_t points() const;  // product of the parallel extents
   bool depends_on(ExprId e, AxisId a) const { return depends[static_cast<std::size_t>(e)].axes >> a & 1; }
 };
 
 /// `lane_axis`, when it is a parallel axis of the phase, becomes the last of PhaseInfo::phase.parallel.
-/// With `merge`, an axis o is folded into the next one, n, where coefficient[o] == extent[n] * coefficient[n] in every access.
+/// With `merge`, an axis o is folded into the next one, n, where coefficient[o] == extent[n] * coefficient[n] in every
+/// access.
 PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis, bool merge);
 
 /// Rough cycles of one evaluation of all the phase's expressions and stores on one register each; stage loops included.

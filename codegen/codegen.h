@@ -16,14 +16,16 @@ inline constexpr bool kAddressSanitizer = false;
 #endif
 
 struct CodegenOptions {
-  int threads = 0;            ///< kernels compiled at once; 0: one a core
-  bool verify = false;        ///< run LLVM's verifier over each module; InternalError when it objects
-  bool check_memory = kAddressSanitizer;  ///< check accesses with LLVM's AddressSanitizer; the process must have its runtime
+  int threads = 0;      ///< kernels compiled at once; 0: one a core
+  bool verify = false;  ///< run LLVM's verifier over each module; InternalError when it objects
+  bool check_memory =
+      kAddressSanitizer;  ///< check accesses with LLVM's AddressSanitizer; the process must have its runtime
 };
 
 /// The machine this process runs on.
 Target host_target();
-/// A target by LLVM's name of the cpu ("znver4", "x86-64-v3", …); throws Error listing the valid names when it is unknown.
+/// A target by LLVM's name of the cpu ("znver4", "x86-64-v3", …); throws Error listing the valid names when it is
+/// unknown.
 Target target_for(std::string_view cpu);
 
 /// Compiles every phase of every kernel, in order. The code runs only where `target` is the host or a subset of it.

@@ -122,7 +122,8 @@ std::string emit_llvm(const Program& program, const Target& target) {
 }
 
 std::string emit_asm(const Program& program, const Target& target) {
-  return dump(program, target, "#", [](llvm::Module& m, llvm::TargetMachine& machine) { return to_assembly(m, machine); });
+  return dump(program, target, "#",
+              [](llvm::Module& m, llvm::TargetMachine& machine) { return to_assembly(m, machine); });
 }
 
 }  // namespace weft

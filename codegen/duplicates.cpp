@@ -1,4 +1,5 @@
-// Finding copies: a kernel with its names removed and its buffers numbered by first use is equal to those of its copies.
+// Finding copies: a kernel with its names removed and its buffers numbered by first use is equal to those of its
+// copies.
 #include "codegen/duplicates.h"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 // Private to codegen/: emits one phase of a kernel as one LLVM function.
 //
 // A value is a scalar, or a vector of `lanes_.width` neighbours along `lanes_.axis` of which the first `lanes_.active`
-// exist. Each expression is emitted once, at the outermost loop level where all it depends on is known: levels_[0] is the
-// function, deeper levels are the loops and stages that are open. A level that has an inner one open emits before the
-// branch into it (Level::hoist), which dominates everything later at that level.
+// exist. Each expression is emitted once, at the outermost loop level where all it depends on is known: levels_[0] is
+// the function, deeper levels are the loops and stages that are open. A level that has an inner one open emits before
+// the branch into it (Level::hoist), which dominates everything later at that level.
 #pragma once
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/STLFunctionalExtras.h>
@@ -70,14 +70,15 @@ class PhaseEmitter {
   void bind(AxisId axis, Value* coordinate);  ///< at the current level
   void stages(std::size_t first);             ///< runs the stages from `first` on, for the bound point
   int point_lanes() const;                    ///< lanes along the innermost parallel axis
-  /// A row of at most one vector needs no loop: its axis is bound at the point's level, so that stages share its values.
+  /// A row of at most one vector needs no loop: its axis is bound at the point's level, so that stages share its
+  /// values.
   bool in_one_vector(AxisId axis) const { return row_lanes_ > 1 && extent(axis) > 0 && extent(axis) <= row_lanes_; }
   void as_one_vector(AxisId axis, llvm::function_ref<void()> body);
 
   // -- stages
   void run_map(std::size_t stage);
   void run_scatter(std::size_t stage);
-  void run_reduce(std::size_t stage);             // emit_reduce.cpp
+  void run_reduce(std::size_t stage);  // emit_reduce.cpp
   Value* fold(const KernelStage&, Value* acc, Value* x);
   Value* striped_chunk(const KernelStage&, Value* begin, Value* end);
   Value* striped_by_lanes(const KernelStage&, Value* begin, Value* end);
@@ -85,8 +86,8 @@ class PhaseEmitter {
   Value* arg_reduce(const KernelStage&);
 
   // -- expressions (emit_expr.cpp)
-  Value* value(ExprId);                           ///< scalar or vector, as it varies
-  Value* lanes(ExprId);                           ///< always a vector when lanes_.width > 1
+  Value* value(ExprId);  ///< scalar or vector, as it varies
+  Value* lanes(ExprId);  ///< always a vector when lanes_.width > 1
   int level_of(ExprId) const;
   Value* compute(ExprId);
   Value* index_value(const Linear&);
@@ -103,12 +104,12 @@ class PhaseEmitter {
   void store(DType, const Address&, Value* v);
   Value* read(DType, Value* pointer, int width, Value* mask = nullptr);  ///< contiguous, register form
   void write(DType, Value* pointer, Value* v, Value* mask = nullptr);
-  Value* active_mask() const;   ///< null when all lanes exist
+  Value* active_mask() const;           ///< null when all lanes exist
   bool has_masked_access(DType) const;  ///< the target loads and stores part of a vector; else it is done in pieces
   void for_pieces(llvm::function_ref<void(int first, int count)> body) const;  ///< the active lanes in powers of two
   Value* insert_lanes(Value* v, Value* piece, int first);
   Value* buffer(BufferId);
-  Value* zeros();               ///< address of zero bytes, for loads whose predicate is false
+  Value* zeros();  ///< address of zero bytes, for loads whose predicate is false
 
   // -- small helpers
   Value* i64(std::int64_t v) { return b_.getInt64(static_cast<std::uint64_t>(v)); }
@@ -148,9 +149,9 @@ class PhaseEmitter {
   llvm::DenseMap<BufferId, Value*> base_;
   llvm::DenseMap<std::int32_t, Value*> accumulator_;
   Lanes lanes_;
-  int row_lanes_ = 1;     // lanes of map and striped reduce stages when points are single rows
-  int point_level_ = 0;   // where accumulators become known
-  int stage_level_ = 0;   // where loads of what the phase stores are pinned
+  int row_lanes_ = 1;    // lanes of map and striped reduce stages when points are single rows
+  int point_level_ = 0;  // where accumulators become known
+  int stage_level_ = 0;  // where loads of what the phase stores are pinned
 };
 
 }  // namespace weft::codegen

@@ -21,18 +21,24 @@ constexpr std::int64_t kCacheLine = 64;
 bool ContractEmitter::accepts(const Kernel& kernel, const PhaseInfo& info) {
   const Schedule& s = kernel.schedule;
   const KernelStage& first = info.phase.stages[0];
-  if (first.kind != KernelStage::contract || s.mr < 1 || s.nr < 1 || s.k != first.axis || s.m == kNone || s.n == kNone) return false;
+  if (first.kind != KernelStage::contract || s.mr < 1 || s.nr < 1 || s.k != first.axis || s.m == kNone || s.n == kNone)
+    return false;
   for (AxisId a : info.phase.parallel)
     if (a != s.b && a != s.m && a != s.n) return false;
   const std::int64_t k = info.extent[static_cast<std::size_t>(s.k)];
   return info.points() > 0 && k > 0;
 }
 
-ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, const Kernel& kernel, const PhaseInfo& info,
-                                 const Target& target)
-    : PhaseEmitter(module, program, kernel, info, target), stage_(info.phase.stages[0]), schedule_(kernel.schedule),
-      dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype), B_(extent(schedule_.b)), M_(extent(schedule_.m)),
-      N_(extent(schedule_.n)), K_(extent(schedule_.k)) {
+ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, const Kernel& kernel,
+                                 const PhaseInfo& info, const Target& target)
+    : PhaseEmitter(module, program, kernel, info, target),
+      stage_(info.phase.stages[0]),
+      schedule_(kernel.schedule),
+      dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype),
+      B_(extent(schedule_.b)),
+      M_(extent(schedule_.m)),
+      N_(extent(schedule_.n)),
+      K_(extent(schedule_.k)) {
   plan();
 }
 
@@ -54,7 +60,8 @@ void ContractEmitter::plan() {
   short_strips_ = strips_ * rows_ - M_;
 
   // Products of one microkernel call: about kc, alike, and such that a chunk ends where a call ends.
-  const std::int64_t chunk = std::min(K_, kContractChunk), kc = std::clamp<std::int64_t>(schedule_.kc ? schedule_.kc : chunk, 1, chunk);
+  const std::int64_t chunk = std::min(K_, kContractChunk),
+                     kc = std::clamp<std::int64_t>(schedule_.kc ? schedule_.kc : chunk, 1, chunk);
   k_block_ = K_ > kContractChunk ? std::int64_t{1} << (63 - __builtin_clzll(static_cast<unsigned long long>(kc)))
                                  : ceil_div(K_, ceil_div(K_, kc));
 
@@ -69,7 +76,8 @@ void ContractEmitter::plan() {
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
 
   auto place = [&](Operand& operand, bool is_inner) {
-    if (operand.packed) operand.offset = reserve((is_inner ? block_ : 1) * operand.piece * element + 2 * kCacheLine * element);
+    if (operand.packed)
+      operand.offset = reserve((is_inner ? block_ : 1) * operand.piece * element + 2 * kCacheLine * element);
   };
   place(lhs_, schedule_.split_n);
   place(rhs_, !schedule_.split_n);
@@ -116,8 +124,10 @@ ContractEmitter::Operand ContractEmitter::plan_lhs() const {
     o.k_stride = access.coefficient[static_cast<std::size_t>(schedule_.k)];
     return o;
   }
-  o.along_k = contiguous_loads(kernel_, info_, o.value, schedule_.m) <= contiguous_loads(kernel_, info_, o.value, schedule_.k);
-  if (o.along_k) {  // [rows][k], rows an odd number of cache lines apart, so that they do not fall into the same cache sets
+  o.along_k =
+      contiguous_loads(kernel_, info_, o.value, schedule_.m) <= contiguous_loads(kernel_, info_, o.value, schedule_.k);
+  if (o.along_k) {  // [rows][k], rows an odd number of cache lines apart, so that they do not fall into the same cache
+                    // sets
     const auto line = kCacheLine / static_cast<std::int64_t>(size_of(dtype_));
     o.free_stride = (round_up(K_, kReduceStripes) / line | 1) * line;
     o.piece = rows_ * o.free_stride;
@@ -138,7 +148,8 @@ ContractEmitter::Operand ContractEmitter::plan_rhs() const {
     o.k_stride = access.coefficient[static_cast<std::size_t>(schedule_.k)];
     return o;
   }
-  o.along_k = contiguous_loads(kernel_, info_, o.value, schedule_.n) < contiguous_loads(kernel_, info_, o.value, schedule_.k);
+  o.along_k =
+      contiguous_loads(kernel_, info_, o.value, schedule_.n) < contiguous_loads(kernel_, info_, o.value, schedule_.k);
   o.k_stride = nr_;
   o.piece = round_up(K_, tile_lanes_) * nr_;
   return o;
@@ -154,10 +165,12 @@ void ContractEmitter::emit_micro_kernels(const std::string& symbol) {
       const std::int64_t columns = is_last ? last_columns() : nr_;
       m.rows = rows_ - is_short;
       m.registers = static_cast<int>(ceil_div(columns, lanes_of_register_));
-      m.last_lanes = rhs_.packed ? lanes_of_register_ : static_cast<int>(columns - (m.registers - 1) * lanes_of_register_);
+      m.last_lanes =
+          rhs_.packed ? lanes_of_register_ : static_cast<int>(columns - (m.registers - 1) * lanes_of_register_);
       const bool as_last = !is_last && columns == last_columns();
-      micro_[is_short][is_last] = !occurs || as_last ? micro_[is_short && short_strips_ > 0][1]
-                                                     : emit_micro_kernel(module_, m, fmt::format("{}_micro{}x{}", symbol, m.rows, columns));
+      micro_[is_short][is_last] =
+          !occurs || as_last ? micro_[is_short && short_strips_ > 0][1]
+                             : emit_micro_kernel(module_, m, fmt::format("{}_micro{}x{}", symbol, m.rows, columns));
     }
 }
 
@@ -167,14 +180,17 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
   const std::int64_t units = schedule_.split_n ? panels_ : strips_;
   Value* first_batch = b_.CreateSDiv(begin_, i64(units));
   Value* last_batch = b_.CreateSDiv(b_.CreateAdd(end_, i64(units - 1)), i64(units));
-  loop(first_batch, last_batch, 1, {}, [&](Value* batch, const Values&) -> Values {
-    if (schedule_.b != kNone) bind(schedule_.b, batch);
-    Value* base = b_.CreateMul(batch, i64(units));
-    Value* first = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b_.CreateSub(begin_, base), i64(0));
-    Value* last = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateSub(end_, base), i64(units));
-    run_units(first, last);
-    return {};
-  }, "batch");
+  loop(
+      first_batch, last_batch, 1, {},
+      [&](Value* batch, const Values&) -> Values {
+        if (schedule_.b != kNone) bind(schedule_.b, batch);
+        Value* base = b_.CreateMul(batch, i64(units));
+        Value* first = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b_.CreateSub(begin_, base), i64(0));
+        Value* last = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateSub(end_, base), i64(units));
+        run_units(first, last);
+        return {};
+      },
+      "batch");
   close_function();
 
   const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(K_);
@@ -186,28 +202,42 @@ void ContractEmitter::run_units(Value* first, Value* last) {
   const Operand& inner = schedule_.split_n ? lhs_ : rhs_;
   const Operand& outer = schedule_.split_n ? rhs_ : lhs_;
   const std::int64_t inner_pieces = schedule_.split_n ? strips_ : panels_;
-  loop(i64(0), i64(inner_pieces), block_, {}, [&](Value* block, const Values&) -> Values {
-    Value* block_end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(block, i64(block_)), i64(inner_pieces));
-    if (inner.packed)
-      loop(block, block_end, 1, {}, [&](Value* piece, const Values&) -> Values {
-        pack(inner, piece, b_.CreateSub(piece, block));
+  loop(
+      i64(0), i64(inner_pieces), block_, {},
+      [&](Value* block, const Values&) -> Values {
+        Value* block_end =
+            b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(block, i64(block_)), i64(inner_pieces));
+        if (inner.packed)
+          loop(
+              block, block_end, 1, {},
+              [&](Value* piece, const Values&) -> Values {
+                pack(inner, piece, b_.CreateSub(piece, block));
+                return {};
+              },
+              "pack");
+        loop(
+            first, last, 1, {},
+            [&](Value* unit, const Values&) -> Values {
+              if (outer.packed) {
+                push_level();
+                pack(outer, unit, i64(0));
+                pop_level();
+              }
+              loop(
+                  block, block_end, group_, {},
+                  [&](Value* group, const Values&) -> Values {
+                    Value* group_end =
+                        b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(group, i64(group_)), block_end);
+                    run_group(unit, group, group_end, block);
+                    return {};
+                  },
+                  "group");
+              return {};
+            },
+            "unit");
         return {};
-      }, "pack");
-    loop(first, last, 1, {}, [&](Value* unit, const Values&) -> Values {
-      if (outer.packed) {
-        push_level();
-        pack(outer, unit, i64(0));
-        pop_level();
-      }
-      loop(block, block_end, group_, {}, [&](Value* group, const Values&) -> Values {
-        Value* group_end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(group, i64(group_)), block_end);
-        run_group(unit, group, group_end, block);
-        return {};
-      }, "group");
-      return {};
-    }, "unit");
-    return {};
-  }, "block");
+      },
+      "block");
 }
 
 void ContractEmitter::run_group(Value* unit, Value* group, Value* group_end, Value* block) {
@@ -220,32 +250,39 @@ void ContractEmitter::run_group(Value* unit, Value* group, Value* group_end, Val
     column = b_.CreateMul(group, i64(nr_)), column_end = b_.CreateMul(group_end, i64(nr_));
   }
   prefetch(row, rows, column);
-  loop(i64(0), i64(K_), k_block_, {}, [&](Value* k, const Values&) -> Values {
-    Value* k_end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(k, i64(k_block_)), i64(K_));
-    Value* continued = b_.CreateICmpNE(b_.CreateAnd(k, i64(kContractChunk - 1)), i64(0));
-    loop(group, group_end, 1, {}, [&](Value* piece, const Values&) -> Values {
-      Value* copy = b_.CreateSub(piece, block);  // among the packed pieces of the inner operand
-      Value* strip = schedule_.split_n ? piece : unit;
-      Value* panel = schedule_.split_n ? unit : piece;
-      Value* x = operand_pointer(lhs_, strip, schedule_.split_n ? copy : i64(0));
-      Value* y = operand_pointer(rhs_, panel, schedule_.split_n ? i64(0) : copy);
-      Value* within = b_.CreateSub(piece, group);
-      Value* offset = schedule_.split_n ? b_.CreateMul(b_.CreateSub(strip_start(piece), strip_start(group)), i64(tile_row_))
-                                        : b_.CreateMul(within, i64(nr_));
-      Value* tile = offset_elements(dtype_, scratch_at(tile_offset_), offset);
-      multiply(strip, panel, x, y, tile, k, b_.CreateSub(k_end, k), continued);
-      return {};
-    }, "piece");
-    if (K_ > kContractChunk) {
-      Value* at_end = b_.CreateOr(b_.CreateICmpEQ(k_end, i64(K_)),
-                                  b_.CreateICmpEQ(b_.CreateAnd(k_end, i64(kContractChunk - 1)), i64(0)));
-      when(at_end, {}, [&](const Values&) -> Values {
-        add_to_total(b_.CreateICmpSLT(k, i64(kContractChunk)));
+  loop(
+      i64(0), i64(K_), k_block_, {},
+      [&](Value* k, const Values&) -> Values {
+        Value* k_end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(k, i64(k_block_)), i64(K_));
+        Value* continued = b_.CreateICmpNE(b_.CreateAnd(k, i64(kContractChunk - 1)), i64(0));
+        loop(
+            group, group_end, 1, {},
+            [&](Value* piece, const Values&) -> Values {
+              Value* copy = b_.CreateSub(piece, block);  // among the packed pieces of the inner operand
+              Value* strip = schedule_.split_n ? piece : unit;
+              Value* panel = schedule_.split_n ? unit : piece;
+              Value* x = operand_pointer(lhs_, strip, schedule_.split_n ? copy : i64(0));
+              Value* y = operand_pointer(rhs_, panel, schedule_.split_n ? i64(0) : copy);
+              Value* within = b_.CreateSub(piece, group);
+              Value* offset = schedule_.split_n
+                                  ? b_.CreateMul(b_.CreateSub(strip_start(piece), strip_start(group)), i64(tile_row_))
+                                  : b_.CreateMul(within, i64(nr_));
+              Value* tile = offset_elements(dtype_, scratch_at(tile_offset_), offset);
+              multiply(strip, panel, x, y, tile, k, b_.CreateSub(k_end, k), continued);
+              return {};
+            },
+            "piece");
+        if (K_ > kContractChunk) {
+          Value* at_end = b_.CreateOr(b_.CreateICmpEQ(k_end, i64(K_)),
+                                      b_.CreateICmpEQ(b_.CreateAnd(k_end, i64(kContractChunk - 1)), i64(0)));
+          when(at_end, {}, [&](const Values&) -> Values {
+            add_to_total(b_.CreateICmpSLT(k, i64(kContractChunk)));
+            return {};
+          });
+        }
         return {};
-      });
-    }
-    return {};
-  }, "kblock");
+      },
+      "kblock");
   epilogue(row, rows, column, b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, column_end, i64(N_)));
 }
 
@@ -274,10 +311,13 @@ void ContractEmitter::multiply(Value* strip, Value* panel, Value* x, Value* y, V
                                Value* continued) {
   x = offset_elements(dtype_, x, b_.CreateMul(k, i64(lhs_.k_stride)));
   y = offset_elements(dtype_, y, b_.CreateMul(k, i64(rhs_.k_stride)));
-  auto choose = [&](Value* condition, Value* yes, Value* no) { return yes == no ? yes : b_.CreateSelect(condition, yes, no); };
+  auto choose = [&](Value* condition, Value* yes, Value* no) {
+    return yes == no ? yes : b_.CreateSelect(condition, yes, no);
+  };
   Value* is_short = b_.CreateICmpSLT(strip, i64(short_strips_));
   Value* is_last = b_.CreateICmpEQ(panel, i64(panels_ - 1));
-  Value* micro = choose(is_short, choose(is_last, micro_[1][1], micro_[1][0]), choose(is_last, micro_[0][1], micro_[0][0]));
+  Value* micro =
+      choose(is_short, choose(is_last, micro_[1][1], micro_[1][0]), choose(is_last, micro_[0][1], micro_[0][0]));
   b_.CreateCall(micro_[0][0]->getFunctionType(), micro, {x, y, tile, count, continued});
 }
 
@@ -285,13 +325,16 @@ void ContractEmitter::multiply(Value* strip, Value* panel, Value* x, Value* y, V
 void ContractEmitter::add_to_total(Value* first_chunk) {
   const std::int64_t elements = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
   Value *tile = scratch_at(tile_offset_), *total = scratch_at(total_offset_);
-  loop(i64(0), i64(elements), lanes_of_register_, {}, [&](Value* i, const Values&) -> Values {
-    Value* from = offset_elements(dtype_, tile, i);
-    Value* to = offset_elements(dtype_, total, i);
-    Value *x = read(dtype_, from, lanes_of_register_), *sum = read(dtype_, to, lanes_of_register_);
-    write(dtype_, to, b_.CreateSelect(first_chunk, x, emit_op(b_, Op::add, dtype_, dtype_, {sum, x})));
-    return {};
-  }, "total");
+  loop(
+      i64(0), i64(elements), lanes_of_register_, {},
+      [&](Value* i, const Values&) -> Values {
+        Value* from = offset_elements(dtype_, tile, i);
+        Value* to = offset_elements(dtype_, total, i);
+        Value *x = read(dtype_, from, lanes_of_register_), *sum = read(dtype_, to, lanes_of_register_);
+        write(dtype_, to, b_.CreateSelect(first_chunk, x, emit_op(b_, Op::add, dtype_, dtype_, {sum, x})));
+        return {};
+      },
+      "total");
 }
 
 /// Asks for the memory that the epilogue of a tile will load, which arrives while the sums are computed.
@@ -306,36 +349,43 @@ void ContractEmitter::prefetch(Value* row, Value* rows, Value* column) {
            a.coefficient[static_cast<std::size_t>(schedule_.m)] == 0;
   });
   if (loads.empty()) return;
-  loop(i64(0), rows, 1, {}, [&](Value* i, const Values&) -> Values {
-    bind(schedule_.m, b_.CreateAdd(row, i));
-    bind(schedule_.n, column);
-    for (ExprId e : loads) {
-      const auto element = static_cast<std::int64_t>(size_of(expr(e).dtype));
-      Value* pointer = address(expr(e).buffer, info_.access[static_cast<std::size_t>(e)]).pointer;
-      for (std::int64_t at = 0; at < group_columns() * element; at += kCacheLine)
-        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
-                           {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
-                            b_.getInt32(info_.depends[static_cast<std::size_t>(e)].pinned), b_.getInt32(3), b_.getInt32(1)});
-    }
-    return {};
-  }, "prefetch");
+  loop(
+      i64(0), rows, 1, {},
+      [&](Value* i, const Values&) -> Values {
+        bind(schedule_.m, b_.CreateAdd(row, i));
+        bind(schedule_.n, column);
+        for (ExprId e : loads) {
+          const auto element = static_cast<std::int64_t>(size_of(expr(e).dtype));
+          Value* pointer = address(expr(e).buffer, info_.access[static_cast<std::size_t>(e)]).pointer;
+          for (std::int64_t at = 0; at < group_columns() * element; at += kCacheLine)
+            b_.CreateIntrinsic(
+                llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
+                 b_.getInt32(info_.depends[static_cast<std::size_t>(e)].pinned), b_.getInt32(3), b_.getInt32(1)});
+        }
+        return {};
+      },
+      "prefetch");
 }
 
 /// Runs the later stages for rows [row, row + rows) and columns [column, column_end), whose sums are in the tile.
 void ContractEmitter::epilogue(Value* row, Value* rows, Value* column, Value* column_end) {
   Value* tile = scratch_at(K_ > kContractChunk ? total_offset_ : tile_offset_);
-  loop(i64(0), rows, 1, {}, [&](Value* i, const Values&) -> Values {
-    bind(schedule_.m, b_.CreateAdd(row, i));
-    Value* sums = offset_elements(dtype_, tile, b_.CreateMul(i, i64(tile_row_)));
-    for_lanes(schedule_.n, tile_lanes_, column, column_end, {}, [&](const Values&) -> Values {
-      point_level_ = depth();
-      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.n)], column);
-      accumulator_[stage_.result] = read(dtype_, offset_elements(dtype_, sums, at), tile_lanes_);
-      stages(1);
-      return {};
-    });
-    return {};
-  }, "row");
+  loop(
+      i64(0), rows, 1, {},
+      [&](Value* i, const Values&) -> Values {
+        bind(schedule_.m, b_.CreateAdd(row, i));
+        Value* sums = offset_elements(dtype_, tile, b_.CreateMul(i, i64(tile_row_)));
+        for_lanes(schedule_.n, tile_lanes_, column, column_end, {}, [&](const Values&) -> Values {
+          point_level_ = depth();
+          Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.n)], column);
+          accumulator_[stage_.result] = read(dtype_, offset_elements(dtype_, sums, at), tile_lanes_);
+          stages(1);
+          return {};
+        });
+        return {};
+      },
+      "row");
 }
 
 }  // namespace weft::codegen

@@ -2,23 +2,24 @@
 //
 //   z[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
 //
-// x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, Schedule::split_n) of one b; the
-// other operand is walked in blocks that stay in the second-level cache, packed there once for all units of a call. A
-// microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory; the epilogue reads them there.
+// x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, Schedule::split_n) of
+// one b; the other operand is walked in blocks that stay in the second-level cache, packed there once for all units of
+// a call. A microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory; the epilogue
+// reads them there.
 #pragma once
 #include "codegen/emit.h"
 
 namespace weft::codegen {
 
-/// An internal function void (x, y, tile, k, continued): tile[rows][columns] = x * y over `k` products, on top of what the tile
-/// holds when `continued`. All strides are in elements.
+/// An internal function void (x, y, tile, k, continued): tile[rows][columns] = x * y over `k` products, on top of what
+/// the tile holds when `continued`. All strides are in elements.
 struct MicroKernel {
   DType dtype = f32;
-  int lanes = 1;                       // of one register
-  int rows = 1, registers = 1;         // the tile: rows x (registers * lanes)
-  int last_lanes = 1;                  // lanes of the last register that exist in y
-  std::int64_t x_row = 1, x_k = 1;     // strides of x
-  std::int64_t y_k = 1;                // stride of y; its columns are neighbours
+  int lanes = 1;                    // of one register
+  int rows = 1, registers = 1;      // the tile: rows x (registers * lanes)
+  int last_lanes = 1;               // lanes of the last register that exist in y
+  std::int64_t x_row = 1, x_k = 1;  // strides of x
+  std::int64_t y_k = 1;             // stride of y; its columns are neighbours
   std::int64_t tile_row = 1;
 };
 llvm::Function* emit_micro_kernel(llvm::Module&, const MicroKernel&, const std::string& name);
@@ -34,12 +35,12 @@ class ContractEmitter : public PhaseEmitter {
   /// One operand: where the microkernel finds it.
   struct Operand {
     ExprId value = kNone;
-    AxisId free = kNone;               // m or n
+    AxisId free = kNone;  // m or n
     bool packed = false;
-    bool along_k = false;              // packed by vectors along k (else along the free axis)
+    bool along_k = false;                        // packed by vectors along k (else along the free axis)
     std::int64_t free_stride = 1, k_stride = 1;  // as the microkernel reads it
-    std::int64_t piece = 0;            // elements of one packed strip or panel
-    std::int64_t offset = 0;           // of the packed pieces in scratch, bytes
+    std::int64_t piece = 0;                      // elements of one packed strip or panel
+    std::int64_t offset = 0;                     // of the packed pieces in scratch, bytes
   };
   void plan();
   Operand plan_lhs() const;
@@ -55,7 +56,7 @@ class ContractEmitter : public PhaseEmitter {
   void epilogue(Value* row, Value* rows, Value* column, Value* columns_end);
 
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
-  void pack(const Operand&, Value* piece, Value* packed_index);         // emit_pack.cpp
+  void pack(const Operand&, Value* piece, Value* packed_index);  // emit_pack.cpp
   void pack_strip_along_k(const Operand&, Value* row, Value* rows, Value* to);
   void pack_along_free(const Operand&, Value* start, int count, Value* to);
   void pack_panel_along_k(const Operand&, Value* column, int count, Value* to);
@@ -74,12 +75,12 @@ class ContractEmitter : public PhaseEmitter {
   int lanes_of_register_, nr_, tile_lanes_;
   std::int64_t strips_, short_strips_, panels_;  // the first short_strips_ have rows_ - 1 rows, the others rows_
   int rows_;
-  std::int64_t block_, group_;                   // inner pieces packed at once; inner pieces of one tile
-  std::int64_t k_block_;                         // products of one microkernel call; divides kContractChunk when there are chunks
-  std::int64_t tile_row_;                        // elements from one row of the tile to the next
+  std::int64_t block_, group_;  // inner pieces packed at once; inner pieces of one tile
+  std::int64_t k_block_;        // products of one microkernel call; divides kContractChunk when there are chunks
+  std::int64_t tile_row_;       // elements from one row of the tile to the next
   Operand lhs_, rhs_;
   std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0;
-  llvm::Function* micro_[2][2] = {};             // [short strip][last panel]
+  llvm::Function* micro_[2][2] = {};  // [short strip][last panel]
 };
 
 }  // namespace weft::codegen

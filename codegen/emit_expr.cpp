@@ -128,7 +128,8 @@ PhaseEmitter::Address PhaseEmitter::address(BufferId id, const Linear& l) {
   llvm::SmallVector<Term, 8> terms;
   for (std::size_t axis = 0; axis < l.coefficient.size(); ++axis) {
     if (!l.coefficient[axis]) continue;
-    ensure(axis_level_[axis] >= 0, "kernel {}: an access uses axis {} outside of it", kernel_.name, kernel_.axes[axis].name);
+    ensure(axis_level_[axis] >= 0, "kernel {}: an access uses axis {} outside of it", kernel_.name,
+           kernel_.axes[axis].name);
     terms.push_back({axis_level_[axis], coordinate_[axis], l.coefficient[axis]});
   }
   if (lanes_.axis != kNone) a.step = l.coefficient[static_cast<std::size_t>(lanes_.axis)];
@@ -160,7 +161,8 @@ PhaseEmitter::Address PhaseEmitter::address(BufferId id, const Linear& l) {
 
 Value* PhaseEmitter::lane_pointer(const Address& a, DType t, int lane) {
   Value* index = i64(a.step * lane);
-  if (a.lane_index) index = b_.CreateAdd(index, b_.CreateExtractElement(a.lane_index, static_cast<std::uint64_t>(lane)));
+  if (a.lane_index)
+    index = b_.CreateAdd(index, b_.CreateExtractElement(a.lane_index, static_cast<std::uint64_t>(lane)));
   return offset_elements(t, a.pointer, index);
 }
 
@@ -176,16 +178,19 @@ Value* PhaseEmitter::read(DType t, Value* pointer, int width, Value* mask) {
   llvm::Type* type = memory_type(b_, t);
   const llvm::Align align(size_of(t));
   if (width > 1) type = llvm::FixedVectorType::get(type, static_cast<unsigned>(width));
-  Value* v = mask ? static_cast<Value*>(b_.CreateMaskedLoad(type, pointer, align, mask, llvm::Constant::getNullValue(type)))
-                  : b_.CreateAlignedLoad(type, pointer, align);
+  Value* v =
+      mask ? static_cast<Value*>(b_.CreateMaskedLoad(type, pointer, align, mask, llvm::Constant::getNullValue(type)))
+           : b_.CreateAlignedLoad(type, pointer, align);
   return t == boolean ? b_.CreateICmpNE(v, llvm::Constant::getNullValue(type)) : v;
 }
 
 void PhaseEmitter::write(DType t, Value* pointer, Value* v, Value* mask) {
   const llvm::Align align(size_of(t));
   if (t == boolean) v = b_.CreateZExt(v, v->getType()->getWithNewType(b_.getInt8Ty()));
-  if (mask) b_.CreateMaskedStore(v, pointer, align, mask);
-  else b_.CreateAlignedStore(v, pointer, align);
+  if (mask)
+    b_.CreateMaskedStore(v, pointer, align, mask);
+  else
+    b_.CreateAlignedStore(v, pointer, align);
 }
 
 bool PhaseEmitter::has_masked_access(DType t) const {
@@ -231,8 +236,11 @@ Value* PhaseEmitter::load(DType t, const Address& a, Value* predicate) {
     if (by_lane) return read(t, a.pointer, lanes_.width, mask ? b_.CreateAnd(mask, predicate) : predicate);
     Value* pointer = predicate ? b_.CreateSelect(predicate, a.pointer, zeros()) : a.pointer;
     if (!mask || has_masked_access(t)) return read(t, pointer, lanes_.width, mask);
-    Value* v = llvm::Constant::getNullValue(llvm::FixedVectorType::get(register_type(b_, t), static_cast<unsigned>(lanes_.width)));
-    for_pieces([&](int first, int count) { v = insert_lanes(v, read(t, offset_elements(t, pointer, i64(first)), count), first); });
+    Value* v = llvm::Constant::getNullValue(
+        llvm::FixedVectorType::get(register_type(b_, t), static_cast<unsigned>(lanes_.width)));
+    for_pieces([&](int first, int count) {
+      v = insert_lanes(v, read(t, offset_elements(t, pointer, i64(first)), count), first);
+    });
     return v;
   }
   Value* v = llvm::Constant::getNullValue(

@@ -91,7 +91,8 @@ Values PhaseEmitter::loop(Value* begin, Value* end, std::int64_t step, Values in
     carried.push_back(phi);
   }
   const Values next = body(i, carried);
-  ensure(next.size() == init.size(), "kernel {}: a loop carries {} values in and {} out", kernel_.name, init.size(), next.size());
+  ensure(next.size() == init.size(), "kernel {}: a loop carries {} values in and {} out", kernel_.name, init.size(),
+         next.size());
   Value* stepped = b_.CreateAdd(i, i64(step), "", true, true);
   llvm::BasicBlock* latch = b_.GetInsertBlock();
   b_.CreateCondBr(b_.CreateICmpSLT(stepped, end), block, after);
@@ -156,9 +157,12 @@ Values PhaseEmitter::for_lanes(AxisId axis, int width, Value* begin, Value* end,
   };
   Value* stop = i64(whole);
   const auto known_end = constant_of(end);
-  if (known_end) stop = i64(std::min(whole, *known_end));
-  else if (rest) stop = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, stop);
-  else stop = end;
+  if (known_end)
+    stop = i64(std::min(whole, *known_end));
+  else if (rest)
+    stop = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, stop);
+  else
+    stop = end;
   Values carried = loop(begin, stop, width, init, [&](Value* i, const Values& c) { return run(i, width, c); });
   if (!rest) return carried;
   return when(b_.CreateICmpEQ(end, i64(extent(axis))), carried,
@@ -218,36 +222,40 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
     digits[i] = i ? b_.CreateURem(rest, i64(r)) : rest;
     if (i) rest = b_.CreateUDiv(rest, i64(r));
   }
-  loop(begin_, end_, 1, digits, [&](Value*, const Values& at) -> Values {
-    for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], at[i]);
-    if (inner == kNone) {
-      point_level_ = depth();
-      stages(0);
-    } else {
-      Value* from = b_.CreateMul(at.back(), i64(block));
-      Value* to = blocks == 1 ? i64(extent(inner))
-                              : b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, i64(block)), i64(extent(inner)));
-      if (blocks == 1) from = i64(0);
-      for_lanes(inner, width, from, to, {}, [&](const Values&) -> Values {
-        point_level_ = depth();
-        stages(0);
-        return {};
-      });
-    }
-    Values next(at.size());  // the coordinates of the next unit: add one, carry where an axis is full
-    Value* carry = i64(1);
-    for (std::size_t i = at.size(); i-- > 0;) {
-      Value* sum = b_.CreateAdd(at[i], carry);
-      if (i == 0) {
-        next[i] = sum;
-        break;
-      }
-      Value* full = b_.CreateICmpEQ(sum, i64(radix[i]));
-      next[i] = b_.CreateSelect(full, i64(0), sum);
-      carry = b_.CreateZExt(full, b_.getInt64Ty());
-    }
-    return next;
-  }, "unit");
+  loop(
+      begin_, end_, 1, digits,
+      [&](Value*, const Values& at) -> Values {
+        for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], at[i]);
+        if (inner == kNone) {
+          point_level_ = depth();
+          stages(0);
+        } else {
+          Value* from = b_.CreateMul(at.back(), i64(block));
+          Value* to = blocks == 1 ? i64(extent(inner))
+                                  : b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, i64(block)),
+                                                             i64(extent(inner)));
+          if (blocks == 1) from = i64(0);
+          for_lanes(inner, width, from, to, {}, [&](const Values&) -> Values {
+            point_level_ = depth();
+            stages(0);
+            return {};
+          });
+        }
+        Values next(at.size());  // the coordinates of the next unit: add one, carry where an axis is full
+        Value* carry = i64(1);
+        for (std::size_t i = at.size(); i-- > 0;) {
+          Value* sum = b_.CreateAdd(at[i], carry);
+          if (i == 0) {
+            next[i] = sum;
+            break;
+          }
+          Value* full = b_.CreateICmpEQ(sum, i64(radix[i]));
+          next[i] = b_.CreateSelect(full, i64(0), sum);
+          carry = b_.CreateZExt(full, b_.getInt64Ty());
+        }
+        return next;
+      },
+      "unit");
   close_function();
   return code;
 }

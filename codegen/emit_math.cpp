@@ -1,5 +1,5 @@
-// Elementwise ops as LLVM IR, scalar or vector alike: one row an op. No fast-math flag is ever set, and no LLVM intrinsic is
-// used whose NaN, zero or overflow behaviour differs from the op table's equations.
+// Elementwise ops as LLVM IR, scalar or vector alike: one row an op. No fast-math flag is ever set, and no LLVM
+// intrinsic is used whose NaN, zero or overflow behaviour differs from the op table's equations.
 #include <llvm/IR/Intrinsics.h>
 
 #include <array>
@@ -39,9 +39,15 @@ struct OpArgs {
 template <bool f64_>
 struct EmitMachine {
   static constexpr bool is_f64 = f64_;
-  struct F { Value* v; };
-  struct I { Value* v; };
-  struct B { Value* v; };
+  struct F {
+    Value* v;
+  };
+  struct I {
+    Value* v;
+  };
+  struct B {
+    Value* v;
+  };
   Builder& b;
   llvm::Type* real;
   llvm::Type* integer;
@@ -100,7 +106,8 @@ Value* extreme(const OpArgs& a) {
   Value *x = a.x[0], *y = a.x[1];
   if (!a.real())
     return a.b.CreateSelect(a.compare(Pred::BAD_FCMP_PREDICATE, max ? Pred::ICMP_SGT : Pred::ICMP_SLT,
-                                      max ? Pred::ICMP_UGT : Pred::ICMP_ULT), x, y);
+                                      max ? Pred::ICMP_UGT : Pred::ICMP_ULT),
+                            x, y);
   if (is_not_nan(y)) return select_bits(a.b, a.b.CreateFCmp(max ? Pred::FCMP_UGT : Pred::FCMP_ULT, x, y), x, y);
   Value* better = a.b.CreateFCmp(max ? Pred::FCMP_OGT : Pred::FCMP_OLT, x, y);
   if (!is_not_nan(x)) better = a.b.CreateOr(better, a.b.CreateFCmpUNO(x, x));
@@ -114,8 +121,8 @@ Value* select(const OpArgs& a) {
   return compare && compared(x) && compared(y) ? select_bits(a.b, p, x, y) : a.b.CreateSelect(p, x, y);
 }
 
-/// A constant that LLVM cannot see through: it would fold x * 1, x + -0 and the like to x, and arithmetic on constants to a
-/// subnormal, where the machine flushes.
+/// A constant that LLVM cannot see through: it would fold x * 1, x + -0 and the like to x, and arithmetic on constants
+/// to a subnormal, where the machine flushes.
 Value* opaque(Builder& b, llvm::Constant* v) {
   llvm::Constant* splat = v->getType()->isVectorTy() ? v->getSplatValue() : nullptr;
   llvm::Constant* scalar = splat ? splat : v;  // lanes that differ are kept whole
@@ -124,9 +131,12 @@ Value* opaque(Builder& b, llvm::Constant* v) {
   for (llvm::GlobalVariable& g : module.globals())
     if (!g.isConstant() && g.getInitializer() == scalar) known = &g;
   if (!known)
-    known = new llvm::GlobalVariable(module, scalar->getType(), false, llvm::GlobalValue::InternalLinkage, scalar, "opaque");
+    known = new llvm::GlobalVariable(module, scalar->getType(), false, llvm::GlobalValue::InternalLinkage, scalar,
+                                     "opaque");
   Value* loaded = b.CreateLoad(scalar->getType(), known);
-  return splat ? emit_splat(b, loaded, static_cast<int>(llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements())) : loaded;
+  return splat ? emit_splat(b, loaded,
+                            static_cast<int>(llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements()))
+               : loaded;
 }
 
 bool is_identity(Op op, const llvm::Constant* v) {
@@ -149,15 +159,14 @@ Value* sign(const OpArgs& a) {
                        a.b.CreateZExt(a.b.CreateICmpSLT(x, zero), a.type()));
 }
 
-/// Integer division that cannot trap: the divisor is replaced by 1 where it is 0 (and the quotient by 0), or where MIN / -1
-/// would overflow (MIN / 1 = MIN).
+/// Integer division that cannot trap: the divisor is replaced by 1 where it is 0 (and the quotient by 0), or where MIN
+/// / -1 would overflow (MIN / 1 = MIN).
 Value* quotient(const OpArgs& a) {
   Value *x = a.x[0], *y = a.x[1], *one = a.c(1);
   Value* by_zero = a.b.CreateICmpEQ(y, a.c(0));
   Value* trap = by_zero;
   if (!a.is_unsigned()) {
-    Value* lowest = llvm::ConstantInt::get(
-        a.type(), llvm::APInt::getSignedMinValue(a.type()->getScalarSizeInBits()));
+    Value* lowest = llvm::ConstantInt::get(a.type(), llvm::APInt::getSignedMinValue(a.type()->getScalarSizeInBits()));
     trap = a.b.CreateOr(trap, a.b.CreateAnd(a.b.CreateICmpEQ(y, a.c(-1)), a.b.CreateICmpEQ(x, lowest)));
   }
   Value* safe = a.b.CreateSelect(trap, one, y);
@@ -166,7 +175,8 @@ Value* quotient(const OpArgs& a) {
 }
 
 Value* shift(const OpArgs& a) {
-  Value* in_range = a.b.CreateICmpULT(a.x[1], a.c(a.type()->getScalarSizeInBits()));  // as unsigned: negatives are large
+  Value* in_range =
+      a.b.CreateICmpULT(a.x[1], a.c(a.type()->getScalarSizeInBits()));  // as unsigned: negatives are large
   Value* by = a.b.CreateSelect(in_range, a.x[1], a.c(0));
   Value* shifted = a.op == Op::shl ? a.b.CreateShl(a.x[0], by) : a.b.CreateLShr(a.x[0], by);
   return a.b.CreateSelect(in_range, shifted, a.c(0));
@@ -208,12 +218,13 @@ Value* convert(const OpArgs& a) {
   return a.is_unsigned() ? b.CreateZExtOrTrunc(x, to) : b.CreateSExtOrTrunc(x, to);
 }
 
-/// The low and high words of x * multiplier. Vector units multiply the even words of a register into whole 64-bit products, so
-/// the odd words are shifted down for a product of their own.
+/// The low and high words of x * multiplier. Vector units multiply the even words of a register into whole 64-bit
+/// products, so the odd words are shifted down for a product of their own.
 std::array<Value*, 2> multiply_words(Builder& b, Value* x, std::uint32_t multiplier) {
   auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType());
-  llvm::Type* wide = vector ? static_cast<llvm::Type*>(llvm::FixedVectorType::get(b.getInt64Ty(), vector->getNumElements() / 2))
-                            : b.getInt64Ty();
+  llvm::Type* wide =
+      vector ? static_cast<llvm::Type*>(llvm::FixedVectorType::get(b.getInt64Ty(), vector->getNumElements() / 2))
+             : b.getInt64Ty();
   auto c = [&](std::uint64_t v) { return llvm::ConstantInt::get(wide, v); };
   if (!vector) {
     Value* p = b.CreateMul(b.CreateZExt(x, wide), c(multiplier));
@@ -241,7 +252,8 @@ Value* random(const OpArgs& a) {
   for (int round = 0; round < 10; ++round) {
     const auto [low0, high0] = multiply_words(b, c[0], kMultiplier[0]);
     const auto [low1, high1] = multiply_words(b, c[2], kMultiplier[1]);
-    Value* next[4] = {b.CreateXor(b.CreateXor(high1, c[1]), k[0]), low1, b.CreateXor(b.CreateXor(high0, c[3]), k[1]), low0};
+    Value* next[4] = {b.CreateXor(b.CreateXor(high1, c[1]), k[0]), low1, b.CreateXor(b.CreateXor(high0, c[3]), k[1]),
+                      low0};
     std::copy(next, next + 4, c);
     for (int i = 0; i < 2; ++i) k[i] = b.CreateAdd(k[i], llvm::ConstantInt::get(word, kWeyl[i]));
   }

@@ -1,5 +1,5 @@
-// The microkernel: the only loop of a contraction whose every cycle counts. All sums live in registers; each step of k loads one
-// row of the panel, and broadcasts one element of x for each row of the tile.
+// The microkernel: the only loop of a contraction whose every cycle counts. All sums live in registers; each step of k
+// loads one row of the panel, and broadcasts one element of x for each row of the tile.
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/Intrinsics.h>
 
@@ -14,10 +14,13 @@ constexpr int kUnroll = 4, kUnrollLarge = 2, kLargeTile = 24;
 class MicroEmitter {
  public:
   MicroEmitter(llvm::Module& module, const MicroKernel& m, const std::string& name)
-      : m_(m), b_(module.getContext()), element_(register_type(b_, m.dtype)),
+      : m_(m),
+        b_(module.getContext()),
+        element_(register_type(b_, m.dtype)),
         vector_(m.lanes == 1 ? element_ : llvm::FixedVectorType::get(element_, static_cast<unsigned>(m.lanes))) {
     llvm::Type* pointer = b_.getPtrTy();
-    auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer, pointer, pointer, b_.getInt64Ty(), b_.getInt1Ty()}, false);
+    auto* type =
+        llvm::FunctionType::get(b_.getVoidTy(), {pointer, pointer, pointer, b_.getInt64Ty(), b_.getInt1Ty()}, false);
     f_ = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module);
     f_->addFnAttr(llvm::Attribute::NoInline);
     for (unsigned i = 0; i < 3; ++i) f_->addParamAttr(i, llvm::Attribute::NoAlias);
@@ -63,9 +66,7 @@ class MicroEmitter {
   Value* at(Value* pointer, std::int64_t elements) {
     return elements ? b_.CreateConstGEP1_64(element_, pointer, static_cast<std::uint64_t>(elements)) : pointer;
   }
-  Value* tile(int i) {
-    return at(f_->getArg(2), i / m_.registers * m_.tile_row + i % m_.registers * m_.lanes);
-  }
+  Value* tile(int i) { return at(f_->getArg(2), i / m_.registers * m_.tile_row + i % m_.registers * m_.lanes); }
   llvm::Align tile_align() const { return llvm::Align(size_of(m_.dtype) * static_cast<std::size_t>(m_.lanes)); }
 
   /// One product for every sum, at element `k` from the current pointers.
@@ -80,7 +81,8 @@ class MicroEmitter {
       }
       llvm::SmallVector<llvm::Constant*, 16> mask;
       for (int l = 0; l < m_.lanes; ++l) mask.push_back(b_.getInt1(l < m_.last_lanes));
-      y.push_back(b_.CreateMaskedLoad(vector_, p, align, llvm::ConstantVector::get(mask), llvm::Constant::getNullValue(vector_)));
+      y.push_back(b_.CreateMaskedLoad(vector_, p, align, llvm::ConstantVector::get(mask),
+                                      llvm::Constant::getNullValue(vector_)));
     }
     for (int i = 0; i < m_.rows; ++i) {
       Value* x = b_.CreateAlignedLoad(element_, at(s.x, k * m_.x_k + i * m_.x_row), align);

@@ -1,5 +1,5 @@
-// Reductions in the contract's order (ir/eval.h): striped over the last axis, sequential over others, arg-reductions, and
-// contractions that are not worth a register tile.
+// Reductions in the contract's order (ir/eval.h): striped over the last axis, sequential over others, arg-reductions,
+// and contractions that are not worth a register tile.
 #include <llvm/IR/Constants.h>
 
 #include <array>
@@ -29,7 +29,8 @@ llvm::Constant* identity_of(Builder& b, Op op, DType t) {
   const unsigned bits = type->getIntegerBitWidth();
   if (t == u8 || t == boolean)
     return llvm::ConstantInt::get(type, lowest ? llvm::APInt::getZero(bits) : llvm::APInt::getMaxValue(bits));
-  return llvm::ConstantInt::get(type, lowest ? llvm::APInt::getSignedMinValue(bits) : llvm::APInt::getSignedMaxValue(bits));
+  return llvm::ConstantInt::get(type,
+                                lowest ? llvm::APInt::getSignedMinValue(bits) : llvm::APInt::getSignedMaxValue(bits));
 }
 
 bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }

@@ -48,8 +48,8 @@ const Runtime kRuntime[] = {
 }  // namespace
 
 struct LinkedCode::Session {
-  orc::ExecutionSession session{take(orc::SelfExecutorProcessControl::Create(
-      nullptr, std::make_unique<orc::InPlaceTaskDispatcher>()))};
+  orc::ExecutionSession session{
+      take(orc::SelfExecutorProcessControl::Create(nullptr, std::make_unique<orc::InPlaceTaskDispatcher>()))};
   orc::ObjectLinkingLayer linker{session};
   orc::JITDylib& library = session.createBareJITDylib("kernels");
 
@@ -72,9 +72,11 @@ LinkedCode::~LinkedCode() = default;
 std::vector<void*> LinkedCode::addresses(const std::vector<std::string>& symbols) const {
   orc::SymbolLookupSet set;
   for (const std::string& s : symbols) set.add(session_->session.intern(s));
-  const orc::SymbolMap found = take(session_->session.lookup(orc::makeJITDylibSearchOrder(&session_->library), std::move(set)));
+  const orc::SymbolMap found =
+      take(session_->session.lookup(orc::makeJITDylibSearchOrder(&session_->library), std::move(set)));
   std::vector<void*> result;
-  for (const std::string& s : symbols) result.push_back(found.lookup(session_->session.intern(s)).getAddress().toPtr<void*>());
+  for (const std::string& s : symbols)
+    result.push_back(found.lookup(session_->session.intern(s)).getAddress().toPtr<void*>());
   return result;
 }
 

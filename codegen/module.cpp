@@ -24,8 +24,8 @@ std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::
   return {};
 }
 
-/// Checks every access against the shadow memory of the process's AddressSanitizer runtime. Globals are left alone: nobody
-/// would run the constructor that registers them.
+/// Checks every access against the shadow memory of the process's AddressSanitizer runtime. Globals are left alone:
+/// nobody would run the constructor that registers them.
 void check_accesses(llvm::Module& module) {
   for (llvm::GlobalVariable& g : module.globals()) {
     llvm::GlobalValue::SanitizerMetadata none;
@@ -45,7 +45,8 @@ void check_accesses(llvm::Module& module) {
   builder.registerCGSCCAnalyses(sccs);
   builder.crossRegisterProxies(loops, functions, sccs, modules);
   llvm::AddressSanitizerOptions options;
-  llvm::AddressSanitizerPass(options, false, false, llvm::AsanDtorKind::None, llvm::AsanCtorKind::None).run(module, modules);
+  llvm::AddressSanitizerPass(options, false, false, llvm::AsanDtorKind::None, llvm::AsanCtorKind::None)
+      .run(module, modules);
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
 void emit_copy(llvm::Module& module, const Copy& copy, const std::string& original_prefix, std::size_t phases,
                const std::string& prefix) {
   Builder b(module.getContext());
-  auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()}, false);
+  auto* type =
+      llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()}, false);
   BufferId last = 0;
   for (auto [there, here] : copy.buffers) last = std::max(last, there);
   for (std::size_t p = 0; p < phases; ++p) {
@@ -81,8 +83,10 @@ void emit_copy(llvm::Module& module, const Copy& copy, const std::string& origin
       return b.CreateConstGEP1_64(b.getPtrTy(), table, static_cast<std::uint64_t>(id));
     };
     Value* table = b.CreateAlloca(b.getPtrTy(), b.getInt64(static_cast<std::uint64_t>(last) + 1));
-    for (auto [there, here] : copy.buffers) b.CreateStore(b.CreateLoad(b.getPtrTy(), slot(f->getArg(0), here)), slot(table, there));
-    b.CreateCall(module.getOrInsertFunction(original_prefix + suffix, type), {table, f->getArg(1), f->getArg(2), f->getArg(3)});
+    for (auto [there, here] : copy.buffers)
+      b.CreateStore(b.CreateLoad(b.getPtrTy(), slot(f->getArg(0), here)), slot(table, there));
+    b.CreateCall(module.getOrInsertFunction(original_prefix + suffix, type),
+                 {table, f->getArg(1), f->getArg(2), f->getArg(3)});
     b.CreateRetVoid();
   }
 }

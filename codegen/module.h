@@ -20,8 +20,10 @@ struct KernelModule {
 };
 KernelModule emit_kernel(llvm::LLVMContext&, const Program&, const Kernel&, const Target&, const std::string& prefix);
 
-/// Emits "<prefix>_<phase>" for each phase of a kernel that is a copy: it puts the buffers in place and calls the original's.
-void emit_copy(llvm::Module&, const Copy&, const std::string& original_prefix, std::size_t phases, const std::string& prefix);
+/// Emits "<prefix>_<phase>" for each phase of a kernel that is a copy: it puts the buffers in place and calls the
+/// original's.
+void emit_copy(llvm::Module&, const Copy&, const std::string& original_prefix, std::size_t phases,
+               const std::string& prefix);
 
 /// Attributes that every function needs: the target and the treatment of subnormals.
 void finish_functions(llvm::Module&, const Target&);

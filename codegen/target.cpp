@@ -68,7 +68,8 @@ Target target_for(std::string_view cpu) {
   if (!info->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
     std::string names;
     for (const llvm::SubtargetSubTypeKV& known : info->getAllProcessorDescriptions())
-      if (subtarget(known.Key, "")->checkFeatures("+64bit")) names += (names.empty() ? "" : ", ") + std::string(known.Key);
+      if (subtarget(known.Key, "")->checkFeatures("+64bit"))
+        names += (names.empty() ? "" : ", ") + std::string(known.Key);
     fail("unknown cpu '{}'; expected one of {}", cpu, names);
   }
   set_vectors(t);
@@ -78,9 +79,9 @@ Target target_for(std::string_view cpu) {
 std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const Target& target) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(
-      x86().createTargetMachine(kTriple, target.cpu, target.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
-                                llvm::CodeGenOptLevel::Default, /*JIT=*/true));
+  return std::unique_ptr<llvm::TargetMachine>(x86().createTargetMachine(kTriple, target.cpu, target.features, options,
+                                                                        llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                                                        llvm::CodeGenOptLevel::Default, /*JIT=*/true));
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 // Tensors, where they come from, and operators.
 #include "frontend/tensor.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "frontend/functions.h"

@@ -1,3 +1,4 @@
+// The training step that passes, code generation and the runtime are tested on: its graph, built by hand.
 #include "mlp_step.h"
 
 #include "ir/build.h"

@@ -21,7 +21,8 @@ Program layer(const Target& target, int mr, int columns, bool pack) {
   const AxisId m = k.axis("m", M), n = k.axis("n", N), s = k.axis("k", K);
   KernelStage contract;
   contract.kind = KernelStage::contract;
-  contract.axis = s, contract.result = 0, contract.lhs = k.load(x, {at(m), at(s)}), contract.rhs = k.load(y, {at(s), at(n)});
+  contract.axis = s, contract.result = 0, contract.lhs = k.load(x, {at(m), at(s)}),
+  contract.rhs = k.load(y, {at(s), at(n)});
   k.phase({m, n}).stages = {contract, map_stage({{out, {at(m), at(n)}, k.accumulator(0, f32)}})};
   Schedule& schedule = k.schedule();
   schedule.vector_axis = n, schedule.m = m, schedule.n = n, schedule.k = s, schedule.mr = mr;
@@ -55,7 +56,13 @@ TEST_CASE("the microkernels keep every sum in a register") {
     const char* cpu;
     int mr, columns;
   };
-  for (const Tile& tile : {Tile{"znver3", 6, 2}, {"znver3", 4, 3}, {"skylake", 6, 2}, {"znver4", 14, 2}, {"znver4", 12, 2}, {"znver4", 9, 3}, {"znver4", 6, 4}})
+  for (const Tile& tile : {Tile{"znver3", 6, 2},
+                           {"znver3", 4, 3},
+                           {"skylake", 6, 2},
+                           {"znver4", 14, 2},
+                           {"znver4", 12, 2},
+                           {"znver4", 9, 3},
+                           {"znver4", 6, 4}})
     for (bool pack : {false, true}) {
       const Target target = target_for(tile.cpu);
       std::istringstream text(emit_asm(layer(target, tile.mr, tile.columns, pack), target));
@@ -126,8 +133,8 @@ TEST_CASE("kernels that are copies share code and use their own buffers") {
     k.schedule().vector_axis = i;
   };
   kernel(x, y, out[0], Op::sub);
-  kernel(y, x, out[1], Op::sub);   // a copy with the operands exchanged
-  kernel(x, x, out[2], Op::sub);   // not a copy: one buffer in two places
+  kernel(y, x, out[1], Op::sub);  // a copy with the operands exchanged
+  kernel(x, x, out[2], Op::sub);  // not a copy: one buffer in two places
   kernel(out[0], out[1], out[2], Op::sub);
   CHECK(check(p.program()) == "");
   const std::vector<codegen::Copy> copies = codegen::find_copies(p.program());

@@ -1,5 +1,5 @@
-// Contractions against the interpreter, in bits: shapes around the tile's edges, chunks of k, layouts, schedules, prologues and
-// epilogues.
+// Contractions against the interpreter, in bits: shapes around the tile's edges, chunks of k, layouts, schedules,
+// prologues and epilogues.
 #include "catch.h"
 #include "programs.h"
 
@@ -11,13 +11,14 @@ struct Case {
   std::int64_t b = 0, m = 1, n = 1, k = 1;  // b = 0: no batch axis
   DType t = f32;
   bool lhs_transposed = false, rhs_transposed = false, pack_lhs = false, pack_rhs = true, split_n = false;
-  int mr = 6, columns = 2;                  // nr = columns * lanes of a register
+  int mr = 6, columns = 2;  // nr = columns * lanes of a register
   std::int64_t kc = 0, mc = 0, nc = 0;
   bool prologue = false, epilogue = false;
 
   std::string str() const {
-    return fmt::format("b{} m{} n{} k{} {} lt{} rt{} pl{} pr{} sn{} {}x{} kc{} pro{} epi{}", b, m, n, k, name(t), lhs_transposed,
-                       rhs_transposed, pack_lhs, pack_rhs, split_n, mr, columns, kc, prologue, epilogue);
+    return fmt::format("b{} m{} n{} k{} {} lt{} rt{} pl{} pr{} sn{} {}x{} kc{} pro{} epi{}", b, m, n, k, name(t),
+                       lhs_transposed, rhs_transposed, pack_lhs, pack_rhs, split_n, mr, columns, kc, prologue,
+                       epilogue);
   }
 };
 
@@ -31,11 +32,13 @@ Program contraction(const Case& c, const Target& target) {
     if (batch) s.insert(0, c.b);
     return s;
   };
-  const BufferId x = p.input(c.t, shape(c.m, c.k, c.lhs_transposed)), y = p.input(c.t, shape(c.k, c.n, c.rhs_transposed));
+  const BufferId x = p.input(c.t, shape(c.m, c.k, c.lhs_transposed)),
+                 y = p.input(c.t, shape(c.k, c.n, c.rhs_transposed));
   const BufferId rows = c.prologue ? p.input(i64, {c.m}) : kNone;
   const BufferId out = c.epilogue ? p.state(c.t, shape(c.m, c.n, false)) : p.output(c.t, shape(c.m, c.n, false));
   HandBuilder k(p.program(), p.kernel());
-  const AxisId ab = batch ? k.axis("b", c.b) : kNone, am = k.axis("m", c.m), an = k.axis("n", c.n), ak = k.axis("k", c.k);
+  const AxisId ab = batch ? k.axis("b", c.b) : kNone, am = k.axis("m", c.m), an = k.axis("n", c.n),
+               ak = k.axis("k", c.k);
   auto access = [&](Index i, Index j, bool swap) {
     std::vector<Index> a = swap ? std::vector{j, i} : std::vector{i, j};
     if (batch) a.insert(a.begin(), at(ab));
@@ -48,7 +51,8 @@ Program contraction(const Case& c, const Target& target) {
     in_table = k.op(Op::ge, boolean, {r, k.constant(i64, 0)});
     row = {{}, 0, r};
   }
-  ExprId lhs = k.load(x, access(row, at(ak), c.lhs_transposed), in_table), rhs = k.load(y, access(at(ak), at(an), c.rhs_transposed));
+  ExprId lhs = k.load(x, access(row, at(ak), c.lhs_transposed), in_table),
+         rhs = k.load(y, access(at(ak), at(an), c.rhs_transposed));
   if (c.prologue) {
     lhs = k.op(Op::mul, c.t, {lhs, k.constant(c.t, 3)});
     const ExprId odd = k.op(Op::bit_and, i64, {k.index({{{an, 1}, {ak, 1}}, 0, kNone}), k.constant(i64, 1)});
@@ -91,7 +95,8 @@ TEST_CASE("a contraction of every small shape equals the interpreter in bits") {
 TEST_CASE("every layout, packing and split of a contraction equals the interpreter in bits") {
   for (int bits = 0; bits < 128; ++bits) {
     Case c{.m = 19, .n = 45, .k = 37};
-    c.lhs_transposed = bits & 1, c.rhs_transposed = bits & 2, c.pack_lhs = bits & 4, c.pack_rhs = bits & 8, c.split_n = bits & 16;
+    c.lhs_transposed = bits & 1, c.rhs_transposed = bits & 2, c.pack_lhs = bits & 4, c.pack_rhs = bits & 8,
+    c.split_n = bits & 16;
     c.prologue = bits & 32, c.epilogue = bits & 64;
     c.b = bits % 3 == 0 ? 3 : 0;
     check_case(c);
@@ -114,7 +119,14 @@ TEST_CASE("contractions of other dtypes and tiles") {
   for (DType t : {f64, i32, i64})
     for (bool split_n : {false, true})
       for (bool transposed : {false, true})
-        check_case({.m = 23, .n = 37, .k = 41, .t = t, .lhs_transposed = transposed, .rhs_transposed = transposed, .split_n = split_n});
-  for (auto [mr, columns] : {std::pair{1, 1}, {3, 4}, {4, 3}, {8, 1}, {12, 2}}) check_case({.m = 30, .n = 61, .k = 20, .mr = mr, .columns = columns});
+        check_case({.m = 23,
+                    .n = 37,
+                    .k = 41,
+                    .t = t,
+                    .lhs_transposed = transposed,
+                    .rhs_transposed = transposed,
+                    .split_n = split_n});
+  for (auto [mr, columns] : {std::pair{1, 1}, {3, 4}, {4, 3}, {8, 1}, {12, 2}})
+    check_case({.m = 30, .n = 61, .k = 20, .mr = mr, .columns = columns});
   check_case({.m = 5, .n = 6, .k = 7, .mr = 0});  // no tile: the points one by one
 }

@@ -1,5 +1,5 @@
-// Kernels of every other form against the interpreter, in bits: layouts, predicates, gathers, scatters, in-place updates, random
-// numbers, several phases, loads that must not leave their stage.
+// Kernels of every other form against the interpreter, in bits: layouts, predicates, gathers, scatters, in-place
+// updates, random numbers, several phases, loads that must not leave their stage.
 #include "catch.h"
 #include "programs.h"
 
@@ -12,13 +12,14 @@ using Access = std::vector<Index>;
 /// z[i, j, l] = x[j, l] + y[l, i] * v[i] + w[j, 2 l] + s: broadcasts, a transposition, a strided slice, a scalar.
 Program layouts(std::int64_t I, std::int64_t J, std::int64_t L, int vector_axis) {
   ProgramBuilder b;
-  const BufferId x = b.input(f32, {J, L}), y = b.input(f32, {L, I}), v = b.input(f32, {I}), w = b.input(f32, {J, 2 * L + 1}),
-                 s = b.input(f32, {}), z = b.output(f32, {I, J, L});
+  const BufferId x = b.input(f32, {J, L}), y = b.input(f32, {L, I}), v = b.input(f32, {I}),
+                 w = b.input(f32, {J, 2 * L + 1}), s = b.input(f32, {}), z = b.output(f32, {I, J, L});
   HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J), l = k.axis("l", L);
   auto add = [&](ExprId p, ExprId q) { return k.op(Op::add, f32, {p, q}); };
   const ExprId product = k.op(Op::mul, f32, {k.load(y, {at(l), at(i)}), k.load(v, {at(i)})});
-  const ExprId value = add(add(k.load(x, {at(j), at(l)}), product), add(k.load(w, {at(j), at(l, 2, 1)}), k.load(s, {})));
+  const ExprId value =
+      add(add(k.load(x, {at(j), at(l)}), product), add(k.load(w, {at(j), at(l, 2, 1)}), k.load(s, {})));
   k.phase({i, j, l}).stages = {map_stage({{z, {at(i), at(j), at(l)}, value}})};
   k.schedule().vector_axis = vector_axis;
   return b.program();
@@ -30,7 +31,8 @@ Program transposition(std::int64_t I, std::int64_t L) {
   const BufferId x = b.input(u8, {I, L}), z = b.output(f64, {L, I});
   HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), l = k.axis("l", L);
-  k.phase({i, l}).stages = {map_stage({{z, {at(l), at(i)}, k.op(Op::convert, f64, {k.load(x, {at(i, -1, I - 1), at(l)})})}})};
+  k.phase({i, l}).stages = {
+      map_stage({{z, {at(l), at(i)}, k.op(Op::convert, f64, {k.load(x, {at(i, -1, I - 1), at(l)})})}})};
   k.schedule().vector_axis = l;
   return b.program();
 }
@@ -44,7 +46,8 @@ Program pad(std::int64_t I, std::int64_t J, DType t) {
   auto inside = [&](AxisId a, std::int64_t n) {
     const ExprId index = k.index(at(a, 1, -2));
     return k.op(Op::bit_and, boolean,
-                {k.op(Op::ge, boolean, {index, k.constant(i64, 0)}), k.op(Op::lt, boolean, {index, k.constant(i64, static_cast<double>(n))})});
+                {k.op(Op::ge, boolean, {index, k.constant(i64, 0)}),
+                 k.op(Op::lt, boolean, {index, k.constant(i64, static_cast<double>(n))})});
   };
   const ExprId p = k.op(Op::bit_and, boolean, {inside(i, I), inside(j, J)});
   k.phase({i, j}).stages = {map_stage({{y, {at(i), at(j)}, k.load(x, {at(i, 1, -2), at(j, 1, -2)}, p)}})};
@@ -56,39 +59,49 @@ Program pad(std::int64_t I, std::int64_t J, DType t) {
 Program gather(std::int64_t I, std::int64_t J, bool by_lane, DType t) {
   ProgramBuilder b;
   constexpr std::int64_t kTable = 9;
-  const BufferId index = b.input(i32, {by_lane ? J : I}), x = b.input(t, by_lane ? Shape{I, kTable} : Shape{kTable, J}), y = b.output(t, {I, J});
+  const BufferId index = b.input(i32, {by_lane ? J : I}), x = b.input(t, by_lane ? Shape{I, kTable} : Shape{kTable, J}),
+                 y = b.output(t, {I, J});
   HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
-  const ExprId r = k.op(Op::rem, i64, {k.op(Op::convert, i64, {k.load(index, {at(by_lane ? j : i)})}), k.constant(i64, kTable + 3)});
-  const ExprId p = k.op(Op::bit_and, boolean, {k.op(Op::ge, boolean, {r, k.constant(i64, 0)}), k.op(Op::lt, boolean, {r, k.constant(i64, kTable)})});
+  const ExprId r =
+      k.op(Op::rem, i64, {k.op(Op::convert, i64, {k.load(index, {at(by_lane ? j : i)})}), k.constant(i64, kTable + 3)});
+  const ExprId p =
+      k.op(Op::bit_and, boolean,
+           {k.op(Op::ge, boolean, {r, k.constant(i64, 0)}), k.op(Op::lt, boolean, {r, k.constant(i64, kTable)})});
   const Index indirect{{}, 0, r};
-  k.phase({i, j}).stages = {map_stage({{y, {at(i), at(j)}, k.load(x, by_lane ? Access{at(i), indirect} : Access{indirect, at(j)}, p)}})};
+  k.phase({i, j}).stages = {
+      map_stage({{y, {at(i), at(j)}, k.load(x, by_lane ? Access{at(i), indirect} : Access{indirect, at(j)}, p)}})};
   k.schedule().vector_axis = j;
   return b.program();
 }
 
-/// z[k[t], j] += u[t, j] for t in order, dropped where k[t] is out of range; z starts as a copy of x in an earlier phase.
+/// z[k[t], j] += u[t, j] for t in order, dropped where k[t] is out of range; z starts as a copy of x in an earlier
+/// phase.
 Program scatter(std::int64_t T, std::int64_t J, DType t, bool lanes_on_rows) {
   ProgramBuilder b;
   constexpr std::int64_t kRows = 5;
-  const BufferId index = b.input(i64, {T}), u = b.input(t, {T, J}), x = b.input(t, {kRows, J}), z = b.output(t, {kRows, J});
+  const BufferId index = b.input(i64, {T}), u = b.input(t, {T, J}), x = b.input(t, {kRows, J}),
+                 z = b.output(t, {kRows, J});
   HandBuilder k(b.program(), b.kernel());
   const AxisId r = k.axis("r", kRows), a = k.axis("t", T), j = k.axis("j", J);
   k.phase({r, j}).stages = {map_stage({{z, {at(r), at(j)}, k.load(x, {at(r), at(j)})}})};
   const ExprId to = k.op(Op::rem, i64, {k.load(index, {at(a)}), k.constant(i64, kRows + 2)});
   KernelStage s = map_stage({{z, {{{}, 0, to}, at(j)}, k.load(u, {at(a), at(j)})}}, a);
   s.kind = KernelStage::scatter;
-  s.predicate = k.op(Op::bit_and, boolean, {k.op(Op::ge, boolean, {to, k.constant(i64, 0)}), k.op(Op::lt, boolean, {to, k.constant(i64, kRows)})});
+  s.predicate =
+      k.op(Op::bit_and, boolean,
+           {k.op(Op::ge, boolean, {to, k.constant(i64, 0)}), k.op(Op::lt, boolean, {to, k.constant(i64, kRows)})});
   k.phase({j}).stages = {s};
   k.schedule().vector_axis = lanes_on_rows ? a : j;
   return b.program();
 }
 
-/// Adam's form: m, v and w are updated in place from each other's old and new values, with a schedule from a step counter that
-/// is itself updated by a second kernel.
+/// Adam's form: m, v and w are updated in place from each other's old and new values, with a schedule from a step
+/// counter that is itself updated by a second kernel.
 Program optimiser(std::int64_t n) {
   ProgramBuilder b;
-  const BufferId g = b.input(f32, {n}), w = b.state(f32, {n}), m = b.state(f32, {n}), v = b.state(f32, {n}), t = b.state(i64, {});
+  const BufferId g = b.input(f32, {n}), w = b.state(f32, {n}), m = b.state(f32, {n}), v = b.state(f32, {n}),
+                 t = b.state(i64, {});
   {
     HandBuilder k(b.program(), b.kernel());
     const AxisId i = k.axis("i", n);
@@ -115,7 +128,8 @@ Program dropout(std::int64_t I, std::int64_t J) {
   HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId index = k.index({{{i, J}, {j, 1}}, (std::int64_t{1} << 32) - 5, kNone});
-  k.phase({i, j}).stages = {map_stage({{y, {at(i), at(j)}, k.op(Op::random, i32, {k.load(key, {}), k.load(step, {}), index})}})};
+  k.phase({i, j}).stages = {
+      map_stage({{y, {at(i), at(j)}, k.op(Op::random, i32, {k.load(key, {}), k.load(step, {}), index})}})};
   k.schedule().vector_axis = j;
   return b.program();
 }
@@ -123,14 +137,17 @@ Program dropout(std::int64_t I, std::int64_t J) {
 /// A row is rewritten by one stage and read back, reversed and by one element, by the next ones.
 Program stages_see_each_other(std::int64_t I, std::int64_t J) {
   ProgramBuilder b;
-  const BufferId x = b.input(f32, {I, J}), row = b.temp(f32, {I, J}), first = b.temp(f32, {I}), y = b.output(f32, {I, J});
+  const BufferId x = b.input(f32, {I, J}), row = b.temp(f32, {I, J}), first = b.temp(f32, {I}),
+                 y = b.output(f32, {I, J});
   HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId doubled = k.op(Op::mul, f32, {k.load(x, {at(i), at(j)}), k.constant(f32, 2)});
   const ExprId reversed = k.load(row, {at(i), at(j, -1, J - 1)}), start = k.load(first, {at(i)});
-  k.phase({i}).stages = {map_stage({{row, {at(i), at(j)}, doubled}}, j), map_stage({{first, {at(i)}, k.load(row, {at(i), {{}, 0, kNone}})}}),
-                         reduce_stage(0, Op::reduce_max, j, reversed, true),
-                         map_stage({{y, {at(i), at(j)}, k.op(Op::fma, f32, {reversed, start, k.accumulator(0, f32)})}}, j)};
+  k.phase({i}).stages = {
+      map_stage({{row, {at(i), at(j)}, doubled}}, j),
+      map_stage({{first, {at(i)}, k.load(row, {at(i), {{}, 0, kNone}})}}),
+      reduce_stage(0, Op::reduce_max, j, reversed, true),
+      map_stage({{y, {at(i), at(j)}, k.op(Op::fma, f32, {reversed, start, k.accumulator(0, f32)})}}, j)};
   k.schedule().vector_axis = j;
   return b.program();
 }
@@ -145,7 +162,8 @@ Program reads_old_and_new(std::int64_t I, std::int64_t J) {
   k.phase({i}).stages = {reduce_stage(0, Op::reduce_sum, j, v, true),
                          map_stage({{w, {at(i), at(j)}, k.op(Op::mul, f32, {v, k.constant(f32, 2)})}}, j),
                          reduce_stage(1, Op::reduce_sum, j, v, true),
-                         map_stage({{y, {at(i), {{}, 0, kNone}}, k.accumulator(0, f32)}, {y, {at(i), {{}, 1, kNone}}, k.accumulator(1, f32)}})};
+                         map_stage({{y, {at(i), {{}, 0, kNone}}, k.accumulator(0, f32)},
+                                    {y, {at(i), {{}, 1, kNone}}, k.accumulator(1, f32)}})};
   k.schedule().vector_axis = j;
   return b.program();
 }
@@ -157,7 +175,8 @@ Program columns(std::int64_t I, std::int64_t J, DType t) {
   HandBuilder k(b.program(), b.kernel());
   const AxisId i = k.axis("i", I), j = k.axis("j", J);
   const ExprId v = k.load(x, {at(i), at(j)});
-  k.phase({j}).stages = {reduce_stage(0, Op::reduce_sum, i, k.op(Op::mul, t, {v, v}), false), map_stage({{sum, {at(j)}, k.accumulator(0, t)}})};
+  k.phase({j}).stages = {reduce_stage(0, Op::reduce_sum, i, k.op(Op::mul, t, {v, v}), false),
+                         map_stage({{sum, {at(j)}, k.accumulator(0, t)}})};
   k.phase({i, j}).stages = {map_stage({{y, {at(i), at(j)}, k.op(Op::div, t, {v, k.load(sum, {at(j)})})}})};
   k.schedule().vector_axis = j;
   return b.program();
@@ -167,7 +186,8 @@ Program columns(std::int64_t I, std::int64_t J, DType t) {
 
 TEST_CASE("broadcasts, transpositions and strides") {
   for (auto [i, j, l] : {std::array<std::int64_t, 3>{3, 4, 5}, {1, 7, 20}, {4, 1, 33}, {5, 3, 1}, {2, 2, 16}})
-    for (int axis : {2, 1, 0, -1}) CHECK(check_next_target([&](const Target&) { return layouts(i, j, l, axis); }) == "");
+    for (int axis : {2, 1, 0, -1})
+      CHECK(check_next_target([&](const Target&) { return layouts(i, j, l, axis); }) == "");
   for (std::int64_t n : {1, 16, 21}) CHECK(check(transposition(7, n)) == "");
 }
 
@@ -185,7 +205,8 @@ TEST_CASE("gathers by row and by lane") {
 TEST_CASE("scatters add in order") {
   for (std::int64_t n : {1, 16, 35})
     for (DType t : {f32, i64, u8})
-      for (bool on_rows : {false, true}) CHECK(check_next_target([&](const Target&) { return scatter(23, n, t, on_rows); }) == "");
+      for (bool on_rows : {false, true})
+        CHECK(check_next_target([&](const Target&) { return scatter(23, n, t, on_rows); }) == "");
 }
 
 TEST_CASE("states are updated in place from old values") {

@@ -70,7 +70,9 @@ Array random_array(const Type& type, std::uint32_t seed, bool edges) {
       if constexpr (std::is_same_v<T, bool>) {
         x = r & 1;
       } else if constexpr (std::is_floating_point_v<T>) {
-        const T special[] = {0, -T{0}, L::infinity(), -L::infinity(), L::quiet_NaN(), L::denorm_min() * 5, -L::denorm_min() * 5, L::max()};
+        const T special[] = {
+            0,       -T{0}, L::infinity(), -L::infinity(), L::quiet_NaN(), L::denorm_min() * 5, -L::denorm_min() * 5,
+            L::max()};
         x = edge ? special[pick] : static_cast<T>(std::normal_distribution<double>(0, 2)(gen));
       } else {
         const T special[] = {0, 1, static_cast<T>(-1), L::min(), L::max(), 31, 32, 64};
@@ -83,7 +85,8 @@ Array random_array(const Type& type, std::uint32_t seed, bool edges) {
 
 std::vector<Array> random_inputs(const Program& p, std::uint32_t seed, bool edges) {
   std::vector<Array> inputs;
-  for (BufferId id : p.inputs) inputs.push_back(random_array(p.buffers[static_cast<std::size_t>(id)].type, seed++, edges));
+  for (BufferId id : p.inputs)
+    inputs.push_back(random_array(p.buffers[static_cast<std::size_t>(id)].type, seed++, edges));
   return inputs;
 }
 
@@ -130,7 +133,8 @@ std::string difference(const Evaluation& found, const Evaluation& expected) {
       for (std::int64_t j = 0; j < a[i].size(); ++j) {
         const Array x = a[i].reshaped({a[i].size()}).rows(j, j + 1), y = b[i].reshaped({a[i].size()}).rows(j, j + 1);
         if (!x.same_bits(y))
-          return fmt::format("{} {} {} at {}: found {}, expected {}", what, i, to_string(a[i].type()), j, x.str(), y.str());
+          return fmt::format("{} {} {} at {}: found {}, expected {}", what, i, to_string(a[i].type()), j, x.str(),
+                             y.str());
       }
     }
     return {};
@@ -143,7 +147,8 @@ std::string check(const Program& program, std::span<const Target> targets) {
   const Cuts pieces = [](std::int64_t units) {
     std::mt19937 gen(7);
     std::vector<std::int64_t> ends{0};  // the first range is empty
-    while (ends.back() < units) ends.push_back(std::min<std::int64_t>(units, ends.back() + 1 + gen() % (1 + units / 3)));
+    while (ends.back() < units)
+      ends.push_back(std::min<std::int64_t>(units, ends.back() + 1 + gen() % (1 + units / 3)));
     return ends;
   };
   const std::vector<Array> ordinary = random_inputs(program, 1, false), awkward = random_inputs(program, 2, true);

@@ -37,8 +37,12 @@ class HandBuilder {
   ExprId constant(DType t, double v);
   ExprId index(const Index& i) { return add({.kind = Expr::index, .dtype = i64, .access = {i}}); }
   ExprId load(BufferId b, std::vector<Index> access, ExprId predicate = kNone);
-  ExprId op(Op o, DType t, std::vector<ExprId> args) { return add({.kind = Expr::apply, .dtype = t, .op = o, .args = std::move(args)}); }
-  ExprId accumulator(std::int32_t result, DType t) { return add({.kind = Expr::accumulator, .dtype = t, .result = result}); }
+  ExprId op(Op o, DType t, std::vector<ExprId> args) {
+    return add({.kind = Expr::apply, .dtype = t, .op = o, .args = std::move(args)});
+  }
+  ExprId accumulator(std::int32_t result, DType t) {
+    return add({.kind = Expr::accumulator, .dtype = t, .result = result});
+  }
   Phase& phase(std::vector<AxisId> parallel) { return k_.phases.emplace_back(Phase{std::move(parallel), {}}); }
   Schedule& schedule() { return k_.schedule; }
 

@@ -11,9 +11,10 @@ struct ReduceShape {
   int axis;
 };
 const ReduceShape kShapes[] = {
-    {{3, 1}, 1}, {{5, 10}, 1}, {{2, 16}, 1}, {{3, 17}, 1}, {{2, 100}, 1}, {{1, 5000}, 1}, {{1, 8192}, 1},  // last axis
-    {{7, 3}, 0}, {{33, 100}, 0}, {{4100, 5}, 0}, {{2, 9, 70}, 1}, {{3, 4, 1}, 0},                          // others
-    {{4, 0}, 1}, {{0, 4}, 0}, {{0, 4}, 1},                                                                 // empty
+    {{3, 1}, 1},    {{5, 10}, 1},   {{2, 16}, 1},   {{3, 17}, 1},    {{2, 100}, 1},
+    {{1, 5000}, 1}, {{1, 8192}, 1},                                                   // last axis
+    {{7, 3}, 0},    {{33, 100}, 0}, {{4100, 5}, 0}, {{2, 9, 70}, 1}, {{3, 4, 1}, 0},  // others
+    {{4, 0}, 1},    {{0, 4}, 0},    {{0, 4}, 1},                                      // empty
 };
 
 enum class LanesAlong { points, rows, nothing };
@@ -41,7 +42,9 @@ Program reduction(Op op, DType t, LanesAlong lanes) {
       }
     }
     const bool striped = !arg && s.axis == s.shape.rank() - 1;
-    k.schedule().vector_axis = lanes == LanesAlong::points ? parallel.back() : lanes == LanesAlong::rows ? reduced : kNone;
+    k.schedule().vector_axis = lanes == LanesAlong::points ? parallel.back()
+                               : lanes == LanesAlong::rows ? reduced
+                                                           : kNone;
     const ExprId value = k.load(in, load), result = k.accumulator(0, arg ? i32 : t);
     k.phase(parallel).stages = {reduce_stage(0, op, reduced, value, striped), map_stage({{out, store, result}})};
   }
@@ -57,8 +60,9 @@ Program softmax(std::int64_t rows, std::int64_t columns) {
   const ExprId value = k.load(x, {at(i), at(j)});
   const ExprId shifted = k.op(Op::exp, f32, {k.op(Op::sub, f32, {value, k.accumulator(0, f32)})});
   const ExprId scaled = k.op(Op::div, f32, {shifted, k.accumulator(1, f32)});
-  k.phase({i}).stages = {reduce_stage(0, Op::reduce_max, j, value, true), reduce_stage(1, Op::reduce_sum, j, shifted, true),
-                         map_stage({{y, {at(i), at(j)}, scaled}}, j), map_stage({{total, {at(i)}, k.accumulator(1, f32)}})};
+  k.phase({i}).stages = {reduce_stage(0, Op::reduce_max, j, value, true),
+                         reduce_stage(1, Op::reduce_sum, j, shifted, true), map_stage({{y, {at(i), at(j)}, scaled}}, j),
+                         map_stage({{total, {at(i)}, k.accumulator(1, f32)}})};
   k.schedule().vector_axis = j;
   return b.program();
 }

@@ -6,7 +6,7 @@
 #include "random_graph.h"
 
 using namespace weft;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("every pass has a name and says what it is for") {
   for (const PassInfo& p : passes()) {
@@ -17,8 +17,8 @@ TEST_CASE("every pass has a name and says what it is for") {
 
 TEST_CASE("unknown passes and those that lowering needs are named in the error") {
   const Graph g = mlp_step();
-  CHECK_THROWS_WITH(run_pass("fuze", g), Contains("no pass is called 'fuze'; there are: dead, fold"));
-  CHECK_THROWS_WITH(optimize(g, {.disable = {"fuse"}}), Contains("pass 'fuse' cannot be disabled"));
+  CHECK_THROWS_WITH(run_pass("fuze", g), ContainsSubstring("no pass is called 'fuze'; there are: dead, fold"));
+  CHECK_THROWS_WITH(optimize(g, {.disable = {"fuse"}}), ContainsSubstring("pass 'fuse' cannot be disabled"));
 }
 
 TEST_CASE("the runner reports every pass, its time and whether it changed anything") {
