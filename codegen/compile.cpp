@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "codegen/codegen.h"
@@ -55,6 +56,20 @@ std::string dump(const Program& program, const Target& target, const char* comme
   return text;
 }
 
+/// Kernels in the order in which to compile them: long compilations first, so that none is left for one thread at the
+/// end.
+std::vector<std::size_t> costly_first(const Program& program) {
+  std::vector<std::size_t> order(program.kernels.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  auto cost = [&](std::size_t k) {
+    constexpr std::size_t kMicroKernels = 100;  // in expressions
+    const Kernel& kernel = program.kernels[k];
+    return kernel.exprs.size() + (kernel.schedule.mr > 0 ? kMicroKernels : 0);
+  };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return cost(a) > cost(b); });
+  return order;
+}
+
 /// One module for all kernels that are copies; their phases become those of the originals under other symbols.
 std::unique_ptr<llvm::MemoryBuffer> compile_copies(const Program& program, const std::vector<Copy>& copies,
                                                    std::vector<std::vector<PhaseCode>>& phases, const Target& target,
@@ -84,7 +99,9 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   const BackEndOptions back_end{options.verify, options.check_memory};
   std::vector<std::vector<PhaseCode>> phases(n);
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(n);
-  parallel_for(n, options.threads ? options.threads : static_cast<int>(cores), [&](std::size_t k) {
+  const std::vector<std::size_t> order = costly_first(*program);
+  parallel_for(n, options.threads ? options.threads : static_cast<int>(cores), [&](std::size_t i) {
+    const std::size_t k = order[i];
     if (copies[k].of != kNone) return;
     const auto machine = make_target_machine(target);
     llvm::LLVMContext context;

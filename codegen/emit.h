@@ -9,6 +9,7 @@
 #include <llvm/ADT/STLFunctionalExtras.h>
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
 #include <string>
@@ -46,6 +47,9 @@ Value* emit_constant(Builder&, DType, std::uint64_t bits);
 /// `op` of args, whose dtype is `from` (the last operand's for select); the result's is `to`.
 Value* emit_op(Builder&, Op op, DType from, DType to, llvm::ArrayRef<Value*> args);
 Value* emit_splat(Builder&, Value* scalar, int width);  ///< the scalar itself where width is 1
+/// A constant that LLVM cannot see through: it would fold x * 1, x + -0 and the like to x, and arithmetic on constants
+/// to a subnormal, where the machine flushes.
+Value* emit_opaque(Builder&, llvm::Constant*);
 /// acc = a * b + acc: fused for floats, wrapping for integers.
 Value* emit_multiply_add(Builder&, DType, Value* a, Value* b, Value* acc);
 
@@ -60,16 +64,20 @@ class PhaseEmitter {
   void open_function(const std::string& symbol);
   void close_function();
   /// carried = body(i, carried) for i = begin; i < end; i += step. Opens a level. Constant bounds cost no test.
-  Values loop(Value* begin, Value* end, std::int64_t step, Values init,
-              llvm::function_ref<Values(Value*, const Values&)> body, const char* name = "loop");
+  Values loop(const char* name, Value* begin, Value* end, std::int64_t step, Values init,
+              llvm::function_ref<Values(Value*, const Values&)> body);
+  void for_each(const char* name, Value* begin, Value* end, std::int64_t step, llvm::function_ref<void(Value*)> body);
   /// condition ? body(init) : init. Opens a level.
   Values when(Value* condition, Values init, llvm::function_ref<Values(const Values&)> body);
+  void when(Value* condition, llvm::function_ref<void()> body);
   /// Runs body(axis bound to a vector of lanes) for axis = 0 … extent-1: whole vectors, then a partial one.
   Values for_lanes(AxisId axis, int width, Value* begin, Value* end, Values init,
                    llvm::function_ref<Values(const Values&)> body);
+  void for_lanes(AxisId axis, int width, Value* begin, Value* end, llvm::function_ref<void()> body);
   void bind(AxisId axis, Value* coordinate);  ///< at the current level
   void stages(std::size_t first);             ///< runs the stages from `first` on, for the bound point
-  int point_lanes() const;                    ///< lanes along the innermost parallel axis
+  Values next_unit(const Values& at, const std::vector<std::int64_t>& radix);
+  int point_lanes() const;  ///< lanes along the innermost parallel axis
   /// A row of at most one vector needs no loop: its axis is bound at the point's level, so that stages share its
   /// values.
   bool in_one_vector(AxisId axis) const { return row_lanes_ > 1 && extent(axis) > 0 && extent(axis) <= row_lanes_; }
@@ -113,6 +121,7 @@ class PhaseEmitter {
 
   // -- small helpers
   Value* i64(std::int64_t v) { return b_.getInt64(static_cast<std::uint64_t>(v)); }
+  Value* minimum(Value* x, Value* y) { return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, x, y); }
   std::int64_t extent(AxisId a) const { return a == kNone ? 1 : info_.extent[static_cast<std::size_t>(a)]; }
   const Expr& expr(ExprId e) const { return kernel_.exprs[static_cast<std::size_t>(e)]; }
   const KernelStage& stage(std::size_t i) const { return info_.phase.stages[i]; }

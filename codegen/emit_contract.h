@@ -24,6 +24,11 @@ struct MicroKernel {
 };
 llvm::Function* emit_micro_kernel(llvm::Module&, const MicroKernel&, const std::string& name);
 
+inline constexpr std::int64_t kCacheLine = 64;
+
+/// The loads that the expressions `roots` need.
+std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vector<ExprId>& roots);
+
 class ContractEmitter : public PhaseEmitter {
  public:
   /// Whether the engine takes this phase: a contraction with a register tile, over b, m and n only, nothing empty.
@@ -46,26 +51,35 @@ class ContractEmitter : public PhaseEmitter {
   Operand plan_lhs() const;
   Operand plan_rhs() const;
   std::int64_t reserve(std::int64_t bytes);
-
   void emit_micro_kernels(const std::string& symbol);
-  void run_units(Value* first, Value* last);
-  void run_group(Value* unit, Value* group, Value* group_end, Value* block);
-  void multiply(Value* strip, Value* panel, Value* x, Value* y, Value* tile, Value* k, Value* count, Value* continued);
-  void add_to_total(Value* first_chunk);
-  void prefetch(Value* row, Value* rows, Value* column);
-  void epilogue(Value* row, Value* rows, Value* column, Value* columns_end);
 
+  struct Range {
+    Value *begin = nullptr, *end = nullptr;
+  };
+  struct Group {  // of inner pieces [first, last), in the block of packed pieces that begins at `block`
+    Value *unit, *first, *last, *block;
+  };
+  void run_units(Value* first, Value* last);
+  void run_group(const Group&);
+  void multiply(const Group&, Value* piece, const Range& k);
+  void add_to_total(Value* first_chunk);
+  void prefetch(const Range& rows, Value* column);
+  void epilogue(const Range& rows, const Range& columns);
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
-  void pack(const Operand&, Value* piece, Value* packed_index);  // emit_pack.cpp
-  void pack_strip_along_k(const Operand&, Value* row, Value* rows, Value* to);
-  void pack_along_free(const Operand&, Value* start, int count, Value* to);
-  void pack_panel_along_k(const Operand&, Value* column, int count, Value* to);
+
+  // emit_pack.cpp; products k of a piece, the first of them to the piece's beginning
+  void pack_inner(Value* first, Value* last, Value* block, const Range& k);
+  void pack_outer(Value* unit, const Range& k);
+  void pack(const Operand&, Value* piece, Value* packed_index, const Range& k);
+  void pack_strip_along_k(const Operand&, const Range& rows, const Range& k, Value* to);
+  void pack_along_free(const Operand&, Value* start, int count, const Range& k, Value* to);
+  void pack_panel_along_k(const Operand&, Value* column, int count, const Range& k, Value* to);
   void transpose_block(Value* from, Value* to);
 
+  bool packs_by_chunk() const { return packed_k_ < K_; }
   std::int64_t last_columns() const { return N_ - (panels_ - 1) * nr_; }  ///< of the last panel
   std::int64_t group_columns() const { return schedule_.split_n ? nr_ : group_ * nr_; }
   Value* strip_start(Value* strip);
-  Value* strip_rows(Value* strip);
   Value* scratch_at(std::int64_t bytes) { return b_.CreateGEP(b_.getInt8Ty(), scratch_, i64(bytes)); }
 
   const KernelStage& stage_;
@@ -77,6 +91,7 @@ class ContractEmitter : public PhaseEmitter {
   int rows_;
   std::int64_t block_, group_;  // inner pieces packed at once; inner pieces of one tile
   std::int64_t k_block_;        // products of one microkernel call; divides kContractChunk when there are chunks
+  std::int64_t packed_k_;       // products packed at once: all, or a chunk of a long sum
   std::int64_t tile_row_;       // elements from one row of the tile to the next
   Operand lhs_, rhs_;
   std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0;

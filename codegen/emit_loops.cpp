@@ -64,8 +64,8 @@ void PhaseEmitter::bind(AxisId axis, Value* coordinate) {
   axis_level_[static_cast<std::size_t>(axis)] = depth();
 }
 
-Values PhaseEmitter::loop(Value* begin, Value* end, std::int64_t step, Values init,
-                          llvm::function_ref<Values(Value*, const Values&)> body, const char* name) {
+Values PhaseEmitter::loop(const char* name, Value* begin, Value* end, std::int64_t step, Values init,
+                          llvm::function_ref<Values(Value*, const Values&)> body) {
   const auto first = constant_of(begin), last = constant_of(end);
   const bool known = first && last;
   if (known && *first >= *last) return init;
@@ -114,6 +114,14 @@ Values PhaseEmitter::loop(Value* begin, Value* end, std::int64_t step, Values in
   return out;
 }
 
+void PhaseEmitter::for_each(const char* name, Value* begin, Value* end, std::int64_t step,
+                            llvm::function_ref<void(Value*)> body) {
+  loop(name, begin, end, step, {}, [&](Value* i, const Values&) -> Values {
+    body(i);
+    return {};
+  });
+}
+
 Values PhaseEmitter::when(Value* condition, Values init, llvm::function_ref<Values(const Values&)> body) {
   if (const auto known = constant_of(condition)) {
     if (!*known) return init;
@@ -144,6 +152,13 @@ Values PhaseEmitter::when(Value* condition, Values init, llvm::function_ref<Valu
   return out;
 }
 
+void PhaseEmitter::when(Value* condition, llvm::function_ref<void()> body) {
+  when(condition, {}, [&](const Values&) -> Values {
+    body();
+    return {};
+  });
+}
+
 Values PhaseEmitter::for_lanes(AxisId axis, int width, Value* begin, Value* end, Values init,
                                llvm::function_ref<Values(const Values&)> body) {
   const Lanes outer = lanes_;
@@ -160,13 +175,21 @@ Values PhaseEmitter::for_lanes(AxisId axis, int width, Value* begin, Value* end,
   if (known_end)
     stop = i64(std::min(whole, *known_end));
   else if (rest)
-    stop = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, stop);
+    stop = minimum(end, stop);
   else
     stop = end;
-  Values carried = loop(begin, stop, width, init, [&](Value* i, const Values& c) { return run(i, width, c); });
+  Values carried =
+      loop("vector", begin, stop, width, init, [&](Value* i, const Values& c) { return run(i, width, c); });
   if (!rest) return carried;
   return when(b_.CreateICmpEQ(end, i64(extent(axis))), carried,
               [&](const Values& c) { return run(i64(whole), static_cast<int>(rest), c); });
+}
+
+void PhaseEmitter::for_lanes(AxisId axis, int width, Value* begin, Value* end, llvm::function_ref<void()> body) {
+  for_lanes(axis, width, begin, end, {}, [&](const Values&) -> Values {
+    body();
+    return {};
+  });
 }
 
 void PhaseEmitter::as_one_vector(AxisId axis, llvm::function_ref<void()> body) {
@@ -222,42 +245,37 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
     digits[i] = i ? b_.CreateURem(rest, i64(r)) : rest;
     if (i) rest = b_.CreateUDiv(rest, i64(r));
   }
-  loop(
-      begin_, end_, 1, digits,
-      [&](Value*, const Values& at) -> Values {
-        for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], at[i]);
-        if (inner == kNone) {
-          point_level_ = depth();
-          stages(0);
-        } else {
-          Value* from = b_.CreateMul(at.back(), i64(block));
-          Value* to = blocks == 1 ? i64(extent(inner))
-                                  : b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, i64(block)),
-                                                             i64(extent(inner)));
-          if (blocks == 1) from = i64(0);
-          for_lanes(inner, width, from, to, {}, [&](const Values&) -> Values {
-            point_level_ = depth();
-            stages(0);
-            return {};
-          });
-        }
-        Values next(at.size());  // the coordinates of the next unit: add one, carry where an axis is full
-        Value* carry = i64(1);
-        for (std::size_t i = at.size(); i-- > 0;) {
-          Value* sum = b_.CreateAdd(at[i], carry);
-          if (i == 0) {
-            next[i] = sum;
-            break;
-          }
-          Value* full = b_.CreateICmpEQ(sum, i64(radix[i]));
-          next[i] = b_.CreateSelect(full, i64(0), sum);
-          carry = b_.CreateZExt(full, b_.getInt64Ty());
-        }
-        return next;
-      },
-      "unit");
+  loop("unit", begin_, end_, 1, digits, [&](Value*, const Values& at) -> Values {
+    for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], at[i]);
+    auto point = [&] {
+      point_level_ = depth();
+      stages(0);
+    };
+    if (inner == kNone) {
+      point();
+    } else if (blocks == 1) {
+      for_lanes(inner, width, i64(0), i64(extent(inner)), point);
+    } else {
+      Value* from = b_.CreateMul(at.back(), i64(block));
+      for_lanes(inner, width, from, minimum(b_.CreateAdd(from, i64(block)), i64(extent(inner))), point);
+    }
+    return next_unit(at, radix);
+  });
   close_function();
   return code;
+}
+
+/// The coordinates of the unit after `at`: adds one, and carries where an axis is full.
+Values PhaseEmitter::next_unit(const Values& at, const std::vector<std::int64_t>& radix) {
+  Values next(at);
+  Value* carry = i64(1);
+  for (std::size_t i = at.size(); i-- > 0;) {
+    Value* sum = b_.CreateAdd(at[i], carry);
+    Value* full = i ? b_.CreateICmpEQ(sum, i64(radix[i])) : b_.getFalse();
+    next[i] = b_.CreateSelect(full, i64(0), sum);
+    carry = b_.CreateZExt(full, b_.getInt64Ty());
+  }
+  return next;
 }
 
 int PhaseEmitter::point_lanes() const {

@@ -121,24 +121,6 @@ Value* select(const OpArgs& a) {
   return compare && compared(x) && compared(y) ? select_bits(a.b, p, x, y) : a.b.CreateSelect(p, x, y);
 }
 
-/// A constant that LLVM cannot see through: it would fold x * 1, x + -0 and the like to x, and arithmetic on constants
-/// to a subnormal, where the machine flushes.
-Value* opaque(Builder& b, llvm::Constant* v) {
-  llvm::Constant* splat = v->getType()->isVectorTy() ? v->getSplatValue() : nullptr;
-  llvm::Constant* scalar = splat ? splat : v;  // lanes that differ are kept whole
-  llvm::Module& module = *b.GetInsertBlock()->getModule();
-  llvm::GlobalVariable* known = nullptr;
-  for (llvm::GlobalVariable& g : module.globals())
-    if (!g.isConstant() && g.getInitializer() == scalar) known = &g;
-  if (!known)
-    known = new llvm::GlobalVariable(module, scalar->getType(), false, llvm::GlobalValue::InternalLinkage, scalar,
-                                     "opaque");
-  Value* loaded = b.CreateLoad(scalar->getType(), known);
-  return splat ? emit_splat(b, loaded,
-                            static_cast<int>(llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements()))
-               : loaded;
-}
-
 bool is_identity(Op op, const llvm::Constant* v) {
   if (v->getType()->isVectorTy()) v = v->getSplatValue();
   auto* real = llvm::dyn_cast_or_null<llvm::ConstantFP>(v);
@@ -211,7 +193,7 @@ Value* convert(const OpArgs& a) {
     if (a.to == f64) return b.CreateFPExt(x, to);
     auto* extended = llvm::dyn_cast<llvm::FPExtInst>(x);  // LLVM would undo the pair, and forget that it flushes
     if (!extended) return b.CreateFPTrunc(x, to);
-    return b.CreateFMul(extended->getOperand(0), opaque(b, llvm::ConstantFP::get(to, 1)));
+    return b.CreateFMul(extended->getOperand(0), emit_opaque(b, llvm::ConstantFP::get(to, 1)));
   }
   if (a.real()) return saturate(a, to);
   if (is_float(a.to)) return a.is_unsigned() ? b.CreateUIToFP(x, to) : b.CreateSIToFP(x, to);
@@ -315,6 +297,22 @@ constexpr Row kRows[] = {
 
 }  // namespace
 
+Value* emit_opaque(Builder& b, llvm::Constant* v) {
+  llvm::Constant* splat = v->getType()->isVectorTy() ? v->getSplatValue() : nullptr;
+  llvm::Constant* scalar = splat ? splat : v;  // lanes that differ are kept whole
+  llvm::Module& module = *b.GetInsertBlock()->getModule();
+  llvm::GlobalVariable* known = nullptr;
+  for (llvm::GlobalVariable& g : module.globals())
+    if (!g.isConstant() && g.getInitializer() == scalar) known = &g;
+  if (!known)
+    known = new llvm::GlobalVariable(module, scalar->getType(), false, llvm::GlobalValue::InternalLinkage, scalar,
+                                     "opaque");
+  Value* loaded = b.CreateLoad(scalar->getType(), known);
+  return splat ? emit_splat(b, loaded,
+                            static_cast<int>(llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements()))
+               : loaded;
+}
+
 llvm::Type* register_type(Builder& b, DType t) {
   switch (t) {
     case f32: return b.getFloatTy();
@@ -346,7 +344,7 @@ Value* emit_op(Builder& b, Op op, DType from, DType to, llvm::ArrayRef<Value*> a
   if (is_float(from)) {
     const bool all = op != Op::select && llvm::all_of(x, [](Value* v) { return llvm::isa<llvm::Constant>(v); });
     for (Value*& v : x)
-      if (auto* c = llvm::dyn_cast<llvm::Constant>(v); c && (all || is_identity(op, c))) v = opaque(b, c);
+      if (auto* c = llvm::dyn_cast<llvm::Constant>(v); c && (all || is_identity(op, c))) v = emit_opaque(b, c);
   }
   return emit({b, op, from, to, x});
 }

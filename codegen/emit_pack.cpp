@@ -10,100 +10,84 @@
 
 namespace weft::codegen {
 
-void ContractEmitter::pack(const Operand& o, Value* piece, Value* packed_index) {
-  Value* to = operand_pointer(o, piece, packed_index);
-  if (o.free == schedule_.m) {
-    // A short strip followed by a longer one may as well copy the row after its last.
-    if (o.along_k)
-      pack_strip_along_k(o, strip_start(piece), strip_rows(piece), to);
-    else
-      pack_along_free(o, strip_start(piece), rows_, to);
-    return;
-  }
-  const int narrow = static_cast<int>(last_columns());
-  auto panel = [&](int columns) {
-    Value* column = b_.CreateMul(piece, i64(nr_));
-    if (o.along_k)
-      pack_panel_along_k(o, column, columns, to);
-    else
-      pack_along_free(o, column, columns, to);
-  };
-  auto guarded = [&](Value* condition, int columns) {
-    when(condition, {}, [&](const Values&) -> Values {
-      panel(columns);
-      return {};
-    });
-  };
-  if (narrow == nr_) return panel(nr_);
-  if (panels_ > 1) guarded(b_.CreateICmpSLT(piece, i64(panels_ - 1)), nr_);
-  guarded(b_.CreateICmpEQ(piece, i64(panels_ - 1)), narrow);
+void ContractEmitter::pack_inner(Value* first, Value* last, Value* block, const Range& k) {
+  const Operand& inner = schedule_.split_n ? lhs_ : rhs_;
+  if (!inner.packed) return;
+  for_each("pack", first, last, 1, [&](Value* piece) { pack(inner, piece, b_.CreateSub(piece, block), k); });
 }
 
-/// to[i][k] = value at row + i, for `rows` rows.
-void ContractEmitter::pack_strip_along_k(const Operand& o, Value* row, Value* rows, Value* to) {
-  loop(
-      i64(0), rows, 1, {},
-      [&](Value* i, const Values&) -> Values {
-        bind(o.free, b_.CreateAdd(row, i));
-        Value* row_to = offset_elements(dtype_, to, b_.CreateMul(i, i64(o.free_stride)));
-        for_lanes(schedule_.k, kReduceStripes, i64(0), i64(K_), {}, [&](const Values&) -> Values {
-          write(dtype_, offset_elements(dtype_, row_to, coordinate_[static_cast<std::size_t>(schedule_.k)]),
-                lanes(o.value));
-          return {};
-        });
-        return {};
-      },
-      "pack.row");
+void ContractEmitter::pack_outer(Value* unit, const Range& k) {
+  const Operand& outer = schedule_.split_n ? rhs_ : lhs_;
+  if (!outer.packed) return;
+  push_level();
+  pack(outer, unit, i64(0), k);
+  pop_level();
+}
+
+void ContractEmitter::pack(const Operand& o, Value* piece, Value* packed_index, const Range& k) {
+  Value* to = operand_pointer(o, piece, packed_index);
+  if (o.free == schedule_.m) {
+    Value* row = strip_start(piece);
+    // A short strip followed by a longer one may as well copy the row after its last.
+    if (o.along_k) return pack_strip_along_k(o, {row, strip_start(b_.CreateAdd(piece, i64(1)))}, k, to);
+    return pack_along_free(o, row, rows_, k, to);
+  }
+  auto panel = [&](std::int64_t columns) {
+    Value* column = b_.CreateMul(piece, i64(nr_));
+    const int count = static_cast<int>(columns);
+    return o.along_k ? pack_panel_along_k(o, column, count, k, to) : pack_along_free(o, column, count, k, to);
+  };
+  if (last_columns() == nr_) return panel(nr_);
+  if (panels_ > 1) when(b_.CreateICmpSLT(piece, i64(panels_ - 1)), [&] { panel(nr_); });
+  when(b_.CreateICmpEQ(piece, i64(panels_ - 1)), [&] { panel(last_columns()); });
+}
+
+/// to[i][k] = value at row i of the strip.
+void ContractEmitter::pack_strip_along_k(const Operand& o, const Range& rows, const Range& k, Value* to) {
+  for_each("pack.row", rows.begin, rows.end, 1, [&](Value* row) {
+    bind(o.free, row);
+    Value* row_to = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(row, rows.begin), i64(o.free_stride)));
+    for_lanes(schedule_.k, kReduceStripes, k.begin, k.end, [&] {
+      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.k)], k.begin);
+      write(dtype_, offset_elements(dtype_, row_to, at), lanes(o.value));
+    });
+  });
 }
 
 /// to[k][i] = value at start + i, for i < count. Whole vectors are written; what they write too much, the next k
 /// overwrites.
-void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count, Value* to) {
-  const int width = o.free == schedule_.n
-                        ? tile_lanes_
-                        : std::min(kReduceStripes, static_cast<int>(std::bit_ceil(static_cast<unsigned>(count))));
-  loop(
-      i64(0), i64(K_), 1, {},
-      [&](Value* k, const Values&) -> Values {
-        bind(schedule_.k, k);
-        Value* row = offset_elements(dtype_, to, b_.CreateMul(k, i64(o.k_stride)));
-        for (int i = 0; i < count; i += width) {
-          push_level();
-          bind(o.free, b_.CreateAdd(start, i64(i)));
-          lanes_ = {o.free, width, std::min(width, count - i)};
-          write(dtype_, offset_elements(dtype_, row, i64(i)), lanes(o.value));
-          lanes_ = {};
-          pop_level();
-        }
-        return {};
-      },
-      "pack.k");
+void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count, const Range& k, Value* to) {
+  const int enough = static_cast<int>(std::bit_ceil(static_cast<unsigned>(count)));
+  const int width = o.free == schedule_.n ? tile_lanes_ : std::min(kReduceStripes, enough);
+  for_each("pack.k", k.begin, k.end, 1, [&](Value* at) {
+    bind(schedule_.k, at);
+    Value* row = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(at, k.begin), i64(o.k_stride)));
+    for (int i = 0; i < count; i += width) {
+      push_level();
+      bind(o.free, b_.CreateAdd(start, i64(i)));
+      lanes_ = {width > 1 ? o.free : kNone, width, std::min(width, count - i)};
+      write(dtype_, offset_elements(dtype_, row, i64(i)), lanes(o.value));
+      lanes_ = {};
+      pop_level();
+    }
+  });
 }
 
 /// to[k][j] = value at column + j, for j < count, from memory where k is contiguous: square blocks are evaluated with
-/// lanes along k and transposed in registers. Rows past K are written too; the panel has room for them.
-void ContractEmitter::pack_panel_along_k(const Operand& o, Value* column, int count, Value* to) {
+/// lanes along k and transposed in registers. Rows past the last k are written too; the panel has room for them.
+void ContractEmitter::pack_panel_along_k(const Operand& o, Value* column, int count, const Range& k, Value* to) {
   Value* copy = scratch_at(block_copy_);
-  for_lanes(schedule_.k, tile_lanes_, i64(0), i64(K_), {}, [&](const Values&) -> Values {
-    Value* row =
-        offset_elements(dtype_, to, b_.CreateMul(coordinate_[static_cast<std::size_t>(schedule_.k)], i64(nr_)));
-    loop(
-        i64(0), i64(count), tile_lanes_, {},
-        [&](Value* j, const Values&) -> Values {
-          Value* end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, i64(tile_lanes_), b_.CreateSub(i64(count), j));
-          loop(
-              i64(0), end, 1, {},
-              [&](Value* i, const Values&) -> Values {
-                bind(o.free, b_.CreateAdd(column, b_.CreateAdd(j, i)));
-                write(dtype_, offset_elements(dtype_, copy, b_.CreateMul(i, i64(tile_lanes_))), lanes(o.value));
-                return {};
-              },
-              "pack.column");
-          transpose_block(copy, offset_elements(dtype_, row, j));
-          return {};
-        },
-        "pack.block");
-    return {};
+  for_lanes(schedule_.k, tile_lanes_, k.begin, k.end, [&] {
+    Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.k)], k.begin);
+    Value* row = offset_elements(dtype_, to, b_.CreateMul(at, i64(nr_)));
+    for_each("pack.block", i64(0), i64(count), tile_lanes_, [&](Value* j) {
+      Value* columns = minimum(i64(tile_lanes_), b_.CreateSub(i64(count), j));
+      for_each("pack.column", i64(0), columns, 1, [&](Value* i) {
+        bind(o.free, b_.CreateAdd(column, b_.CreateAdd(j, i)));
+        write(dtype_, offset_elements(dtype_, copy, b_.CreateMul(i, i64(tile_lanes_))), lanes(o.value));
+      });
+      transpose_block(copy, offset_elements(dtype_, row, j));
+    });
   });
 }
 

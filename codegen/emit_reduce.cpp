@@ -65,10 +65,11 @@ void PhaseEmitter::run_reduce(std::size_t index) {
     return emit_op(b_, Op::add, t, t, {total, x});
   };
   Value* first = run_chunk(i64(0), i64(chunk));
-  const Values total = loop(i64(chunk), i64(n), chunk, {first}, [&](Value* begin, const Values& so_far) -> Values {
-    Value* end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(begin, i64(chunk)), i64(n));
-    return {combine(so_far[0], run_chunk(begin, end))};
-  });
+  const Values total =
+      loop("chunk", i64(chunk), i64(n), chunk, {first}, [&](Value* begin, const Values& so_far) -> Values {
+        Value* end = minimum(b_.CreateAdd(begin, i64(chunk)), i64(n));
+        return {combine(so_far[0], run_chunk(begin, end))};
+      });
   accumulator_[s.result] = total[0];
 }
 
@@ -77,7 +78,7 @@ Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value*
   const DType t = expr(contract ? s.lhs : s.value).dtype;
   llvm::Constant* identity = identity_of(b_, contract ? Op::reduce_sum : s.op, t);
   Value* init = emit_splat(b_, identity, lanes_.width);
-  return loop(begin, end, 1, {init}, [&](Value* at, const Values& acc) -> Values {
+  return loop("fold", begin, end, 1, {init}, [&](Value* at, const Values& acc) -> Values {
     bind(s.axis, at);
     if (contract) return {emit_multiply_add(b_, t, lanes(s.lhs), lanes(s.rhs), acc[0])};
     return {fold(s, acc[0], lanes(s.value))};
@@ -117,13 +118,12 @@ Value* PhaseEmitter::striped_by_lanes(const KernelStage& s, Value* begin, Value*
     stripes = entry.CreateAlloca(stripe, entry.getInt64(kReduceStripes));
   }
   auto slot = [&](Value* i) { return b_.CreateGEP(stripe, stripes, i); };
-  for (int i = 0; i < kReduceStripes; ++i)
-    b_.CreateStore(emit_splat(b_, identity_of(b_, s.op, t), lanes_.width), slot(i64(i)));
-  loop(begin, end, 1, {}, [&](Value* at, const Values&) -> Values {
+  Value* identity = emit_splat(b_, emit_opaque(b_, identity_of(b_, s.op, t)), lanes_.width);
+  for (int i = 0; i < kReduceStripes; ++i) b_.CreateStore(identity, slot(i64(i)));
+  for_each("fold", begin, end, 1, [&](Value* at) {
     bind(s.axis, at);
     Value* p = slot(b_.CreateAnd(at, i64(kReduceStripes - 1)));  // chunks begin at multiples of the stripes
     b_.CreateStore(fold(s, b_.CreateLoad(stripe, p), lanes(s.value)), p);
-    return {};
   });
   std::array<Value*, kReduceStripes> v;
   for (int i = 0; i < kReduceStripes; ++i) v[static_cast<std::size_t>(i)] = b_.CreateLoad(stripe, slot(i64(i)));
@@ -141,7 +141,7 @@ Value* PhaseEmitter::arg_reduce(const KernelStage& s) {
   bind(s.axis, i64(0));
   Value* first = lanes(s.value);
   pop_level();
-  return loop(i64(1), i64(extent(s.axis)), 1, {first, zero}, [&](Value* at, const Values& best) -> Values {
+  return loop("best", i64(1), i64(extent(s.axis)), 1, {first, zero}, [&](Value* at, const Values& best) -> Values {
     bind(s.axis, at);
     Value* x = lanes(s.value);
     Value* better = emit_op(b_, s.op == Op::arg_max ? Op::gt : Op::lt, t, boolean, {x, best[0]});

@@ -5,7 +5,7 @@ namespace weft::codegen {
 
 void PhaseEmitter::run_map(std::size_t index) {
   const KernelStage& s = stage(index);
-  auto stores = [&](const Values&) -> Values {
+  auto stores = [&] {
     // All values first: a store may overwrite what another one's value was loaded from.
     Values values;
     for (const Store& t : s.stores) values.push_back(value(t.value));
@@ -14,19 +14,18 @@ void PhaseEmitter::run_map(std::size_t index) {
       const Address a = address(s.stores[i].buffer, info_.store[index][i]);
       store(t, a, a.contiguous() && lanes_.width > 1 ? lanes(s.stores[i].value) : values[i]);
     }
-    return {};
   };
   if (s.axis == kNone) {
-    stores({});
-  } else if (lanes_.width == 1 && in_one_vector(s.axis)) {
-    as_one_vector(s.axis, [&] { stores({}); });
-  } else if (lanes_.width > 1) {  // lanes run along the points: the rows of the stage one by one
-    loop(i64(0), i64(extent(s.axis)), 1, {}, [&](Value* at, const Values& none) -> Values {
+    stores();
+  } else if (lanes_.width > 1) {  // lanes run along the points: the steps of the stage one by one
+    for_each("map", i64(0), i64(extent(s.axis)), 1, [&](Value* at) {
       bind(s.axis, at);
-      return stores(none);
+      stores();
     });
+  } else if (in_one_vector(s.axis)) {
+    as_one_vector(s.axis, stores);
   } else {
-    for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), {}, stores);
+    for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), stores);
   }
 }
 
@@ -34,34 +33,27 @@ void PhaseEmitter::run_scatter(std::size_t index) {
   const KernelStage& s = stage(index);
   const Store& t = s.stores[0];
   const DType type = expr(t.value).dtype;
-  loop(i64(0), i64(extent(s.axis)), 1, {}, [&](Value* at, const Values&) -> Values {
+  for_each("scatter", i64(0), i64(extent(s.axis)), 1, [&](Value* at) {
     bind(s.axis, at);
     const Address a = address(t.buffer, info_.store[index][0]);
-    auto add = [&](Value* old, Value* x) { return emit_op(b_, Op::add, type, type, {old, x}); };
-    Value* predicate = s.predicate == kNone ? nullptr : value(s.predicate);
-    const bool by_lane = predicate && predicate->getType()->isVectorTy();
-    if (lanes_.width > 1 && a.contiguous() && !by_lane) {
+    auto add_to = [&](Value* pointer, Value* x, int width, Value* mask) {
+      write(type, pointer, emit_op(b_, Op::add, type, type, {read(type, pointer, width, mask), x}), mask);
+    };
+    Value* predicate = s.predicate == kNone ? b_.getTrue() : value(s.predicate);
+    if (lanes_.width > 1 && a.contiguous() && !predicate->getType()->isVectorTy()) {
       Value* x = lanes(t.value);
-      when(predicate ? predicate : b_.getTrue(), {}, [&](const Values&) -> Values {
-        write(type, a.pointer, add(read(type, a.pointer, lanes_.width, active_mask()), x), active_mask());
-        return {};
-      });
-      return {};
+      when(predicate, [&] { add_to(a.pointer, x, lanes_.width, active_mask()); });
+      return;
     }
     Value* x = value(t.value);
     auto of_lane = [&](Value* v, int lane) {
       return v->getType()->isVectorTy() ? b_.CreateExtractElement(v, static_cast<std::uint64_t>(lane)) : v;
     };
     for (int lane = 0; lane < lanes_.active; ++lane) {
-      Value* condition = predicate ? of_lane(predicate, lane) : b_.getTrue();
       Value* term = of_lane(x, lane);
       Value* pointer = lane_pointer(a, type, lane);
-      when(condition, {}, [&](const Values&) -> Values {
-        write(type, pointer, add(read(type, pointer, 1), term));
-        return {};
-      });
+      when(of_lane(predicate, lane), [&] { add_to(pointer, term, 1, nullptr); });
     }
-    return {};
   });
 }
 

@@ -35,10 +35,10 @@ void check_accesses(llvm::Module& module) {
   for (llvm::Function& f : module)
     if (!f.isDeclaration()) f.addFnAttr(llvm::Attribute::SanitizeAddress);
   llvm::PassBuilder builder;
-  llvm::ModuleAnalysisManager modules;
+  llvm::LoopAnalysisManager loops;  // destroyed last: the others' results refer to it
   llvm::FunctionAnalysisManager functions;
-  llvm::LoopAnalysisManager loops;
   llvm::CGSCCAnalysisManager sccs;
+  llvm::ModuleAnalysisManager modules;
   builder.registerModuleAnalyses(modules);
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);

@@ -13,6 +13,12 @@
 
 namespace weft {
 
+#ifdef WEFT_VERIFY_PASSES
+inline constexpr bool kVerifyPasses = true;
+#else
+inline constexpr bool kVerifyPasses = false;
+#endif
+
 struct PassTiming {
   std::string name;
   double seconds = 0;
@@ -21,7 +27,7 @@ struct PassTiming {
 
 struct PipelineOptions {
   Numerics numerics = Numerics::exact;
-  bool verify = false;                 ///< verify after every pass (tests and debug builds do)
+  bool verify = kVerifyPasses;         ///< verify after every pass (tests and debug builds do)
   std::vector<std::string> disable;    ///< names of passes to skip
   Ledger* ledger = nullptr;            ///< which rules fired
   std::vector<PassTiming>* timings = nullptr;

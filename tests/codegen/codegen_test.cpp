@@ -1,6 +1,9 @@
 // What holds for compiled code as such: its pages, its inner loops, its targets, its texts.
 #include "codegen/codegen.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <fstream>
 #include <sstream>
 
@@ -99,6 +102,23 @@ TEST_CASE("code pages are executable and not writable, and none is both") {
     if (begin <= address && address < end) found = permissions;
   }
   CHECK(found == "r-xp");
+}
+
+TEST_CASE("a sanitized build checks what compiled code touches") {
+  if (!kAddressSanitizer) return;
+  const Image image = compile(std::make_shared<Program>(identity(100)), host_target());
+  const Array x(Type{f32, {100}});
+  const pid_t child = fork();
+  if (child == 0) {
+    std::freopen("/dev/null", "w", stderr);  // the sanitizer's report
+    std::vector<float> y(99);
+    std::byte* buffers[] = {x.data(), reinterpret_cast<std::byte*>(y.data())};
+    image.code[0].fn(buffers, 0, image.code[0].units, nullptr);
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status != 0);
 }
 
 TEST_CASE("the code outlives the session that made it as long as its image does") {

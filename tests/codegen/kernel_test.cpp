@@ -152,6 +152,19 @@ Program stages_see_each_other(std::int64_t I, std::int64_t J) {
   return b.program();
 }
 
+/// y[j, i] = x[j, i] / sum over j of x[j, i]: lanes along the points i while stages step through j.
+Program steps_of_points(std::int64_t I, std::int64_t J) {
+  ProgramBuilder b;
+  const BufferId x = b.input(f32, {J, I}), y = b.output(f32, {J, I});
+  HandBuilder k(b.program(), b.kernel());
+  const AxisId i = k.axis("i", I), j = k.axis("j", J);
+  const ExprId v = k.load(x, {at(j), at(i)});
+  const ExprId scaled = k.op(Op::div, f32, {v, k.accumulator(0, f32)});
+  k.phase({i}).stages = {reduce_stage(0, Op::reduce_sum, j, v, false), map_stage({{y, {at(j), at(i)}, scaled}}, j)};
+  k.schedule().vector_axis = i;
+  return b.program();
+}
+
 /// One expression, the load of w[i, j], before and after a stage that doubles w in place.
 Program reads_old_and_new(std::int64_t I, std::int64_t J) {
   ProgramBuilder b;
@@ -220,6 +233,10 @@ TEST_CASE("random numbers") {
 TEST_CASE("a later stage reads what an earlier one stored") {
   for (std::int64_t n : {1, 5, 16, 17, 70}) CHECK(check(stages_see_each_other(3, n)) == "");
   for (std::int64_t n : {3, 16, 40}) CHECK(check(reads_old_and_new(3, n)) == "");
+}
+
+TEST_CASE("stages step through an axis while lanes run along the points") {
+  for (std::int64_t n : {1, 16, 21, 100}) CHECK(check(steps_of_points(n, 6)) == "");
 }
 
 TEST_CASE("phases follow each other") {
