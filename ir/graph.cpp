@@ -28,7 +28,8 @@ std::size_t hash(const Node& n) {
     const Array& a = *n.attrs.literal;
     // NaN payloads are not part of identity, so floats hash by a prefix of non-NaN bytes only as far as they are bytes.
     if (!is_float(a.dtype()))
-      for (std::size_t i = 0; i < std::min<std::size_t>(a.bytes(), 4096); ++i) h.mix(static_cast<std::uint64_t>(a.data()[i]));
+      for (std::size_t i = 0; i < std::min<std::size_t>(a.bytes(), 4096); ++i)
+        h.mix(static_cast<std::uint64_t>(a.data()[i]));
     else
       for (std::int64_t i = 0; i < std::min<std::int64_t>(a.size(), 1024); ++i) {
         const double v = a.at(i);
@@ -54,10 +55,12 @@ ValueId Graph::append(Node node) {
 ValueId Graph::input(std::string input_name, const Type& type, InputKind kind, LocSet locs) {
   const std::string where = locs.empty() ? "" : locs.str() + ": ";
   if (!is_identifier(input_name))
-    fail("{}input name '{}' is not an identifier: expected letters, digits, '_' and '.', not starting with a digit", where, input_name);
+    fail("{}input name '{}' is not an identifier: expected letters, digits, '_' and '.', not starting with a digit",
+         where, input_name);
   if (ValueId other = find_input(input_name); other != kNoValue)
     fail("{}input '{}' exists already, from {}", where, input_name, nodes_[other].locs.str());
-  if (is_reserved(type.dtype)) fail("{}input '{}': {} is reserved and not supported yet", where, input_name, weft::name(type.dtype));
+  if (is_reserved(type.dtype))
+    fail("{}input '{}': {} is reserved and not supported yet", where, input_name, weft::name(type.dtype));
   if (is_static(type.shape)) byte_size(type);
   Node n;
   n.op = Op::input;
@@ -80,9 +83,11 @@ ValueId Graph::add(Op op, std::vector<ValueId> operands, Attrs attrs, std::optio
     const int arity = static_cast<int>(operands.size());
     if (arity < row.min_arity || (row.max_arity >= 0 && arity > row.max_arity))
       fail("takes {}{} operands, found {}", row.min_arity, row.max_arity < 0 ? " or more" : "", arity);
-    if (attrs.dims.size() != row.attrs.size()) fail("takes {} attributes, found {}", row.attrs.size(), attrs.dims.size());
+    if (attrs.dims.size() != row.attrs.size())
+      fail("takes {} attributes, found {}", row.attrs.size(), attrs.dims.size());
     if (row.declared_type && !declared) fail("needs a result type");
-    if (declared && is_reserved(declared->dtype)) fail("{} is reserved and not supported yet", weft::name(declared->dtype));
+    if (declared && is_reserved(declared->dtype))
+      fail("{} is reserved and not supported yet", weft::name(declared->dtype));
     std::vector<Type> types;
     for (ValueId v : operands) types.push_back(nodes_[v].type);
     type = row.infer({op, types, attrs, declared ? &*declared : nullptr});
@@ -111,7 +116,8 @@ void Graph::type_error(Op op, const std::vector<ValueId>& operands, LocSet locs,
   std::string message = (locs.empty() ? "" : locs.str() + ": ") + std::string(weft::name(op)) + ": " + what;
   for (std::size_t i = 0; i < operands.size(); ++i) {
     const Node& n = nodes_[operands[i]];
-    message += fmt::format("{} operand {} is {}{}", i ? "," : ";", i, to_string(n.type), n.locs.empty() ? "" : " from " + n.locs.str());
+    message += fmt::format("{} operand {} is {}{}", i ? "," : ";", i, to_string(n.type),
+                           n.locs.empty() ? "" : " from " + n.locs.str());
   }
   throw Error(message);
 }
@@ -126,11 +132,12 @@ void Graph::output(std::string output_name, ValueId id) {
 void Graph::update(ValueId state, ValueId value) {
   ensure(value < nodes_.size(), "update with value {}, which does not exist", value);
   const auto found = input_of_.find(state);
-  if (found == input_of_.end() || inputs_[found->second].kind != InputKind::state) fail("only a state input can be updated");
+  if (found == input_of_.end() || inputs_[found->second].kind != InputKind::state)
+    fail("only a state input can be updated");
   const Input* in = &inputs_[found->second];
   if (!(nodes_[state].type == nodes_[value].type))
-    fail("state '{}' is {} and its update is {}{}", in->name, to_string(nodes_[state].type), to_string(nodes_[value].type),
-         nodes_[value].locs.empty() ? "" : " from " + nodes_[value].locs.str());
+    fail("state '{}' is {} and its update is {}{}", in->name, to_string(nodes_[state].type),
+         to_string(nodes_[value].type), nodes_[value].locs.empty() ? "" : " from " + nodes_[value].locs.str());
   if (!updated_.insert(state).second) fail("state '{}' is updated twice", in->name);
   updates_.push_back({state, value});
 }
@@ -151,7 +158,8 @@ bool operator==(const Graph& a, const Graph& b) {
   auto same_update = [](const Update& x, const Update& y) { return x.state == y.state && x.value == y.value; };
   auto same_node = [](const Node& x, const Node& y) { return equal(x, y) && x.group == y.group; };
   auto same_group = [](const Group& x, const Group& y) { return x.name == y.name; };
-  return a.name == b.name && std::ranges::equal(a.inputs_, b.inputs_, same_input) && std::ranges::equal(a.outputs_, b.outputs_, same_output) &&
+  return a.name == b.name && std::ranges::equal(a.inputs_, b.inputs_, same_input) &&
+         std::ranges::equal(a.outputs_, b.outputs_, same_output) &&
          std::ranges::equal(a.updates_, b.updates_, same_update) && std::ranges::equal(a.nodes_, b.nodes_, same_node) &&
          std::ranges::equal(a.groups_, b.groups_, same_group);
 }

@@ -55,7 +55,8 @@ Graph bind_batch(const Graph& g, std::int64_t batch) {
   Graph out;
   out.name = g.name;
   std::vector<ValueId> map(g.size(), kNoValue);
-  for (const Input& i : g.inputs()) map[i.id] = out.input(i.name, {g[i.id].type.dtype, bound(g[i.id].type.shape)}, i.kind, g[i.id].locs);
+  for (const Input& i : g.inputs())
+    map[i.id] = out.input(i.name, {g[i.id].type.dtype, bound(g[i.id].type.shape)}, i.kind, g[i.id].locs);
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
     if (n.op == Op::input) continue;

@@ -86,7 +86,8 @@ struct Fuser {
 
   /// The value that v is under another shape, through reshapes that only add or drop unit axes.
   ValueId unreshaped(ValueId v) const {
-    while (group[v] == kNoGroup && g[v].op == Op::reshape && squeezed(shape(v)) == squeezed(shape(g[v].operands[0]))) v = g[v].operands[0];
+    while (group[v] == kNoGroup && g[v].op == Op::reshape && squeezed(shape(v)) == squeezed(shape(g[v].operands[0])))
+      v = g[v].operands[0];
     return v;
   }
 
@@ -132,7 +133,8 @@ struct Fuser {
       const bool full = (group[x] == in && !outer[x]) || is_row_broadcast(x, in);
       const bool room = s.size < kMaxGroup && shape(x) == s.domain && full;
       const bool last = axis == s.domain.rank() - 1;
-      if (room && s.kind == map && !s.reshaped && last && (rows >= 8 || shape(x)[axis] <= kLongRow)) s.kind = loop, s.axis = axis;
+      if (room && s.kind == map && !s.reshaped && last && (rows >= 8 || shape(x)[axis] <= kLongRow))
+        s.kind = loop, s.axis = axis;
       if (room && s.kind == loop && s.axis == axis) {
         if (group[x] != in) place(x, in);
         return place(v, in, true);
@@ -177,8 +179,8 @@ struct Fuser {
     if (must_be_in_memory(v) || shared || cost[v] > kMaxVirtualCost) place(v, open(map, n.type.shape));
   }
 
-  /// The walk: topological, by the number of anchors on the longest path to a node. What depends on inputs and states alone (a
-  /// learning rate, a decayed weight) thus comes before every anchor, so that any kernel may read it.
+  /// The walk: topological, by the number of anchors on the longest path to a node. What depends on inputs and states
+  /// alone (a learning rate, a decayed weight) thus comes before every anchor, so that any kernel may read it.
   std::vector<ValueId> by_depth() const {
     std::vector<int> depth(g.size(), 0);
     std::vector<ValueId> order(g.size());

@@ -132,7 +132,8 @@ ExprId KernelBuilder::value(ValueId v, const std::vector<Index>& index, ExprId p
       it != memo_.end() && kernel.exprs[static_cast<std::size_t>(it->second)].kind == Expr::accumulator)
     return it->second;
   kernel.locs |= g_[v].locs;
-  if (std::ranges::count(g_[v].type.shape, 0)) return constant(g_[v].type.dtype, 0);  // never read: there is no such element
+  if (std::ranges::count(g_[v].type.shape, 0))
+    return constant(g_[v].type.dtype, 0);  // never read: there is no such element
   const BufferId buffer = buffers_.buffer_of(v, group_);
   const ExprId e = buffer != kNone ? load(buffer, index, g_[v].type.dtype, predicate) : compute(v, index, predicate);
   memo_[key] = e;

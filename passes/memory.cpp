@@ -1,5 +1,5 @@
-// Best-fit allocation in kernel order. A buffer is freed after the last kernel that loads it, never within that kernel, because other
-// threads may still be reading.
+// Best-fit allocation in kernel order. A buffer is freed after the last kernel that loads it, never within that kernel,
+// because other threads may still be reading.
 #include "passes/memory.h"
 
 #include <algorithm>

@@ -17,13 +17,16 @@ namespace {
 Graph run_simplify(const Graph& g, const PipelineOptions& o) { return simplify(g, {o.numerics, o.ledger}); }
 
 const std::vector<PassInfo> kPasses = {
-    {"dead", "drop what no output and no update needs", false, [](const Graph& g, const PipelineOptions&) { return remove_dead(g); }},
-    {"fold", "evaluate what is constant, so that rules see literals", false, [](const Graph& g, const PipelineOptions&) { return fold(g); }},
+    {"dead", "drop what no output and no update needs", false,
+     [](const Graph& g, const PipelineOptions&) { return remove_dead(g); }},
+    {"fold", "evaluate what is constant, so that rules see literals", false,
+     [](const Graph& g, const PipelineOptions&) { return fold(g); }},
     {"simplify", "rewrite by rules, before contractions get reshapes around them", false, run_simplify},
     {"canonicalize", "bring contractions and scatters to the forms that lowering knows", true,
      [](const Graph& g, const PipelineOptions&) { return canonicalize(g); }},
     {"simplify-canonical", "merge the reshapes and transposes that canonical forms brought", false, run_simplify},
-    {"fuse", "give every value the kernel that computes it", true, [](const Graph& g, const PipelineOptions&) { return fuse(g); }},
+    {"fuse", "give every value the kernel that computes it", true,
+     [](const Graph& g, const PipelineOptions&) { return fuse(g); }},
 };
 
 const PassInfo& find(std::string_view name) {
@@ -63,7 +66,9 @@ Graph run(const PassInfo& pass, const Graph& g, const PipelineOptions& options) 
 
 const std::vector<PassInfo>& passes() { return kPasses; }
 
-Graph run_pass(std::string_view name, const Graph& g, const PipelineOptions& options) { return run(find(name), g, options); }
+Graph run_pass(std::string_view name, const Graph& g, const PipelineOptions& options) {
+  return run(find(name), g, options);
+}
 
 Graph optimize(const Graph& g, const PipelineOptions& options) {
   for (const std::string& name : options.disable)
@@ -77,8 +82,8 @@ Graph optimize(const Graph& g, const PipelineOptions& options) {
 Program make_program(const Graph& g, const Target& target, const PipelineOptions& options) {
   for (ValueId v = 0; v < g.size(); ++v)
     if (!is_static(g[v].type.shape))
-      fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling", g[v].locs.str(), name(g[v].op),
-           to_string(g[v].type));
+      fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
+           g[v].locs.str(), name(g[v].op), to_string(g[v].type));
   Program p = lower(g);
   schedule(p, target);
   plan_memory(p);

@@ -27,9 +27,9 @@ struct PassTiming {
 
 struct PipelineOptions {
   Numerics numerics = Numerics::exact;
-  bool verify = kVerifyPasses;         ///< verify after every pass (tests and debug builds do)
-  std::vector<std::string> disable;    ///< names of passes to skip
-  Ledger* ledger = nullptr;            ///< which rules fired
+  bool verify = kVerifyPasses;       ///< verify after every pass (tests and debug builds do)
+  std::vector<std::string> disable;  ///< names of passes to skip
+  Ledger* ledger = nullptr;          ///< which rules fired
   std::vector<PassTiming>* timings = nullptr;
   /// Called after every graph pass with its name, its result, and whether it changed anything.
   std::function<void(std::string_view, const Graph&, bool)> after;

@@ -143,7 +143,8 @@ std::vector<bool> stored_values(const Graph& g) {
     if (n.group == kNoGroup || n.operands.empty() || g[n.operands[0]].group != n.group) return false;
     const Type& x = g[n.operands[0]].type;
     const Node* fold = folds[static_cast<std::size_t>(n.group)];
-    if (n.op == Op::broadcast) return fold && n.type.shape == g[fold->operands[0]].type.shape && x.shape == fold->type.shape;
+    if (n.op == Op::broadcast)
+      return fold && n.type.shape == g[fold->operands[0]].type.shape && x.shape == fold->type.shape;
     return n.op == Op::reshape && !fold && squeezed(x.shape) == squeezed(n.type.shape);
   };
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)

@@ -13,8 +13,10 @@ using namespace weft;
 
 namespace {
 
-Evaluation run(const Graph& g, std::span<const Array> inputs, const Target& target, int threads, const PipelineOptions& options = {}) {
-  Executor executor(compile(std::make_shared<const Program>(make_program(optimize(g, options), target, options)), target, {.threads = 1}),
+Evaluation run(const Graph& g, std::span<const Array> inputs, const Target& target, int threads,
+               const PipelineOptions& options = {}) {
+  Executor executor(compile(std::make_shared<const Program>(make_program(optimize(g, options), target, options)),
+                            target, {.threads = 1}),
                     threads);
   std::vector<Array> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, bound.emplace_back(inputs[i].clone()));
@@ -31,7 +33,8 @@ test::RunFn compiled(int threads, PipelineOptions options = {}) {
   return [=](const Graph& g, std::span<const Array> inputs) { return run(g, inputs, host_target(), threads, options); };
 }
 
-/// The graph with the gradient of its float outputs, weighted and summed, to its float inputs; the graph itself when it has none.
+/// The graph with the gradient of its float outputs, weighted and summed, to its float inputs; the graph itself when it
+/// has none.
 Graph with_gradient(Graph g) {
   Builder b{g, LocSet::of(Loc{"gradient", 1, 1})};
   ValueId loss = kNoValue;
@@ -57,7 +60,8 @@ void sweep(std::uint64_t begin, std::uint64_t end) {
     Graph g = test::random_graph(seed, options);
     if (seed % 2) g = with_gradient(std::move(g));
     const PipelineOptions plain{.disable = {"fold", "simplify", "simplify-canonical"}};
-    test::compare(g, compiled(1 + static_cast<int>(seed % 3), seed % 5 == 0 ? plain : PipelineOptions{}), seed, test::Values::special);
+    test::compare(g, compiled(1 + static_cast<int>(seed % 3), seed % 5 == 0 ? plain : PipelineOptions{}), seed,
+                  test::Values::special);
   }
 }
 
@@ -68,7 +72,8 @@ TEST_CASE("random graphs 500 to 1000, compiled") { sweep(500, 1000); }
 TEST_CASE("random graphs 1000 to 1500, compiled") { sweep(1000, 1500); }
 TEST_CASE("random graphs 1500 to 2000, compiled") { sweep(1500, 2000); }
 
-TEST_CASE("the MLP step compiled for every instruction set of this machine, on 1, 2 and 3 threads, equals the interpreter") {
+TEST_CASE(
+    "the MLP step compiled for every instruction set of this machine, on 1, 2 and 3 threads, equals the interpreter") {
   const MlpStep size{.rows = 100, .batch = 37, .widths = {50, 65, 33, 10}};
   const Graph g = mlp_step(size);
   const auto inputs = mlp_inputs(g, size);
