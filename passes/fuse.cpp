@@ -186,9 +186,8 @@ struct Fuser {
     std::vector<ValueId> order(g.size());
     std::iota(order.begin(), order.end(), ValueId{0});
     for (ValueId v = 0; v < g.size(); ++v) {
-      const OpClass c = info(g[v].op).cls;
       for (ValueId o : g[v].operands) depth[v] = std::max(depth[v], depth[o]);
-      depth[v] += c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter;
+      depth[v] += is_anchor(g[v].op);
     }
     std::ranges::stable_sort(order, {}, [&](ValueId v) { return depth[v]; });
     return order;

@@ -36,6 +36,22 @@ struct Lowering final : BufferMap {
     return add_buffer(std::move(b));
   }
 
+  BufferId add_view(BufferId base, std::string name, const Type& type) {
+    Buffer b;
+    b.kind = Buffer::view;
+    b.base = base;
+    b.name = std::move(name);
+    b.type = type;
+    return add_buffer(std::move(b));
+  }
+  /// Where a state's new value goes. It has a name of its own, so that kernels that load the old value can be told from
+  /// those that load the new one.
+  BufferId add_new_value(BufferId state) {
+    const Buffer& old = p.buffers[static_cast<std::size_t>(state)];
+    in_place.push_back(add_view(state, old.name + ".new", Type(old.type)));
+    return in_place.back();
+  }
+
   BufferId buffer_of(ValueId v, std::int32_t group) override {
     const Node& n = g[v];
     if (n.op == Op::input) return buffers[v];
@@ -62,13 +78,9 @@ struct Lowering final : BufferMap {
   std::vector<BufferId> views_ = std::vector<BufferId>(g.size(), kNone);
   BufferId reshape_view(ValueId v) {
     if (views_[v] != kNone) return views_[v];
-    Buffer b;
-    b.kind = Buffer::view;
-    b.name = fmt::format("v{}", v);
-    b.type = g[v].type;
-    b.base = buffer_of(g[v].operands[0], kNoGroup);
-    ensure(b.base != kNone, "reshape {} of a value that is not in memory", v);
-    return views_[v] = add_buffer(std::move(b));
+    const BufferId base = buffer_of(g[v].operands[0], kNoGroup);
+    ensure(base != kNone, "reshape {} of a value that is not in memory", v);
+    return views_[v] = add_view(base, fmt::format("v{}", v), g[v].type);
   }
 
   void make_buffers() {
@@ -85,16 +97,7 @@ struct Lowering final : BufferMap {
     }
     for (const Update& u : g.updates()) {
       p.updates.push_back(buffers[u.state]);
-      if (!stored[u.value] || buffers[u.value] != kNone) continue;
-      // The new value has a name of its own, so that kernels that load the old one can be told from those that load the
-      // new one.
-      Buffer b;
-      b.kind = Buffer::view;
-      b.base = buffers[u.state];
-      b.name = p.buffers[static_cast<std::size_t>(b.base)].name + ".new";
-      b.type = g[u.value].type;
-      buffers[u.value] = add_buffer(std::move(b));
-      in_place.push_back(buffers[u.value]);
+      if (stored[u.value] && buffers[u.value] == kNone) buffers[u.value] = add_new_value(buffers[u.state]);
     }
     for (ValueId v = 0; v < g.size(); ++v)
       if (stored[v] && buffers[v] == kNone) buffers[v] = add_buffer(Buffer::temp, fmt::format("t{}", v), g[v].type);
@@ -247,8 +250,7 @@ struct Lowering final : BufferMap {
     ValueId anchor = kNoValue;
     for (ValueId v : members) {
       if (stored[v]) outs.push_back(v);
-      const OpClass c = info(g[v].op).cls;
-      if (anchor == kNoValue && (c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter)) anchor = v;
+      if (anchor == kNoValue && is_anchor(g[v].op)) anchor = v;
     }
     std::erase_if(outs, [&](ValueId v) { return is_empty(g[v].type.shape); });
     if (outs.empty()) return;
@@ -276,15 +278,8 @@ struct Lowering final : BufferMap {
       if (buffers[g.outputs()[i].id] != p.outputs[i]) copy(g.outputs()[i].id, p.outputs[i]);
     for (std::size_t i = 0; i < g.updates().size(); ++i) {
       const ValueId v = g.updates()[i].value;
-      if (std::ranges::count(in_place, buffers[v]) &&
-          p.buffers[static_cast<std::size_t>(buffers[v])].base == p.updates[i])
-        continue;
-      Buffer b = p.buffers[static_cast<std::size_t>(p.updates[i])];
-      b.kind = Buffer::view;
-      b.base = p.updates[i];
-      b.name += ".new";
-      in_place.push_back(add_buffer(std::move(b)));
-      copy(v, in_place.back());
+      const bool stored_there = p.buffers[static_cast<std::size_t>(buffers[v])].base == p.updates[i];
+      if (!stored_there) copy(v, add_new_value(p.updates[i]));
     }
     order_kernels(p, in_place);
     return std::move(p);

@@ -2,7 +2,6 @@
 #include "passes/order.h"
 
 #include <algorithm>
-#include <queue>
 #include <set>
 
 #include "ir/error.h"

@@ -34,6 +34,11 @@ int wide_axes(const Shape& s, int begin, int end) {
 
 }  // namespace
 
+bool is_anchor(Op op) {
+  const OpClass c = info(op).cls;
+  return c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter;
+}
+
 int element_cost(Op op) {
   switch (op) {
     case Op::stop_gradient:
@@ -153,9 +158,7 @@ std::vector<bool> stored_values(const Graph& g) {
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
     if (n.op == Op::input || n.group == kNoGroup) continue;
-    const OpClass c = info(n.op).cls;
-    const bool again = c == OpClass::elementwise || c == OpClass::view || c == OpClass::leaf;
-    cost[v] = again ? element_cost(n.op) : kRecomputeCost + 1;
+    cost[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n.op);
     for (ValueId o : n.operands)
       if (g[o].group == n.group && !stored[o]) cost[v] += cost[o];
     cost[v] = std::min(cost[v], kRecomputeCost + 1);

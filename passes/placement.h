@@ -8,6 +8,9 @@
 
 namespace weft {
 
+/// Ops that a kernel is built around; all others are computed wherever they are read.
+bool is_anchor(Op);
+
 /// Rough cost of evaluating one element, in vector instructions.
 int element_cost(Op);
 

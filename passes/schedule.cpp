@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "ir/eval.h"
+
 namespace weft {
 namespace {
 
@@ -44,7 +46,7 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   s.nr = static_cast<int>(cols * lanes);
   s.mr = static_cast<int>(ceil_div(m, ceil_div(m, rows)));  // strips of equal height
 
-  const std::int64_t chunk = std::min<std::int64_t>(depth, 1024);  // kContractChunk
+  const std::int64_t chunk = std::min(depth, kContractChunk);
   const std::int64_t in_l1 = std::max<std::int64_t>(64, target.l1_bytes * 3 / 4 / (s.nr * bytes));
   s.kc = std::max<std::int64_t>(4, ceil_div(ceil_div(chunk, ceil_div(chunk, in_l1)), 4) * 4);
 

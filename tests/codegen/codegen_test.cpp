@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "catch.h"
+#include "error_of.h"
 #include "codegen/duplicates.h"
 #include "programs.h"
 
@@ -41,15 +42,6 @@ Program identity(std::int64_t n) {
   k.phase({i}).stages = {map_stage({{y, {at(i)}, k.load(x, {at(i)})}})};
   k.schedule().vector_axis = i;
   return p.program();
-}
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
 }
 
 }  // namespace
@@ -180,7 +172,7 @@ TEST_CASE("targets: the host, names, and an unknown name") {
   CHECK(target_for("x86-64-v3").fma);
   CHECK(target_for("x86-64-v2").vector_bytes == 16);
   CHECK_FALSE(target_for("x86-64-v2").fma);
-  const std::string message = message_of([] { target_for("pentium9"); });
+  const std::string message = error_of([] { target_for("pentium9"); });
   CHECK(message.find("unknown cpu 'pentium9'; expected one of ") == 0);
   CHECK(message.find(" znver4,") != std::string::npos);
   CHECK(message.find(" i386,") == std::string::npos);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "error_of.h"
 
 namespace weft::test {
 
@@ -50,17 +51,6 @@ inline void require_close(const Array& got, const std::vector<double>& want, dou
     CAPTURE(k, got.at(static_cast<std::int64_t>(k)), want[k]);
     REQUIRE(close(got.at(static_cast<std::int64_t>(k)), want[k], tolerance));
   }
-}
-
-/// The message of the Error that `f` throws; "" when it throws none.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 /// Fails unless every part occurs in `text`, in this order.

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "catch.h"
+#include "error_of.h"
 #include "gradient_check.h"
 #include "ir/build.h"
 #include "passes/gradients.h"
@@ -95,15 +96,6 @@ std::vector<Array> case_inputs(const Case& c, const Graph& g, std::uint64_t seed
     inputs.push_back(a);
   }
   return inputs;
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
 }
 
 }  // namespace

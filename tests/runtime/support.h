@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "ir/error.h"
+#include "error_of.h"
 
 namespace weft::test {
 
@@ -45,18 +45,6 @@ inline void spill(const std::string& path, std::string_view bytes) {
 inline std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// The message of the weft::Error that f throws; "no error" when it returns. Anything else passes through and fails the
-/// test.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
 }
 
 /// Mutates `seed` n times (bytes flipped, cut, inserted, repeated; reproducible) and hands each mutant to f(bytes).
