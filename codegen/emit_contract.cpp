@@ -9,24 +9,22 @@ namespace weft::codegen {
 
 /// One microkernel for each height of a strip and width of a panel that occurs.
 void ContractEmitter::emit_micro_kernels(const std::string& symbol) {
-  MicroKernel m{dtype_, lanes_of_register_};
-  m.x_row = lhs_.free_stride, m.x_k = lhs_.k_stride, m.y_k = rhs_.k_stride, m.tile_row = tile_row_;
   for (const bool is_short : {false, true})
     for (const bool is_last : {true, false}) {
       const bool occurs = (!is_short || short_strips_ > 0) && (is_last || panels_ > 1);
       const std::int64_t columns = is_last ? last_columns() : nr_;
-      m.rows = rows_ - is_short;
-      m.registers = static_cast<int>((columns + lanes_of_register_ - 1) / lanes_of_register_);
-      m.last_lanes =
-          rhs_.packed ? lanes_of_register_ : static_cast<int>(columns - (m.registers - 1) * lanes_of_register_);
+      const int registers = static_cast<int>((columns + lanes_of_register_ - 1) / lanes_of_register_);
+      const MicroKernel m{rows_ - is_short, registers, static_cast<int>(columns - (registers - 1) * lanes_of_register_),
+                          interleaved_};
       const bool as_last = !is_last && columns == last_columns();
-      micro_[is_short][is_last] =
-          !occurs || as_last ? micro_[is_short && short_strips_ > 0][1]
-                             : emit_micro_kernel(module_, m, fmt::format("{}_micro{}x{}", symbol, m.rows, columns));
+      micro_kernels_[is_short][is_last] =
+          !occurs || as_last ? micro_kernels_[is_short && short_strips_ > 0][1]
+                             : emit_micro_kernel(m, fmt::format("{}_micro{}x{}", symbol, m.rows, columns));
     }
 }
 
 PhaseCode ContractEmitter::emit(const std::string& symbol) {
+  find_prefetches();
   emit_micro_kernels(symbol);
   open_function(symbol);
   const std::int64_t units = schedule_.split_n ? panels_ : strips_;
@@ -53,7 +51,7 @@ void ContractEmitter::run_units(Value* first, Value* last) {
     for_each("unit", first, last, 1, [&](Value* unit) {
       if (!packs_by_chunk()) pack_outer(unit, {i64(0), i64(K_)});
       for_each("group", block, block_end, group_, [&](Value* group) {
-        run_group({unit, group, minimum(b_.CreateAdd(group, i64(group_)), block_end), block});
+        run_group({unit, group, minimum(b_.CreateAdd(group, i64(group_)), block_end), block, block_end});
       });
     });
   });
@@ -70,7 +68,13 @@ void ContractEmitter::run_group(const Group& g) {
     columns = {b_.CreateMul(g.first, i64(nr_)), b_.CreateMul(g.last, i64(nr_))};
   }
   columns.end = minimum(columns.end, i64(N_));
-  prefetch(rows, columns.begin);
+  if (interleaved_) {
+    multiply(g, g.first, {i64(0), i64(K_)}, rows, columns);
+    when(b_.CreateICmpEQ(g.last, g.block_end), [&] { epilogue(tile_of(g), rows, columns); });
+    return;
+  }
+  if (!prefetches_.empty())
+    for_each("prefetch", rows.begin, rows.end, 1, [&](Value* row) { prefetch(row, columns.begin); });
   for_each("kblock", i64(0), i64(K_), k_block_, [&](Value* k) {
     Value* k_end = minimum(b_.CreateAdd(k, i64(k_block_)), i64(K_));
     Value* in_chunk = b_.CreateAnd(k, i64(kContractChunk - 1));
@@ -80,13 +84,20 @@ void ContractEmitter::run_group(const Group& g) {
         pack_outer(g.unit, chunk);
         pack_inner(g.first, g.last, g.block, chunk);
       });
-    for_each("piece", g.first, g.last, 1, [&](Value* piece) { multiply(g, piece, {k, k_end}); });
+    for_each("piece", g.first, g.last, 1, [&](Value* piece) { multiply(g, piece, {k, k_end}, rows, columns); });
     if (K_ <= kContractChunk) return;
     Value* chunk_ends = b_.CreateICmpEQ(b_.CreateAnd(k_end, i64(kContractChunk - 1)), i64(0));
     when(b_.CreateOr(b_.CreateICmpEQ(k_end, i64(K_)), chunk_ends),
          [&] { add_to_total(b_.CreateICmpSLT(k, i64(kContractChunk))); });
   });
-  epilogue(rows, columns);
+  epilogue(scratch_at(K_ > kContractChunk ? total_offset_ : tile_offset_), rows, columns);
+}
+
+/// Where the sums of a group go: one of two tiles in turns, when the other's epilogue is still to come.
+Value* ContractEmitter::tile_of(const Group& g) {
+  Value* tile = scratch_at(tile_offset_);
+  if (!interleaved_) return tile;
+  return offset_elements(dtype_, tile, b_.CreateMul(b_.CreateAnd(g.first, i64(1)), i64(tile_elements_)));
 }
 
 /// The first row of strip s: those of rows_ - 1 rows come first.
@@ -105,8 +116,8 @@ Value* ContractEmitter::operand_pointer(const Operand& o, Value* piece, Value* p
   return p;
 }
 
-/// Calls the microkernel for one strip, one panel and the products k.
-void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k) {
+/// Calls the microkernel for one strip, one panel and the products k; rows and columns are the group's.
+void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, const Range& rows, const Range& columns) {
   Value *strip = schedule_.split_n ? piece : g.unit, *panel = schedule_.split_n ? g.unit : piece;
   Value* copy = b_.CreateSub(piece, g.block);  // among the packed pieces of the inner operand
   auto operand = [&](const Operand& o, Value* own_piece, bool inner) {
@@ -119,68 +130,93 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k) {
   Value* offset = schedule_.split_n
                       ? b_.CreateMul(b_.CreateSub(strip_start(piece), strip_start(g.first)), i64(tile_row_))
                       : b_.CreateMul(b_.CreateSub(piece, g.first), i64(nr_));
-  Value* tile = offset_elements(dtype_, scratch_at(tile_offset_), offset);
+  Value* tile = offset_elements(dtype_, tile_of(g), offset);
   Value* continued = b_.CreateICmpNE(b_.CreateAnd(k.begin, i64(kContractChunk - 1)), i64(0));
+
+  Value* done = llvm::Constant::getNullValue(b_.getPtrTy());
+  Value *done_row = i64(0), *done_end = i64(0), *done_column = i64(0);
+  if (interleaved_) {  // the piece before this one; the first of a block has none
+    Value* before = b_.CreateSub(piece, i64(1));
+    done = tile_of({g.unit, before, piece, g.block, g.block_end});
+    done_row = schedule_.split_n ? strip_start(before) : rows.begin;
+    done_end = b_.CreateSelect(b_.CreateICmpEQ(piece, g.block), done_row, schedule_.split_n ? rows.begin : rows.end);
+    done_column = schedule_.split_n ? columns.begin : b_.CreateSub(columns.begin, i64(nr_));
+  }
+  Value* batch = schedule_.b == kNone ? i64(0) : coordinate_[static_cast<std::size_t>(schedule_.b)];
 
   auto choose = [&](Value* condition, Value* yes, Value* no) {
     return yes == no ? yes : b_.CreateSelect(condition, yes, no);
   };
   Value* is_short = b_.CreateICmpSLT(strip, i64(short_strips_));
   Value* is_last = b_.CreateICmpEQ(panel, i64(panels_ - 1));
+  auto& kernels = micro_kernels_;
   Value* micro =
-      choose(is_short, choose(is_last, micro_[1][1], micro_[1][0]), choose(is_last, micro_[0][1], micro_[0][0]));
-  b_.CreateCall(micro_[0][0]->getFunctionType(), micro, {x, y, tile, b_.CreateSub(k.end, k.begin), continued});
+      choose(is_short, choose(is_last, kernels[1][1], kernels[1][0]), choose(is_last, kernels[0][1], kernels[0][0]));
+  b_.CreateCall(kernels[0][0]->getFunctionType(), micro,
+                {x, y, tile, b_.CreateSub(k.end, k.begin), continued, buffers_, done, done_row, done_end, done_column,
+                 batch, rows.begin, columns.begin});
 }
 
 /// total = tile for the first chunk of k, total + tile for later ones.
 void ContractEmitter::add_to_total(Value* first_chunk) {
-  const std::int64_t elements = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
   Value *tile = scratch_at(tile_offset_), *total = scratch_at(total_offset_);
-  for_each("total", i64(0), i64(elements), lanes_of_register_, [&](Value* i) {
+  for_each("total", i64(0), i64(tile_elements_), lanes_of_register_, [&](Value* i) {
     Value *from = offset_elements(dtype_, tile, i), *to = offset_elements(dtype_, total, i);
     Value *x = read(dtype_, from, lanes_of_register_), *sum = read(dtype_, to, lanes_of_register_);
     write(dtype_, to, b_.CreateSelect(first_chunk, x, emit_op(b_, Op::add, dtype_, dtype_, {sum, x})));
   });
 }
 
-/// Asks for the memory that the epilogue of a tile will load, which arrives while the sums are computed.
-void ContractEmitter::prefetch(const Range& rows, Value* column) {
+/// Finds what the epilogue loads or overwrites at a place of its own for each row and column.
+void ContractEmitter::find_prefetches() {
+  auto add = [&](BufferId buffer, const Linear& access, bool written) {
+    const bool moves = access.indirect.empty() && access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 &&
+                       access.coefficient[static_cast<std::size_t>(schedule_.m)] != 0;
+    const bool known = std::ranges::any_of(prefetches_, [&](const Prefetch& p) {
+      return storage(program_, p.buffer) == storage(program_, buffer) && p.access->offset == access.offset;
+    });
+    if (moves && !known) prefetches_.push_back({buffer, &access, written});
+  };
   std::vector<ExprId> roots;
   for (std::size_t s = 1; s < info_.phase.stages.size(); ++s)
-    for (const Store& store : stage(s).stores) roots.push_back(store.value);
-  std::vector<ExprId> loads = loads_under(kernel_, info_, roots);
-  std::erase_if(loads, [&](ExprId e) {
-    const Linear& a = info_.access[static_cast<std::size_t>(e)];
-    return !a.indirect.empty() || a.coefficient[static_cast<std::size_t>(schedule_.n)] != 1 ||
-           a.coefficient[static_cast<std::size_t>(schedule_.m)] == 0;
-  });
-  if (loads.empty()) return;
-  for_each("prefetch", rows.begin, rows.end, 1, [&](Value* row) {
-    bind(schedule_.m, row);
-    bind(schedule_.n, column);
-    for (ExprId e : loads) {
-      const auto bytes = group_columns() * static_cast<std::int64_t>(size_of(expr(e).dtype));
-      Value* pointer = address(expr(e).buffer, info_.access[static_cast<std::size_t>(e)]).pointer;
-      Value* for_writing = b_.getInt32(info_.depends[static_cast<std::size_t>(e)].pinned);
-      for (std::int64_t at = 0; at < bytes; at += kCacheLine)
-        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
-                           {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)), for_writing,
-                            b_.getInt32(3), b_.getInt32(1)});
+    for (std::size_t i = 0; i < stage(s).stores.size(); ++i) {
+      roots.push_back(stage(s).stores[i].value);
+      add(stage(s).stores[i].buffer, info_.store[s][i], true);
     }
-  });
+  for (ExprId e : loads_under(kernel_, info_, roots))
+    add(expr(e).buffer, info_.access[static_cast<std::size_t>(e)], false);
+}
+
+/// Asks for the memory that the epilogue of a row of a group will touch, which arrives while the sums are computed.
+void ContractEmitter::prefetch(Value* row, Value* column) {
+  bind(schedule_.m, row);
+  bind(schedule_.n, column);
+  for (const Prefetch& p : prefetches_) {
+    const DType t = program_.buffers[static_cast<std::size_t>(p.buffer)].type.dtype;
+    const auto bytes = group_columns() * static_cast<std::int64_t>(size_of(t));
+    Value* pointer = address(p.buffer, *p.access).pointer;
+    for (std::int64_t at = 0; at < bytes; at += kCacheLine)
+      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                         {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
+                          b_.getInt32(p.written), b_.getInt32(3), b_.getInt32(1)});
+  }
+}
+
+/// Runs the later stages for the bound row and lanes, whose sums are at `sums`.
+void ContractEmitter::run_epilogue(Value* sums) {
+  point_level_ = depth();
+  accumulator_[stage_.result] = read(dtype_, sums, tile_lanes_);
+  stages(1);
 }
 
 /// Runs the later stages for a range of rows and columns, whose sums are in the tile.
-void ContractEmitter::epilogue(const Range& rows, const Range& columns) {
-  Value* tile = scratch_at(K_ > kContractChunk ? total_offset_ : tile_offset_);
+void ContractEmitter::epilogue(Value* tile, const Range& rows, const Range& columns) {
   for_each("row", rows.begin, rows.end, 1, [&](Value* row) {
     bind(schedule_.m, row);
     Value* sums = offset_elements(dtype_, tile, b_.CreateMul(b_.CreateSub(row, rows.begin), i64(tile_row_)));
     for_lanes(schedule_.n, tile_lanes_, columns.begin, columns.end, [&] {
-      point_level_ = depth();
       Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.n)], columns.begin);
-      accumulator_[stage_.result] = read(dtype_, offset_elements(dtype_, sums, at), tile_lanes_);
-      stages(1);
+      run_epilogue(offset_elements(dtype_, sums, at));
     });
   });
 }

@@ -11,19 +11,6 @@
 
 namespace weft::codegen {
 
-/// An internal function void (x, y, tile, k, continued): tile[rows][columns] = x * y over `k` products, on top of what
-/// the tile holds when `continued`. All strides are in elements.
-struct MicroKernel {
-  DType dtype = f32;
-  int lanes = 1;                    // of one register
-  int rows = 1, registers = 1;      // the tile: rows x (registers * lanes)
-  int last_lanes = 1;               // lanes of the last register that exist in y
-  std::int64_t x_row = 1, x_k = 1;  // strides of x
-  std::int64_t y_k = 1;             // stride of y; its columns are neighbours
-  std::int64_t tile_row = 1;
-};
-llvm::Function* emit_micro_kernel(llvm::Module&, const MicroKernel&, const std::string& name);
-
 inline constexpr std::int64_t kCacheLine = 64;
 
 /// The loads that the expressions `roots` need.
@@ -51,20 +38,46 @@ class ContractEmitter : public PhaseEmitter {
   Operand plan_lhs() const;
   Operand plan_rhs() const;
   std::int64_t reserve(std::int64_t bytes);
+
+  // emit_micro.cpp
+  /// An internal function: tile[rows][columns] = x * y over `k` products, on top of what the tile holds when
+  /// `continued`. `interleaved`: over all K, and it runs the epilogue of the tile `done` meanwhile.
+  struct MicroKernel {
+    int rows = 1, registers = 1;  // the tile: rows x (registers * lanes of one)
+    int last_lanes = 1;           // lanes of the last register that exist in y; it is no wider than they need
+    bool interleaved = false;
+    int sums() const { return rows * registers; }
+  };
+  struct MicroArguments {
+    Value *x, *y, *tile, *k, *continued;
+    Value *done, *done_row, *done_end, *done_column;  // a tile whose rows [done_row, done_end) await the epilogue
+    Value *batch, *row, *column;                      // where this tile begins
+  };
   void emit_micro_kernels(const std::string& symbol);
+  llvm::Function* emit_micro_kernel(const MicroKernel&, const std::string& name);
+  void open_micro_kernel(const std::string& name);
+  llvm::Type* register_of(const MicroKernel&, int r);
+  Value* tile_pointer(const MicroKernel&, int sum);
+  Value* read_tile(const MicroKernel&, int sum);
+  void step(const MicroKernel&, int k, Values& state);
+  Values steps(const MicroKernel&, Value* count, Values state);
+  Values interleaved_steps(const MicroKernel&, Values state);
 
   struct Range {
     Value *begin = nullptr, *end = nullptr;
   };
   struct Group {  // of inner pieces [first, last), in the block of packed pieces that begins at `block`
-    Value *unit, *first, *last, *block;
+    Value *unit, *first, *last, *block, *block_end;
   };
   void run_units(Value* first, Value* last);
   void run_group(const Group&);
-  void multiply(const Group&, Value* piece, const Range& k);
+  void multiply(const Group&, Value* piece, const Range& k, const Range& rows, const Range& columns);
   void add_to_total(Value* first_chunk);
-  void prefetch(const Range& rows, Value* column);
-  void epilogue(const Range& rows, const Range& columns);
+  void find_prefetches();
+  void prefetch(Value* row, Value* column);
+  void epilogue(Value* tile, const Range& rows, const Range& columns);
+  void run_epilogue(Value* sums);
+  Value* tile_of(const Group&);
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
 
   // emit_pack.cpp; products k of a piece, the first of them to the piece's beginning
@@ -95,7 +108,17 @@ class ContractEmitter : public PhaseEmitter {
   std::int64_t tile_row_;       // elements from one row of the tile to the next
   Operand lhs_, rhs_;
   std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0;
-  llvm::Function* micro_[2][2] = {};  // [short strip][last panel]
+  /// The epilogue of one inner piece runs inside the microkernel of the next, on the other of two tiles.
+  bool interleaved_;
+  std::int64_t tile_elements_;
+  struct Prefetch {
+    BufferId buffer;
+    const Linear* access;
+    bool written;
+  };
+  std::vector<Prefetch> prefetches_;          // what the epilogue touches at a row and column of its own
+  MicroArguments micro_{};                    // while a microkernel is emitted
+  llvm::Function* micro_kernels_[2][2] = {};  // [short strip][last panel]
 };
 
 }  // namespace weft::codegen

@@ -49,6 +49,7 @@ void PhaseEmitter::open_function(const std::string& symbol) {
 void PhaseEmitter::close_function() {
   b_.CreateRetVoid();
   levels_.pop_back();
+  base_.clear();
   ensure(levels_.empty(), "kernel {}: unbalanced loop levels", kernel_.name);
 }
 

@@ -85,8 +85,11 @@ void ContractEmitter::plan() {
   const std::int64_t fits = target_.l2_bytes / 2 / (packed_k_ * (schedule_.split_n ? rows_ : nr_) * element);
   const std::int64_t most = std::clamp<std::int64_t>(wanted > 0 ? wanted : fits, 1, inner_pieces);
   block_ = ceil_div(inner_pieces, ceil_div(inner_pieces, most));
-  group_ = K_ <= k_block_ ? 1 : block_;
+  group_ = packs_by_chunk() ? block_ : 1;
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
+  tile_elements_ = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
+  const bool whole_panels = !schedule_.split_n || last_columns() == nr_;
+  interleaved_ = K_ <= k_block_ && K_ >= rows_ && block_ > 1 && whole_panels;
 
   auto place = [&](Operand& operand, bool is_inner) {
     if (operand.packed)
@@ -95,8 +98,8 @@ void ContractEmitter::plan() {
   place(lhs_, schedule_.split_n);
   place(rhs_, !schedule_.split_n);
   block_copy_ = reserve(tile_lanes_ * tile_lanes_ * element);
-  const std::int64_t tile = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_ * element;
-  tile_offset_ = reserve(tile);
+  const std::int64_t tile = tile_elements_ * element;
+  tile_offset_ = reserve(interleaved_ ? 2 * tile : tile);
   if (K_ > kContractChunk) total_offset_ = reserve(tile);
 }
 

@@ -1,8 +1,7 @@
 // Schedules for the CPU.
 //
 // Contraction, per k: nr/V vector loads of rhs, mr scalars of lhs, mr * nr/V fused multiply-adds into registers (V =
-// elements of a vector). With R registers the tile is the largest with mr * cols accumulators + cols rhs vectors + 1 <=
-// R: 6x16 (AVX2), 14x32 (AVX-512), f32.
+// elements of a vector). For large m and n the tile is 6x16 (AVX2), 14x32 (AVX-512), f32.
 #include "passes/schedule.h"
 
 #include <algorithm>
@@ -31,28 +30,70 @@ bool is_plain_load(const Kernel& k, ExprId id, DType t) {
          std::ranges::all_of(e.access, [](const Index& i) { return i.indirect == kNone; });
 }
 
+/// A register tile: rows x cols vectors.
+struct Tile {
+  std::int64_t rows = 1, cols = 1;
+};
+
+/// The tile that multiplies [m, k] x [k, n] in the fewest cycles, by a model of one step of k. With R registers, a tile
+/// needs rows * cols sums, cols vectors of rhs and one splat of lhs: rows * cols + cols + 1 <= R.
+Tile choose_tile(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t lanes, std::int64_t element,
+                 const Target& target) {
+  constexpr double kLatency = 8;    // multiply-adds that must be under way to keep the units busy
+  constexpr double kL2Bytes = 24;   // that arrive in the time of one multiply-add of a vector
+  constexpr double kTileCost = 90;  // of a tile's beginning and end
+  Tile best;
+  double least = 0;
+  for (std::int64_t cols = 1; 2 * cols + 1 <= target.vector_registers; ++cols) {
+    if (cols > 1 && (cols - 1) * lanes >= n) break;
+    const std::int64_t most = (target.vector_registers - 1 - cols) / cols;
+    const std::int64_t strips = ceil_div(m, std::min(most, m)), rows = ceil_div(m, strips);
+    auto step = [&](std::int64_t c) {
+      const double r = static_cast<double>(m) / static_cast<double>(strips), v = static_cast<double>(c);
+      const double bytes = (v * static_cast<double>(lanes) + r) * static_cast<double>(element);
+      return std::max({r * v, r + v, kLatency, bytes / kL2Bytes}) + kTileCost / static_cast<double>(k);
+    };
+    const std::int64_t whole = n / (cols * lanes), rest = n % (cols * lanes);
+    const double cost = static_cast<double>(strips) *
+                        (static_cast<double>(whole) * step(cols) + (rest ? step(ceil_div(rest, lanes)) : 0));
+    if (least == 0 || cost < 0.99 * least) least = cost, best = {rows, cols};
+  }
+  return best;
+}
+
+/// Whether `lines` cache lines that lie `stride` elements apart stay in the first-level cache together.
+bool fits_l1(std::int64_t lines, std::int64_t stride, std::int64_t element, const Target& target) {
+  constexpr std::int64_t kLine = 64, kWays = 8;
+  const std::int64_t sets = target.l1_bytes / kLine / kWays;
+  const std::int64_t bytes = std::max<std::int64_t>(stride * element, 1);
+  // Addresses a multiple of 2^p bytes apart meet only 1 of 2^p / line sets.
+  const std::int64_t apart = std::max<std::int64_t>(1, (bytes & -bytes) / kLine);
+  return lines <= std::max<std::int64_t>(1, sets / apart) * (kWays - 1);
+}
+
 void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   Schedule& s = k.schedule;
   const KernelStage& sum = k.phases[0].stages[0];
   const Expr &lhs = k.exprs[static_cast<std::size_t>(sum.lhs)], &rhs = k.exprs[static_cast<std::size_t>(sum.rhs)];
   auto extent = [&](AxisId a) { return k.axes[static_cast<std::size_t>(a)].extent; };
-  const std::int64_t m = extent(s.m), n = extent(s.n), depth = std::max<std::int64_t>(1, extent(s.k));
+  const std::int64_t m = std::max<std::int64_t>(1, extent(s.m)), n = std::max<std::int64_t>(1, extent(s.n)),
+                     depth = std::max<std::int64_t>(1, extent(s.k));
   const std::int64_t bytes = static_cast<std::int64_t>(size_of(lhs.dtype));
   const std::int64_t lanes = std::max<std::int64_t>(1, target.vector_bytes / bytes);
-
-  // One column of vectors for a narrow n, else two.
-  const std::int64_t cols = std::min<std::int64_t>(2, std::max<std::int64_t>(1, ceil_div(n, lanes)));
-  const std::int64_t rows = std::min<std::int64_t>((target.vector_registers - cols - 1) / cols, 14);
-  s.nr = static_cast<int>(cols * lanes);
-  s.mr = static_cast<int>(ceil_div(m, ceil_div(m, rows)));  // strips of equal height
-
+  const Tile tile = choose_tile(m, n, depth, lanes, bytes, target);
+  s.nr = static_cast<int>(tile.cols * lanes);
+  s.mr = static_cast<int>(tile.rows);
   const std::int64_t chunk = std::min(depth, kContractChunk);
-  const std::int64_t in_l1 = std::max<std::int64_t>(64, target.l1_bytes * 3 / 4 / (s.nr * bytes));
-  s.kc = std::max<std::int64_t>(4, ceil_div(ceil_div(chunk, ceil_div(chunk, in_l1)), 4) * 4);
+  s.kc = chunk;
 
-  // Rows of lhs are read in place when consecutive k are neighbours; a panel of rhs that few strips of rows
-  // read does not repay packing (measured with 14x32 tiles: 0.98 of the peak read in place at 128 rows, 0.93 packed).
-  s.pack_lhs = !(is_plain_load(k, sum.lhs, lhs.dtype) && stride_along(p, lhs, s.k) == 1);
+  // lhs is read in place along k where the rows of a strip do not evict each other, and along m where a strip stays in
+  // the cache for all its panels. A panel of rhs that few strips of rows read does not repay packing (measured with
+  // 14x32 tiles: 0.98 of the peak read in place at 128 rows, 0.93 packed).
+  const std::int64_t along_k = is_plain_load(k, sum.lhs, lhs.dtype) ? stride_along(p, lhs, s.k) : 0,
+                     along_m = is_plain_load(k, sum.lhs, lhs.dtype) ? stride_along(p, lhs, s.m) : 0;
+  const bool in_place = (along_k == 1 && fits_l1(s.mr, along_m, bytes, target)) ||
+                        (along_m == 1 && fits_l1(2 * chunk, along_k, bytes, target));
+  s.pack_lhs = !in_place;
   s.pack_rhs = !(is_plain_load(k, sum.rhs, rhs.dtype) && stride_along(p, rhs, s.n) == 1 && m <= 12 * s.mr);
 
   // Each thread packs the whole operand that is not split, so the cheaper one to repeat stays whole.

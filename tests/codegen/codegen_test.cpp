@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "catch.h"
-#include "error_of.h"
 #include "codegen/duplicates.h"
+#include "error_of.h"
 #include "programs.h"
 
 using namespace weft;
@@ -60,23 +60,29 @@ TEST_CASE("the microkernels keep every sum in a register") {
                            {"znver4", 6, 4}})
     for (bool pack : {false, true}) {
       const Target target = target_for(tile.cpu);
+      // The innermost loops of the microkernels: from a label to the jump back to it.
       std::istringstream text(emit_asm(layer(target, tile.mr, tile.columns, pack), target));
       bool micro = false;
-      int functions = 0, products = 0;
-      std::string spills;
+      int loops = 0;
+      std::string label, body;
       for (std::string line; std::getline(text, line);) {
-        if (line.find(":") != std::string::npos && line[0] == 'k') {
-          micro = line.find("micro") != std::string::npos;
-          functions += micro;
-        }
-        if (!micro) continue;
-        products += line.find("vfmadd") != std::string::npos;
-        if (line.find("(%rsp") != std::string::npos || line.find("(%rbp") != std::string::npos) spills += line + "\n";
+        if (line[0] == 'k') micro = line.find("micro") != std::string::npos;
+        if (line[0] != '\t' && line.find(':') != std::string::npos)
+          label = line.substr(0, line.find(':')), body.clear();
+        body += line + "\n";
+        if (!micro || label.empty() || line.find("\tj") != 0 || line.find(label) == std::string::npos) continue;
+        const auto count = [&](const char* what) {
+          int n = 0;
+          for (auto at = body.find(what); at != std::string::npos; at = body.find(what, at + 1)) ++n;
+          return n;
+        };
+        if (count("vfmadd") == 0) continue;
+        ++loops;
+        INFO(tile.cpu << " " << tile.mr << "x" << tile.columns << " pack " << pack << ":\n" << body);
+        CHECK(count("vfmadd") >= (tile.mr - 2) * tile.columns);
+        CHECK(count("(%rsp") + count("(%rbp") == 0);
       }
-      INFO(tile.cpu << " " << tile.mr << "x" << tile.columns << " pack " << pack);
-      CHECK(functions >= 1);
-      CHECK(products >= 2 * tile.mr * tile.columns);
-      CHECK(spills == "");
+      CHECK(loops >= 1);
     }
 }
 
