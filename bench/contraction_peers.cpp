@@ -53,12 +53,16 @@ std::string name_of(const Case& c) {
                                         : " NN");
 }
 
-std::vector<std::int64_t> lhs_dims(const Case& c) {
-  return c.lhs_transposed ? std::vector{c.batch, c.k, c.m} : std::vector{c.batch, c.m, c.k};
+/// [batch, rows, columns], stored as [batch, columns, rows] when transposed; without a batch of 1.
+std::vector<std::int64_t> dims_of(const Case& c, std::int64_t rows, std::int64_t columns, bool transposed) {
+  std::vector<std::int64_t> dims;
+  if (c.batch > 1) dims.push_back(c.batch);
+  dims.push_back(transposed ? columns : rows);
+  dims.push_back(transposed ? rows : columns);
+  return dims;
 }
-std::vector<std::int64_t> rhs_dims(const Case& c) {
-  return c.rhs_transposed ? std::vector{c.batch, c.n, c.k} : std::vector{c.batch, c.k, c.n};
-}
+std::vector<std::int64_t> lhs_dims(const Case& c) { return dims_of(c, c.m, c.k, c.lhs_transposed); }
+std::vector<std::int64_t> rhs_dims(const Case& c) { return dims_of(c, c.k, c.n, c.rhs_transposed); }
 
 Array random(const std::vector<std::int64_t>& dims) {
   Array a(Type{f32, Shape(dims)});
@@ -68,12 +72,12 @@ Array random(const std::vector<std::int64_t>& dims) {
 }
 
 std::unique_ptr<Executor> make_weft(const Case& c, const Array& x, const Array& y, int threads) {
+  const int batched = c.batch > 1;
   const std::string text = fmt::format(
-      "func @product(%x: f32[{}], %y: f32[{}]) {{\n  %z = contract %x, %y {{lhs=[{}], rhs=[{}], lhs_batch=[0], "
-      "rhs_batch=[0]}} : f32[{},{},{}]\n"
-      "  return %z\n}}\n",
-      fmt::join(lhs_dims(c), ","), fmt::join(rhs_dims(c), ","), c.lhs_transposed ? 1 : 2, c.rhs_transposed ? 2 : 1,
-      c.batch, c.m, c.n);
+      "func @product(%x: f32[{}], %y: f32[{}]) {{\n"
+      "  %z = contract %x, %y {{lhs=[{}], rhs=[{}]{}}} : f32[{}]\n  return %z\n}}\n",
+      fmt::join(lhs_dims(c), ","), fmt::join(rhs_dims(c), ","), batched + !c.lhs_transposed, batched + c.rhs_transposed,
+      batched ? ", lhs_batch=[0], rhs_batch=[0]" : "", fmt::join(dims_of(c, c.m, c.n, false), ","));
   const Graph graph = optimize(parse_graph(text));
   auto program = std::make_shared<const Program>(make_program(graph, host_target()));
   auto executor = std::make_unique<Executor>(compile(program, host_target()), threads);

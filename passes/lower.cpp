@@ -83,6 +83,16 @@ struct Lowering final : BufferMap {
     return views_[v] = add_view(base, fmt::format("v{}", v), g[v].type);
   }
 
+  /// An output that is another shape of a value: the kernel of that value stores it there.
+  std::vector<bool> under_shape_ = std::vector<bool>(g.size(), false);
+  void store_under_shape(ValueId output) {
+    if (g[output].op != Op::reshape) return;
+    const ValueId v = g[output].operands[0];
+    if (!stored[v] || buffers[v] != kNone || g[v].group == kNoGroup || g[v].group == g[output].group) return;
+    buffers[v] = add_view(buffers[output], fmt::format("t{}", v), g[v].type);
+    under_shape_[output] = true;
+  }
+
   void make_buffers() {
     for (const Input& i : g.inputs()) {
       buffers[i.id] = add_buffer(i.kind == InputKind::state ? Buffer::state : Buffer::input, i.name, g[i.id].type);
@@ -93,7 +103,7 @@ struct Lowering final : BufferMap {
     for (const Output& o : g.outputs()) {
       const BufferId b = add_buffer(Buffer::output, o.name, g[o.id].type);
       p.outputs.push_back(b);
-      if (stored[o.id] && buffers[o.id] == kNone) buffers[o.id] = b;
+      if (stored[o.id] && buffers[o.id] == kNone) buffers[o.id] = b, store_under_shape(o.id);
     }
     for (const Update& u : g.updates()) {
       p.updates.push_back(buffers[u.state]);
@@ -252,7 +262,7 @@ struct Lowering final : BufferMap {
       if (stored[v]) outs.push_back(v);
       if (anchor == kNoValue && is_anchor(g[v].op)) anchor = v;
     }
-    std::erase_if(outs, [&](ValueId v) { return is_empty(g[v].type.shape); });
+    std::erase_if(outs, [&](ValueId v) { return under_shape_[v] || is_empty(g[v].type.shape); });
     if (outs.empty()) return;
     KernelBuilder b(g, group, *this);
     b.kernel.name = g.groups()[static_cast<std::size_t>(group)].name;

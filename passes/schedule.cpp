@@ -37,11 +37,14 @@ struct Tile {
 
 /// The tile that multiplies [m, k] x [k, n] in the fewest cycles, by a model of one step of k. With R registers, a tile
 /// needs rows * cols sums, cols vectors of rhs and one splat of lhs: rows * cols + cols + 1 <= R.
-Tile choose_tile(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t lanes, std::int64_t element,
+/// `cold`: rhs is read in place and comes from memory for every batch, in pieces as wide as the tile.
+Tile choose_tile(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t lanes, std::int64_t element, bool cold,
                  const Target& target) {
-  constexpr double kLatency = 8;    // multiply-adds that must be under way to keep the units busy
-  constexpr double kL2Bytes = 24;   // that arrive in the time of one multiply-add of a vector
-  constexpr double kTileCost = 90;  // of a tile's beginning and end
+  constexpr double kLatency = 8;                       // multiply-adds that must be under way to keep the units busy
+  constexpr double kL2Bytes = 24;                      // that arrive in the time of one multiply-add of a vector
+  constexpr double kTileCost = 90;                     // of a tile's beginning and end
+  constexpr std::int64_t kStream = 256;                // bytes in a row that memory delivers well
+  constexpr double kColdVector = 12, kColdPiece = 24;  // of a vector from memory: in a longer row, in a shorter one
   Tile best;
   double least = 0;
   for (std::int64_t cols = 1; 2 * cols + 1 <= target.vector_registers; ++cols) {
@@ -54,8 +57,12 @@ Tile choose_tile(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t la
       return std::max({r * v, r + v, kLatency, bytes / kL2Bytes}) + kTileCost / static_cast<double>(k);
     };
     const std::int64_t whole = n / (cols * lanes), rest = n % (cols * lanes);
-    const double cost = static_cast<double>(strips) *
-                        (static_cast<double>(whole) * step(cols) + (rest ? step(ceil_div(rest, lanes)) : 0));
+    double cost = static_cast<double>(strips) *
+                  (static_cast<double>(whole) * step(cols) + (rest ? step(ceil_div(rest, lanes)) : 0));
+    if (cold) {
+      const bool wide = whole == 0 || cols * lanes * element >= kStream;
+      cost += static_cast<double>(ceil_div(n, lanes)) * (wide ? kColdVector : kColdPiece);
+    }
     if (least == 0 || cost < 0.99 * least) least = cost, best = {rows, cols};
   }
   return best;
@@ -80,7 +87,10 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
                      depth = std::max<std::int64_t>(1, extent(s.k));
   const std::int64_t bytes = static_cast<std::int64_t>(size_of(lhs.dtype));
   const std::int64_t lanes = std::max<std::int64_t>(1, target.vector_bytes / bytes);
-  const Tile tile = choose_tile(m, n, depth, lanes, bytes, target);
+  const bool row_of_rhs = is_plain_load(k, sum.rhs, rhs.dtype) && stride_along(p, rhs, s.n) == 1;
+  const bool cold =
+      row_of_rhs && s.b != kNone && stride_along(p, rhs, s.b) != 0 && extent(s.b) * n * depth * bytes > target.l2_bytes;
+  const Tile tile = choose_tile(m, n, depth, lanes, bytes, cold, target);
   s.nr = static_cast<int>(tile.cols * lanes);
   s.mr = static_cast<int>(tile.rows);
   const std::int64_t chunk = std::min(depth, kContractChunk);
@@ -94,16 +104,17 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   const bool in_place = (along_k == 1 && fits_l1(s.mr, along_m, bytes, target)) ||
                         (along_m == 1 && fits_l1(2 * chunk, along_k, bytes, target));
   s.pack_lhs = !in_place;
-  s.pack_rhs = !(is_plain_load(k, sum.rhs, rhs.dtype) && stride_along(p, rhs, s.n) == 1 && m <= 12 * s.mr);
+  s.pack_rhs = !(row_of_rhs && m <= 12 * s.mr);
 
   // Each thread packs the whole operand that is not split, so the cheaper one to repeat stays whole.
   const std::int64_t strips = ceil_div(m, s.mr), panels = ceil_div(n, s.nr);
   const std::int64_t repeat_lhs = s.pack_lhs ? m : 0, repeat_rhs = s.pack_rhs ? n : 0;
   s.split_n = panels >= 4 && (repeat_lhs < repeat_rhs || strips < 4);
 
-  const std::int64_t half_l2 = target.l2_bytes / 2;
+  // A block of packed pieces that each strip walks through: beyond the L2 too, since a tile asks for few bytes a cycle.
+  const std::int64_t block_bytes = 2 * target.l2_bytes;
   auto block = [&](std::int64_t whole, std::int64_t tile) {
-    const std::int64_t fit = std::max<std::int64_t>(1, half_l2 / (chunk * bytes * tile));
+    const std::int64_t fit = std::max<std::int64_t>(1, block_bytes / (chunk * bytes * tile));
     return std::min(whole, ceil_div(ceil_div(whole, tile), ceil_div(ceil_div(whole, tile), fit)) * tile);
   };
   s.mc = block(m, s.mr);

@@ -117,6 +117,15 @@ TEST_CASE("temporaries that are alive together do not overlap, and the arena is 
   }
 }
 
+TEST_CASE("an output that is another shape of a value is stored by that value's kernel") {
+  const Graph g = parse_graph(R"(func @f(%x: f32[6,5], %y: f32[5,4]) {
+      %0 = contract %x, %y {lhs=[1], rhs=[0]} : f32[6,4]
+      %1 = reshape %0 : f32[3,8]
+      return z = %1 })");
+  CHECK(lowered(g).kernels.size() == 1);
+  test::compare(g, run, 7);
+}
+
 TEST_CASE("an unbound batch is refused") {
   const Graph g = parse_graph("func @f(%x: f32[?,4]) { %0 = exp %x : f32[?,4] return y = %0 }", "m.weft");
   CHECK_THROWS_WITH(make_program(optimize(g), Target{}), Catch::Matchers::ContainsSubstring("bind the batch size before compiling"));
