@@ -87,7 +87,7 @@ class ContractEmitter : public PhaseEmitter {
   void pack_strip_along_k(const Operand&, const Range& rows, const Range& k, Value* to);
   void pack_along_free(const Operand&, Value* start, int count, const Range& k, Value* to);
   void pack_panel_along_k(const Operand&, Value* column, int count, const Range& k, Value* to);
-  void transpose_block(Value* from, Value* to);
+  void transpose_block(Values block, Value* to);
 
   bool packs_by_chunk() const { return packed_k_ < K_; }
   std::int64_t last_columns() const { return N_ - (panels_ - 1) * nr_; }  ///< of the last panel

@@ -59,7 +59,7 @@ void ContractEmitter::pack_strip_along_k(const Operand& o, const Range& rows, co
 void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count, const Range& k, Value* to) {
   const int enough = static_cast<int>(std::bit_ceil(static_cast<unsigned>(count)));
   const int width = o.free == schedule_.n ? tile_lanes_ : std::min(kReduceStripes, enough);
-  for_each("pack.k", k.begin, k.end, 1, [&](Value* at) {
+  auto copy_row = [&](Value* at) {
     bind(schedule_.k, at);
     Value* row = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(at, k.begin), i64(o.k_stride)));
     for (int i = 0; i < count; i += width) {
@@ -70,33 +70,57 @@ void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count,
       lanes_ = {};
       pop_level();
     }
+  };
+  // Loads are worth repeating, a prologue is not.
+  const std::int64_t unroll = expr(o.value).kind == Expr::load ? 4 : 1;
+  Value* whole = b_.CreateSub(k.end, b_.CreateURem(b_.CreateSub(k.end, k.begin), i64(unroll)));
+  for_each("pack.k", k.begin, whole, unroll, [&](Value* at) {
+    for (std::int64_t u = 0; u < unroll; ++u) {
+      push_level();
+      copy_row(b_.CreateAdd(at, i64(u)));
+      pop_level();
+    }
   });
+  if (unroll > 1) for_each("pack.k.rest", whole, k.end, 1, copy_row);
 }
 
 /// to[k][j] = value at column + j, for j < count, from memory where k is contiguous: square blocks are evaluated with
 /// lanes along k and transposed in registers. Rows past the last k are written too; the panel has room for them.
 void ContractEmitter::pack_panel_along_k(const Operand& o, Value* column, int count, const Range& k, Value* to) {
+  const int n = tile_lanes_;
+  const bool straight =
+      expr(o.value).kind == Expr::load && count % n == 0;  // loads are worth repeating, a prologue is not
   Value* copy = scratch_at(block_copy_);
-  for_lanes(schedule_.k, tile_lanes_, k.begin, k.end, [&] {
+  for_lanes(schedule_.k, n, k.begin, k.end, [&] {
     Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.k)], k.begin);
     Value* row = offset_elements(dtype_, to, b_.CreateMul(at, i64(nr_)));
-    for_each("pack.block", i64(0), i64(count), tile_lanes_, [&](Value* j) {
-      Value* columns = minimum(i64(tile_lanes_), b_.CreateSub(i64(count), j));
-      for_each("pack.column", i64(0), columns, 1, [&](Value* i) {
+    for_each("pack.block", i64(0), i64(count), n, [&](Value* j) {
+      Values block;
+      auto column_of = [&](Value* i) {
         bind(o.free, b_.CreateAdd(column, b_.CreateAdd(j, i)));
-        write(dtype_, offset_elements(dtype_, copy, b_.CreateMul(i, i64(tile_lanes_))), lanes(o.value));
-      });
-      transpose_block(copy, offset_elements(dtype_, row, j));
+        return lanes(o.value);
+      };
+      if (straight) {
+        for (int i = 0; i < n; ++i) {
+          push_level();
+          block.push_back(column_of(i64(i)));
+          pop_level();
+        }
+      } else {
+        for_each("pack.column", i64(0), minimum(i64(n), b_.CreateSub(i64(count), j)), 1, [&](Value* i) {
+          write(dtype_, offset_elements(dtype_, copy, b_.CreateMul(i, i64(n))), column_of(i));
+        });
+        for (int i = 0; i < n; ++i) block.push_back(read(dtype_, offset_elements(dtype_, copy, i64(i * n)), n));
+      }
+      transpose_block(std::move(block), offset_elements(dtype_, row, j));
     });
   });
 }
 
-/// to[i][j] = from[j][i] for a square of tile_lanes_, whose rows are nr_ apart in `to`. Each step swaps the
-/// off-diagonal quarters of blocks of 2 d x 2 d.
-void ContractEmitter::transpose_block(Value* from, Value* to) {
+/// to[i][j] = v[j][i] for a square of tile_lanes_, whose rows are nr_ apart in `to`. Each step swaps the off-diagonal
+/// quarters of blocks of 2 d x 2 d.
+void ContractEmitter::transpose_block(Values v, Value* to) {
   const int n = tile_lanes_;
-  std::vector<Value*> v;
-  for (int i = 0; i < n; ++i) v.push_back(read(dtype_, offset_elements(dtype_, from, i64(i * n)), n));
   for (int d = n / 2; d >= 1; d /= 2) {
     llvm::SmallVector<int, 16> low, high;
     for (int c = 0; c < n; ++c) {
