@@ -1,0 +1,26 @@
+// Private to codegen/: the object cache as compile() sees it.
+#pragma once
+#include <atomic>
+#include <optional>
+
+#include "codegen/cache_directory.h"
+#include "codegen/kernel_key.h"
+#include "codegen/module.h"
+
+namespace weft::codegen {
+
+/// One compilation's view of the cache. Thread-safe, except that store() creates the directory.
+class ObjectCache {
+ public:
+  explicit ObjectCache(const CacheOptions& options) : directory_(options) {}
+  /// The code of a kernel with so many phases, unless it is absent or not what it should be.
+  std::optional<CompiledKernel> load(const KernelKey&, std::size_t phases);
+  void store(const KernelKey&, const CompiledKernel&);
+  void add_to(CacheStatistics&) const;
+
+ private:
+  CacheDirectory directory_;
+  CacheStatistics statistics_;
+};
+
+}  // namespace weft::codegen
