@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <mutex>
 
-#include "codegen/cache_entry.h"
 #include "codegen/identity.h"
 #include "codegen/object_cache.h"
 #include "codegen/parallel.h"
@@ -64,7 +63,7 @@ std::string problem(const CacheDirectory& directory, const std::string& name, bo
     const CompiledKernel again = compile_kernel(parts.program, parts.program.kernels[0], parts.target,
                                                 KernelKey{key, name}.symbol(), {false, parts.check_memory});
     checked = true;
-    const bool same = encode({key, again.phases, again.object->getBuffer()}) == bytes;
+    const bool same = encode(entry_of(key, again)) == bytes;
     return same ? "" : "it differs from what compiling its kernel gives";
   } catch (const Error& error) {
     return error.what();

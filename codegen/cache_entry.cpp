@@ -8,6 +8,8 @@
 
 #include <cstring>
 
+#include "ir/error.h"
+
 namespace weft::codegen {
 namespace {
 
@@ -17,10 +19,6 @@ constexpr std::size_t kBody = kMagic.size() + sizeof(Checksum);
 
 struct Sizes {
   std::uint64_t key = 0, phases = 0, object = 0;
-};
-struct PhaseRecord {
-  std::int64_t units, scratch_bytes;
-  double cost;
 };
 
 Checksum checksum(std::string_view bytes) { return llvm::BLAKE3::hash(llvm::arrayRefFromStringRef(bytes)); }
@@ -49,7 +47,7 @@ std::string_view take(std::string_view& bytes, std::uint64_t size) {
 std::string encode(const CacheEntry& e) {
   std::string body(bytes_of(Sizes{e.key.size(), e.phases.size(), e.object.size()}));
   body += e.key;
-  for (const PhaseCode& p : e.phases) body += bytes_of(PhaseRecord{p.units, p.scratch_bytes, p.cost});
+  for (const PhaseRecord& p : e.phases) body += bytes_of(p);
   body += e.object;
   return std::string(kMagic) + std::string(bytes_of(checksum(body))) + body;
 }
@@ -68,10 +66,7 @@ std::string decode(std::string_view bytes, CacheEntry& e) {
     return "its sizes do not add up";
   e.key = take(bytes, sizes.key);
   e.phases.clear();
-  for (std::uint64_t i = 0; i < sizes.phases; ++i) {
-    const auto p = take<PhaseRecord>(bytes);
-    e.phases.push_back({{}, p.units, p.scratch_bytes, p.cost});
-  }
+  for (std::uint64_t i = 0; i < sizes.phases; ++i) e.phases.push_back(take<PhaseRecord>(bytes));
   e.object = bytes;
   return {};
 }

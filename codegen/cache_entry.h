@@ -1,15 +1,21 @@
 // Private to codegen/: an entry of the object cache as bytes.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "codegen/module.h"
+#include <vector>
 
 namespace weft::codegen {
 
+/// Of a PhaseCode, what does not follow from the key.
+struct PhaseRecord {
+  std::int64_t units = 0;
+  std::int64_t scratch_bytes = 0;
+  double cost = 0;
+};
 struct CacheEntry {
-  std::string_view key;           ///< text, see KernelKey
-  std::vector<PhaseCode> phases;  ///< without their symbols
+  std::string_view key;  ///< text, see KernelKey
+  std::vector<PhaseRecord> phases;
   std::string_view object;
 };
 

@@ -1,9 +1,13 @@
 // Kernels to and from the cache.
 #include "codegen/object_cache.h"
 
-#include "codegen/cache_entry.h"
-
 namespace weft::codegen {
+
+CacheEntry entry_of(std::string_view key, const CompiledKernel& code) {
+  CacheEntry e{key, {}, code.object->getBuffer()};
+  for (const PhaseCode& p : code.phases) e.phases.push_back({p.units, p.scratch_bytes, p.cost});
+  return e;
+}
 
 std::optional<CompiledKernel> ObjectCache::load(const KernelKey& key, std::size_t phases) {
   if (directory_.off()) return {};
@@ -16,12 +20,14 @@ std::optional<CompiledKernel> ObjectCache::load(const KernelKey& key, std::size_
     return ++statistics_.damaged, std::nullopt;
   directory_.mark_used(key.digest);
   ++statistics_.hits;
-  for (std::size_t p = 0; p < phases; ++p) e.phases[p].symbol = phase_symbol(key.symbol(), p);
-  return CompiledKernel{std::move(e.phases), llvm::MemoryBuffer::getMemBufferCopy(e.object)};
+  CompiledKernel code{{}, llvm::MemoryBuffer::getMemBufferCopy(e.object)};
+  for (const PhaseRecord& p : e.phases)
+    code.phases.push_back({phase_symbol(key.symbol(), code.phases.size()), p.units, p.scratch_bytes, p.cost});
+  return code;
 }
 
 void ObjectCache::store(const KernelKey& key, const CompiledKernel& code) {
-  if (!directory_.off()) directory_.write(key.digest, encode({key.text, code.phases, code.object->getBuffer()}));
+  if (!directory_.off()) directory_.write(key.digest, encode(entry_of(key.text, code)));
 }
 
 void ObjectCache::add_to(CacheStatistics& s) const {

@@ -4,12 +4,16 @@
 #include <optional>
 
 #include "codegen/cache_directory.h"
+#include "codegen/cache_entry.h"
 #include "codegen/kernel_key.h"
 #include "codegen/module.h"
 
 namespace weft::codegen {
 
-/// One compilation's view of the cache. Thread-safe, except that store() creates the directory.
+/// The entry for a compiled kernel; it refers to its arguments.
+CacheEntry entry_of(std::string_view key, const CompiledKernel&);
+
+/// One compilation's view of the cache. store() may be called by several threads.
 class ObjectCache {
  public:
   explicit ObjectCache(const CacheOptions& options) : directory_(options) {}
