@@ -1,12 +1,16 @@
 // The object cache: a start from it gives the same code without compiling, and nothing in its directory can do harm.
 #include "codegen/cache.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 #include <thread>
@@ -30,8 +34,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr double kAddend = 1.7320508, kPlanted = 2.2360680;  // as f32, bytes that code has no other reason to hold
+
 /// y = x + addend over n elements, among `unused` buffers that it does not touch.
-Program add(std::int64_t n, double addend = 2, int unused = 0, const std::string& axis = "i") {
+Program add(std::int64_t n, double addend = kAddend, int unused = 0, const std::string& axis = "i") {
   ProgramBuilder p;
   for (int i = 0; i < unused; ++i) p.input(f32, {1});
   const BufferId x = p.input(f32, {n}), y = p.output(f32, {n});
@@ -89,17 +95,17 @@ std::string only_entry(const std::string& directory) {
   return directory + "/" + all.begin()->first;
 }
 
-/// The entry of add(n, 2) changed to one that adds 3, under a checksum that is right.
+/// The entry of add(n) changed to one that adds kPlanted, under a checksum that is right.
 void plant_difference(const std::string& path) {
   const std::string bytes = slurp(path);
   CacheEntry e;
   REQUIRE(codegen::decode(bytes, e) == "");
   std::string object(e.object);
-  const float two = 2, three = 3;
+  const float from = kAddend, to = kPlanted;
   bool changed = false;
-  for (std::size_t i = 0; i + sizeof two <= object.size(); ++i)
-    if (std::memcmp(object.data() + i, &two, sizeof two) == 0)
-      std::memcpy(object.data() + i, &three, sizeof three), changed = true;
+  for (std::size_t i = 0; i + sizeof from <= object.size(); ++i)
+    if (std::memcmp(object.data() + i, &from, sizeof from) == 0)
+      std::memcpy(object.data() + i, &to, sizeof three), changed = true;
   REQUIRE(changed);
   e.object = object;
   spill(path, codegen::encode(e));
@@ -136,7 +142,7 @@ TEST_CASE("cache: what runs is what the entry holds", "[cache]") {
   plant_difference(only_entry(dir.path()));
   const Run planted = run(add(5), cache);
   CHECK(counts(planted.cache) == kHit);
-  CHECK(difference(planted.result, interpret(add(5, 3), random_inputs(add(5, 3), 3))) == "");
+  CHECK(difference(planted.result, interpret(add(5, kPlanted), random_inputs(add(5, kPlanted), 3))) == "");
 }
 
 TEST_CASE("cache: verifying modules compiles them", "[cache]") {
@@ -163,8 +169,8 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
     return codegen::KeyMaker(t, check_memory)(codegen::canonical(p, p.kernels.back()).program).digest;
   };
   const std::string plain = digest(add(8));
-  CHECK(digest(add(8, 2, 3)) == plain);         // other numbers for the buffers
-  CHECK(digest(add(8, 2, 0, "row")) == plain);  // another name
+  CHECK(digest(add(8, kAddend, 3)) == plain);         // other numbers for the buffers
+  CHECK(digest(add(8, kAddend, 0, "row")) == plain);  // another name
   Program twice = add(8);
   twice.kernels.push_back(twice.kernels[0]);
   twice.kernels[1].name = "again";
