@@ -105,7 +105,7 @@ void plant_difference(const std::string& path) {
   bool changed = false;
   for (std::size_t i = 0; i + sizeof from <= object.size(); ++i)
     if (std::memcmp(object.data() + i, &from, sizeof from) == 0)
-      std::memcpy(object.data() + i, &to, sizeof three), changed = true;
+      std::memcpy(object.data() + i, &to, sizeof to), changed = true;
   REQUIRE(changed);
   e.object = object;
   spill(path, codegen::encode(e));
