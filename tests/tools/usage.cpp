@@ -42,7 +42,7 @@ TEST_CASE("mistakes on the command line") {
       {"weft bench mlp --threads 0", 2, "--threads"},
       {"weft bench mlp --steps 0", 2, "--steps"},
       {"weft cache", 2, "weft: error: A subcommand is required"},
-      {"weft cache burn", 2, "burn"},
+      {"weft cache burn", 2, "weft: error: A subcommand is required"},
       {"weft cache verify --threads 0", 2, "--threads"},
       {"weft cache clear", 1, "weft: error: the object cache is off"},
       {"weft train cifar", 1, "weft: error: train: expected mnist, found 'cifar'"},
