@@ -44,14 +44,15 @@ double contraction_flops(const Graph& graph) {
   return flops;
 }
 
-/// The compiled step and the seconds that tracing, the passes and code generation took.
+/// The compiled step and the seconds that it took from the model with its initial weights: tracing, passes, code
+/// generation.
 struct Compiled {
   Executable step;
   double seconds;
 };
 Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, int threads) {
-  const auto start = std::chrono::steady_clock::now();
   Model model = builtin.make(0, train_options(threads));
+  const auto start = std::chrono::steady_clock::now();
   Executable step = model.training_step({data.x.type()}, {data.y.type()}, kBatchSize);
   step.prepare(kBatchSize);
   return {step, seconds_since(start)};
