@@ -1,5 +1,5 @@
-# Run at build time: writes OUT, a source file with one hash of all FILES (a list, separated by '|', relative to ROOT): the
-# sources that determine what the code generator emits. A weft built from others finds none of this one's cached objects.
+# Run at build time: writes OUT, a source file with one hash of all FILES (separated by "|", relative to ROOT): sources
+# that determine what the code generator emits. A weft built from others finds none of this one's cached objects.
 string(REPLACE "|" ";" files "${FILES}")
 set(all "")
 foreach(file ${files})
@@ -7,7 +7,7 @@ foreach(file ${files})
   string(APPEND all "${file} ${hash}\n")
 endforeach()
 string(SHA256 hash "${all}")
-file(CONFIGURE OUTPUT ${OUT} CONTENT "// Written by cmake/generator_hash.cmake: the hash of the code generator's sources.
+file(CONFIGURE OUTPUT ${OUT} CONTENT "// From cmake/generator_hash.cmake: the hash of the code generator's sources.
 #include \"codegen/identity.h\"
 const char* const weft::codegen::kGeneratorHash = \"${hash}\";
 ")

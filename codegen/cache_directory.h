@@ -24,8 +24,8 @@ class CacheDirectory {
   std::string path(std::string_view name) const;
 
   enum class Found { absent, unreadable, file };
-  /// The bytes of a file. Unreadable: there is something of that name, but no regular file that
-  /// belongs to the user alone.
+  /// The bytes of a file. Unreadable: there is something of that name, but no regular file that belongs to the user
+  /// alone.
   Found read(const std::string& name, std::string& bytes) const;
   void mark_used(const std::string& name) const;  ///< now
   /// Creates or replaces a file, and the directory if need be; then removes the files used least recently if the limit
@@ -49,7 +49,7 @@ class CacheDirectory {
   std::int64_t evict() const;
 
   CacheOptions options_;
-  std::mutex creating_;
+  std::mutex creating_;  // guards what follows while files are written
   std::string unusable_;
   int fd_ = -1;
 };

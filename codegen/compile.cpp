@@ -37,44 +37,44 @@ std::string dump(const Program& program, const Target& target, const char* comme
   return text;
 }
 
-/// The distinct kernels of a program: those that are copies of one another on other buffers are compiled once.
-struct Unit {
-  const Kernel* original;  // the first of them
-  CanonicalKernel form;
+/// The kernels of a program by their forms: those that are copies of one another on other buffers are compiled once.
+struct Form {
+  const Kernel* first;  // of the kernels that have it
+  CanonicalKernel canonical;
   KernelKey key;
   CompiledKernel code;
+  const Kernel& kernel() const { return canonical.kernel(); }
 };
-struct Units {
-  std::vector<Unit> units;
-  std::vector<std::size_t> of;                 // of each kernel: its unit
-  std::vector<std::vector<BufferId>> buffers;  // of each kernel: the program's buffers that the unit's stand for
+struct Forms {
+  std::vector<Form> list;
+  std::vector<std::size_t> of;                 // of each kernel: its form
+  std::vector<std::vector<BufferId>> buffers;  // of each kernel: the program's buffers that the form's stand for
 };
-Units distinct(const Program& program, const KeyMaker& make_key) {
-  Units result;
+Forms forms_of(const Program& program, const KeyMaker& make_key) {
+  Forms result;
   std::unordered_map<std::string, std::size_t> known;  // by digest
   for (const Kernel& kernel : program.kernels) {
     CanonicalKernel form = canonical(program, kernel);
     KernelKey key = make_key(form.program);
     result.buffers.push_back(std::move(form.buffers));
-    const auto [at, is_new] = known.emplace(key.digest, result.units.size());
+    const auto [at, is_new] = known.emplace(key.digest, result.list.size());
     result.of.push_back(at->second);
-    if (is_new) result.units.push_back({&kernel, std::move(form), std::move(key), {}});
+    if (is_new) result.list.push_back({&kernel, std::move(form), std::move(key), {}});
   }
   return result;
 }
 
-/// Units without code in the order in which to compile them: long compilations first, so that none is left for one
+/// Forms without code in the order in which to compile them: long compilations first, so that none is left for one
 /// thread at the end.
-std::vector<Unit*> costly_first(std::vector<Unit>& units) {
-  std::vector<Unit*> order;
-  for (Unit& u : units)
-    if (!u.code.object) order.push_back(&u);
-  auto cost = [&](const Unit* u) {
+std::vector<Form*> costly_first(std::vector<Form>& forms) {
+  std::vector<Form*> order;
+  for (Form& f : forms)
+    if (!f.code.object) order.push_back(&f);
+  auto cost = [&](const Form* f) {
     constexpr std::size_t kMicroKernels = 100;  // in expressions
-    const Kernel& kernel = u->form.kernel();
-    return kernel.exprs.size() + (kernel.schedule.mr > 0 ? kMicroKernels : 0);
+    return f->kernel().exprs.size() + (f->kernel().schedule.mr > 0 ? kMicroKernels : 0);
   };
-  std::stable_sort(order.begin(), order.end(), [&](const Unit* a, const Unit* b) { return cost(a) > cost(b); });
+  std::stable_sort(order.begin(), order.end(), [&](const Form* a, const Form* b) { return cost(a) > cost(b); });
   return order;
 }
 
@@ -88,30 +88,30 @@ struct Code {
 
 Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  Units kernels = distinct(*program, KeyMaker(target, options.check_memory));
+  Forms forms = forms_of(*program, KeyMaker(target, options.check_memory));
   ObjectCache cache(options.verify ? CacheOptions{} : options.cache);
-  for (Unit& u : kernels.units)
-    if (auto code = cache.load(u.key, u.form.kernel().phases.size())) u.code = std::move(*code);
-  const std::vector<Unit*> missing = costly_first(kernels.units);
+  for (Form& f : forms.list)
+    if (auto code = cache.load(f.key, f.kernel().phases.size())) f.code = std::move(*code);
+  const std::vector<Form*> missing = costly_first(forms.list);
   parallel_for(missing.size(), options.threads, [&](std::size_t i) {
-    Unit& u = *missing[i];
+    Form& f = *missing[i];
     try {
-      u.code = compile_kernel(u.form.program, u.form.kernel(), target, u.key.symbol(),
+      f.code = compile_kernel(f.canonical.program, f.kernel(), target, f.key.symbol(),
                               {options.verify, options.check_memory});
     } catch (const InternalError& e) {
-      throw InternalError(fmt::format("{} (in the kernel @{})", e.what(), u.original->name));
+      throw InternalError(fmt::format("{} (in the kernel @{})", e.what(), f.first->name));
     }
-    cache.store(u.key, u.code);
+    cache.store(f.key, f.code);
   });
   if (options.statistics) cache.add_to(*options.statistics);
 
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   std::vector<std::string> symbols;
   std::vector<std::size_t> first_symbol;
-  for (Unit& u : kernels.units) {
-    objects.push_back(std::move(u.code.object));
+  for (Form& f : forms.list) {
+    objects.push_back(std::move(f.code.object));
     first_symbol.push_back(symbols.size());
-    for (const PhaseCode& p : u.code.phases) symbols.push_back(p.symbol);
+    for (const PhaseCode& p : f.code.phases) symbols.push_back(p.symbol);
   }
   auto code = std::make_shared<Code>();
   code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.check_memory);
@@ -120,12 +120,12 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   Image image{program, {}, code, 0};
   std::vector<Thunk> thunks;
   for (std::size_t k = 0; k < program->kernels.size(); ++k) {
-    const std::size_t unit = kernels.of[k];
-    const std::vector<PhaseCode>& phases = kernels.units[unit].code.phases;
+    const std::size_t form = forms.of[k];
+    const std::vector<PhaseCode>& phases = forms.list[form].code.phases;
     for (std::size_t p = 0; p < phases.size(); ++p) {
       image.code.push_back(
           {nullptr, phases[p].units, phases[p].scratch_bytes, phases[p].cost, static_cast<std::int32_t>(k)});
-      thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[unit] + p]), kernels.buffers[k]});
+      thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[form] + p]), forms.buffers[k]});
     }
   }
   code->thunks = std::make_unique<Thunks>(thunks);

@@ -32,6 +32,19 @@ constexpr TargetField kTargetFields[] = {
 };
 constexpr std::string_view kCheckMemory = "check_memory";
 
+/// Does nothing, and does not compile when a struct has a new field. What code depends on must be in the key: a field
+/// of the target belongs into the table above, one of the kernel IR into its text (ir/print_kernel.cpp,
+/// ir/parse_kernel.cpp).
+[[maybe_unused]] void fields_of_the_key(const Target& target, const Schedule& schedule, const Expr& expr,
+                                        const KernelStage& stage, const Phase& phase, const Index& index) {
+  [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l2, l3] = target;
+  [[maybe_unused]] const auto& [vector, b, m, n, k, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
+  [[maybe_unused]] const auto& [kind, dtype, op, args, bits, buffer, access, result] = expr;
+  [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, striped, value, lhs, rhs] = stage;
+  [[maybe_unused]] const auto& [parallel, stages] = phase;
+  [[maybe_unused]] const auto& [terms, offset, indirect] = index;
+}
+
 /// Takes the next line off `text`.
 std::string_view take_line(std::string_view& text) {
   const std::size_t end = text.find('\n');

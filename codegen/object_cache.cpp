@@ -10,7 +10,7 @@ CacheEntry entry_of(std::string_view key, const CompiledKernel& code) {
 }
 
 std::optional<CompiledKernel> ObjectCache::load(const KernelKey& key, std::size_t phases) {
-  if (directory_.off()) return {};
+  if (!on_) return {};
   std::string bytes;
   const auto found = directory_.read(key.digest, bytes);
   if (found == CacheDirectory::Found::absent) return ++statistics_.misses, std::nullopt;
@@ -27,7 +27,7 @@ std::optional<CompiledKernel> ObjectCache::load(const KernelKey& key, std::size_
 }
 
 void ObjectCache::store(const KernelKey& key, const CompiledKernel& code) {
-  if (!directory_.off()) directory_.write(key.digest, encode(entry_of(key.text, code)));
+  if (on_) directory_.write(key.digest, encode(entry_of(key.text, code)));
 }
 
 void ObjectCache::add_to(CacheStatistics& s) const {

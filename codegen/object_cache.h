@@ -16,7 +16,7 @@ CacheEntry entry_of(std::string_view key, const CompiledKernel&);
 /// One compilation's view of the cache. store() may be called by several threads.
 class ObjectCache {
  public:
-  explicit ObjectCache(const CacheOptions& options) : directory_(options) {}
+  explicit ObjectCache(const CacheOptions& options) : directory_(options), on_(!directory_.off()) {}
   /// The code of a kernel with so many phases, unless it is absent or not what it should be.
   std::optional<CompiledKernel> load(const KernelKey&, std::size_t phases);
   void store(const KernelKey&, const CompiledKernel&);
@@ -24,6 +24,7 @@ class ObjectCache {
 
  private:
   CacheDirectory directory_;
+  const bool on_;
   CacheStatistics statistics_;
 };
 

@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "catch.h"
-#include "error_of.h"
 #include "codegen/canonical.h"
+#include "error_of.h"
 #include "programs.h"
 
 using namespace weft;
@@ -154,6 +154,21 @@ TEST_CASE("kernels that are copies share code and use their own buffers") {
   for (const Kernel& k : p.program().kernels) forms.insert(print(codegen::canonical(p.program(), k).program));
   CHECK(forms.size() == 2);
   CHECK(codegen::canonical(p.program(), p.program().kernels[1]).buffers == std::vector<BufferId>{y, x, out[1]});
+}
+
+TEST_CASE("a kernel with more buffers than a page of addresses holds") {
+  constexpr int kBuffers = 700;
+  ProgramBuilder p;
+  std::vector<BufferId> x;
+  for (int i = 0; i < kBuffers; ++i) x.push_back(p.input(f32, {2}));
+  const BufferId y = p.output(f32, {2});
+  HandBuilder k(p.program(), p.kernel());
+  const AxisId i = k.axis("i", 2);
+  ExprId sum = k.load(x.back(), {at(i)});
+  for (int b = kBuffers - 1; b-- > 0;) sum = k.op(Op::add, f32, {sum, k.load(x[static_cast<std::size_t>(b)], {at(i)})});
+  k.phase({i}).stages = {map_stage({{y, {at(i)}, sum}})};
+  const Target host = host_target();
+  CHECK(check(p.program(), {&host, 1}) == "");
 }
 
 TEST_CASE("units are enough for several threads and cost what they cost") {
