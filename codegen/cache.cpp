@@ -100,6 +100,7 @@ std::int64_t clear_cache(const CacheOptions& options) {
     if (!directory.remove(f.name)) fail("cannot remove {}", directory.path(f.name));
     ++removed;
   }
+  directory.forget_usage();
   return removed;
 }
 

@@ -181,7 +181,7 @@ void CacheDirectory::account(std::int64_t bytes) const {
   if (!ledger || !write_all(ledger.get(), std::string(static_cast<std::size_t>(bytes / kLedgerUnit + 1), '\0')) ||
       fstat(ledger.get(), &s) != 0 || s.st_size <= options_.limit_bytes / kLedgerUnit)
     return;
-  if (ftruncate(ledger.get(), evict() / kLedgerUnit) != 0) unlinkat(fd_, kLedger, 0);
+  if (ftruncate(ledger.get(), evict() / kLedgerUnit) != 0) forget_usage();
 }
 
 /// Scans the directory, removes what was used least recently if the entries take too much, and returns what they take.
@@ -204,6 +204,8 @@ std::vector<CacheDirectory::File> CacheDirectory::list() const {
   });
   return files;
 }
+
+void CacheDirectory::forget_usage() const { unlinkat(fd_, kLedger, 0); }
 
 void CacheDirectory::remove_leftovers() const {
   if (fd_ < 0) return;

@@ -40,6 +40,7 @@ class CacheDirectory {
   };
   /// All files under names that entries have (digests in hexadecimal), whatever they hold.
   std::vector<File> list() const;
+  void forget_usage() const;      ///< what has been written so far no longer counts towards the limit
   void remove_leftovers() const;  ///< temporary files of processes that ended before they were renamed
 
  private:

@@ -53,6 +53,7 @@ TEST_CASE("weft cache: info and clear") {
   CHECK(cleared.code == 0);
   CHECK(cleared.out == "removed " + info["entries"].dump() + " entries from " + cache.directory + "\n");
   CHECK(cache.info()["entries"] == 0);
+  CHECK(fs::is_empty(cache.directory));
   CHECK(cache.run("WEFT_CACHE=0 weft cache info").out == "the object cache is off\n");
   const Result limit = cache.run("WEFT_CACHE_LIMIT=lots weft cache info");
   CHECK(limit.code == 1);
