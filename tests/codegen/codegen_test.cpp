@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "catch.h"
-#include "codegen/duplicates.h"
+#include "codegen/canonical.h"
 #include "error_of.h"
 #include "programs.h"
 
@@ -155,11 +156,25 @@ TEST_CASE("kernels that are copies share code and use their own buffers") {
   kernel(x, x, out[2], Op::sub);  // not a copy: one buffer in two places
   kernel(out[0], out[1], out[2], Op::sub);
   CHECK(check(p.program()) == "");
-  const std::vector<codegen::Copy> copies = codegen::find_copies(p.program());
-  std::vector<std::int32_t> of;
-  for (const codegen::Copy& c : copies) of.push_back(c.of);
-  CHECK(of == std::vector<std::int32_t>{kNone, 0, kNone, 0});
-  CHECK(copies[1].buffers == std::vector<std::pair<BufferId, BufferId>>{{x, y}, {y, x}, {out[0], out[1]}});
+  std::set<std::string> forms;
+  for (const Kernel& k : p.program().kernels) forms.insert(print(codegen::canonical(p.program(), k).program));
+  CHECK(forms.size() == 2);
+  CHECK(codegen::canonical(p.program(), p.program().kernels[1]).buffers == std::vector<BufferId>{y, x, out[1]});
+}
+
+TEST_CASE("a kernel with more buffers than a page of addresses holds") {
+  constexpr int kBuffers = 700;
+  ProgramBuilder p;
+  std::vector<BufferId> x;
+  for (int i = 0; i < kBuffers; ++i) x.push_back(p.input(f32, {2}));
+  const BufferId y = p.output(f32, {2});
+  HandBuilder k(p.program(), p.kernel());
+  const AxisId i = k.axis("i", 2);
+  ExprId sum = k.load(x.back(), {at(i)});
+  for (int b = kBuffers - 1; b-- > 0;) sum = k.op(Op::add, f32, {sum, k.load(x[static_cast<std::size_t>(b)], {at(i)})});
+  k.phase({i}).stages = {map_stage({{y, {at(i)}, sum}})};
+  const Target host = host_target();
+  CHECK(check(p.program(), {&host, 1}) == "");
 }
 
 TEST_CASE("units are enough for several threads and cost what they cost") {

@@ -128,6 +128,7 @@ TEST_CASE("bench times a step") {
   CHECK(line["threads"] == 1);
   CHECK(line["loss"].get<double>() > 0);
   CHECK(line["compile_s"].get<double>() > 0);
+  CHECK(line["cached_compile_s"].get<double>() < line["compile_s"].get<double>() / 2);
   const double gflop = line["gflops"].get<double>() * line["step_ms"].get<double>() * 1e-3;
   // Forward: 2*128*(784*512 + 512*256 + 256*10); backward the same again for each weight, and for each layer's input
   // but the first.
