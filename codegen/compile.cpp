@@ -118,7 +118,7 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   std::vector<std::string> symbols;
   for (std::size_t k = 0; k < n; ++k)
     for (const PhaseCode& p : phases[k]) {
-      image.code.push_back({nullptr, p.units, p.scratch_bytes, p.cost, static_cast<std::int32_t>(k)});
+      image.code.push_back({nullptr, p.units, p.scratch_bytes, p.cost, static_cast<std::int32_t>(k), p.split});
       symbols.push_back(p.symbol);
     }
   auto linked = std::make_shared<LinkedCode>(std::move(objects), options.check_memory);

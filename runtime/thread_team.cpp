@@ -164,11 +164,15 @@ void ThreadTeam::run_erased(Job job, void* fn) {
 // Sense reversal: `generation_` is the sense. A thread reads it before it arrives, and the last to arrive changes it.
 // It is read before `broken_`: whoever sees the generation from before a failure will see it change, and whoever sees
 // the one after it sees `broken_` too.
-void ThreadTeam::barrier() {
-  if (size_ == 1) return;
+void ThreadTeam::barrier_erased(Completion completion, void* fn) {
+  if (size_ == 1) {
+    if (completion) completion(fn);
+    return;
+  }
   const auto generation = generation_.load(std::memory_order_acquire);
   if (broken_.load(std::memory_order_acquire)) throw BarrierBroken{};
   if (arrived_.fetch_add(1) + 1 == static_cast<std::uint32_t>(size_)) {
+    if (completion) completion(fn);
     arrived_.store(0, std::memory_order_relaxed);
     generation_.fetch_add(1);
     generation_.notify_all();

@@ -41,11 +41,19 @@ class ThreadTeam {
   /// Inside run() only, the same number of times on every thread: returns when all have arrived, and everything that
   /// any thread wrote before is visible to all after. Throws a private type when another thread has left with an
   /// exception.
-  void barrier();
+  void barrier() { barrier_erased(nullptr, nullptr); }
+  /// The same; the last thread to arrive calls `completion` before any is released.
+  template <class F>
+  void barrier(F&& completion) {
+    barrier_erased([](void* f) { (*static_cast<std::remove_reference_t<F>*>(f))(); },
+                   const_cast<void*>(static_cast<const void*>(std::addressof(completion))));
+  }
 
  private:
   using Job = void (*)(void* fn, int thread);
+  using Completion = void (*)(void* fn);
   void run_erased(Job, void* fn);
+  void barrier_erased(Completion, void* fn);
   void work(int thread);
   void call(int thread) noexcept;
   void stop() noexcept;
