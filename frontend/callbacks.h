@@ -76,7 +76,7 @@ class Callback {
       return requires { &T::handles_nan; };
     }
     bool has_step_end() const override {
-      return requires(FitRun & r) { t.on_step_end(r); };
+      return requires { std::declval<T&>().on_step_end(std::declval<FitRun&>()); };
     }
     T t;
   };

@@ -1,6 +1,9 @@
 // Where threads must meet and where not: planted hazards, each of which needs a barrier, beside the same without one.
 #include "runtime/phase_plan.h"
 
+#include <cmath>
+#include <ctime>
+
 #include "catch.h"
 #include "runtime/executor.h"
 #include "support.h"
@@ -12,8 +15,8 @@ namespace {
 
 constexpr double kLarge = 1e6, kSmall = 100;
 
-/// Kernels over buffers: %a, %b, %c are f32[12,4] states, %s f32[12] and %z f32[] too; %t and %u f32[12,4] temporaries
-/// that overlap by half, %v one that overlaps neither; %flat f32[48] a view of %a.
+/// Kernels over buffers: %a, %b, %c are f32[12,4] states, %s f32[12], %y and %z f32[] too; %t and %u f32[12,4]
+/// temporaries that overlap by half, %v one that overlaps neither; %flat f32[48] a view of %a.
 std::shared_ptr<const Program> program(const std::string& kernels) {
   return std::make_shared<const Program>(parse_program(R"(program @p {
   input %x: i32[12]
@@ -21,15 +24,15 @@ std::shared_ptr<const Program> program(const std::string& kernels) {
   state %b: f32[12,4]
   state %c: f32[12,4]
   state %s: f32[12]
+  state %y: f32[]
   state %z: f32[]
   view %flat of %a: f32[48]
   temp %t: f32[12,4] {offset=0}
   temp %u: f32[12,4] {offset=128}
   temp %v: f32[12,4] {offset=320}
   arena 512
-  inputs %x, %a, %b, %c, %s, %z
+  inputs %x, %a, %b, %c, %s, %y, %z
   outputs %z
-  updates
 )" + kernels + "}\n"));
 }
 
@@ -113,8 +116,8 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
   } cases[] = {
       {"the same rows", a_to_b + rows("b", "c"), {shared, shared}, "a_to_b 6 12, b_to_c 6 12"},
       {"a column of all rows", a_to_b + loads("b", "[j, 0]", "c"), {shared, shared}, "a_to_b 6 12 | b_to_c 6 12"},
-      {"the next row", a_to_b + loads("b", "[i + 1, j]", "c"), {shared, shared}, "a_to_b 6 12 | b_to_c 6 12"},
-      {"rows by an index", a_to_b + loads("b", "[2*i, j]", "c"), {shared, shared}, "a_to_b 6 12 | b_to_c 6 12"},
+      {"the rows backwards", a_to_b + loads("b", "[-i + 11, j]", "c"), {shared, shared}, "a_to_b 6 12 | b_to_c 6 12"},
+      {"one row for all", a_to_b + loads("b", "[0, j]", "c"), {shared, shared}, "a_to_b 6 12 | b_to_c 6 12"},
       {"no rows known", a_to_b + rows("b", "c"), {shared, {12, kLarge}}, "a_to_b 6 12 | b_to_c 6 12"},
       {"the other axis is split", a_to_b + rows("b", "c"), {shared, {4, kLarge, {1, 1}}}, "a_to_b 6 12 | b_to_c 2 4"},
       {"nothing in common", a_to_b + rows("c", "v"), {shared, {12, kLarge}}, "a_to_b 6 12, c_to_v 6 12"},
@@ -154,9 +157,9 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
        {shared, {1, kSmall}, {12, kSmall}},
        "a_to_b 6 12, z_to_z 1 1, c_to_v 0 12"},
       {"small and dependent",
-       a_to_b + scalar("z", "z") + scalar("z", "z"),
+       a_to_b + scalar("z", "y") + scalar("y", "z"),
        {shared, {1, kSmall}, {1, kSmall}},
-       "a_to_b 6 12, z_to_z 1 1, z_to_z 1 1"},
+       "a_to_b 6 12, z_to_y 1 1, y_to_z 1 1"},
       {"small, of all rows", a_to_b + loads("b", "[j, 0]", "c"), {shared, {1, kSmall}}, "a_to_b 6 12 | b_to_c 1 1"},
       {"all small", a_to_b + loads("b", "[j, 0]", "c"), {{12, kSmall}, {12, kSmall}}, "a_to_b 12 12, b_to_c 12 12"},
       // Overtaking: c_to_v does not wait for b_to_a; a_to_t does, because b_to_a stores what it loads.
@@ -203,17 +206,21 @@ TEST_CASE("planning takes time in proportion to the number of phases") {
         many.code.push_back({.fn = one.fn, .units = 0, .kernel = 1});  // the next is phase 0 of kernel 0 again
         many.code.push_back(one);
       }
-      const auto start = std::chrono::steady_clock::now();
-      CHECK(plan_phases(many, 4).size() == n);
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      double best = HUGE_VAL;  // of CPU time: other processes do not count
+      for (int i = 0; i < 3; ++i) {
+        const auto start = std::clock();
+        CHECK(plan_phases(many, 4).size() == n);
+        best = std::min(best, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+      }
+      return best;
     };
-    CHECK(seconds(20'000) < 20 * std::max(seconds(2'000), 1e-3));
+    CHECK(seconds(32'000) < 40 * std::max(seconds(4'000), 1e-3));  // 8 times the phases; 64 would be quadratic
   }
 }
 
 TEST_CASE("chains over rows run without barriers and without races") {
   // b = a + 1; c = b + 1; a = c + 1 over rows, then z = sum of a on one thread: ThreadSanitizer watches plain memory.
-  enum : std::size_t { x, a, b, c, s, z };
+  enum : std::size_t { x, a, b, c, s, y, z };
   static const auto cells = [](std::byte* const* buffers, std::size_t id) {
     return reinterpret_cast<float*>(buffers[id]);
   };
