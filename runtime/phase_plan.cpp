@@ -13,6 +13,8 @@ namespace {
 // most half, and it costs up to two barriers (0.3 microseconds each on two Zen 4 cores) and the transfer of the other
 // half's cache lines. Costs are estimates, so the threshold errs on the side of not sharing.
 constexpr double kSharedCycles = 20'000;
+// What one core gets from the L3 in a cycle: a phase takes at least its bytes over this (a matrix-vector product does).
+constexpr double kBytesPerCycle = 16;
 // A share that is cut like another phase's may be this much more than an equal one.
 constexpr double kUneven = 1.25;
 // Phases that may be overtaken, and phases of a group: bounds on the time to plan a program of very many kernels.
@@ -44,6 +46,7 @@ struct Node {
   std::size_t code = 0;
   const KernelCode* kernel = nullptr;
   std::int64_t extent = 0;  // of the split axis
+  double cycles = 0;        // estimated
   std::vector<Access> accesses;
   Bounds bounds;  // once it is in a group
 };
@@ -73,6 +76,7 @@ class Footprint {
     }
   }
   std::vector<Access> take() { return std::move(accesses_); }
+  double bytes() const { return bytes_; }  ///< loaded and stored, at most
 
  private:
   void add(BufferId id, const std::vector<Index>& access, bool store) {
@@ -87,12 +91,20 @@ class Footprint {
         access[0].indirect == kNone && type.shape[0] > 0)
       a.row = byte_size(type) / type.shape[0];
     accesses_.push_back(a);
+    std::vector<AxisId> axes;
+    for (const Index& i : access)
+      for (auto [axis, coefficient] : i.terms)
+        if (!std::ranges::count(axes, axis)) axes.push_back(axis);
+    double bytes = static_cast<double>(size_of(type.dtype));
+    for (const AxisId axis : axes) bytes *= static_cast<double>(k_.axes[static_cast<std::size_t>(axis)].extent);
+    bytes_ += std::min(bytes, static_cast<double>(byte_size(type)));
   }
 
   const Program& p_;
   const Kernel& k_;
   const UnitSplit& split_;
   std::vector<Access> accesses_;
+  double bytes_ = 0;
 };
 
 class Planner {
@@ -132,7 +144,7 @@ class Planner {
 
  private:
   static Node node(const Program& p, std::size_t i, const KernelCode& code, std::size_t phase) {
-    Node n{i, &code, 0, {}, {}};
+    Node n{i, &code, 0, code.cost, {}, {}};
     const auto kernel = static_cast<std::size_t>(code.kernel);
     if (kernel >= p.kernels.size() || phase >= p.kernels[kernel].phases.size()) {
       n.accesses = {{kAnything, 0, 1, 0, true}};  // code without a kernel that says what it touches
@@ -140,11 +152,13 @@ class Planner {
     }
     const Kernel& k = p.kernels[kernel];
     if (code.split.axis != kNone) n.extent = k.axes[static_cast<std::size_t>(code.split.axis)].extent;
-    n.accesses = Footprint(p, k, k.phases[phase], code.split).take();
+    Footprint footprint(p, k, k.phases[phase], code.split);
+    n.cycles = std::max(code.cost, footprint.bytes() / kBytesPerCycle);
+    n.accesses = footprint.take();
     return n;
   }
 
-  bool is_large(const Node& n) const { return n.kernel->units > 1 && n.kernel->cost >= kSharedCycles; }
+  bool is_large(const Node& n) const { return n.kernel->units > 1 && n.cycles >= kSharedCycles; }
 
   Bounds on_thread(const Node& n, std::size_t thread) const {
     Bounds bounds(threads_ + 1, 0);
@@ -248,8 +262,7 @@ class Planner {
     if (first_conflict(group, n, bounds)) return false;
     n.bounds = bounds;
     for (std::size_t t = 0; t < threads_; ++t)
-      load_[t] +=
-          n.kernel->cost * static_cast<double>(bounds[t + 1] - bounds[t]) / static_cast<double>(n.kernel->units);
+      load_[t] += n.cycles * static_cast<double>(bounds[t + 1] - bounds[t]) / static_cast<double>(n.kernel->units);
     return true;
   }
 

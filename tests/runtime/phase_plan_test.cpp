@@ -182,6 +182,29 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
   }
 }
 
+TEST_CASE("a phase that computes little and moves much is shared") {
+  for (const int rows : {64, 1024}) {
+    const std::string text_of = fmt::format(R"(program @p {{
+  state %a: f32[{0},512]
+  state %b: f32[{0},512]
+  inputs %a, %b
+  outputs %b
+  kernel @copy {{
+    axes i={0}, j=512
+    %e0: f32 = load %a[i, j]
+    phase (i, j) {{
+      map: store %b[i, j] = %e0
+    }}
+  }}
+}}
+)",
+                                            rows);
+    Image img = image(scalar("z", "y"), {{rows, kSmall, kRowSplit}});
+    img.program = std::make_shared<const Program>(parse_program(text_of));
+    CHECK(text(img) == (rows == 64 ? "copy 64 64" : "copy 512 1024"));
+  }
+}
+
 TEST_CASE("plans for other numbers of threads") {
   const Work shared{12, kLarge, kRowSplit};
   const Image chain = image(rows("a", "b") + rows("b", "c"), {shared, shared});
