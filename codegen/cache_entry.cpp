@@ -1,5 +1,5 @@
 // Layout of an entry, in the machine's byte order (an entry is code of this machine):
-//   magic  checksum  Sizes  key  phases (units, scratch bytes, cost)  object
+//   magic  checksum  Sizes  key  phases (PhaseRecord)  object
 // The checksum is over everything behind it.
 #include "codegen/cache_entry.h"
 

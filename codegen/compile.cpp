@@ -123,8 +123,8 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
     const std::size_t form = forms.of[k];
     const std::vector<PhaseCode>& phases = forms.list[form].code.phases;
     for (std::size_t p = 0; p < phases.size(); ++p) {
-      image.code.push_back(
-          {nullptr, phases[p].units, phases[p].scratch_bytes, phases[p].cost, static_cast<std::int32_t>(k)});
+      image.code.push_back({nullptr, phases[p].units, phases[p].scratch_bytes, phases[p].cost,
+                            static_cast<std::int32_t>(k), phases[p].split});
       thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[form] + p]), forms.buffers[k]});
     }
   }

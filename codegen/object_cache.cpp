@@ -5,7 +5,10 @@ namespace weft::codegen {
 
 CacheEntry entry_of(std::string_view key, const CompiledKernel& code) {
   CacheEntry e{key, {}, code.object->getBuffer()};
-  for (const PhaseCode& p : code.phases) e.phases.push_back({p.units, p.scratch_bytes, p.cost});
+  for (const PhaseCode& p : code.phases) {
+    const UnitSplit& s = p.split;
+    e.phases.push_back({p.units, p.scratch_bytes, p.cost, s.axis, s.units, s.values, s.fewer});
+  }
   return e;
 }
 
@@ -21,8 +24,10 @@ std::optional<CompiledKernel> ObjectCache::load(const KernelKey& key, std::size_
   directory_.mark_used(key.digest);
   ++statistics_.hits;
   CompiledKernel code{{}, llvm::MemoryBuffer::getMemBufferCopy(e.object)};
-  for (const PhaseRecord& p : e.phases)
-    code.phases.push_back({phase_symbol(key.symbol(), code.phases.size()), p.units, p.scratch_bytes, p.cost});
+  for (const PhaseRecord& p : e.phases) {
+    const UnitSplit split{static_cast<AxisId>(p.split_axis), p.split_units, p.split_values, p.split_fewer};
+    code.phases.push_back({phase_symbol(key.symbol(), code.phases.size()), p.units, p.scratch_bytes, p.cost, split});
+  }
   return code;
 }
 

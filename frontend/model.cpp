@@ -174,7 +174,7 @@ int Model::threads() const {
 
 double Model::learning_rate() const {
   impl_->require_compiled("learning_rate");
-  return impl_->rate_override.value_or(impl_->options->optimizer.learning_rate()(impl_->steps));
+  return impl_->rate_at(impl_->steps);
 }
 
 void Model::set_learning_rate(double rate) {
