@@ -8,7 +8,6 @@
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <numeric>
 #include <thread>
 
 #include "codegen/codegen.h"
@@ -20,14 +19,17 @@ namespace {
 
 using namespace codegen;
 
-/// Calls work(i) for i in [0, n) on `threads` threads, the caller's among them; rethrows the first exception.
-void parallel_for(std::size_t n, int threads, const std::function<void(std::size_t)>& work) {
+/// Calls work(i, machine) for i in [0, n) on `threads` threads, the caller's among them, each with a back end of its
+/// own; rethrows the first exception.
+void parallel_for(std::size_t n, int threads, const Target& target,
+                  const std::function<void(std::size_t, llvm::TargetMachine&)>& work) {
   std::atomic<std::size_t> next{0};
   std::exception_ptr failure;
   std::mutex mutex;
   auto run = [&] {
+    const auto machine = make_target_machine(target);
     for (std::size_t i; (i = next++) < n;) try {
-        work(i);
+        work(i, *machine);
       } catch (...) {
         std::lock_guard lock(mutex);
         if (!failure) failure = std::current_exception();
@@ -56,11 +58,12 @@ std::string dump(const Program& program, const Target& target, const char* comme
   return text;
 }
 
-/// Kernels in the order in which to compile them: long compilations first, so that none is left for one thread at the
-/// end.
-std::vector<std::size_t> costly_first(const Program& program) {
-  std::vector<std::size_t> order(program.kernels.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
+/// The kernels that are no copies in the order in which to compile them: long compilations first, so that none is left
+/// for one thread at the end.
+std::vector<std::size_t> costly_first(const Program& program, const std::vector<Copy>& copies) {
+  std::vector<std::size_t> order;
+  for (std::size_t k = 0; k < copies.size(); ++k)
+    if (copies[k].of == kNone) order.push_back(k);
   auto cost = [&](std::size_t k) {
     constexpr std::size_t kMicroKernels = 100;  // in expressions
     const Kernel& kernel = program.kernels[k];
@@ -75,6 +78,7 @@ std::unique_ptr<llvm::MemoryBuffer> compile_copies(const Program& program, const
                                                    std::vector<std::vector<PhaseCode>>& phases, const Target& target,
                                                    const BackEndOptions& options) {
   const auto machine = make_target_machine(target);
+  machine->setOptLevel(llvm::CodeGenOptLevel::None);  // there is nothing to gain in calls, and there may be thousands
   llvm::LLVMContext context;
   llvm::Module module("copies", context);
   for (std::size_t k = 0; k < copies.size(); ++k) {
@@ -99,33 +103,35 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   const BackEndOptions back_end{options.verify, options.check_memory};
   std::vector<std::vector<PhaseCode>> phases(n);
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(n);
-  const std::vector<std::size_t> order = costly_first(*program);
-  parallel_for(n, options.threads ? options.threads : static_cast<int>(cores), [&](std::size_t i) {
+  const std::vector<std::size_t> order = costly_first(*program, copies);
+  const int threads = options.threads ? options.threads : static_cast<int>(cores);
+  parallel_for(order.size(), threads, target, [&](std::size_t i, llvm::TargetMachine& machine) {
     const std::size_t k = order[i];
-    if (copies[k].of != kNone) return;
-    const auto machine = make_target_machine(target);
     llvm::LLVMContext context;
     KernelModule m = emit_kernel(context, *program, program->kernels[k], target, symbol_prefix(k));
-    optimise(*m.module, *machine, back_end);
-    objects[k] = to_object(*m.module, *machine);
+    optimise(*m.module, machine, back_end);
+    objects[k] = to_object(*m.module, machine);
     phases[k] = std::move(m.phases);
   });
   if (std::any_of(copies.begin(), copies.end(), [](const Copy& c) { return c.of != kNone; }))
     objects.push_back(compile_copies(*program, copies, phases, target, back_end));
   std::erase(objects, nullptr);
 
-  Image image{program, {}, nullptr, 0};
+  Image image{program, {}, nullptr, 0, 0};
   std::vector<std::string> symbols;
   for (std::size_t k = 0; k < n; ++k)
     for (const PhaseCode& p : phases[k]) {
       image.code.push_back({nullptr, p.units, p.scratch_bytes, p.cost, static_cast<std::int32_t>(k)});
       symbols.push_back(p.symbol);
     }
+  const auto linking = std::chrono::steady_clock::now();
   auto linked = std::make_shared<LinkedCode>(std::move(objects), options.check_memory);
   const std::vector<void*> addresses = linked->addresses(symbols);
   for (std::size_t i = 0; i < addresses.size(); ++i) image.code[i].fn = reinterpret_cast<KernelFn>(addresses[i]);
   image.owner = std::move(linked);
-  image.compile_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto end = std::chrono::steady_clock::now();
+  image.link_seconds = std::chrono::duration<double>(end - linking).count();
+  image.compile_seconds = std::chrono::duration<double>(end - start).count();
   return image;
 }
 

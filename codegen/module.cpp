@@ -68,25 +68,64 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
   return result;
 }
 
+namespace {
+
+/// rebase(buffers, begin, end, scratch, code, size, count, places): calls code with a table of `size` buffers, of which
+/// those in places[0 … count) are set. One for all copies of a module, so that a copy is one call.
+llvm::Function* rebase(llvm::Module& module, llvm::FunctionType* kernel) {
+  constexpr const char* kName = "rebase";
+  if (llvm::Function* known = module.getFunction(kName)) return known;
+  Builder b(module.getContext());
+  llvm::Type *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
+  auto* type = llvm::FunctionType::get(b.getVoidTy(), {ptr, i64, i64, ptr, ptr, i64, i64, ptr}, false);
+  auto* f = llvm::Function::Create(type, llvm::Function::InternalLinkage, kName, module);
+  auto* entry = llvm::BasicBlock::Create(module.getContext(), "entry", f);
+  auto* loop = llvm::BasicBlock::Create(module.getContext(), "place", f);
+  auto* call = llvm::BasicBlock::Create(module.getContext(), "call", f);
+  b.SetInsertPoint(entry);
+  Value* table = b.CreateAlloca(ptr, f->getArg(5));
+  b.CreateBr(loop);
+  b.SetInsertPoint(loop);
+  llvm::PHINode* i = b.CreatePHI(i64, 2);
+  Value* place = b.CreateGEP(llvm::ArrayType::get(i64, 3), f->getArg(7), i);
+  auto field = [&](unsigned n) { return b.CreateLoad(i64, b.CreateConstGEP1_64(i64, place, n)); };
+  Value *there = field(0), *here = field(1), *bytes = field(2);
+  Value* base = b.CreateLoad(ptr, b.CreateGEP(ptr, f->getArg(0), here));
+  b.CreateStore(b.CreateGEP(b.getInt8Ty(), base, bytes), b.CreateGEP(ptr, table, there));
+  Value* next = b.CreateAdd(i, b.getInt64(1));
+  i->addIncoming(b.getInt64(0), entry);
+  i->addIncoming(next, loop);
+  b.CreateCondBr(b.CreateICmpULT(next, f->getArg(6)), loop, call);
+  b.SetInsertPoint(call);
+  b.CreateCall(kernel, f->getArg(4), {table, f->getArg(1), f->getArg(2), f->getArg(3)});
+  b.CreateRetVoid();
+  return f;
+}
+
+}  // namespace
+
 void emit_copy(llvm::Module& module, const Copy& copy, const std::string& original_prefix, std::size_t phases,
                const std::string& prefix) {
   Builder b(module.getContext());
   auto* type =
       llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()}, false);
   BufferId last = 0;
-  for (auto [there, here] : copy.buffers) last = std::max(last, there);
+  std::vector<std::uint64_t> fields;
+  for (const Copy::Place& p : copy.places) {
+    last = std::max(last, p.there);
+    for (std::int64_t v : {std::int64_t{p.there}, std::int64_t{p.here}, p.bytes})
+      fields.push_back(static_cast<std::uint64_t>(v));
+  }
+  auto* data = llvm::ConstantDataArray::get(module.getContext(), fields);
+  auto* places = new llvm::GlobalVariable(module, data->getType(), true, llvm::GlobalValue::PrivateLinkage, data);
   for (std::size_t p = 0; p < phases; ++p) {
     const std::string suffix = "_" + std::to_string(p);
     auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, prefix + suffix, module);
     b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", f));
-    auto slot = [&](Value* table, BufferId id) {
-      return b.CreateConstGEP1_64(b.getPtrTy(), table, static_cast<std::uint64_t>(id));
-    };
-    Value* table = b.CreateAlloca(b.getPtrTy(), b.getInt64(static_cast<std::uint64_t>(last) + 1));
-    for (auto [there, here] : copy.buffers)
-      b.CreateStore(b.CreateLoad(b.getPtrTy(), slot(f->getArg(0), here)), slot(table, there));
-    b.CreateCall(module.getOrInsertFunction(original_prefix + suffix, type),
-                 {table, f->getArg(1), f->getArg(2), f->getArg(3)});
+    b.CreateCall(rebase(module, type), {f->getArg(0), f->getArg(1), f->getArg(2), f->getArg(3),
+                                        module.getOrInsertFunction(original_prefix + suffix, type).getCallee(),
+                                        b.getInt64(static_cast<std::uint64_t>(last) + 1),
+                                        b.getInt64(copy.places.size()), places});
     b.CreateRetVoid();
   }
 }

@@ -131,10 +131,8 @@ void Graph::output(std::string output_name, ValueId id) {
 
 void Graph::update(ValueId state, ValueId value) {
   ensure(value < nodes_.size(), "update with value {}, which does not exist", value);
-  const auto found = input_of_.find(state);
-  if (found == input_of_.end() || inputs_[found->second].kind != InputKind::state)
-    fail("only a state input can be updated");
-  const Input* in = &inputs_[found->second];
+  const Input* in = find_input(state);
+  if (!in || in->kind != InputKind::state) fail("only a state input can be updated");
   if (!(nodes_[state].type == nodes_[value].type))
     fail("state '{}' is {} and its update is {}{}", in->name, to_string(nodes_[state].type),
          to_string(nodes_[value].type), nodes_[value].locs.empty() ? "" : " from " + nodes_[value].locs.str());
@@ -145,6 +143,11 @@ void Graph::update(ValueId state, ValueId value) {
 ValueId Graph::find_input(std::string_view input_name) const {
   const auto found = input_index_.find(std::string(input_name));
   return found == input_index_.end() ? kNoValue : inputs_[found->second].id;
+}
+
+const Input* Graph::find_input(ValueId id) const {
+  const auto found = input_of_.find(id);
+  return found == input_of_.end() ? nullptr : &inputs_[found->second];
 }
 
 std::int32_t Graph::add_group(std::string group_name) {

@@ -74,6 +74,7 @@ class Graph {
   const std::vector<Update>& updates() const { return updates_; }
   const std::vector<Group>& groups() const { return groups_; }
   ValueId find_input(std::string_view name) const;  ///< kNoValue when there is none
+  const Input* find_input(ValueId) const;           ///< null when the node is no input; valid until one is added
   bool is_constant(ValueId id) const { return nodes_[id].op == Op::constant; }
 
   void add_locs(ValueId id, LocSet locs) { nodes_[id].locs |= locs; }

@@ -1,6 +1,8 @@
 // Rewrites of ops that move elements. Each function returns kNoValue, before it adds a node, where it does not apply.
 #include "passes/rules_structure.h"
 
+#include "passes/canonicalize.h"
+
 namespace weft::structure {
 namespace {
 
@@ -243,15 +245,18 @@ ValueId pad_broadcast(const Match& m, Builder& b) {
   return b.op(Op::broadcast, {m["v"]}, {}, Type{m.type("t").dtype, shape});
 }
 
-// Operands that are concats along the same axis give way to their operands; empty ones disappear.
+// Operands that are concats along the same axis give way to their operands as long as there are few of them (joining
+// pieces one by one would take quadratic time); empty ones disappear.
 ValueId flatten_concat(const Match& m, Builder& b) {
   const Attrs attrs = m.node("t").attrs;
   const int axis = static_cast<int>(attrs.dims[0][0]);
   const std::vector<ValueId> operands = m.node("t").operands;
   std::vector<ValueId> flat;
-  for (ValueId v : operands) {
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    const ValueId v = operands[i];
     const Node& n = b.g[v];
-    if (n.op == Op::concat && n.attrs == attrs)
+    const bool fits = flat.size() + n.operands.size() + (operands.size() - i - 1) <= kMaxConcat;
+    if (n.op == Op::concat && n.attrs == attrs && fits)
       flat.insert(flat.end(), n.operands.begin(), n.operands.end());
     else if (n.type.shape[axis] != 0 || operands.size() == 1)
       flat.push_back(v);

@@ -153,7 +153,7 @@ TEST_CASE("kernels that are copies share code and use their own buffers") {
   std::vector<std::int32_t> of;
   for (const codegen::Copy& c : copies) of.push_back(c.of);
   CHECK(of == std::vector<std::int32_t>{kNone, 0, kNone, 0});
-  CHECK(copies[1].buffers == std::vector<std::pair<BufferId, BufferId>>{{x, y}, {y, x}, {out[0], out[1]}});
+  CHECK(copies[1].places == std::vector<codegen::Copy::Place>{{x, y, 0}, {y, x, 0}, {out[0], out[1], 0}});
 }
 
 TEST_CASE("units are enough for several threads and cost what they cost") {
