@@ -24,11 +24,11 @@
 namespace weft {
 namespace {
 
-// The size of a kernel bounds its compile time: LLVM takes super-linear time for a function
-// (bench/graph_size.cpp), and the walks over expressions are recursive.
-constexpr int kMaxGroup = 96;   // nodes in one kernel
-const int kMaxExprs = getenv("KMAX") ? atoi(getenv("KMAX")) : 384;// = 384;  // nodes that one kernel evaluates, with those that it computes for itself
-constexpr int kMaxVirtual = 128;      // nodes of one ungrouped expression
+// The size of a kernel. Larger ones read and write less memory, but LLVM takes super-linear time for one function:
+// bench/graph_size.cpp's fan_out takes 73 us a node with at most 96 evaluated nodes a kernel, 64 with 384, 94 with
+// 1200 and 367 with 4000.
+constexpr int kMaxGroup = 96;   // nodes placed in one kernel
+constexpr int kMaxExprs = 384;  // nodes that it evaluates: those, and what they need that no kernel stores
 constexpr int kMaxVirtualCost = 128;  // instructions that one ungrouped expression may cost: bounds prologues
 constexpr std::size_t kMaxVirtualConcat = 8;  // operands
 constexpr int kCheap = 8;  // a value of several consumers that costs more than this is stored, not repeated
@@ -199,7 +199,7 @@ struct Fuser {
         break;
       case OpClass::view: break;
     }
-    cost[v] = element_cost(n.op);
+    cost[v] = element_cost(n);
     weight[v] = 1;
     for (ValueId o : n.operands) cost[v] += cost[o], weight[v] += weight[o];
     const bool shared = uses[v].size() > 1 && cost[v] > kCheap && shape(v).rank() > 0 && n.op != Op::random;

@@ -209,15 +209,16 @@ ValueId slice_pad(const Match& m, Builder& b) {
   return inside ? slice(b, m["x"], start, limit, stride) : kNoValue;
 }
 
-// slice(concat(…)) inside one operand.
+// slice(concat(…)) inside one operand. Wide concats have to wait until they are trees: trying all operands of one for
+// each of its slices would take quadratic time.
 ValueId slice_concat(const Match& m, Builder& b) {
   const int axis = static_cast<int>(m.dims("u")[0]);
   const Shape out = m.type("t").shape;
-  if (out[axis] == 0) return kNoValue;
+  const std::vector<ValueId> parts = m.node("u").operands;
+  if (out[axis] == 0 || parts.size() > kMaxConcat) return kNoValue;
   Dims start = m.dims("t", 0), limit = m.dims("t", 1);
   const Dims stride = m.dims("t", 2);
   limit[axis] = start[axis] + (out[axis] - 1) * stride[axis] + 1;
-  const std::vector<ValueId> parts = m.node("u").operands;
   for (ValueId part : parts) {
     const std::int64_t extent = b.type(part).shape[axis];
     if (start[axis] < extent) {
