@@ -1,5 +1,5 @@
-// Compile time against the size of the graph: microseconds of processor time per node of every stage, for the families of
-// tests/graph_families.h at 100 to 100,000 nodes. The figures of a family are flat when no stage is super-linear.
+// Compile time against the size of the graph: microseconds of processor time per node of every stage, for the families
+// of tests/graph_families.h at 100 to 100,000 nodes. The figures of a family are flat when no stage is super-linear.
 // Counters are per node of the graph as traced; `kernels` and `nodes` are counts.
 #include <benchmark/benchmark.h>
 

@@ -59,8 +59,7 @@ Form canonical(const Program& program, const Kernel& kernel) {
   std::vector<bool> shared(form.buffers.size(), false);
   for (std::size_t i = 0; i < form.buffers.size(); ++i) {
     c.types.push_back(program.buffers[static_cast<std::size_t>(form.buffers[i])].type);
-    const auto [known, is_new] =
-        first.try_emplace(storage(program, form.buffers[i]), static_cast<std::int32_t>(i));
+    const auto [known, is_new] = first.try_emplace(storage(program, form.buffers[i]), static_cast<std::int32_t>(i));
     c.storage.push_back(known->second);
     if (!is_new) shared[i] = shared[static_cast<std::size_t>(known->second)] = true;
   }
@@ -107,8 +106,7 @@ std::vector<Copy> find_copies(const Program& program) {
       copies[k].of = static_cast<std::int32_t>(number);
       for (std::size_t i = 0; i < form.buffers.size(); ++i) {
         const auto size = static_cast<std::int64_t>(size_of(form.kernel.types[i].dtype));
-        copies[k].places.push_back(
-            {original.buffers[i], form.buffers[i], size * (form.begin[i] - original.begin[i])});
+        copies[k].places.push_back({original.buffers[i], form.buffers[i], size * (form.begin[i] - original.begin[i])});
       }
     }
     const bool fits = std::ranges::all_of(form.buffers, [](BufferId id) { return id < kMaxTable; });

@@ -122,10 +122,10 @@ void emit_copy(llvm::Module& module, const Copy& copy, const std::string& origin
     const std::string suffix = "_" + std::to_string(p);
     auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, prefix + suffix, module);
     b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", f));
-    b.CreateCall(rebase(module, type), {f->getArg(0), f->getArg(1), f->getArg(2), f->getArg(3),
-                                        module.getOrInsertFunction(original_prefix + suffix, type).getCallee(),
-                                        b.getInt64(static_cast<std::uint64_t>(last) + 1),
-                                        b.getInt64(copy.places.size()), places});
+    b.CreateCall(rebase(module, type),
+                 {f->getArg(0), f->getArg(1), f->getArg(2), f->getArg(3),
+                  module.getOrInsertFunction(original_prefix + suffix, type).getCallee(),
+                  b.getInt64(static_cast<std::uint64_t>(last) + 1), b.getInt64(copy.places.size()), places});
     b.CreateRetVoid();
   }
 }

@@ -1,8 +1,8 @@
 // The process-wide table of locations and location sets.
 //
-// A set is a binary trie over the numbers of its locations (big-endian Patricia, after Okasaki and Gill), and equal tries
-// are one node: equal sets have equal ids, and a set that grows location by location, as that of a constant or of a
-// kernel does, costs O(log n) nodes a step rather than a copy of itself.
+// A set is a binary trie over the numbers of its locations (big-endian Patricia, after Okasaki and Gill), and equal
+// tries are one node: equal sets have equal ids, and a set that grows location by location, as that of a constant or of
+// a kernel does, costs O(log n) nodes a step rather than a copy of itself.
 #include "ir/loc.h"
 
 #include <algorithm>
@@ -18,8 +18,8 @@ namespace {
 using SetId = std::uint32_t;  // 0: the empty set; else a node
 
 struct TrieNode {
-  std::uint32_t key = 0;         // leaf: the number of its location; branch: the bits above `bit` that all below share
-  std::uint32_t bit = 0;         // branch: where `left` (0) and `right` (1) differ; leaf: 0
+  std::uint32_t key = 0;  // leaf: the number of its location; branch: the bits above `bit` that all below share
+  std::uint32_t bit = 0;  // branch: where `left` (0) and `right` (1) differ; leaf: 0
   SetId left = 0, right = 0;
 };
 
@@ -42,8 +42,7 @@ struct Table {
   }
 
   SetId branch(std::uint32_t key, std::uint32_t bit, SetId left, SetId right) {
-    auto [it, inserted] =
-        branches.try_emplace(std::uint64_t{left} << 32 | right, static_cast<SetId>(nodes.size()));
+    auto [it, inserted] = branches.try_emplace(std::uint64_t{left} << 32 | right, static_cast<SetId>(nodes.size()));
     if (inserted) nodes.push_back({key, bit, left, right});
     return it->second;
   }

@@ -27,7 +27,7 @@ class LocSet {
   LocSet& operator|=(LocSet other) { return *this = *this | other; }
   bool empty() const { return id_ == 0; }
   const std::vector<Loc>& locs() const;  ///< sorted; valid for the life of the process
-  std::string str() const;  ///< "a.cpp:3:7, b.cpp:9"
+  std::string str() const;               ///< "a.cpp:3:7, b.cpp:9"
   std::uint32_t id() const { return id_; }
   friend bool operator==(LocSet, LocSet) = default;
 

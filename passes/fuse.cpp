@@ -27,8 +27,8 @@ namespace {
 // The size of a kernel. Larger ones read and write less memory, but LLVM takes super-linear time for one function:
 // bench/graph_size.cpp's fan_out takes 73 us a node with at most 96 evaluated nodes a kernel, 64 with 384, 94 with
 // 1200 and 367 with 4000.
-constexpr int kMaxGroup = 96;   // nodes placed in one kernel
-constexpr int kMaxExprs = 384;  // nodes that it evaluates: those, and what they need that no kernel stores
+constexpr int kMaxGroup = 96;         // nodes placed in one kernel
+constexpr int kMaxExprs = 384;        // nodes that it evaluates: those, and what they need that no kernel stores
 constexpr int kMaxVirtualCost = 128;  // instructions that one ungrouped expression may cost: bounds prologues
 constexpr std::size_t kMaxVirtualConcat = 8;  // operands
 constexpr int kCheap = 8;  // a value of several consumers that costs more than this is stored, not repeated
@@ -48,10 +48,10 @@ struct Fuser {
   const Graph& g;
   std::vector<std::vector<ValueId>> uses;
   std::vector<GroupState> groups;
-  std::vector<std::int32_t> group, latest;                // latest[v]: the highest group that v is in or depends on
-  std::vector<bool> outer;                                // member of a loop group without the looped axis
-  std::vector<int> cost, weight;  // of an ungrouped value with its ungrouped operands: instructions, nodes
-  std::vector<bool> result;                               // output or update
+  std::vector<std::int32_t> group, latest;  // latest[v]: the highest group that v is in or depends on
+  std::vector<bool> outer;                  // member of a loop group without the looped axis
+  std::vector<int> cost, weight;            // of an ungrouped value with its ungrouped operands: instructions, nodes
+  std::vector<bool> result;                 // output or update
   std::map<std::pair<ValueId, int>, std::int32_t> loops;  // (operand, axis) -> loop group that reduces it
   std::unordered_map<std::int32_t, std::int32_t> next;    // full group -> map group of what no longer fitted in it
 
@@ -155,8 +155,7 @@ struct Fuser {
       }
     }
     // Join a group that reduces the same value already.
-    if (auto it = loops.find({x, axis});
-        it != loops.end() && latest[v] < it->second && !is_full(it->second))
+    if (auto it = loops.find({x, axis}); it != loops.end() && latest[v] < it->second && !is_full(it->second))
       return place(v, it->second, true);
     const std::int32_t in = open(loop, shape(x), axis);
     loops[{x, axis}] = in;

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kAlign = 64;  // a cache line, and the widest vector
 
 struct FreeList {
-  std::map<std::int64_t, std::int64_t> blocks;             // offset -> size, never adjacent
+  std::map<std::int64_t, std::int64_t> blocks;              // offset -> size, never adjacent
   std::set<std::pair<std::int64_t, std::int64_t>> by_size;  // the same as (size, offset): the best fit in log time
   std::int64_t end = 0;
 

@@ -11,12 +11,12 @@ namespace {
 
 struct Order {
   Program& p;
-  std::vector<bool> is_new;                         // of buffers: an in-place view
-  std::vector<std::vector<std::size_t>> next;       // kernel -> kernels that must come later
-  std::vector<int> data_waits, state_waits;         // unfinished predecessors, by kind of edge
-  std::vector<std::set<std::size_t>> state_next;    // anti-dependences only
+  std::vector<bool> is_new;                            // of buffers: an in-place view
+  std::vector<std::vector<std::size_t>> next;          // kernel -> kernels that must come later
+  std::vector<int> data_waits, state_waits;            // unfinished predecessors, by kind of edge
+  std::vector<std::set<std::size_t>> state_next;       // anti-dependences only
   std::vector<std::vector<std::size_t>> state_before;  // the same, from later to earlier
-  std::vector<std::pair<BufferId, BufferId>> late;  // (temporary, state) to copy at the end
+  std::vector<std::pair<BufferId, BufferId>> late;     // (temporary, state) to copy at the end
 
   Buffer& buffer(BufferId b) { return p.buffers[static_cast<std::size_t>(b)]; }
 

@@ -9,7 +9,8 @@
 
 namespace weft::test {
 
-/// Seconds of processor time of this process, all threads together: unlike time on the clock, the same on a busy machine.
+/// Seconds of processor time of this process, all threads together: unlike time on the clock, the same on a busy
+/// machine.
 inline double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 /// Adds the processor time that f takes to `total`.

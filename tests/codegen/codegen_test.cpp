@@ -156,6 +156,30 @@ TEST_CASE("kernels that are copies share code and use their own buffers") {
   CHECK(copies[1].places == std::vector<codegen::Copy::Place>{{x, y, 0}, {y, x, 0}, {out[0], out[1], 0}});
 }
 
+TEST_CASE("kernels that begin elsewhere in a buffer are copies, those that span it otherwise are not") {
+  ProgramBuilder p;
+  const BufferId x = p.input(f32, {5, 20});
+  std::vector<BufferId> out;
+  for (int i = 0; i < 4; ++i) out.push_back(p.output(f32, {20}));
+  auto kernel = [&](std::int64_t row, std::int64_t other, BufferId to) {
+    HandBuilder k(p.program(), p.kernel());
+    const AxisId i = k.axis("i", 20);
+    const ExprId a = k.load(x, {{{}, row, kNone}, at(i)}), b = k.load(x, {{{}, other, kNone}, at(i)});
+    k.phase({i}).stages = {map_stage({{to, {at(i)}, k.op(Op::sub, f32, {a, b})}})};
+    k.schedule().vector_axis = i;
+  };
+  kernel(1, 0, out[0]);
+  kernel(3, 2, out[1]);  // the same two rows further down
+  kernel(3, 1, out[2]);  // rows that are further apart
+  kernel(2, 3, out[3]);  // the other way round
+  CHECK(check(p.program()) == "");
+  const std::vector<codegen::Copy> copies = codegen::find_copies(p.program());
+  CHECK(copies[1].of == 0);
+  CHECK(copies[1].places == std::vector<codegen::Copy::Place>{{x, x, 2 * 20 * 4}, {out[0], out[1], 0}});
+  CHECK(copies[2].of == kNone);
+  CHECK(copies[3].of == kNone);
+}
+
 TEST_CASE("units are enough for several threads and cost what they cost") {
   const Image image = compile(std::make_shared<Program>(identity(1 << 20)), host_target());
   CHECK(image.code[0].units >= 16);

@@ -1,5 +1,5 @@
-// Large graphs through every stage: the families that users make, against the interpreter, in bits and within a bound on
-// time that only a super-linear stage could miss. Elsewhere counts stand for time.
+// Large graphs through every stage: the families that users make, against the interpreter, in bits and within a bound
+// on time that only a super-linear stage could miss. Elsewhere counts stand for time.
 #include "codegen/codegen.h"
 #include "codegen/duplicates.h"
 #include "graph_families.h"

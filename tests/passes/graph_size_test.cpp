@@ -56,9 +56,9 @@ TEST_CASE("a chain of 100,000 views is lowered without deep recursion") {
   ValueId y = g.input("x", {f32, {4, 6}}, InputKind::data, kHere);
   const ValueId pad = b.scalar(f32, 2);
   for (int i = 0; i < 20'000; ++i) {
-    y = b.op(Op::pad, {y, pad}, {{{1, 0}, {0, 1}}, {}});        // [5,7]
-    y = b.transpose(y, {1, 0});                                  // [7,5]
-    y = b.op(Op::slice, {y}, {{{1, 0}, {7, 4}, {1, 1}}, {}});    // [6,4]
+    y = b.op(Op::pad, {y, pad}, {{{1, 0}, {0, 1}}, {}});       // [5,7]
+    y = b.transpose(y, {1, 0});                                // [7,5]
+    y = b.op(Op::slice, {y}, {{{1, 0}, {7, 4}, {1, 1}}, {}});  // [6,4]
     y = b.reshape(y, {2, 3, 4});
     y = b.reshape(b.transpose(y, {2, 0, 1}), {4, 6});
   }
@@ -89,8 +89,7 @@ TEST_CASE("a concat of thousands of operands becomes a tree of small ones") {
   Builder b{g, kHere};
   const ValueId x = g.input("x", {f32, {5000, 2}}, InputKind::data, kHere);
   std::vector<ValueId> parts;
-  for (std::int64_t i = 5000; i-- > 0;)
-    parts.push_back(b.op(Op::slice, {x}, {{{i, 0}, {i + 1, 2}, {1, 1}}, {}}));
+  for (std::int64_t i = 5000; i-- > 0;) parts.push_back(b.op(Op::slice, {x}, {{{i, 0}, {i + 1, 2}, {1, 1}}, {}}));
   const ValueId joined = b.op(Op::concat, parts, {{Dims{0}}, {}});
   g.output("reversed", joined);
   ValueId sum = b.reduce(Op::reduce_sum, b.reduce(Op::reduce_sum, b.mul(joined, joined), 0), 0);
@@ -110,8 +109,8 @@ TEST_CASE("joining pieces one by one does not copy the list at each step") {
   Builder b{g, kHere};
   ValueId all = g.input("x0", {f32, {1}}, InputKind::data, kHere);
   for (int i = 1; i < 3000; ++i)
-    all = b.op(Op::concat, {all, g.input("x" + std::to_string(i), {f32, {1}}, InputKind::data, kHere)},
-               {{Dims{0}}, {}});
+    all =
+        b.op(Op::concat, {all, g.input("x" + std::to_string(i), {f32, {1}}, InputKind::data, kHere)}, {{Dims{0}}, {}});
   g.output("all", all);
   const Graph out = optimize(g);
   std::size_t operands = 0;
