@@ -89,7 +89,7 @@ std::unique_ptr<llvm::MemoryBuffer> compile_copies(const Program& program, const
     for (std::size_t p = 0; p < phases[k].size(); ++p) phases[k][p].symbol = symbol_prefix(k) + "_" + std::to_string(p);
   }
   finish_functions(module, target);
-  optimise(module, *machine, options);
+  optimise(module, *machine, {.verify = options.verify});  // they touch no memory but tables of buffers
   return to_object(module, *machine);
 }
 
