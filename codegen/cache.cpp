@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "codegen/identity.h"
+#include "codegen/llvm_target.h"
 #include "codegen/object_cache.h"
 #include "codegen/parallel.h"
 
@@ -60,7 +61,8 @@ std::string problem(const CacheDirectory& directory, const std::string& name, bo
   try {
     if (generator_of(key) != generator_identity()) return {};
     const KeyParts parts = parse_key(key);
-    const CompiledKernel again = compile_kernel(parts.program, parts.program.kernels[0], parts.target,
+    const auto machine = make_target_machine(parts.target);
+    const CompiledKernel again = compile_kernel(parts.program, parts.program.kernels[0], parts.target, *machine,
                                                 KernelKey{key, name}.symbol(), {false, parts.check_memory});
     checked = true;
     const bool same = encode(entry_of(key, again)) == bytes;
@@ -110,7 +112,7 @@ CacheVerification verify_cache(const CacheOptions& options, int threads) {
   const std::vector<CacheDirectory::File> files = directory.list();
   CacheVerification result;
   std::mutex mutex;
-  parallel_for(files.size(), threads, [&](std::size_t i) {
+  const Work work = [&](std::size_t i) {
     bool checked = false;
     std::string found = problem(directory, files[i].name, checked);
     if (!found.empty() && !directory.remove(files[i].name)) found += "; it cannot be removed";
@@ -119,7 +121,8 @@ CacheVerification verify_cache(const CacheOptions& options, int threads) {
       result.problems.push_back({directory.path(files[i].name), std::move(found)});
     else
       ++(checked ? result.verified : result.unchecked);
-  });
+  };
+  parallel_for(files.size(), threads, [&] { return work; });
   std::ranges::sort(result.problems, {}, &CacheProblem::file);
   return result;
 }

@@ -37,7 +37,7 @@ std::string dump(const Program& program, const Target& target, const char* comme
   return text;
 }
 
-/// The kernels of a program by their forms: those that are copies of one another on other buffers are compiled once.
+/// The kernels of a program by their forms: those that are copies of one another are compiled once.
 struct Form {
   const Kernel* first;  // of the kernels that have it
   CanonicalKernel canonical;
@@ -47,8 +47,8 @@ struct Form {
 };
 struct Forms {
   std::vector<Form> list;
-  std::vector<std::size_t> of;                 // of each kernel: its form
-  std::vector<std::vector<BufferId>> buffers;  // of each kernel: the program's buffers that the form's stand for
+  std::vector<std::size_t> of;             // of each kernel: its form
+  std::vector<std::vector<Place>> places;  // of each kernel: what the form's buffers stand for
 };
 Forms forms_of(const Program& program, const KeyMaker& make_key) {
   Forms result;
@@ -56,7 +56,7 @@ Forms forms_of(const Program& program, const KeyMaker& make_key) {
   for (const Kernel& kernel : program.kernels) {
     CanonicalKernel form = canonical(program, kernel);
     KernelKey key = make_key(form.program);
-    result.buffers.push_back(std::move(form.buffers));
+    result.places.push_back(std::move(form.places));
     const auto [at, is_new] = known.emplace(key.digest, result.list.size());
     result.of.push_back(at->second);
     if (is_new) result.list.push_back({&kernel, std::move(form), std::move(key), {}});
@@ -93,18 +93,21 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   for (Form& f : forms.list)
     if (auto code = cache.load(f.key, f.kernel().phases.size())) f.code = std::move(*code);
   const std::vector<Form*> missing = costly_first(forms.list);
-  parallel_for(missing.size(), options.threads, [&](std::size_t i) {
-    Form& f = *missing[i];
-    try {
-      f.code = compile_kernel(f.canonical.program, f.kernel(), target, f.key.symbol(),
-                              {options.verify, options.check_memory});
-    } catch (const InternalError& e) {
-      throw InternalError(fmt::format("{} (in the kernel @{})", e.what(), f.first->name));
-    }
-    cache.store(f.key, f.code);
+  parallel_for(missing.size(), options.threads, [&]() -> Work {
+    return [&, machine = std::shared_ptr(make_target_machine(target))](std::size_t i) {
+      Form& f = *missing[i];
+      try {
+        f.code = compile_kernel(f.canonical.program, f.kernel(), target, *machine, f.key.symbol(),
+                                {options.verify, options.check_memory});
+      } catch (const InternalError& e) {
+        throw InternalError(fmt::format("{} (in the kernel @{})", e.what(), f.first->name));
+      }
+      cache.store(f.key, f.code);
+    };
   });
   if (options.statistics) cache.add_to(*options.statistics);
 
+  const auto linking = std::chrono::steady_clock::now();
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   std::vector<std::string> symbols;
   std::vector<std::size_t> first_symbol;
@@ -117,7 +120,7 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.check_memory);
   const std::vector<void*> addresses = code->kernels->addresses(symbols);
 
-  Image image{program, {}, code, 0};
+  Image image{program, {}, code, 0, 0};
   std::vector<Thunk> thunks;
   for (std::size_t k = 0; k < program->kernels.size(); ++k) {
     const std::size_t form = forms.of[k];
@@ -125,12 +128,14 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
     for (std::size_t p = 0; p < phases.size(); ++p) {
       image.code.push_back({nullptr, phases[p].units, phases[p].scratch_bytes, phases[p].cost,
                             static_cast<std::int32_t>(k), phases[p].split});
-      thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[form] + p]), forms.buffers[k]});
+      thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[form] + p]), forms.places[k]});
     }
   }
   code->thunks = std::make_unique<Thunks>(thunks);
   for (std::size_t i = 0; i < thunks.size(); ++i) image.code[i].fn = code->thunks->functions()[i];
-  image.compile_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto end = std::chrono::steady_clock::now();
+  image.link_seconds = std::chrono::duration<double>(end - linking).count();
+  image.compile_seconds = std::chrono::duration<double>(end - start).count();
   return image;
 }
 

@@ -120,12 +120,11 @@ std::string to_assembly(llvm::Module& module, llvm::TargetMachine& machine) {
 }
 
 CompiledKernel compile_kernel(const Program& program, const Kernel& kernel, const Target& target,
-                              const std::string& prefix, const BackEndOptions& options) {
-  const auto machine = make_target_machine(target);
+                              llvm::TargetMachine& machine, const std::string& prefix, const BackEndOptions& options) {
   llvm::LLVMContext context;
   KernelModule m = emit_kernel(context, program, kernel, target, prefix);
-  optimise(*m.module, *machine, options);
-  return {std::move(m.phases), to_object(*m.module, *machine)};
+  optimise(*m.module, machine, options);
+  return {std::move(m.phases), to_object(*m.module, machine)};
 }
 
 }  // namespace weft::codegen

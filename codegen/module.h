@@ -30,13 +30,14 @@ void optimise(llvm::Module&, llvm::TargetMachine&, const BackEndOptions&);
 std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module&, llvm::TargetMachine&);
 std::string to_assembly(llvm::Module&, llvm::TargetMachine&);
 
-/// The phases of a kernel as object code. The same for the same arguments, to the byte, in any process.
+/// The phases of a kernel as object code, from a back end for `target`. The same for the same arguments, to the byte, in
+/// any process.
 struct CompiledKernel {
   std::vector<PhaseCode> phases;
   std::unique_ptr<llvm::MemoryBuffer> object;
 };
-CompiledKernel compile_kernel(const Program&, const Kernel&, const Target&, const std::string& prefix,
-                              const BackEndOptions&);
+CompiledKernel compile_kernel(const Program&, const Kernel&, const Target& target, llvm::TargetMachine&,
+                              const std::string& prefix, const BackEndOptions&);
 
 /// Object code linked into this process. Pages are writable while they are filled, then executable, never both.
 class LinkedCode {

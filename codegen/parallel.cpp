@@ -10,14 +10,16 @@
 
 namespace weft::codegen {
 
-void parallel_for(std::size_t n, int threads, const std::function<void(std::size_t)>& work) {
+void parallel_for(std::size_t n, int threads, const std::function<Work()>& make_work) {
   const std::size_t team_size =
       threads > 0 ? static_cast<std::size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
   std::atomic<std::size_t> next{0};
   std::exception_ptr failure;
   std::mutex mutex;
   auto run = [&] {
+    Work work;
     for (std::size_t i; (i = next++) < n;) try {
+        if (!work) work = make_work();
         work(i);
       } catch (...) {
         std::lock_guard lock(mutex);

@@ -5,13 +5,14 @@
 #include <span>
 #include <vector>
 
+#include "codegen/canonical.h"
 #include "ir/image.h"
 
 namespace weft::codegen {
 
 struct Thunk {
   KernelFn target = nullptr;
-  std::span<const BufferId> buffers;  // the table that the target takes: which buffers of the program
+  std::span<const Place> places;  // the table that the target takes: which buffers of the program
 };
 
 /// x86-64 code of its own pages, which are writable while they are filled, then executable, never both.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 
 #include "codegen/codegen.h"
 #include "frontend/extract.h"
@@ -390,18 +391,18 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   const Graph& g = impl->graph;
   for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);
   bool input_has_batch = false;
+  std::unordered_map<ValueId, std::size_t> state_of;
   for (std::size_t p = 0; p < g.inputs().size(); ++p) {
     if (g.inputs()[p].kind == InputKind::data) {
       impl->data.push_back(p);
       input_has_batch = input_has_batch || !is_static(impl->type(p).shape);
     } else {
+      state_of.emplace(g.inputs()[p].id, impl->states.size());
       impl->states.push_back(p);
       impl->state_values.push_back(impl->trace->find(g.inputs()[p].name)->value);
     }
   }
-  for (const Update& u : g.updates())
-    for (std::size_t i = 0; i < impl->states.size(); ++i)
-      if (g.inputs()[impl->states[i]].id == u.state) impl->update_state.push_back(i);
+  for (const Update& u : g.updates()) impl->update_state.push_back(state_of.at(u.state));
   if (impl->has_batch && !input_has_batch && options.batch < 1)
     fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch",
          where_prefix());

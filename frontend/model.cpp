@@ -78,8 +78,8 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
   std::vector<Substitution> with;
   for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({impl_->inputs[i], inputs[i]});
   const std::vector<Tensor> results = substitute(impl_->outputs, with);
-  impl_->trace->layers.push_back(
-      {impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs), ids_of(impl_->parameters)});
+  impl_->trace->add(LayerCall{impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs),
+                              ids_of(impl_->parameters)});
   return results;
 }
 

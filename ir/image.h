@@ -39,7 +39,8 @@ struct Image {
   std::shared_ptr<const Program> program;
   std::vector<KernelCode> code;
   std::shared_ptr<void> owner;  // keeps the code pages mapped
-  double compile_seconds = 0;
+  double compile_seconds = 0;   // all of it
+  double link_seconds = 0;      // of them, from object code to addresses
 };
 
 }  // namespace weft

@@ -5,11 +5,9 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "catch.h"
-#include "codegen/canonical.h"
 #include "error_of.h"
 #include "programs.h"
 
@@ -137,29 +135,6 @@ TEST_CASE("programs without work compile") {
   REQUIRE(empty.code.size() == 1);
   CHECK(empty.code[0].units == 0);
   empty.code[0].fn(std::vector<std::byte*>(2).data(), 0, 0, nullptr);
-}
-
-TEST_CASE("kernels that are copies share code and use their own buffers") {
-  ProgramBuilder p;
-  const BufferId x = p.input(f32, {20}), y = p.input(f32, {20});
-  std::vector<BufferId> out;
-  for (int i = 0; i < 3; ++i) out.push_back(p.output(f32, {20}));
-  auto kernel = [&](BufferId a, BufferId b, BufferId to, Op op) {
-    HandBuilder k(p.program(), p.kernel());
-    const AxisId i = k.axis("i" + std::to_string(to), 20);
-    const ExprId left = k.load(a, {at(i)}), right = k.load(b, {at(i)});
-    k.phase({i}).stages = {map_stage({{to, {at(i)}, k.op(op, f32, {left, right})}})};
-    k.schedule().vector_axis = i;
-  };
-  kernel(x, y, out[0], Op::sub);
-  kernel(y, x, out[1], Op::sub);  // a copy with the operands exchanged
-  kernel(x, x, out[2], Op::sub);  // not a copy: one buffer in two places
-  kernel(out[0], out[1], out[2], Op::sub);
-  CHECK(check(p.program()) == "");
-  std::set<std::string> forms;
-  for (const Kernel& k : p.program().kernels) forms.insert(print(codegen::canonical(p.program(), k).program));
-  CHECK(forms.size() == 2);
-  CHECK(codegen::canonical(p.program(), p.program().kernels[1]).buffers == std::vector<BufferId>{y, x, out[1]});
 }
 
 TEST_CASE("a kernel with more buffers than a page of addresses holds") {
