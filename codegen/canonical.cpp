@@ -37,8 +37,8 @@ std::int64_t lowest(const Kernel& k, const Index& index) {
 void renumber_buffers(const Program& program, CanonicalKernel& c) {
   std::unordered_map<BufferId, BufferId> number, root;  // new numbers, by buffer and by its storage
   for_each_access(c.program.kernels[0], [&](BufferId& id, const std::vector<Index>& access) {
-    ensure(static_cast<int>(access.size()) == at(program.buffers, id).type.shape.rank(), "an access of {} indices to {}",
-           access.size(), to_string(at(program.buffers, id).type));
+    ensure(static_cast<int>(access.size()) == at(program.buffers, id).type.shape.rank(),
+           "an access of {} indices to {}", access.size(), to_string(at(program.buffers, id).type));
     const auto next = static_cast<BufferId>(c.places.size());
     const auto [at_number, is_new] = number.emplace(id, next);
     if (is_new) {

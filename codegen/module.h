@@ -30,8 +30,8 @@ void optimise(llvm::Module&, llvm::TargetMachine&, const BackEndOptions&);
 std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module&, llvm::TargetMachine&);
 std::string to_assembly(llvm::Module&, llvm::TargetMachine&);
 
-/// The phases of a kernel as object code, from a back end for `target`. The same for the same arguments, to the byte, in
-/// any process.
+/// The phases of a kernel as object code, from a back end for `target`. The same for the same arguments, to the byte,
+/// in any process.
 struct CompiledKernel {
   std::vector<PhaseCode> phases;
   std::unique_ptr<llvm::MemoryBuffer> object;

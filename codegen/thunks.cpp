@@ -1,4 +1,5 @@
-// Thunks as machine code. They are a fixed sequence of instructions with a few for each buffer, written directly: LLVM would take longer to start than a program takes to load from the object cache.
+// Thunks as machine code. They are a fixed sequence of instructions with a few for each buffer, written directly: LLVM
+// would take longer to start than a program takes to load from the object cache.
 #include "codegen/thunks.h"
 
 #include <sys/mman.h>

@@ -74,21 +74,31 @@ TEST_CASE("a buffer begins at the lowest index that is known and does not leave 
   struct Case {
     const char* what;
     std::function<ExprId(HandBuilder&, BufferId x, BufferId rows, AxisId i)> load;  // of x [10, 4], for i < 3
-    std::int64_t row;                                                              // where x begins
+    std::int64_t row;                                                               // where x begins
   };
   const auto column = [](std::int64_t c) { return Index{{}, c, kNone}; };
   const Case cases[] = {
-      {"upwards", [&](auto& k, auto x, auto, auto i) { return k.load(x, {at(i, 2, 5), column(0)}); }, 5},
-      {"downwards", [&](auto& k, auto x, auto, auto i) { return k.load(x, {at(i, -3, 7), column(0)}); }, 1},
+      {"upwards",
+       [&](auto& k, auto x, auto, auto i) {
+         return k.load(x, {at(i, 2, 5), column(0)});
+       },
+       5},
+      {"downwards",
+       [&](auto& k, auto x, auto, auto i) {
+         return k.load(x, {at(i, -3, 7), column(0)});
+       },
+       1},
       {"kept from outside by a predicate",
        [&](auto& k, auto x, auto, auto i) {
          const ExprId inside = k.op(Op::ge, boolean, {k.index(at(i)), k.index(column(1))});
          return k.load(x, {at(i, 1, -1), column(0)}, inside);
        },
        0},
-      {"loaded", [&](auto& k, auto x, auto rows, auto i) {
+      {"loaded",
+       [&](auto& k, auto x, auto rows, auto i) {
          return k.load(x, {Index{{}, 2, k.load(rows, {at(i)})}, column(0)});
-       }, 0},
+       },
+       0},
   };
   for (const Case& c : cases) {
     INFO(c.what);

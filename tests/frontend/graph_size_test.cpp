@@ -2,8 +2,8 @@
 // on time that only a super-linear stage could miss. Elsewhere counts stand for time.
 #include <set>
 
-#include "codegen/codegen.h"
 #include "codegen/canonical.h"
+#include "codegen/codegen.h"
 #include "graph_families.h"
 #include "passes/pipeline.h"
 #include "random_graph.h"
