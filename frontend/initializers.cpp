@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/native_fma.h"
 #include "ir/philox.h"
 #include "ir/scalar.h"
 
@@ -41,14 +42,16 @@ Array filled(const Shape& shape, std::uint64_t seed, std::uint64_t stream, F&& e
   Array a(Type{f32, shape});
   const auto values = a.as<float>();
   constexpr std::int64_t kAtOnce = 64;
-  for (std::int64_t first = 0; first < a.size(); first += kAtOnce) {
-    const auto [word0, word1] = words<kAtOnce>(seed, stream, first, 0);
-    const std::int64_t n = std::min(kAtOnce, a.size() - first);
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      values[static_cast<std::size_t>(first) + at] = element(first + i, word0[at], word1[at]);
+  with_native_fma([&] {
+    for (std::int64_t first = 0; first < a.size(); first += kAtOnce) {
+      const auto [word0, word1] = words<kAtOnce>(seed, stream, first, 0);
+      const std::int64_t n = std::min(kAtOnce, a.size() - first);
+      for (std::int64_t i = 0; i < n; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        values[static_cast<std::size_t>(first) + at] = element(first + i, word0[at], word1[at]);
+      }
     }
-  }
+  });
   return a;
 }
 
