@@ -1,4 +1,4 @@
-// The reference MLP: compiling its training step, and running it at several batch sizes.
+// The training step of the reference MLP at several batch sizes.
 #include "bench/bench.h"
 
 namespace weft::bench {
@@ -6,15 +6,6 @@ namespace {
 
 constexpr std::int64_t kSamples = 4096;
 const Type kImages{u8, {kSamples, 784}}, kLabels{i32, {kSamples}};
-
-void compile_step(benchmark::State& state) {
-  for (auto _ : state) {
-    Model model = mlp();
-    const Executable step = model.training_step({kImages}, {kLabels}, 128);
-    step.prepare(128);
-  }
-}
-BENCHMARK(compile_step)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void train_step(benchmark::State& state) {
   const std::int64_t batch = state.range(0);

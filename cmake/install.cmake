@@ -16,7 +16,7 @@ install(DIRECTORY frontend/include/weft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(folder ${folders})
   file(GLOB headers CONFIGURE_DEPENDS ${folder}/*.h)
   if(folder STREQUAL codegen)  # its other headers include LLVM's
-    set(headers ${folder}/codegen.h)
+    set(headers ${folder}/codegen.h ${folder}/cache.h)
   endif()
   install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft/${folder})
 endforeach()

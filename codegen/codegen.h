@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "codegen/cache.h"
 #include "ir/image.h"
 #include "ir/target.h"
 
@@ -17,9 +18,11 @@ inline constexpr bool kAddressSanitizer = false;
 
 struct CodegenOptions {
   int threads = 0;      ///< kernels compiled at once; 0: one a core
-  bool verify = false;  ///< run LLVM's verifier over each module; InternalError when it objects
+  bool verify = false;  ///< run LLVM's verifier over each module; InternalError when it objects. Goes past the cache
   bool check_memory =
       kAddressSanitizer;  ///< check accesses with LLVM's AddressSanitizer; the process must have its runtime
+  CacheOptions cache = cache_from_environment();
+  CacheStatistics* statistics = nullptr;  ///< what the cache did is added here
 };
 
 /// The machine this process runs on.
@@ -28,8 +31,8 @@ Target host_target();
 /// unknown.
 Target target_for(std::string_view cpu);
 
-/// Compiles every phase of every kernel, in order. The code runs only where `target` is the host or a subset of it.
-/// Thread-safe. Throws InternalError for a program that verify() would reject.
+/// Compiles every phase of every kernel, in order, or loads it from the cache. The code runs only where `target` is the
+/// host or a subset of it. Thread-safe. Throws InternalError for a program that verify() would reject.
 Image compile(std::shared_ptr<const Program>, const Target&, const CodegenOptions& = {});
 
 std::string emit_llvm(const Program&, const Target&);  ///< LLVM IR of all kernels, each under a comment with its name

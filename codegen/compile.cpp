@@ -1,44 +1,25 @@
-// Programs to images: kernels are emitted and compiled in parallel, one context and module each, then linked together.
+// Programs to images: kernels in canonical form are loaded from the object cache, or emitted and compiled in parallel,
+// one context and module each; then they are linked, and given the program's buffers.
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/Support/raw_ostream.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <exception>
-#include <functional>
-#include <mutex>
-#include <numeric>
-#include <thread>
+#include <unordered_map>
 
+#include "codegen/canonical.h"
 #include "codegen/codegen.h"
+#include "codegen/kernel_key.h"
 #include "codegen/llvm_target.h"
 #include "codegen/module.h"
+#include "codegen/object_cache.h"
+#include "codegen/parallel.h"
+#include "codegen/thunks.h"
 
 namespace weft {
 namespace {
 
 using namespace codegen;
-
-/// Calls work(i) for i in [0, n) on `threads` threads, the caller's among them; rethrows the first exception.
-void parallel_for(std::size_t n, int threads, const std::function<void(std::size_t)>& work) {
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr failure;
-  std::mutex mutex;
-  auto run = [&] {
-    for (std::size_t i; (i = next++) < n;) try {
-        work(i);
-      } catch (...) {
-        std::lock_guard lock(mutex);
-        if (!failure) failure = std::current_exception();
-      }
-  };
-  std::vector<std::jthread> team;
-  for (std::size_t t = 1; t < std::min(n, static_cast<std::size_t>(threads)); ++t) team.emplace_back(run);
-  run();
-  team.clear();
-  if (failure) std::rethrow_exception(failure);
-}
 
 std::string symbol_prefix(std::size_t kernel) { return "kernel" + std::to_string(kernel); }
 
@@ -56,76 +37,105 @@ std::string dump(const Program& program, const Target& target, const char* comme
   return text;
 }
 
-/// Kernels in the order in which to compile them: long compilations first, so that none is left for one thread at the
-/// end.
-std::vector<std::size_t> costly_first(const Program& program) {
-  std::vector<std::size_t> order(program.kernels.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  auto cost = [&](std::size_t k) {
+/// The kernels of a program by their forms: those that are copies of one another are compiled once.
+struct Form {
+  const Kernel* first;  // of the kernels that have it
+  CanonicalKernel canonical;
+  KernelKey key;
+  CompiledKernel code;
+  const Kernel& kernel() const { return canonical.kernel(); }
+};
+struct Forms {
+  std::vector<Form> list;
+  std::vector<std::size_t> of;             // of each kernel: its form
+  std::vector<std::vector<Place>> places;  // of each kernel: what the form's buffers stand for
+};
+Forms forms_of(const Program& program, const KeyMaker& make_key) {
+  Forms result;
+  std::unordered_map<std::string, std::size_t> known;  // by digest
+  for (const Kernel& kernel : program.kernels) {
+    CanonicalKernel form = canonical(program, kernel);
+    KernelKey key = make_key(form.program);
+    result.places.push_back(std::move(form.places));
+    const auto [at, is_new] = known.emplace(key.digest, result.list.size());
+    result.of.push_back(at->second);
+    if (is_new) result.list.push_back({&kernel, std::move(form), std::move(key), {}});
+  }
+  return result;
+}
+
+/// Forms without code in the order in which to compile them: long compilations first, so that none is left for one
+/// thread at the end.
+std::vector<Form*> costly_first(std::vector<Form>& forms) {
+  std::vector<Form*> order;
+  for (Form& f : forms)
+    if (!f.code.object) order.push_back(&f);
+  auto cost = [&](const Form* f) {
     constexpr std::size_t kMicroKernels = 100;  // in expressions
-    const Kernel& kernel = program.kernels[k];
-    return kernel.exprs.size() + (kernel.schedule.mr > 0 ? kMicroKernels : 0);
+    return f->kernel().exprs.size() + (f->kernel().schedule.mr > 0 ? kMicroKernels : 0);
   };
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return cost(a) > cost(b); });
+  std::stable_sort(order.begin(), order.end(), [&](const Form* a, const Form* b) { return cost(a) > cost(b); });
   return order;
 }
 
-/// One module for all kernels that are copies; their phases become those of the originals under other symbols.
-std::unique_ptr<llvm::MemoryBuffer> compile_copies(const Program& program, const std::vector<Copy>& copies,
-                                                   std::vector<std::vector<PhaseCode>>& phases, const Target& target,
-                                                   const BackEndOptions& options) {
-  const auto machine = make_target_machine(target);
-  llvm::LLVMContext context;
-  llvm::Module module("copies", context);
-  for (std::size_t k = 0; k < copies.size(); ++k) {
-    if (copies[k].of == kNone) continue;
-    const auto original = static_cast<std::size_t>(copies[k].of);
-    emit_copy(module, copies[k], symbol_prefix(original), program.kernels[k].phases.size(), symbol_prefix(k));
-    phases[k] = phases[original];
-    for (std::size_t p = 0; p < phases[k].size(); ++p) phases[k][p].symbol = symbol_prefix(k) + "_" + std::to_string(p);
-  }
-  finish_functions(module, target);
-  optimise(module, *machine, options);
-  return to_object(module, *machine);
-}
+/// What an image owns.
+struct Code {
+  std::unique_ptr<LinkedCode> kernels;
+  std::unique_ptr<Thunks> thunks;
+};
 
 }  // namespace
 
 Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const std::size_t n = program->kernels.size();
-  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  const std::vector<Copy> copies = find_copies(*program);
-  const BackEndOptions back_end{options.verify, options.check_memory};
-  std::vector<std::vector<PhaseCode>> phases(n);
-  std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(n);
-  const std::vector<std::size_t> order = costly_first(*program);
-  parallel_for(n, options.threads ? options.threads : static_cast<int>(cores), [&](std::size_t i) {
-    const std::size_t k = order[i];
-    if (copies[k].of != kNone) return;
-    const auto machine = make_target_machine(target);
-    llvm::LLVMContext context;
-    KernelModule m = emit_kernel(context, *program, program->kernels[k], target, symbol_prefix(k));
-    optimise(*m.module, *machine, back_end);
-    objects[k] = to_object(*m.module, *machine);
-    phases[k] = std::move(m.phases);
+  Forms forms = forms_of(*program, KeyMaker(target, options.check_memory));
+  ObjectCache cache(options.verify ? CacheOptions{} : options.cache);
+  for (Form& f : forms.list)
+    if (auto code = cache.load(f.key, f.kernel().phases.size())) f.code = std::move(*code);
+  const std::vector<Form*> missing = costly_first(forms.list);
+  parallel_for(missing.size(), options.threads, [&]() -> Work {
+    return [&, machine = std::shared_ptr(make_target_machine(target))](std::size_t i) {
+      Form& f = *missing[i];
+      try {
+        f.code = compile_kernel(f.canonical.program, f.kernel(), target, *machine, f.key.symbol(),
+                                {options.verify, options.check_memory});
+      } catch (const InternalError& e) {
+        throw InternalError(fmt::format("{} (in the kernel @{})", e.what(), f.first->name));
+      }
+      cache.store(f.key, f.code);
+    };
   });
-  if (std::any_of(copies.begin(), copies.end(), [](const Copy& c) { return c.of != kNone; }))
-    objects.push_back(compile_copies(*program, copies, phases, target, back_end));
-  std::erase(objects, nullptr);
+  if (options.statistics) cache.add_to(*options.statistics);
 
-  Image image{program, {}, nullptr, 0};
+  const auto linking = std::chrono::steady_clock::now();
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   std::vector<std::string> symbols;
-  for (std::size_t k = 0; k < n; ++k)
-    for (const PhaseCode& p : phases[k]) {
-      image.code.push_back({nullptr, p.units, p.scratch_bytes, p.cost, static_cast<std::int32_t>(k)});
-      symbols.push_back(p.symbol);
+  std::vector<std::size_t> first_symbol;
+  for (Form& f : forms.list) {
+    objects.push_back(std::move(f.code.object));
+    first_symbol.push_back(symbols.size());
+    for (const PhaseCode& p : f.code.phases) symbols.push_back(p.symbol);
+  }
+  auto code = std::make_shared<Code>();
+  code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.check_memory);
+  const std::vector<void*> addresses = code->kernels->addresses(symbols);
+
+  Image image{program, {}, code, 0, 0};
+  std::vector<Thunk> thunks;
+  for (std::size_t k = 0; k < program->kernels.size(); ++k) {
+    const std::size_t form = forms.of[k];
+    const std::vector<PhaseCode>& phases = forms.list[form].code.phases;
+    for (std::size_t p = 0; p < phases.size(); ++p) {
+      image.code.push_back({nullptr, phases[p].units, phases[p].scratch_bytes, phases[p].cost,
+                            static_cast<std::int32_t>(k), phases[p].split});
+      thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[form] + p]), forms.places[k]});
     }
-  auto linked = std::make_shared<LinkedCode>(std::move(objects), options.check_memory);
-  const std::vector<void*> addresses = linked->addresses(symbols);
-  for (std::size_t i = 0; i < addresses.size(); ++i) image.code[i].fn = reinterpret_cast<KernelFn>(addresses[i]);
-  image.owner = std::move(linked);
-  image.compile_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  code->thunks = std::make_unique<Thunks>(thunks);
+  for (std::size_t i = 0; i < thunks.size(); ++i) image.code[i].fn = code->thunks->functions()[i];
+  const auto end = std::chrono::steady_clock::now();
+  image.link_seconds = std::chrono::duration<double>(end - linking).count();
+  image.compile_seconds = std::chrono::duration<double>(end - start).count();
   return image;
 }
 

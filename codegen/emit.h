@@ -31,6 +31,7 @@ struct PhaseCode {
   std::int64_t units = 0;
   std::int64_t scratch_bytes = 0;
   double cost = 0;
+  UnitSplit split = {};
 };
 
 struct Lanes {

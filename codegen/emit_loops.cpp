@@ -234,6 +234,10 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const std::int64_t blocks = (extent(inner) + block - 1) / block;
   PhaseCode code{symbol, blocks, 0, point_cycles * static_cast<double>(info_.points())};
   for (AxisId a : outer) code.units *= extent(a);
+  // The axis that units run along slowest, where it is one of the kernel's and not several merged into one.
+  if (const AxisId a = parallel.empty() ? kNone : parallel.front();
+      a != kNone && extent(a) > 0 && extent(a) == kernel_.axes[static_cast<std::size_t>(a)].extent)
+    code.split = outer.empty() ? UnitSplit{a, 1, block} : UnitSplit{a, code.units / extent(a)};
 
   open_function(symbol);
   std::vector<std::int64_t> radix;

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "codegen/emit_contract.h"
+#include "codegen/llvm_target.h"
 #include "codegen/module.h"
 
 namespace weft::codegen {
@@ -49,48 +50,7 @@ void check_accesses(llvm::Module& module) {
       .run(module, modules);
 }
 
-}  // namespace
-
-KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, const Kernel& kernel, const Target& target,
-                         const std::string& prefix) {
-  KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
-  for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
-    const std::string symbol = prefix + "_" + std::to_string(p);
-    const PhaseInfo unmerged = analyse(program, kernel, kernel.phases[p], kernel.schedule.n, false);
-    if (p == 0 && ContractEmitter::accepts(kernel, unmerged)) {
-      result.phases.push_back(ContractEmitter(*result.module, program, kernel, unmerged, target).emit(symbol));
-      continue;
-    }
-    const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
-    result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
-  }
-  finish_functions(*result.module, target);
-  return result;
-}
-
-void emit_copy(llvm::Module& module, const Copy& copy, const std::string& original_prefix, std::size_t phases,
-               const std::string& prefix) {
-  Builder b(module.getContext());
-  auto* type =
-      llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()}, false);
-  BufferId last = 0;
-  for (auto [there, here] : copy.buffers) last = std::max(last, there);
-  for (std::size_t p = 0; p < phases; ++p) {
-    const std::string suffix = "_" + std::to_string(p);
-    auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, prefix + suffix, module);
-    b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", f));
-    auto slot = [&](Value* table, BufferId id) {
-      return b.CreateConstGEP1_64(b.getPtrTy(), table, static_cast<std::uint64_t>(id));
-    };
-    Value* table = b.CreateAlloca(b.getPtrTy(), b.getInt64(static_cast<std::uint64_t>(last) + 1));
-    for (auto [there, here] : copy.buffers)
-      b.CreateStore(b.CreateLoad(b.getPtrTy(), slot(f->getArg(0), here)), slot(table, there));
-    b.CreateCall(module.getOrInsertFunction(original_prefix + suffix, type),
-                 {table, f->getArg(1), f->getArg(2), f->getArg(3)});
-    b.CreateRetVoid();
-  }
-}
-
+/// Attributes that every function needs: the target and the treatment of subnormals.
 void finish_functions(llvm::Module& module, const Target& target) {
   const std::string width = std::to_string(8 * target.vector_bytes);
   for (llvm::Function& f : module) {
@@ -102,6 +62,27 @@ void finish_functions(llvm::Module& module, const Target& target) {
     f.addFnAttr("target-cpu", target.cpu);
     if (!target.features.empty()) f.addFnAttr("target-features", target.features);
   }
+}
+
+}  // namespace
+
+std::string phase_symbol(const std::string& prefix, std::size_t phase) { return prefix + "_" + std::to_string(phase); }
+
+KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, const Kernel& kernel, const Target& target,
+                         const std::string& prefix) {
+  KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
+  for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
+    const std::string symbol = phase_symbol(prefix, p);
+    const PhaseInfo unmerged = analyse(program, kernel, kernel.phases[p], kernel.schedule.n, false);
+    if (p == 0 && ContractEmitter::accepts(kernel, unmerged)) {
+      result.phases.push_back(ContractEmitter(*result.module, program, kernel, unmerged, target).emit(symbol));
+      continue;
+    }
+    const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
+    result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
+  }
+  finish_functions(*result.module, target);
+  return result;
 }
 
 void optimise(llvm::Module& module, llvm::TargetMachine& machine, const BackEndOptions& options) {
@@ -136,6 +117,14 @@ std::string to_assembly(llvm::Module& module, llvm::TargetMachine& machine) {
   const std::string error = emit_file(module, machine, llvm::CodeGenFileType::AssemblyFile, out);
   ensure(error.empty(), "kernel {}: {}", module.getName().str(), error);
   return text.str().str();
+}
+
+CompiledKernel compile_kernel(const Program& program, const Kernel& kernel, const Target& target,
+                              llvm::TargetMachine& machine, const std::string& prefix, const BackEndOptions& options) {
+  llvm::LLVMContext context;
+  KernelModule m = emit_kernel(context, program, kernel, target, prefix);
+  optimise(*m.module, machine, options);
+  return {std::move(m.phases), to_object(*m.module, machine)};
 }
 
 }  // namespace weft::codegen

@@ -8,25 +8,18 @@
 #include <string>
 #include <vector>
 
-#include "codegen/duplicates.h"
 #include "codegen/emit.h"
 
 namespace weft::codegen {
 
-/// Emits the phases of a kernel into a new module; symbols are "<prefix>_<phase>".
+/// The symbol of a phase of the kernel whose symbols begin with `prefix`.
+std::string phase_symbol(const std::string& prefix, std::size_t phase);
+/// Emits the phases of a kernel into a new module.
 struct KernelModule {
   std::unique_ptr<llvm::Module> module;
   std::vector<PhaseCode> phases;
 };
 KernelModule emit_kernel(llvm::LLVMContext&, const Program&, const Kernel&, const Target&, const std::string& prefix);
-
-/// Emits "<prefix>_<phase>" for each phase of a kernel that is a copy: it puts the buffers in place and calls the
-/// original's.
-void emit_copy(llvm::Module&, const Copy&, const std::string& original_prefix, std::size_t phases,
-               const std::string& prefix);
-
-/// Attributes that every function needs: the target and the treatment of subnormals.
-void finish_functions(llvm::Module&, const Target&);
 
 struct BackEndOptions {
   bool verify = false;
@@ -36,6 +29,15 @@ struct BackEndOptions {
 void optimise(llvm::Module&, llvm::TargetMachine&, const BackEndOptions&);
 std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module&, llvm::TargetMachine&);
 std::string to_assembly(llvm::Module&, llvm::TargetMachine&);
+
+/// The phases of a kernel as object code, from a back end for `target`. The same for the same arguments, to the byte,
+/// in any process.
+struct CompiledKernel {
+  std::vector<PhaseCode> phases;
+  std::unique_ptr<llvm::MemoryBuffer> object;
+};
+CompiledKernel compile_kernel(const Program&, const Kernel&, const Target& target, llvm::TargetMachine&,
+                              const std::string& prefix, const BackEndOptions&);
 
 /// Object code linked into this process. Pages are writable while they are filled, then executable, never both.
 class LinkedCode {

@@ -33,12 +33,13 @@ std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const s
   return std::unique_ptr<llvm::MCSubtargetInfo>(x86().createMCSubtargetInfo(kTriple, cpu, features));
 }
 
-void set_vectors(Target& t) {
-  const auto info = subtarget(t.cpu, t.features);
-  const bool avx512 = info->checkFeatures("+avx512f,+avx512vl,+avx512bw,+avx512dq");
-  t.vector_bytes = avx512 ? 64 : info->checkFeatures("+avx") ? 32 : 16;
+/// `has` tells whether the target has a feature.
+template <class Has>
+void set_vectors(Target& t, Has has) {
+  const bool avx512 = has("avx512f") && has("avx512vl") && has("avx512bw") && has("avx512dq");
+  t.vector_bytes = avx512 ? 64 : has("avx") ? 32 : 16;
   t.vector_registers = avx512 ? 32 : 16;
-  t.fma = avx512 || info->checkFeatures("+fma");
+  t.fma = avx512 || has("fma");
 }
 
 }  // namespace
@@ -47,9 +48,10 @@ Target host_target() {
   static const Target host = [] {
     Target t;
     t.cpu = llvm::sys::getHostCPUName().str();
-    for (const auto& feature : llvm::sys::getHostCPUFeatures())
+    const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    for (const auto& feature : features)
       t.features += (t.features.empty() ? "" : ",") + std::string(feature.second ? "+" : "-") + feature.first().str();
-    set_vectors(t);
+    set_vectors(t, [&](const char* name) { return features.lookup(name); });  // without starting LLVM's back end
     auto cache = [](int name, std::int64_t& bytes) {
       if (const long found = sysconf(name); found > 0) bytes = found;
     };
@@ -72,7 +74,8 @@ Target target_for(std::string_view cpu) {
         names += (names.empty() ? "" : ", ") + std::string(known.Key);
     fail("unknown cpu '{}'; expected one of {}", cpu, names);
   }
-  set_vectors(t);
+  const auto known = subtarget(t.cpu, "");
+  set_vectors(t, [&](const char* name) { return known->checkFeatures(std::string("+") + name); });
   return t;
 }
 

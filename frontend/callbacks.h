@@ -30,7 +30,7 @@ struct FitRun {
 };
 
 /// Any callback as a value: a struct with one or more of on_train_begin, on_epoch_begin, on_step_end, on_epoch_end and
-/// on_train_end, each `void(FitRun&)`. Copies share the struct.
+/// on_train_end, each `void(FitRun&)`. Copies share the struct. Without on_step_end, fit() runs many steps in one call.
 class Callback {
  public:
   template <class T>
@@ -41,6 +41,7 @@ class Callback {
   void on_epoch_end(FitRun& r) { self_->on_epoch_end(r); }
   void on_train_end(FitRun& r) { self_->on_train_end(r); }
   bool handles_nan() const { return self_->handles_nan(); }
+  bool has_step_end() const { return self_->has_step_end(); }
 
  private:
   struct Interface {
@@ -51,6 +52,7 @@ class Callback {
     virtual void on_epoch_end(FitRun&) = 0;
     virtual void on_train_end(FitRun&) = 0;
     virtual bool handles_nan() const = 0;
+    virtual bool has_step_end() const = 0;
   };
   template <class T>
   struct Hooks : Interface {
@@ -72,6 +74,9 @@ class Callback {
     }
     bool handles_nan() const override {
       return requires { &T::handles_nan; };
+    }
+    bool has_step_end() const override {
+      return requires { std::declval<T&>().on_step_end(std::declval<FitRun&>()); };
     }
     T t;
   };

@@ -34,9 +34,9 @@ std::string Model::Impl::stable_name(const Tensor& state) const {
   const std::string name = state.name();
   if (prefix.empty() || !name.starts_with(prefix + ".")) return name;
   std::string rest = name.substr(prefix.size() + 1);  // "m.dense_3.weight" or "beta1_power"
-  for (const Tensor& p : parameters)
-    if (const std::string suffix = "." + p.name(); rest.ends_with(suffix))
-      rest = rest.substr(0, rest.size() - suffix.size() + 1) + stable_names.at(p.id());
+  for (std::size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.', dot + 1))  // may end in a parameter
+    if (const Variable* v = trace->find(rest.substr(dot + 1)); v && stable_names.contains(v->id))
+      return std::string(kOptimizer) + rest.substr(0, dot + 1) + stable_names.at(v->id);
   return std::string(kOptimizer) + rest;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 
 #include "codegen/codegen.h"
 #include "frontend/extract.h"
@@ -129,18 +130,21 @@ struct Executable::Impl {
     return bound.emplace(batch, std::move(b)).first->second;
   }
 
-  /// Checks the arguments and returns the batch extent that they have (0: none).
-  std::int64_t check(std::span<const Array> inputs) const {
-    if (inputs.size() != data.size()) {
-      std::string names;
-      for (std::size_t p : data) names += (names.empty() ? "" : ", ") + graph.inputs()[p].name;
-      fail("'{}' takes {} inputs ({}), got {}", graph.name, data.size(), names.empty() ? "none" : names, inputs.size());
-    }
+  void check_count(std::size_t inputs) const {
+    if (inputs == data.size()) return;
+    std::string names;
+    for (std::size_t p : data) names += (names.empty() ? "" : ", ") + graph.inputs()[p].name;
+    fail("'{}' takes {} inputs ({}), got {}", graph.name, data.size(), names.empty() ? "none" : names, inputs);
+  }
+
+  /// Checks the arguments' types, type_of(i), and returns the batch extent that they have (0: none).
+  template <class F>
+  std::int64_t check(F type_of) const {
     std::int64_t batch = 0;
     std::size_t batch_from = 0;
     for (std::size_t i = 0; i < data.size(); ++i) {
       const Type& want = type(data[i]);
-      const Type& have = inputs[i].type();
+      const Type& have = type_of(i);
       bool fits = have.dtype == want.dtype && have.shape.rank() == want.shape.rank();
       for (int a = 0; fits && a < want.shape.rank(); ++a)
         fits = want.shape[a] == kBatch || want.shape[a] == have.shape[a];
@@ -158,7 +162,8 @@ struct Executable::Impl {
   }
 
   std::vector<Array> run(std::span<const Array> inputs) {
-    Bound& b = at(check(inputs));
+    check_count(inputs.size());
+    Bound& b = at(check([&](std::size_t i) -> const Type& { return inputs[i].type(); }));
     std::vector<Array> outputs;
     if (b.executor) {
       for (std::size_t i = 0; i < data.size(); ++i) b.executor->bind(data[i], inputs[i]);
@@ -177,6 +182,84 @@ struct Executable::Impl {
       std::copy_n(e.states[i].data(), to.bytes(), to.data());
     }
     return outputs;
+  }
+
+  /// The type of one of the rows. Error unless there are `steps` of them.
+  static Type row_type(const std::string& what, const Array& rows, std::int64_t steps) {
+    Type row = rows.type();
+    if (row.shape.empty() || row.shape[0] != steps)
+      fail("{}: expected one row for each of {} steps, got {}", what, steps, to_string(rows.type()));
+    row.shape.erase(0);
+    return row;
+  }
+
+  /// Position of a state among `states`. Error unless it can have a value for each step.
+  std::size_t step_state(const NamedArray& given, std::int64_t steps) const {
+    variable(given.name);
+    std::size_t i = 0;
+    while (graph.inputs()[states[i]].name != given.name) ++i;
+    const std::string what = fmt::format("state '{}'", given.name);
+    if (std::ranges::count(update_state, i))
+      fail("{} is updated by '{}' and cannot have a value for each step", what, graph.name);
+    if (const Type row = row_type(what, given.value, steps); row != type(states[i]))
+      fail("{}: expected {} in each step, got {}", what, to_string(type(states[i])), to_string(row));
+    return i;
+  }
+
+  StepResults run_steps(std::int64_t steps, std::span<const StepArgument> inputs, const StepOptions& o) {
+    if (steps < 1) fail("'{}': cannot run {} steps; expected 1 or more", graph.name, steps);
+    check_count(inputs.size());
+    std::vector<Type> types;
+    for (std::size_t i = 0; i < data.size(); ++i)
+      types.push_back(inputs[i].per_step ? row_type(described(data[i]), inputs[i].array, steps)
+                                         : inputs[i].array.type());
+    Bound& b = at(check([&](std::size_t i) -> const Type& { return types[i]; }));
+    std::vector<std::size_t> step_states;
+    for (const NamedArray& s : o.states) step_states.push_back(step_state(s, steps));
+
+    StepResults results;
+    for (const Output& out : b.graph.outputs()) {
+      Type all = b.graph[out.id].type;
+      all.shape.insert(0, steps);
+      results.outputs.emplace_back(all);
+    }
+    const auto go_on = [&](std::int64_t step) { return !o.after || o.after(step, results.outputs); };
+    const auto set_states = [&](std::int64_t step) {
+      for (std::size_t i = 0; i < step_states.size(); ++i)
+        copy_row(o.states[i].value, step, state_values[step_states[i]]);
+    };
+    if (b.executor) {
+      std::vector<Executor::Rows> rows;
+      for (std::size_t i = 0; i < data.size(); ++i)
+        if (inputs[i].per_step)
+          rows.push_back({data[i], inputs[i].array});
+        else
+          b.executor->bind(data[i], inputs[i].array);
+      for (std::size_t i = 0; i < step_states.size(); ++i) rows.push_back({states[step_states[i]], o.states[i].value});
+      results.steps = b.executor->run_steps(steps, rows, results.outputs, go_on);
+      set_states(results.steps - 1);
+    } else {
+      for (bool more = true; results.steps < steps && more; ++results.steps) {
+        const std::int64_t s = results.steps;
+        set_states(s);
+        std::vector<Array> arguments;
+        for (std::size_t i = 0; i < data.size(); ++i) {
+          arguments.push_back(inputs[i].per_step ? Array(types[i]) : inputs[i].array);
+          if (inputs[i].per_step) copy_row(inputs[i].array, s, arguments.back());
+        }
+        const std::vector<Array> outputs = run(arguments);
+        for (std::size_t i = 0; i < outputs.size(); ++i)
+          std::copy_n(outputs[i].data(), outputs[i].bytes(), results.outputs[i].data() + outputs[i].bytes() * s);
+        more = go_on(s);
+      }
+    }
+    if (results.steps < steps)
+      for (Array& a : results.outputs) a = a.rows(0, results.steps);
+    return results;
+  }
+
+  static void copy_row(const Array& rows, std::int64_t row, const Array& to) {
+    std::copy_n(rows.data() + static_cast<std::size_t>(row) * to.bytes(), to.bytes(), to.data());
   }
 
   Variable& variable(const std::string& name) const {
@@ -211,6 +294,17 @@ std::vector<Array> Executable::operator()(const std::vector<NamedArray>& inputs)
   return impl_->run(ordered);
 }
 
+StepArgument per_step(Array rows) {
+  StepArgument argument(std::move(rows));
+  argument.per_step = true;
+  return argument;
+}
+
+StepResults Executable::run_steps(std::int64_t steps, const std::vector<StepArgument>& inputs,
+                                  const StepOptions& options) const {
+  return impl_->run_steps(steps, inputs, options);
+}
+
 std::vector<std::string> Executable::input_names() const {
   std::vector<std::string> names;
   for (std::size_t p : impl_->data) names.push_back(impl_->graph.inputs()[p].name);
@@ -220,6 +314,12 @@ std::vector<std::string> Executable::input_names() const {
 std::vector<std::string> Executable::output_names() const {
   std::vector<std::string> names;
   for (const Output& o : impl_->graph.outputs()) names.push_back(o.name);
+  return names;
+}
+
+std::vector<std::string> Executable::state_names() const {
+  std::vector<std::string> names;
+  for (std::size_t p : impl_->states) names.push_back(impl_->graph.inputs()[p].name);
   return names;
 }
 
@@ -291,18 +391,18 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   const Graph& g = impl->graph;
   for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);
   bool input_has_batch = false;
+  std::unordered_map<ValueId, std::size_t> state_of;
   for (std::size_t p = 0; p < g.inputs().size(); ++p) {
     if (g.inputs()[p].kind == InputKind::data) {
       impl->data.push_back(p);
       input_has_batch = input_has_batch || !is_static(impl->type(p).shape);
     } else {
+      state_of.emplace(g.inputs()[p].id, impl->states.size());
       impl->states.push_back(p);
       impl->state_values.push_back(impl->trace->find(g.inputs()[p].name)->value);
     }
   }
-  for (const Update& u : g.updates())
-    for (std::size_t i = 0; i < impl->states.size(); ++i)
-      if (g.inputs()[impl->states[i]].id == u.state) impl->update_state.push_back(i);
+  for (const Update& u : g.updates()) impl->update_state.push_back(state_of.at(u.state));
   if (impl->has_batch && !input_has_batch && options.batch < 1)
     fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch",
          where_prefix());

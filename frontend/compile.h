@@ -56,6 +56,29 @@ struct CompileOptions {
   std::vector<std::string> disable = {};  ///< names of passes to leave out
 };
 
+/// An argument of Executable::run_steps(): an array that every step sees, or (made by per_step()) one row of it a step.
+struct StepArgument {
+  StepArgument(Array a) : array(std::move(a)) {}
+  Array array;
+  bool per_step = false;
+};
+/// Step s sees row s of `rows`, [steps, …].
+StepArgument per_step(Array rows);
+
+struct StepOptions {
+  /// Values [steps, …] of states that the function reads and does not update (a learning rate): as if set_state() were
+  /// called before each step. Afterwards such a state holds the value of the last step done.
+  std::vector<NamedArray> states = {};
+  /// Called after each step, on any thread, with outputs [steps, …] whose rows up to `step` are there; false ends the
+  /// run. It holds up all threads, and must not call an executable.
+  std::function<bool(std::int64_t step, const std::vector<Array>& outputs)> after = {};
+};
+
+struct StepResults {
+  std::int64_t steps = 0;      ///< done; fewer than asked for when StepOptions::after ended the run
+  std::vector<Array> outputs;  ///< [steps, …], one for each output
+};
+
 /// A compiled function. Copies share it. One call at a time; states are those of the graph, shared with its other
 /// executables. A graph with a batch extent is compiled once for each extent it is called with.
 class Executable {
@@ -67,9 +90,14 @@ class Executable {
   std::vector<Array> operator()(std::initializer_list<Array> inputs = {}) const;
   std::vector<Array> operator()(const std::vector<Array>& inputs) const;
   std::vector<Array> operator()(const std::vector<NamedArray>& inputs) const;  ///< by name, in any order
+  /// The same as `steps` calls, to the bit, without leaving the compiled program in between: states go from step to
+  /// step. Error as for a call, when `steps` < 1, or when an array of rows does not have exactly that many.
+  StepResults run_steps(std::int64_t steps, const std::vector<StepArgument>& inputs,
+                        const StepOptions& options = {}) const;
 
   std::vector<std::string> input_names() const;
   std::vector<std::string> output_names() const;
+  std::vector<std::string> state_names() const;  ///< parameters and states that the function reads or updates
   /// The value of a parameter or state that the function uses; Error on an unknown name.
   Array state(const std::string& name) const;
   void set_state(const std::string& name, const Array& value) const;

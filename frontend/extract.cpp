@@ -54,10 +54,7 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
   g.name = options.name;
   std::vector<ValueId> map(old.size(), kNoValue);
   auto add_input = [&](const Input& i) { map[i.id] = g.input(i.name, old[i.id].type, i.kind, old[i.id].locs); };
-  auto find = [&](ValueId id) -> const Input& {
-    return *std::find_if(old.inputs().begin(), old.inputs().end(), [&](const Input& i) { return i.id == id; });
-  };
-  for (const Tensor& t : options.inputs) add_input(find(t.id()));
+  for (const Tensor& t : options.inputs) add_input(*old.find_input(t.id()));
   for (InputKind kind : {InputKind::data, InputKind::state})
     for (const Input& i : old.inputs()) {
       if (i.kind != kind || !used[i.id] || i.id == training_id || map[i.id] != kNoValue) continue;

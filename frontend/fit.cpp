@@ -1,4 +1,5 @@
-// fit(): epochs of compiled steps over resident data.
+// fit(): epochs of compiled steps over resident data. As many steps as possible run in one call of the compiled
+// program; what is seen of a run does not depend on how many.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -18,6 +19,8 @@ double median(std::vector<double> v) {
   std::nth_element(v.begin(), middle, v.end());
   return *middle;
 }
+
+constexpr std::int64_t kResultBytes = 64 << 20;  // of the outputs of all steps of one call
 
 /// Samples [0, train) are trained on; the validation samples are arrays of their own.
 struct Split {
@@ -88,12 +91,18 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       std::any_of(callbacks.begin(), callbacks.end(), [](const Callback& c) { return c.handles_nan(); });
   InterruptGuard interrupt;
 
-  std::vector<Array> arguments = x;
+  std::vector<StepArgument> arguments{x.begin(), x.end()};
   arguments.insert(arguments.end(), y.begin(), y.end());
-  arguments.emplace_back();
-  // Index vectors that the executable reads: one for full batches, one for the last.
-  Array full(Type{i32, {o.batch_size}}), rest(Type{i32, {last}});
+  arguments.push_back(Array());
   const auto rate = m.rate.value().as<float>();
+  const std::vector<std::string> states = step.state_names();
+  const bool uses_rate = std::ranges::count(states, m.rate.name()) > 0;
+  // A callback that looks at every step gets a call for each.
+  const bool single = std::ranges::any_of(callbacks, [](const Callback& c) { return c.has_step_end(); });
+  const std::int64_t most =
+      single
+          ? 1
+          : std::max<std::int64_t>(1, kResultBytes / std::max<std::int64_t>(1, step.memory(o.batch_size).output_bytes));
 
   for (Callback& c : callbacks) c.on_train_begin(run);
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
@@ -107,18 +116,31 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
     std::vector<double> times;
     progress.begin_epoch(run.epoch, batches);
     const Stopwatch watch;
-    for (; m.batch < batches && run.stop_reason.empty();) {
-      const Array& indices = m.batch + 1 < batches ? full : rest;
+    while (m.batch < batches && run.stop_reason.empty()) {
+      const std::int64_t full = data.train / o.batch_size - m.batch;  // batches of batch_size to come
+      const std::int64_t batch = full > 0 ? o.batch_size : last, steps = full > 0 ? std::min(full, most) : 1;
+      Array indices(Type{i32, {steps, batch}}), rates(Type{f32, {steps}});
       std::copy_n(samples.data() + m.batch * o.batch_size, indices.size(), indices.as<std::int32_t>().data());
-      arguments.back() = indices;
-      rate[0] = static_cast<float>(learning_rate());
-      const Stopwatch step_watch;
-      const std::vector<Array> outputs = step(arguments);
-      times.push_back(step_watch.seconds());
-      tally.add(outputs, indices.size());
-      run.loss = outputs[0].at(0);
-      run.batch = m.batch++;
-      run.step = ++m.steps;
+      for (std::int64_t s = 0; s < steps; ++s)
+        rates.as<float>()[static_cast<std::size_t>(s)] = static_cast<float>(m.rate_at(m.steps + s));
+      arguments.back() = per_step(indices);
+      Stopwatch step_watch;
+      StepOptions options;
+      if (uses_rate) options.states = {{m.rate.name(), rates}};
+      options.after = [&](std::int64_t s, const std::vector<Array>& outputs) {
+        times.push_back(step_watch.seconds());
+        step_watch = {};
+        const bool diverged = !nan_is_handled && !std::isfinite(outputs[0].at(s));
+        return !diverged && !interrupt.interrupted() && !progress.due();
+      };
+      const StepResults results = step.run_steps(steps, arguments, options);
+      tally.add(results, batch);
+      rate[0] = rates.as<float>()[static_cast<std::size_t>(results.steps - 1)];
+      run.loss = results.outputs[0].at(results.steps - 1);
+      m.batch += results.steps;
+      m.steps += results.steps;
+      run.batch = m.batch - 1;
+      run.step = m.steps;
       if (!std::isfinite(run.loss) && !nan_is_handled) {
         m.batch = 0;
         fail(
@@ -129,7 +151,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       }
       for (Callback& c : callbacks) c.on_step_end(run);
       if (interrupt.interrupted()) run.stop("interrupted");
-      if (progress.wants_steps()) progress.step(m.batch, tally.logs());
+      if (progress.due()) progress.step(m.batch, tally.logs());
     }
     // Broken off: the next fit() in this order, here or after load(), goes on from m.batch.
     if (m.batch < batches) break;

@@ -1,19 +1,22 @@
 // The SIGINT handler of fit().
 #include "frontend/interrupt.h"
 
+#include <atomic>
+
 namespace weft {
 namespace {
 
-volatile std::sig_atomic_t seen = 0;
+std::atomic<bool> seen{false};  // written by the handler, read by any thread of a team
+static_assert(std::atomic<bool>::is_always_lock_free);
 bool active = false;
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
   if (active) return;
-  seen = 0;
+  seen = false;
   struct sigaction action {};
-  action.sa_handler = [](int) { seen = 1; };
+  action.sa_handler = [](int) { seen = true; };
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
   installed_ = active = sigaction(SIGINT, &action, &saved_) == 0;
@@ -25,6 +28,6 @@ InterruptGuard::~InterruptGuard() {
   active = false;
 }
 
-bool InterruptGuard::interrupted() const { return seen != 0; }
+bool InterruptGuard::interrupted() const { return seen; }
 
 }  // namespace weft

@@ -37,7 +37,7 @@ Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initia
 }
 
 Tensor Layer::called(const std::vector<Tensor>& inputs, const Tensor& output) {
-  trace_->layers.push_back({name_, kind_, output.id(), ids_of(inputs), ids_of(parameters_)});
+  trace_->add(LayerCall{name_, kind_, output.id(), ids_of(inputs), ids_of(parameters_)});
   return output;
 }
 

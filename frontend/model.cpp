@@ -78,8 +78,8 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
   std::vector<Substitution> with;
   for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({impl_->inputs[i], inputs[i]});
   const std::vector<Tensor> results = substitute(impl_->outputs, with);
-  impl_->trace->layers.push_back(
-      {impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs), ids_of(impl_->parameters)});
+  impl_->trace->add(LayerCall{impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs),
+                              ids_of(impl_->parameters)});
   return results;
 }
 
@@ -174,7 +174,7 @@ int Model::threads() const {
 
 double Model::learning_rate() const {
   impl_->require_compiled("learning_rate");
-  return impl_->rate_override.value_or(impl_->options->optimizer.learning_rate()(impl_->steps));
+  return impl_->rate_at(impl_->steps);
 }
 
 void Model::set_learning_rate(double rate) {

@@ -47,6 +47,8 @@ struct Model::Impl {
   /// The mean loss and the metrics' sums over given rows, as named outputs.
   std::vector<NamedTensor> scores(const std::vector<Tensor>& x_rows, const std::vector<Tensor>& y_rows) const;
 
+  double rate_at(std::int64_t step) const { return rate_override.value_or(options->optimizer.learning_rate()(step)); }
+
   Executable& training_step(const std::vector<Type>& x, const std::vector<Type>& y);
   Executable& evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows);
   Executable& prediction_step(const std::vector<Type>& x_rows);
@@ -57,12 +59,18 @@ struct Model::Impl {
 class Tally {
  public:
   Tally(const std::vector<Metric>& metrics, const Executable& step);
-  void add(const std::vector<Array>& outputs, std::int64_t samples);
+  void add(const std::vector<Array>& outputs, std::int64_t samples) { add_row(outputs, false, 0, samples); }
+  void add(const StepResults& results, std::int64_t samples_per_step) {
+    for (std::int64_t s = 0; s < results.steps; ++s) add_row(results.outputs, true, s, samples_per_step);
+  }
   double loss() const { return samples_ ? loss_ / static_cast<double>(samples_) : 0; }
   std::map<std::string, double> logs(const std::string& prefix = "") const;
   const std::vector<std::vector<Array>>& totals() const { return totals_; }
 
  private:
+  /// Outputs of one step, or row `row` of outputs that are `stacked`.
+  void add_row(const std::vector<Array>& outputs, bool stacked, std::int64_t row, std::int64_t samples);
+
   const std::vector<Metric>& metrics_;
   std::vector<MetricOutputs> places_;
   std::vector<std::vector<Array>> totals_;  // f64, by metric

@@ -46,10 +46,11 @@ void Progress::begin_epoch(int epoch, std::int64_t batches) {
   if (bar_) put(out_, fmt::format("Epoch {}/{}\n", epoch + 1, epochs_));
 }
 
+bool Progress::due() const { return bar_ && Clock::now() - drawn_ >= kRedraw; }
+
 void Progress::step(std::int64_t done, const std::map<std::string, double>& logs) {
-  const auto now = Clock::now();
-  if (!bar_ || now - drawn_ < kRedraw) return;
-  drawn_ = now;
+  if (!due()) return;
+  const auto now = drawn_ = Clock::now();
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const int full = static_cast<int>(done * kBarWidth / batches_);
   const std::string bar = std::string(static_cast<std::size_t>(full), '=') + ">" +

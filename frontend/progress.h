@@ -17,7 +17,8 @@ class Progress {
   void end_epoch(double seconds, double step_ms, const std::map<std::string, double>& logs);
   /// A note on a line of its own.
   void note(const std::string& text);
-  bool wants_steps() const { return bar_; }
+  /// It is time to redraw the bar.
+  bool due() const;
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -178,16 +178,21 @@ Tally::Tally(const std::vector<Metric>& metrics, const Executable& step) : metri
   }
 }
 
-void Tally::add(const std::vector<Array>& outputs, std::int64_t samples) {
-  loss_ += outputs[0].at(0) * static_cast<double>(samples);
+void Tally::add_row(const std::vector<Array>& outputs, bool stacked, std::int64_t row, std::int64_t samples) {
+  loss_ += outputs[0].at(row) * static_cast<double>(samples);
   samples_ += samples;
   for (std::size_t m = 0; m < places_.size(); ++m) {
     std::vector<Array>& sums = totals_[m];
     for (std::size_t i = 0; i < places_[m].count; ++i) {
       const Array& part = outputs[places_[m].begin + i];
-      if (i == sums.size()) sums.emplace_back(Type{f64, part.shape()});
+      if (i == sums.size()) {
+        Type total{f64, part.shape()};
+        if (stacked) total.shape.erase(0);
+        sums.emplace_back(total);
+      }
       const auto values = sums[i].as<double>();
-      for (std::int64_t e = 0; e < part.size(); ++e) values[static_cast<std::size_t>(e)] += part.at(e);
+      const std::int64_t first = row * sums[i].size();
+      for (std::int64_t e = 0; e < sums[i].size(); ++e) values[static_cast<std::size_t>(e)] += part.at(first + e);
     }
   }
 }

@@ -10,12 +10,6 @@
 namespace weft {
 namespace {
 
-const Input* input_of(const Trace& trace, ValueId id) {
-  for (const Input& i : trace.graph.inputs())
-    if (i.id == id) return &i;
-  return nullptr;
-}
-
 Variable& variable_of(const Tensor& t, std::string_view what) {
   if (t.defined())
     if (Variable* v = t.trace()->find(t.id())) return *v;
@@ -59,7 +53,7 @@ Type Tensor::type() const {
 }
 
 std::string Tensor::name() const {
-  const Input* i = defined() ? input_of(*trace_, id_) : nullptr;
+  const Input* i = defined() ? trace_->graph.find_input(id_) : nullptr;
   if (!i) fail("name: {} is no input, parameter or state, so it has no name", defined() ? str() : "an empty Tensor");
   return i->name;
 }
@@ -109,7 +103,7 @@ namespace {
 
 Tensor variable(std::string_view base, const std::string& name, Array value, bool trainable) {
   const Tensor t = make_input(base, name, value.type(), InputKind::state);
-  t.trace()->variables.push_back({t.id(), t.name(), std::move(value), trainable});
+  t.trace()->add(Variable{t.id(), t.name(), std::move(value), trainable});
   return t;
 }
 
@@ -121,9 +115,7 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
     fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
   located("parameter", [&] { return element_count(shape); });
   Trace& trace = *current_trace();
-  std::uint64_t stream = 0;
-  for (const Variable& v : trace.variables) stream += v.trainable;
-  Array value = init(shape, trace.seed, stream);
+  Array value = init(shape, trace.seed, trace.trainable_count());
   if (!(value.type() == Type{f32, shape}))
     fail("{}parameter: the initialiser made {}; expected {}", where_prefix(), to_string(value.type()),
          to_string(Type{f32, shape}));

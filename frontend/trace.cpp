@@ -1,7 +1,7 @@
 // Traces, their scopes, and the line that nodes are charged to.
 #include "frontend/trace.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace weft {
 namespace {
@@ -22,23 +22,29 @@ std::string Trace::unique_name(const std::string& base) {
   for (;;) {
     const int n = name_counts[base]++;
     std::string candidate = n == 0 ? base : fmt::format("{}_{}", base, n);
-    const bool is_layer =
-        std::any_of(layers.begin(), layers.end(), [&](const LayerCall& l) { return l.name == candidate; });
-    if (is_layer || graph.find_input(candidate) != kNoValue) continue;
+    if (layer_names_.contains(candidate) || graph.find_input(candidate) != kNoValue) continue;
     bases[candidate] = base;
     return candidate;
   }
 }
 
-Variable* Trace::find(ValueId id) {
-  auto it = std::find_if(variables.begin(), variables.end(), [&](const Variable& v) { return v.id == id; });
-  return it == variables.end() ? nullptr : &*it;
+void Trace::add(Variable v) {
+  variable_of_.emplace(v.id, variables.size());
+  trainable_count_ += v.trainable;
+  variables.push_back(std::move(v));
 }
 
-Variable* Trace::find(const std::string& name) {
-  auto it = std::find_if(variables.begin(), variables.end(), [&](const Variable& v) { return v.name == name; });
-  return it == variables.end() ? nullptr : &*it;
+void Trace::add(LayerCall call) {
+  layer_names_.insert(call.name);
+  layers.push_back(std::move(call));
 }
+
+Variable* Trace::find(ValueId id) {
+  const auto it = variable_of_.find(id);
+  return it == variable_of_.end() ? nullptr : &variables[it->second];
+}
+
+Variable* Trace::find(const std::string& name) { return find(graph.find_input(name)); }
 
 std::vector<bool> reached_from(const Graph& g, const std::vector<ValueId>& roots) {
   std::vector<bool> reached(g.size(), false);

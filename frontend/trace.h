@@ -4,6 +4,8 @@
 #include <memory>
 #include <source_location>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ir/graph.h"
@@ -37,7 +39,7 @@ struct Penalty {
 /// The IR graph under construction with what the IR does not hold: the values of its states, its layers and penalties.
 struct Trace {
   Graph graph;
-  std::vector<Variable> variables;
+  std::vector<Variable> variables;  // in the order of creation
   std::vector<LayerCall> layers;
   std::vector<Penalty> penalties;
   std::map<std::string, int> name_counts;
@@ -47,8 +49,16 @@ struct Trace {
 
   /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", …
   std::string unique_name(const std::string& base);
+  void add(Variable);
+  void add(LayerCall);
   Variable* find(ValueId id);
   Variable* find(const std::string& name);
+  std::uint64_t trainable_count() const { return trainable_count_; }
+
+ private:
+  std::unordered_map<ValueId, std::size_t> variable_of_;  // input -> position in `variables`
+  std::unordered_set<std::string> layer_names_;
+  std::uint64_t trainable_count_ = 0;
 };
 
 /// Which values the roots are computed from, the roots included.

@@ -2,6 +2,7 @@
 #include "ir/graph.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "ir/lexer.h"
@@ -96,15 +97,30 @@ ValueId Graph::add(Op op, std::vector<ValueId> operands, Attrs attrs, std::optio
     type_error(op, operands, locs, e.what());
   }
   Node node{op, type, std::move(operands), std::move(attrs), locs, kNoGroup};
-  const std::size_t h = hash(node);
-  for (auto [it, end] = index_.equal_range(h); it != end; ++it)
-    if (equal(nodes_[it->second], node)) {
-      nodes_[it->second].locs |= locs;
-      return it->second;
-    }
-  const ValueId id = append(std::move(node));
-  index_.emplace(h, id);
-  return id;
+  if (2 * (nodes_.size() + 1) > index_.size()) grow_index();
+  const auto h = static_cast<std::uint32_t>(hash(node));
+  const std::size_t mask = index_.size() - 1;
+  std::size_t at = h & mask;
+  for (; index_[at].id != kNoValue; at = (at + 1) & mask) {
+    const ValueId known = index_[at].id;
+    if (index_[at].hash != h || !equal(nodes_[known], node)) continue;
+    nodes_[known].locs |= locs;
+    return known;
+  }
+  index_[at] = {h, append(std::move(node))};
+  return index_[at].id;
+}
+
+void Graph::grow_index() {
+  std::vector<Slot> old(std::bit_ceil(4 * (nodes_.size() + 16)));
+  std::swap(old, index_);
+  const std::size_t mask = index_.size() - 1;
+  for (const Slot& s : old) {
+    if (s.id == kNoValue) continue;
+    std::size_t at = s.hash & mask;
+    while (index_[at].id != kNoValue) at = (at + 1) & mask;
+    index_[at] = s;
+  }
 }
 
 ValueId Graph::constant(Array value, LocSet locs) {
@@ -131,10 +147,8 @@ void Graph::output(std::string output_name, ValueId id) {
 
 void Graph::update(ValueId state, ValueId value) {
   ensure(value < nodes_.size(), "update with value {}, which does not exist", value);
-  const auto found = input_of_.find(state);
-  if (found == input_of_.end() || inputs_[found->second].kind != InputKind::state)
-    fail("only a state input can be updated");
-  const Input* in = &inputs_[found->second];
+  const Input* in = find_input(state);
+  if (!in || in->kind != InputKind::state) fail("only a state input can be updated");
   if (!(nodes_[state].type == nodes_[value].type))
     fail("state '{}' is {} and its update is {}{}", in->name, to_string(nodes_[state].type),
          to_string(nodes_[value].type), nodes_[value].locs.empty() ? "" : " from " + nodes_[value].locs.str());
@@ -145,6 +159,11 @@ void Graph::update(ValueId state, ValueId value) {
 ValueId Graph::find_input(std::string_view input_name) const {
   const auto found = input_index_.find(std::string(input_name));
   return found == input_index_.end() ? kNoValue : inputs_[found->second].id;
+}
+
+const Input* Graph::find_input(ValueId id) const {
+  const auto found = input_of_.find(id);
+  return found == input_of_.end() ? nullptr : &inputs_[found->second];
 }
 
 std::int32_t Graph::add_group(std::string group_name) {

@@ -74,6 +74,7 @@ class Graph {
   const std::vector<Update>& updates() const { return updates_; }
   const std::vector<Group>& groups() const { return groups_; }
   ValueId find_input(std::string_view name) const;  ///< kNoValue when there is none
+  const Input* find_input(ValueId) const;           ///< null when the node is no input; valid until one is added
   bool is_constant(ValueId id) const { return nodes_[id].op == Op::constant; }
 
   void add_locs(ValueId id, LocSet locs) { nodes_[id].locs |= locs; }
@@ -86,6 +87,7 @@ class Graph {
 
  private:
   ValueId append(Node node);
+  void grow_index();
   [[noreturn]] void type_error(Op, const std::vector<ValueId>& operands, LocSet, const std::string& what) const;
 
   std::deque<Node> nodes_;  // references to nodes stay valid while nodes are added
@@ -93,7 +95,11 @@ class Graph {
   std::vector<Output> outputs_;
   std::vector<Update> updates_;
   std::vector<Group> groups_;
-  std::unordered_multimap<std::size_t, ValueId> index_;  // hash of (op, type, operands, attrs) -> node
+  struct Slot {
+    std::uint32_t hash = 0;  // of (op, type, operands, attrs)
+    ValueId id = kNoValue;
+  };
+  std::vector<Slot> index_;                                   // open addressing; a power of two, at most half in use
   std::unordered_map<std::string, std::size_t> input_index_;  // name -> position in inputs_
   std::unordered_map<ValueId, std::size_t> input_of_;         // node -> position in inputs_
   std::unordered_set<std::string> output_names_;

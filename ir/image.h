@@ -13,20 +13,34 @@ namespace weft {
 /// `scratch` is private to the thread, 64-byte aligned, KernelCode::scratch_bytes long. Called with FTZ and DAZ set.
 using KernelFn = void (*)(std::byte* const* buffers, std::int64_t begin, std::int64_t end, std::byte* scratch);
 
+/// Which values of one parallel axis of its phase a unit of work takes. Groups of `units` consecutive units share their
+/// values; group g takes those from start(g) up to start(g + 1).
+struct UnitSplit {
+  AxisId axis = kNone;       // kNone: any unit may take any value
+  std::int64_t units = 1;
+  std::int64_t values = 1;   // of a group; the first `fewer` groups have one less
+  std::int64_t fewer = 0;
+  std::int64_t start(std::int64_t group) const { return group * values - (group < fewer ? group : fewer); }
+  friend bool operator==(const UnitSplit&, const UnitSplit&) = default;
+};
+
 struct KernelCode {
   KernelFn fn = nullptr;
   std::int64_t units = 0;          // extent of what threads share out; results do not depend on how
   std::int64_t scratch_bytes = 0;
   double cost = 0;                 // estimated cycles of all units: below a threshold one thread runs it alone
   std::int32_t kernel = 0;         // index in Program::kernels
+  UnitSplit split = {};            // what the runtime needs to know which threads' shares are independent
 };
 
-/// A compiled program: the phases of all kernels in order, a barrier between each and the next.
+/// A compiled program: the phases of all kernels in order. Each may rely on all that the phases before it have stored; the
+/// runtime decides where threads must meet for that (runtime/phase_plan.h).
 struct Image {
   std::shared_ptr<const Program> program;
   std::vector<KernelCode> code;
   std::shared_ptr<void> owner;  // keeps the code pages mapped
-  double compile_seconds = 0;
+  double compile_seconds = 0;   // all of it
+  double link_seconds = 0;      // of them, from object code to addresses
 };
 
 }  // namespace weft

@@ -1,7 +1,12 @@
 // The process-wide table of locations and location sets.
+//
+// A set is a binary trie over the numbers of its locations (big-endian Patricia, after Okasaki and Gill), and equal
+// tries are one node: equal sets have equal ids, and a set that grows location by location, as that of a constant or of
+// a kernel does, costs O(log n) nodes a step rather than a copy of itself.
 #include "ir/loc.h"
 
 #include <algorithm>
+#include <bit>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -10,28 +15,68 @@
 namespace weft {
 namespace {
 
+using SetId = std::uint32_t;  // 0: the empty set; else a node
+
+struct TrieNode {
+  std::uint32_t key = 0;  // leaf: the number of its location; branch: the bits above `bit` that all below share
+  std::uint32_t bit = 0;  // branch: where `left` (0) and `right` (1) differ; leaf: 0
+  SetId left = 0, right = 0;
+};
+
 struct Table {
   std::mutex mutex;
-  std::map<Loc, std::uint32_t> loc_ids;
-  std::deque<Loc> locs;
-  std::map<std::vector<std::uint32_t>, std::uint32_t> set_ids{{{}, 0}};
-  std::deque<std::vector<std::uint32_t>> sets{{}};
-  std::deque<std::vector<Loc>> resolved{{}};
-  std::unordered_map<std::uint64_t, std::uint32_t> unions;
+  std::map<Loc, SetId> leaves;
+  std::vector<const Loc*> locs;  // by number
+  std::vector<TrieNode> nodes{{}};
+  std::unordered_map<std::uint64_t, SetId> branches;  // (left, right) -> node
+  std::unordered_map<std::uint64_t, SetId> unions;
+  std::unordered_map<SetId, std::vector<Loc>> resolved;  // of sets that were asked for
 
-  std::uint32_t loc(const Loc& l) {
-    auto [it, inserted] = loc_ids.try_emplace(l, static_cast<std::uint32_t>(locs.size()));
-    if (inserted) locs.push_back(l);
+  SetId leaf(const Loc& l) {
+    auto [it, inserted] = leaves.try_emplace(l, static_cast<SetId>(nodes.size()));
+    if (inserted) {
+      nodes.push_back({static_cast<std::uint32_t>(locs.size()), 0, 0, 0});
+      locs.push_back(&it->first);
+    }
     return it->second;
   }
-  std::uint32_t set(const std::vector<std::uint32_t>& ids) {
-    auto [it, inserted] = set_ids.try_emplace(ids, static_cast<std::uint32_t>(sets.size()));
+
+  SetId branch(std::uint32_t key, std::uint32_t bit, SetId left, SetId right) {
+    auto [it, inserted] = branches.try_emplace(std::uint64_t{left} << 32 | right, static_cast<SetId>(nodes.size()));
+    if (inserted) nodes.push_back({key, bit, left, right});
+    return it->second;
+  }
+
+  static std::uint32_t above(std::uint32_t key, std::uint32_t bit) { return key & ~(bit | (bit - 1)); }
+
+  /// The recursion is as deep as a key has bits.
+  SetId merge(SetId a, SetId b) {
+    if (a == b || b == 0) return a;
+    if (a == 0) return b;
+    if (nodes[a].bit < nodes[b].bit) std::swap(a, b);
+    const TrieNode x = nodes[a], y = nodes[b];  // copies: merging adds nodes
+    if (x.bit && above(y.key, x.bit) == x.key) {
+      if (x.bit == y.bit) return branch(x.key, x.bit, merge(x.left, y.left), merge(x.right, y.right));
+      return y.key & x.bit ? branch(x.key, x.bit, x.left, merge(x.right, b))
+                           : branch(x.key, x.bit, merge(x.left, b), x.right);
+    }
+    const std::uint32_t bit = std::bit_floor(x.key ^ y.key);
+    return y.key & bit ? branch(above(x.key, bit), bit, a, b) : branch(above(x.key, bit), bit, b, a);
+  }
+
+  const std::vector<Loc>& resolve(SetId set) {
+    auto [it, inserted] = resolved.try_emplace(set);
     if (inserted) {
-      sets.push_back(ids);
-      std::vector<Loc> all;
-      for (std::uint32_t id : ids) all.push_back(locs[id]);
-      std::sort(all.begin(), all.end());
-      resolved.push_back(std::move(all));
+      std::vector<SetId> open{set};
+      while (!open.empty()) {
+        const TrieNode n = nodes[open.back()];
+        const bool is_leaf = open.back() != 0 && n.bit == 0;
+        open.pop_back();
+        if (is_leaf) it->second.push_back(*locs[n.key]);
+        for (SetId child : {n.left, n.right})
+          if (child) open.push_back(child);
+      }
+      std::sort(it->second.begin(), it->second.end());
     }
     return it->second;
   }
@@ -55,15 +100,9 @@ LocSet LocSet::of(const std::source_location& s) { return of(Loc{s.file_name(), 
 
 LocSet LocSet::of(const std::vector<Loc>& locs) {
   std::lock_guard lock(table().mutex);
-  std::vector<std::uint32_t> ids;
-  for (const Loc& l : locs) ids.push_back(table().loc(l));
-  return intern(std::move(ids));
-}
-
-LocSet LocSet::intern(std::vector<std::uint32_t> ids) {
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  return LocSet(table().set(ids));
+  SetId set = 0;
+  for (const Loc& l : locs) set = table().merge(set, table().leaf(l));
+  return LocSet(set);
 }
 
 LocSet LocSet::operator|(LocSet other) const {
@@ -72,18 +111,13 @@ LocSet LocSet::operator|(LocSet other) const {
   auto [low, high] = std::minmax(id_, other.id_);
   std::lock_guard lock(table().mutex);
   auto [it, inserted] = table().unions.try_emplace(std::uint64_t{low} << 32 | high, 0);
-  if (inserted) {
-    std::vector<std::uint32_t> ids = table().sets[low];
-    const auto& more = table().sets[high];
-    ids.insert(ids.end(), more.begin(), more.end());
-    it->second = intern(std::move(ids)).id_;
-  }
+  if (inserted) it->second = table().merge(low, high);
   return LocSet(it->second);
 }
 
 const std::vector<Loc>& LocSet::locs() const {
   std::lock_guard lock(table().mutex);
-  return table().resolved[id_];
+  return table().resolve(id_);
 }
 
 std::string LocSet::str() const {

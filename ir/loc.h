@@ -16,7 +16,7 @@ struct Loc {
 };
 std::string to_string(const Loc&);  ///< "file:line:col", without ":col" when the column is 0
 
-/// An interned, sorted, duplicate-free set of locations. Equal sets have equal ids. Thread-safe.
+/// An interned set of locations. Equal sets have equal ids. Thread-safe.
 class LocSet {
  public:
   LocSet() = default;  ///< the empty set
@@ -26,14 +26,13 @@ class LocSet {
   LocSet operator|(LocSet other) const;  ///< union, memoised
   LocSet& operator|=(LocSet other) { return *this = *this | other; }
   bool empty() const { return id_ == 0; }
-  const std::vector<Loc>& locs() const;
-  std::string str() const;  ///< "a.cpp:3:7, b.cpp:9"
+  const std::vector<Loc>& locs() const;  ///< sorted; valid for the life of the process
+  std::string str() const;               ///< "a.cpp:3:7, b.cpp:9"
   std::uint32_t id() const { return id_; }
   friend bool operator==(LocSet, LocSet) = default;
 
  private:
   explicit LocSet(std::uint32_t id) : id_(id) {}
-  static LocSet intern(std::vector<std::uint32_t> ids);
   std::uint32_t id_ = 0;
 };
 

@@ -41,6 +41,9 @@ Graph Rewriter::finish() {
 
 Graph remove_dead(const Graph& g) {
   Rewriter rw(g);
+  // Without dead nodes the copy is made directly: nothing has to be inferred and looked up again.
+  const bool inputs_first = std::ranges::all_of(g.inputs(), [&](const Input& i) { return i.id < g.inputs().size(); });
+  if (inputs_first && rw.live().size() + g.inputs().size() == g.size()) return g;
   for (ValueId id : rw.live()) rw.copy(id);
   return rw.finish();
 }

@@ -51,7 +51,8 @@ std::vector<ValueId> differentiate(Graph& g, ValueId loss, std::span<const Value
     if (incoming == kNoValue || !is_active(id) || !info(g[id].op).differentiable) continue;
     const Node n = g[id];  // a copy: adding nodes moves the originals
     Builder b{g, n.locs | where};
-    const GradientArgs args{id, incoming, n.operands, n.attrs};
+    std::vector<std::int64_t> known;
+    const GradientArgs args{id, incoming, n.operands, n.attrs, known};
     for (std::size_t i = 0; i < n.operands.size(); ++i) {
       if (!is_active(n.operands[i])) continue;
       const ValueId part = gradient(n.op, b, args, i);

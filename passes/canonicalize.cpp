@@ -1,4 +1,4 @@
-// Contractions of any rank to [b, m, k] x [b, k, n]; scatters to a list of indices.
+// Contractions of any rank to [b, m, k] x [b, k, n]; scatters to a list of indices; long concats to trees.
 #include "passes/canonicalize.h"
 
 #include <algorithm>
@@ -96,6 +96,21 @@ ValueId canonical_scatter(Builder& b, const Node& n) {
               n.attrs);
 }
 
+ValueId canonical_concat(Builder& b, const Node& n) {
+  std::vector<ValueId> level = n.operands;
+  while (level.size() > kMaxConcat) {
+    std::vector<ValueId> next;
+    for (std::size_t i = 0; i < level.size(); i += kMaxConcat) {
+      const std::size_t end = std::min(i + kMaxConcat, level.size());
+      const std::vector<ValueId> run(level.begin() + static_cast<std::ptrdiff_t>(i),
+                                     level.begin() + static_cast<std::ptrdiff_t>(end));
+      next.push_back(run.size() == 1 ? run[0] : b.op(Op::concat, run, n.attrs));
+    }
+    level = std::move(next);
+  }
+  return b.op(Op::concat, std::move(level), n.attrs);
+}
+
 }  // namespace
 
 Graph canonicalize(const Graph& old) {
@@ -108,6 +123,7 @@ Graph canonicalize(const Graph& old) {
     Builder b{rw.graph(), n.locs};
     if (n.op == Op::contract) rw.set(id, canonical_contract(b, n));
     if (n.op == Op::scatter_add) rw.set(id, canonical_scatter(b, n));
+    if (n.op == Op::concat && n.operands.size() > kMaxConcat) rw.set(id, canonical_concat(b, n));
   }
   return remove_dead(rw.finish());
 }

@@ -17,15 +17,20 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <unordered_map>
 
 #include "passes/placement.h"
 
 namespace weft {
 namespace {
 
-constexpr int kMaxGroup = 96;  // nodes in one kernel: bounds compile time
-constexpr int kMaxVirtualCost =
-    128;                   // instructions that one ungrouped expression may cost: bounds the size of prologues
+// The size of a kernel. Larger ones read and write less memory, but LLVM takes super-linear time for one function:
+// bench/graph_size.cpp's fan_out takes 73 us a node with at most 96 evaluated nodes a kernel, 64 with 384, 94 with
+// 1200 and 367 with 4000.
+constexpr int kMaxGroup = 96;         // nodes placed in one kernel
+constexpr int kMaxExprs = 384;        // nodes that it evaluates: those, and what they need that no kernel stores
+constexpr int kMaxVirtualCost = 128;  // instructions that one ungrouped expression may cost: bounds prologues
+constexpr std::size_t kMaxVirtualConcat = 8;  // operands
 constexpr int kCheap = 8;  // a value of several consumers that costs more than this is stored, not repeated
 constexpr std::int64_t kLongRow = 4096;  // a single row longer than this is left to a kernel of its own
 
@@ -36,17 +41,19 @@ struct Fuser {
     Shape domain;
     int axis;  // loop
     int size = 0;
+    int exprs = 0;          // size, and the ungrouped nodes that the members need
     bool reshaped = false;  // some member has the domain's extents with other unit axes
   };
 
   const Graph& g;
   std::vector<std::vector<ValueId>> uses;
   std::vector<GroupState> groups;
-  std::vector<std::int32_t> group, latest;                // latest[v]: the highest group that v is in or depends on
-  std::vector<bool> outer;                                // member of a loop group without the looped axis
-  std::vector<int> cost;                                  // of an ungrouped value, with its ungrouped operands
-  std::vector<bool> result;                               // output or update
+  std::vector<std::int32_t> group, latest;  // latest[v]: the highest group that v is in or depends on
+  std::vector<bool> outer;                  // member of a loop group without the looped axis
+  std::vector<int> cost, weight;            // of an ungrouped value with its ungrouped operands: instructions, nodes
+  std::vector<bool> result;                 // output or update
   std::map<std::pair<ValueId, int>, std::int32_t> loops;  // (operand, axis) -> loop group that reduces it
+  std::unordered_map<std::int32_t, std::int32_t> next;    // full group -> map group of what no longer fitted in it
 
   explicit Fuser(const Graph& graph)
       : g(graph),
@@ -55,6 +62,7 @@ struct Fuser {
         latest(graph.size(), kNoGroup),
         outer(graph.size(), false),
         cost(graph.size(), 0),
+        weight(graph.size(), 0),
         result(graph.size(), false) {
     for (const Output& o : g.outputs()) result[o.id] = true;
     for (const Update& u : g.updates()) result[u.value] = true;
@@ -65,8 +73,14 @@ struct Fuser {
   void place(ValueId v, std::int32_t in, bool is_outer = false) {
     group[v] = latest[v] = in;
     outer[v] = is_outer;
-    cost[v] = 0;
-    ++groups[static_cast<std::size_t>(in)].size;
+    GroupState& s = groups[static_cast<std::size_t>(in)];
+    ++s.size, ++s.exprs;
+    for (ValueId o : g[v].operands) s.exprs += weight[o];
+    cost[v] = weight[v] = 0;
+  }
+  bool is_full(std::int32_t in) const {
+    const GroupState& s = groups[static_cast<std::size_t>(in)];
+    return s.size >= kMaxGroup || s.exprs >= kMaxExprs;
   }
   std::int32_t open(Kind kind, const Shape& domain, int axis = -1) {
     groups.push_back({kind, domain, axis});
@@ -105,7 +119,7 @@ struct Fuser {
     const std::int32_t in = latest[v];
     if (in == kNoGroup) return false;
     const GroupState& s = groups[static_cast<std::size_t>(in)];
-    if (s.kind == scatter || s.size >= kMaxGroup) return false;
+    if (s.kind == scatter || is_full(in)) return false;
     bool is_outer = false;
     const bool same = s.kind == loop ? shape(v) == s.domain : squeezed(shape(v)) == squeezed(s.domain);
     if (!same) {
@@ -131,7 +145,7 @@ struct Fuser {
     if (const std::int32_t in = latest[x]; in != kNoGroup) {
       GroupState& s = groups[static_cast<std::size_t>(in)];
       const bool full = (group[x] == in && !outer[x]) || is_row_broadcast(x, in);
-      const bool room = s.size < kMaxGroup && shape(x) == s.domain && full;
+      const bool room = !is_full(in) && shape(x) == s.domain && full;
       const bool last = axis == s.domain.rank() - 1;
       if (room && s.kind == map && !s.reshaped && last && (rows >= 8 || shape(x)[axis] <= kLongRow))
         s.kind = loop, s.axis = axis;
@@ -141,16 +155,27 @@ struct Fuser {
       }
     }
     // Join a group that reduces the same value already.
-    if (auto it = loops.find({x, axis});
-        it != loops.end() && latest[v] < it->second && groups[static_cast<std::size_t>(it->second)].size < kMaxGroup)
+    if (auto it = loops.find({x, axis}); it != loops.end() && latest[v] < it->second && !is_full(it->second))
       return place(v, it->second, true);
     const std::int32_t in = open(loop, shape(x), axis);
     loops[{x, axis}] = in;
     place(v, in, true);
   }
 
+  /// A map group for v alone. Where v comes too late for the group that it depends on, it shares the next one with the
+  /// others of its shape: a value with thousands of readers gets few kernels.
+  void place_in_map(ValueId v) {
+    const std::int32_t before = latest[v];
+    if (before == kNoGroup || !is_full(before)) return place(v, open(map, shape(v)));
+    std::int32_t& in = next.try_emplace(before, kNoGroup).first->second;
+    if (in == kNoGroup || is_full(in) || !(groups[static_cast<std::size_t>(in)].domain == shape(v)) ||
+        groups[static_cast<std::size_t>(in)].kind != map)
+      in = open(map, shape(v));
+    place(v, in);
+  }
+
   bool must_be_in_memory(ValueId v) const {
-    if (result[v]) return true;
+    if (result[v] || (g[v].op == Op::concat && g[v].operands.size() > kMaxVirtualConcat)) return true;
     return std::ranges::any_of(uses[v], [&](ValueId u) {
       if (g[u].op == Op::reshape) return !is_affine_reshape(shape(v), shape(u));
       // Repeating something costly for every element of a larger shape; a scalar is computed once outside the loops.
@@ -173,10 +198,11 @@ struct Fuser {
         break;
       case OpClass::view: break;
     }
-    cost[v] = element_cost(n.op);
-    for (ValueId o : n.operands) cost[v] += cost[o];
+    cost[v] = element_cost(n);
+    weight[v] = 1;
+    for (ValueId o : n.operands) cost[v] += cost[o], weight[v] += weight[o];
     const bool shared = uses[v].size() > 1 && cost[v] > kCheap && shape(v).rank() > 0 && n.op != Op::random;
-    if (must_be_in_memory(v) || shared || cost[v] > kMaxVirtualCost) place(v, open(map, n.type.shape));
+    if (must_be_in_memory(v) || shared || cost[v] > kMaxVirtualCost || weight[v] > kMaxVirtual) place_in_map(v);
   }
 
   /// The walk: topological, by the number of anchors on the longest path to a node. What depends on inputs and states

@@ -10,6 +10,7 @@ struct GradientArgs {
   ValueId g;
   const std::vector<ValueId>& operands;
   const Attrs& attrs;
+  std::vector<std::int64_t>& known;  // what a row has worked out for all operands of the node; empty at first
 };
 
 /// The contribution of this node to the gradient of operand `i`, a value of that operand's type.

@@ -127,7 +127,11 @@ ValueId grad::concat(Builder& b, const GradientArgs& a, std::size_t i) {
   const int axis = static_cast<int>(a.attrs.dims[0][0]);
   const Shape shape = b.type(a.operands[i]).shape;
   Dims start = Dims::filled(shape.rank(), 0), limit = shape;
-  for (std::size_t before = 0; before < i; ++before) start[axis] += b.type(a.operands[before]).shape[axis];
+  if (a.known.empty()) {  // where each operand begins
+    std::int64_t end = 0;
+    for (ValueId v : a.operands) a.known.push_back(std::exchange(end, end + b.type(v).shape[axis]));
+  }
+  start[axis] = a.known[i];
   limit[axis] += start[axis];
   return slice_of(b, a.g, start, limit);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "ir/error.h"
@@ -14,37 +15,43 @@ namespace {
 constexpr std::int64_t kAlign = 64;  // a cache line, and the widest vector
 
 struct FreeList {
-  std::map<std::int64_t, std::int64_t> blocks;  // offset -> size, never adjacent
+  std::map<std::int64_t, std::int64_t> blocks;              // offset -> size, never adjacent
+  std::set<std::pair<std::int64_t, std::int64_t>> by_size;  // the same as (size, offset): the best fit in log time
   std::int64_t end = 0;
 
+  void insert(std::int64_t offset, std::int64_t size) {
+    blocks.emplace(offset, size);
+    by_size.emplace(size, offset);
+  }
+  /// Removes the block and returns its (offset, size).
+  std::pair<std::int64_t, std::int64_t> remove(std::map<std::int64_t, std::int64_t>::iterator it) {
+    const auto block = *it;
+    by_size.erase({block.second, block.first});
+    blocks.erase(it);
+    return block;
+  }
+
   std::int64_t take(std::int64_t size) {
-    auto best = blocks.end();
-    for (auto it = blocks.begin(); it != blocks.end(); ++it)
-      if (it->second >= size && (best == blocks.end() || it->second < best->second)) best = it;
-    if (best != blocks.end()) {
-      const auto [offset, room] = *best;
-      blocks.erase(best);
-      if (room > size) blocks[offset + size] = room - size;
+    if (const auto best = by_size.lower_bound({size, 0}); best != by_size.end()) {
+      const auto [offset, room] = remove(blocks.find(best->second));
+      if (room > size) insert(offset + size, room - size);
       return offset;
     }
     std::int64_t offset = end;
-    if (!blocks.empty() && std::prev(blocks.end())->first + std::prev(blocks.end())->second == end) {
-      offset = std::prev(blocks.end())->first;  // grow the last free block
-      blocks.erase(std::prev(blocks.end()));
-    }
+    if (!blocks.empty() && std::prev(blocks.end())->first + std::prev(blocks.end())->second == end)
+      offset = remove(std::prev(blocks.end())).first;  // grow the last free block
     end = offset + size;
     return offset;
   }
 
   void give(std::int64_t offset, std::int64_t size) {
     auto next = blocks.lower_bound(offset);
-    if (next != blocks.end() && offset + size == next->first) size += next->second, next = blocks.erase(next);
-    if (next != blocks.begin())
-      if (auto before = std::prev(next); before->first + before->second == offset) {
-        before->second += size;
-        return;
-      }
-    blocks[offset] = size;
+    if (next != blocks.begin() && std::prev(next)->first + std::prev(next)->second == offset) {
+      const auto before = remove(std::prev(next));
+      offset = before.first, size += before.second;
+    }
+    if (next != blocks.end() && offset + size == next->first) size += remove(next).second;
+    insert(offset, size);
   }
 };
 

@@ -11,11 +11,12 @@ namespace {
 
 struct Order {
   Program& p;
-  std::vector<bool> is_new;                         // of buffers: an in-place view
-  std::vector<std::vector<std::size_t>> next;       // kernel -> kernels that must come later
-  std::vector<int> data_waits, state_waits;         // unfinished predecessors, by kind of edge
-  std::vector<std::set<std::size_t>> state_next;    // anti-dependences only
-  std::vector<std::pair<BufferId, BufferId>> late;  // (temporary, state) to copy at the end
+  std::vector<bool> is_new;                            // of buffers: an in-place view
+  std::vector<std::vector<std::size_t>> next;          // kernel -> kernels that must come later
+  std::vector<int> data_waits, state_waits;            // unfinished predecessors, by kind of edge
+  std::vector<std::set<std::size_t>> state_next;       // anti-dependences only
+  std::vector<std::vector<std::size_t>> state_before;  // the same, from later to earlier
+  std::vector<std::pair<BufferId, BufferId>> late;     // (temporary, state) to copy at the end
 
   Buffer& buffer(BufferId b) { return p.buffers[static_cast<std::size_t>(b)]; }
 
@@ -57,6 +58,7 @@ struct Order {
     const std::size_t n = p.kernels.size();
     next.assign(n, {});
     state_next.assign(n, {});
+    state_before.assign(n, {});
     data_waits.assign(n, 0);
     state_waits.assign(n, 0);
     std::vector<std::set<std::size_t>> writers(p.buffers.size()), readers(p.buffers.size());
@@ -73,7 +75,7 @@ struct Order {
           if (r != w && seen.insert({w, r}).second) next[w].push_back(r), ++data_waits[r];
         if (!is_new[b]) continue;
         for (std::size_t r : readers[static_cast<std::size_t>(p.buffers[b].base)])
-          if (r != w && state_next[r].insert(w).second) ++state_waits[w];
+          if (r != w && state_next[r].insert(w).second) state_before[w].push_back(r), ++state_waits[w];
       }
   }
 
@@ -95,7 +97,7 @@ struct Order {
         for_each_store(p.kernels[k], [&](const Store& s) {
           if (is_new[static_cast<std::size_t>(s.buffer)]) update_late(s.buffer);
         });
-        for (auto& later : state_next) later.erase(k);
+        for (std::size_t r : state_before[k]) state_next[r].erase(k);
         state_waits[k] = 0;
         settle(k);
       }
@@ -142,7 +144,7 @@ Kernel copy_kernel(const Program& p, BufferId from, BufferId to, LocSet locs) {
 }
 
 void order_kernels(Program& p, const std::vector<BufferId>& in_place) {
-  Order o{p, std::vector<bool>(p.buffers.size(), false), {}, {}, {}, {}, {}};
+  Order o{p, std::vector<bool>(p.buffers.size(), false), {}, {}, {}, {}, {}, {}};
   for (BufferId b : in_place) o.is_new[static_cast<std::size_t>(b)] = true;
   o.find_unsafe();
   o.find_edges();

@@ -39,8 +39,8 @@ bool is_anchor(Op op) {
   return c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter;
 }
 
-int element_cost(Op op) {
-  switch (op) {
+int element_cost(const Node& n) {
+  switch (n.op) {
     case Op::stop_gradient:
     case Op::constant:
     case Op::broadcast:
@@ -57,6 +57,7 @@ int element_cost(Op op) {
     case Op::sin:
     case Op::cos: return 12;
     case Op::random: return 60;
+    case Op::concat: return static_cast<int>(n.operands.size()) - 1;  // a select for each but one
     default: return 1;
   }
 }
@@ -155,14 +156,19 @@ std::vector<bool> stored_values(const Graph& g) {
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
     if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;
   std::vector<int> cost(g.size(), 0);  // of computing a value again outside its group; large when that is impossible
+  std::vector<int> size(g.size(), 0);  // nodes that computing it again takes, in all groups
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
-    if (n.op == Op::input || n.group == kNoGroup) continue;
-    cost[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n.op);
+    if (n.op == Op::input) continue;
+    size[v] = 1;
+    for (ValueId o : n.operands)
+      if (!stored[o]) size[v] = std::min(size[v] + size[o], kMaxVirtual + 1);
+    if (n.group == kNoGroup) continue;
+    cost[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n);
     for (ValueId o : n.operands)
       if (g[o].group == n.group && !stored[o]) cost[v] += cost[o];
     cost[v] = std::min(cost[v], kRecomputeCost + 1);
-    stored[v] = must[v] || (outside[v] && cost[v] > kRecomputeCost);
+    stored[v] = must[v] || (outside[v] && (cost[v] > kRecomputeCost || size[v] > kMaxVirtual));
   }
   return stored;
 }

@@ -11,8 +11,12 @@ namespace weft {
 /// Ops that a kernel is built around; all others are computed wherever they are read.
 bool is_anchor(Op);
 
-/// Rough cost of evaluating one element, in vector instructions.
-int element_cost(Op);
+/// Rough cost of evaluating one element, in vector instructions, its operands not counted.
+int element_cost(const Node&);
+
+/// Nodes that one kernel may compute for itself to obtain one value: bounds the size of kernels, and how deep the walks
+/// over their expressions recurse.
+inline constexpr int kMaxVirtual = 128;
 
 /// True when reading y = reshape(x) at affine indices reads x at affine indices: unit axes come and go, and an axis of
 /// x may be split, but none are merged. A reshape that is not affine needs x in memory and is a view of that buffer.

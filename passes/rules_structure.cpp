@@ -1,6 +1,8 @@
 // Rewrites of ops that move elements. Each function returns kNoValue, before it adds a node, where it does not apply.
 #include "passes/rules_structure.h"
 
+#include "passes/canonicalize.h"
+
 namespace weft::structure {
 namespace {
 
@@ -207,15 +209,16 @@ ValueId slice_pad(const Match& m, Builder& b) {
   return inside ? slice(b, m["x"], start, limit, stride) : kNoValue;
 }
 
-// slice(concat(…)) inside one operand.
+// slice(concat(…)) inside one operand. Wide concats have to wait until they are trees: trying all operands of one for
+// each of its slices would take quadratic time.
 ValueId slice_concat(const Match& m, Builder& b) {
   const int axis = static_cast<int>(m.dims("u")[0]);
   const Shape out = m.type("t").shape;
-  if (out[axis] == 0) return kNoValue;
+  const std::vector<ValueId> parts = m.node("u").operands;
+  if (out[axis] == 0 || parts.size() > kMaxConcat) return kNoValue;
   Dims start = m.dims("t", 0), limit = m.dims("t", 1);
   const Dims stride = m.dims("t", 2);
   limit[axis] = start[axis] + (out[axis] - 1) * stride[axis] + 1;
-  const std::vector<ValueId> parts = m.node("u").operands;
   for (ValueId part : parts) {
     const std::int64_t extent = b.type(part).shape[axis];
     if (start[axis] < extent) {
@@ -243,15 +246,18 @@ ValueId pad_broadcast(const Match& m, Builder& b) {
   return b.op(Op::broadcast, {m["v"]}, {}, Type{m.type("t").dtype, shape});
 }
 
-// Operands that are concats along the same axis give way to their operands; empty ones disappear.
+// Operands that are concats along the same axis give way to their operands as long as there are few of them (joining
+// pieces one by one would take quadratic time); empty ones disappear.
 ValueId flatten_concat(const Match& m, Builder& b) {
   const Attrs attrs = m.node("t").attrs;
   const int axis = static_cast<int>(attrs.dims[0][0]);
   const std::vector<ValueId> operands = m.node("t").operands;
   std::vector<ValueId> flat;
-  for (ValueId v : operands) {
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    const ValueId v = operands[i];
     const Node& n = b.g[v];
-    if (n.op == Op::concat && n.attrs == attrs)
+    const bool fits = flat.size() + n.operands.size() + (operands.size() - i - 1) <= kMaxConcat;
+    if (n.op == Op::concat && n.attrs == attrs && fits)
       flat.insert(flat.end(), n.operands.begin(), n.operands.end());
     else if (n.type.shape[axis] != 0 || operands.size() == 1)
       flat.push_back(v);

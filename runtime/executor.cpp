@@ -1,9 +1,10 @@
-// Static work sharing: thread t of T runs units [units*t/T, units*(t+1)/T) of each phase, and all meet after it.
-// Kernels are written so that no result depends on the split.
+// Static work sharing: every thread goes through the same phases and runs its share of each, as planned by
+// phase_plan.h. Kernels are written so that no result depends on the shares.
 #include "runtime/executor.h"
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <new>
 
 #include "ir/error.h"
@@ -12,10 +13,6 @@
 namespace weft {
 namespace {
 
-// Below this many cycles (about 7 microseconds) one thread runs a phase alone. Sharing it over two cores would save at
-// most half, and costs up to two barriers (0.3 microseconds each on two Zen 4 cores) and the transfer of the other
-// half's cache lines; costs are estimates, so the threshold errs on the side of not sharing.
-constexpr double kSharedCycles = 20'000;
 constexpr std::int64_t kAlign = 64;
 constexpr std::int64_t kMaxUnits = std::int64_t{1} << 46;  // times kMaxThreads it still fits 64 bits
 
@@ -31,6 +28,24 @@ const Buffer& at(const Program& p, BufferId id) { return p.buffers[static_cast<s
 std::string describe(const Buffer& b) {
   return fmt::format("{} '{}'", b.kind == Buffer::state ? "state" : "input", b.name);
 }
+
+Type stacked(Type type, std::int64_t steps) {
+  type.shape.insert(0, steps);
+  return type;
+}
+
+/// A buffer that lies elsewhere at each step: at base + step * stride.
+struct Moving {
+  BufferId id;
+  std::byte* base;
+  std::int64_t stride;
+};
+/// An output that is no memory of its own (a state, say): its bytes are copied to row `step` of `to` after each step.
+struct Copied {
+  BufferId from;
+  std::byte* to;
+  std::int64_t bytes;
+};
 
 }  // namespace
 
@@ -48,7 +63,9 @@ Executor::Executor(Image image, int threads) : Executor(std::move(image), std::m
 Executor::Executor(Image image, std::shared_ptr<ThreadTeam> team) : image_(std::move(image)), team_(std::move(team)) {
   ensure(team_ != nullptr, "executor without a thread team");
   check_image();
-  plan_steps();
+  phases_ = plan_phases(image_, team_->size());
+  // A phase is alone when thread 0 has all of it.
+  all_alone_ = std::ranges::all_of(phases_, [](const PlannedPhase& p) { return p.bounds[1] == p.bounds.back(); });
   place_buffers();
 }
 
@@ -92,18 +109,6 @@ void Executor::check_image() const {
            "kernel {}: {} units, {} scratch bytes", code.kernel, code.units, code.scratch_bytes);
     ensure(code.fn != nullptr || code.units == 0, "kernel {} has no code", code.kernel);
   }
-}
-
-void Executor::plan_steps() {
-  for (std::size_t i = 0; i < image_.code.size(); ++i) {
-    const KernelCode& code = image_.code[i];
-    if (code.units == 0) continue;
-    const bool alone = team_->size() == 1 || code.units == 1 || code.cost < kSharedCycles;
-    steps_.push_back({i, alone, false});
-    all_alone_ = all_alone_ && alone;
-  }
-  // Nothing to wait for between two phases of thread 0; after the last, run() joins anyway.
-  for (std::size_t i = 0; i + 1 < steps_.size(); ++i) steps_[i].barrier = !(steps_[i].alone && steps_[i + 1].alone);
 }
 
 void Executor::place_buffers() {
@@ -163,20 +168,27 @@ void Executor::bind(std::size_t position, Array array) {
   checked_ = false;
 }
 
-void Executor::check_bindings() {
+void Executor::check_bindings(std::span<const Rows> rows) {
   const Program& p = *image_.program;
-  for (const BufferId id : p.inputs)
-    if (!arrays_[static_cast<std::size_t>(id)])
-      fail("{} ({}) is not bound", describe(at(p, id)), to_string(at(p, id).type));
-  for (const BufferId state : p.inputs) {
-    if (at(p, state).kind != Buffer::state) continue;
-    for (const BufferId other : p.inputs)
-      if (other != state &&
-          overlap(*arrays_[static_cast<std::size_t>(state)], *arrays_[static_cast<std::size_t>(other)]))
-        fail("{} and {} are bound to the same memory: a state is updated in place and needs its own",
-             describe(at(p, state)), describe(at(p, other)));
+  std::vector<const Array*> arrays;  // by position in Program::inputs
+  for (const BufferId id : p.inputs) {
+    const auto& array = arrays_[static_cast<std::size_t>(id)];
+    arrays.push_back(array ? &*array : nullptr);
   }
-  checked_ = true;
+  for (const Rows& r : rows) arrays[r.position] = &r.array;
+  for (std::size_t i = 0; i < arrays.size(); ++i)
+    if (!arrays[i]) {
+      const Buffer& b = at(p, p.inputs[i]);
+      fail("{} ({}) is not bound", describe(b), to_string(b.type));
+    }
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    if (at(p, p.inputs[i]).kind != Buffer::state) continue;
+    for (std::size_t j = 0; j < arrays.size(); ++j)
+      if (i != j && overlap(*arrays[i], *arrays[j]))
+        fail("{} and {} are bound to the same memory: a state is updated in place and needs its own",
+             describe(at(p, p.inputs[i])), describe(at(p, p.inputs[j])));
+  }
+  checked_ = rows.empty();
 }
 
 Array Executor::output(std::size_t position) const {
@@ -189,27 +201,89 @@ Array Executor::output(std::size_t position) const {
   return array->reshaped(at(p, id).type.shape);
 }
 
-void Executor::share(const Step& step, int thread) const {
-  if (step.alone && thread != 0) return;
-  const KernelCode& code = image_.code[step.code];
-  const std::int64_t threads = step.alone ? 1 : team_->size();
-  const std::int64_t begin = code.units * thread / threads, end = code.units * (thread + 1) / threads;
-  if (begin < end) code.fn(addresses_.data(), begin, end, scratch_.get() + scratch_stride_ * thread);
+void Executor::share(const PlannedPhase& phase, int thread, std::byte* const* addresses) const {
+  const auto t = static_cast<std::size_t>(thread);
+  const std::int64_t begin = phase.bounds[t], end = phase.bounds[t + 1];
+  if (begin < end) image_.code[phase.code].fn(addresses, begin, end, scratch_.get() + scratch_stride_ * thread);
+}
+
+/// Calls fn(thread) on the threads that the program needs.
+template <class F>
+void Executor::enter(F&& fn) {
+  if (!all_alone_) return team_->run(fn);
+  FlushSubnormals flush;  // do not wake anybody
+  fn(0);
 }
 
 void Executor::run() {
   if (!checked_) check_bindings();
-  if (all_alone_) {  // do not wake anybody
-    FlushSubnormals flush;
-    for (const Step& step : steps_) share(step, 0);
-    return;
-  }
-  team_->run([this](int thread) {
-    for (const Step& step : steps_) {
-      share(step, thread);
-      if (step.barrier) team_->barrier();
+  enter([this](int thread) {
+    for (const PlannedPhase& phase : phases_) {
+      share(phase, thread, addresses_.data());
+      if (phase.barrier) team_->barrier();
     }
   });
+}
+
+std::int64_t Executor::run_steps(std::int64_t steps, std::span<const Rows> rows, std::span<const Array> outputs,
+                                 const AfterStep& after) {
+  const Program& p = *image_.program;
+  ensure(steps >= 1 && outputs.size() == p.outputs.size(), "run_steps: {} steps, {} of {} outputs", steps,
+         outputs.size(), p.outputs.size());
+  std::vector<Moving> moving;
+  const auto move = [&](BufferId id, const Array& array, std::int64_t stride) {
+    moving.push_back({id, array.data(), stride});
+    for (const BufferId view : views_[static_cast<std::size_t>(id)]) moving.push_back({view, array.data(), stride});
+  };
+  for (const Rows& r : rows) {
+    ensure(r.position < p.inputs.size(), "run_steps: rows of input number {} of {}", r.position, p.inputs.size());
+    const BufferId id = p.inputs[r.position];
+    const Buffer& b = at(p, id);
+    if (const Type want = stacked(b.type, steps); r.array.type() != want)
+      fail("{}: expected {}, got {}", describe(b), to_string(want), to_string(r.array.type()));
+    if (std::ranges::count(p.updates, id))
+      fail("{} is updated by the program and cannot have a value for each step", describe(b));
+    move(id, r.array, byte_size(b.type));
+  }
+  std::vector<Copied> copied;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const BufferId id = p.outputs[i], root = storage(p, id);
+    const Type& type = at(p, id).type;
+    if (const Type want = stacked(type, steps); outputs[i].type() != want)
+      fail("output number {}: expected {}, got {}", i, to_string(want), to_string(outputs[i].type()));
+    const bool own = at(p, root).kind == Buffer::output &&
+                     std::ranges::none_of(moving, [&](const Moving& m) { return m.id == root; });
+    if (own)
+      move(root, outputs[i], byte_size(type));
+    else
+      copied.push_back({root, outputs[i].data(), byte_size(type)});
+  }
+  if (!checked_ || !rows.empty()) check_bindings(rows);
+
+  std::int64_t done = 0;
+  bool go_on = true;
+  enter([&](int thread) {
+    std::vector<std::byte*> addresses = addresses_;  // each thread's own, so that nobody waits for them to change
+    for (std::int64_t s = 0; s < steps && go_on; ++s) {
+      for (const Moving& m : moving) addresses[static_cast<std::size_t>(m.id)] = m.base + s * m.stride;
+      for (const PlannedPhase& phase : phases_) {
+        share(phase, thread, addresses.data());
+        if (phase.barrier) team_->barrier();
+      }
+      const auto finish = [&] {
+        for (const Copied& c : copied)
+          std::memcpy(c.to + s * c.bytes, addresses[static_cast<std::size_t>(c.from)],
+                      static_cast<std::size_t>(c.bytes));
+        done = s + 1;
+        go_on = !after || after(s);
+      };
+      if (all_alone_)
+        finish();
+      else
+        team_->barrier(finish);
+    }
+  });
+  return done;
 }
 
 std::vector<double> Executor::run_profiled() {
@@ -219,12 +293,12 @@ std::vector<double> Executor::run_profiled() {
   team_->run([&](int thread) {
     team_->barrier();  // waking the team is nobody's time
     auto start = Clock::now();
-    for (const Step& step : steps_) {
-      share(step, thread);
+    for (const PlannedPhase& phase : phases_) {
+      share(phase, thread, addresses_.data());
       team_->barrier();
       if (thread != 0) continue;
       const auto now = Clock::now();
-      seconds[step.code] = std::chrono::duration<double>(now - start).count();
+      seconds[phase.code] = std::chrono::duration<double>(now - start).count();
       start = now;
     }
   });

@@ -1,12 +1,15 @@
 // Runs a compiled program: binds its inputs and states, owns its temporaries and outputs, and calls its kernels in
 // order.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "ir/array.h"
 #include "ir/image.h"
+#include "runtime/phase_plan.h"
 #include "runtime/thread_team.h"
 
 namespace weft {
@@ -43,11 +46,26 @@ class Executor {
   void bind(std::size_t position, Array);
   std::size_t input_count() const { return image_.program->inputs.size(); }
 
-  /// Runs the program once. Throws Error when an input is not bound, or when a state shares memory with another input.
+  /// Runs the program once. With a team of several threads none is woken when all phases are small. Throws Error when
+  /// an input is not bound, or when a state shares memory with another input.
   void run();
   /// The same; returns the seconds that each KernelCode took (in Image::code's order, waiting for all threads
   /// included).
   std::vector<double> run_profiled();
+
+  /// One row of an array for each step of run_steps().
+  struct Rows {
+    std::size_t position;  // in Program::inputs; a state that the program updates has no rows
+    Array array;           // [steps, …]; a row need be aligned to its elements only
+  };
+  /// Called after each step, by any thread, while the others wait: everything that the step wrote may be read. False
+  /// ends the run there. It runs with subnormals flushed and must not run() anything on this team.
+  using AfterStep = std::function<bool(std::int64_t step)>;
+  /// The same as `steps` calls of run(), in one entry of the team: at step s, input `position` is row s of its array
+  /// (other inputs are what they are bound to), and afterwards row s of outputs[i], [steps, …], is output i. Returns
+  /// the number of steps done. Throws as run() does, and when an array has another type than those. `steps` >= 1.
+  std::int64_t run_steps(std::int64_t steps, std::span<const Rows> rows, std::span<const Array> outputs,
+                         const AfterStep& after = {});
 
   /// Output number `position` of Program::outputs: a handle to memory that the next run() overwrites. An output that is
   /// an input, a state or a constant of the program is a handle to that.
@@ -59,11 +77,6 @@ class Executor {
   int threads() const { return team_->size(); }
 
  private:
-  struct Step {        // a phase that has work
-    std::size_t code;  // index in Image::code
-    bool alone;        // thread 0 runs all of it
-    bool barrier;      // threads meet after it
-  };
   struct AlignedFree {
     void operator()(std::byte* p) const;
   };
@@ -71,17 +84,18 @@ class Executor {
   static Memory allocate(std::int64_t bytes, const char* what);
 
   void check_image() const;
-  void plan_steps();
   void place_buffers();
   void place(BufferId, std::byte* address);
-  void check_bindings();
-  void share(const Step&, int thread) const;
+  void check_bindings(std::span<const Rows> rows = {});
+  void share(const PlannedPhase&, int thread, std::byte* const* addresses) const;
+  template <class F>
+  void enter(F&& fn);
 
   Image image_;
   std::shared_ptr<ThreadTeam> team_;
   MemoryReport memory_;
-  std::vector<Step> steps_;
-  bool all_alone_ = true;  // no step needs the team
+  std::vector<PlannedPhase> phases_;
+  bool all_alone_ = true;  // no phase needs the team
   bool checked_ = false;   // nothing was bound since check_bindings()
   std::vector<std::optional<Array>>
       arrays_;                         // by BufferId: outputs, constants, and the inputs and states that are bound

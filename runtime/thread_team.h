@@ -16,9 +16,10 @@ inline constexpr int kMaxThreads = 1024;
 /// The number of CPUs that this thread may run on (its affinity mask), at least 1.
 int usable_cpus();
 
-/// N threads: the caller of run() is thread 0, N-1 workers live as long as the team. Workers are pinned, one to a CPU,
-/// when the process may use at least N of them. While no run() is under way they spin for some tens of microseconds,
-/// then sleep. A wait gives up its CPU when it gets long, so more threads than CPUs cost time, never a stall.
+/// N threads: the caller of run() is thread 0, N-1 workers live as long as the team. Workers are pinned, one to a CPU
+/// and none to the one that the caller was on last, when the process may use at least N of them. While no run() is
+/// under way they spin for at most some tens of microseconds, then sleep. A wait gives up its CPU when it gets long,
+/// and spins less the next time, so more threads than CPUs (of this process or of others) cost time, never a stall.
 class ThreadTeam {
  public:
   /// 0 threads: one for each usable CPU. Throws Error outside 0..kMaxThreads, or when a thread cannot be started.
@@ -41,18 +42,33 @@ class ThreadTeam {
   /// Inside run() only, the same number of times on every thread: returns when all have arrived, and everything that
   /// any thread wrote before is visible to all after. Throws a private type when another thread has left with an
   /// exception.
-  void barrier();
+  void barrier() { barrier_erased(nullptr, nullptr); }
+  /// The same; the last thread to arrive calls `completion` before any is released.
+  template <class F>
+  void barrier(F&& completion) {
+    barrier_erased([](void* f) { (*static_cast<std::remove_reference_t<F>*>(f))(); },
+                   const_cast<void*>(static_cast<const void*>(std::addressof(completion))));
+  }
 
  private:
   using Job = void (*)(void* fn, int thread);
+  using Completion = void (*)(void* fn);
   void run_erased(Job, void* fn);
+  void barrier_erased(Completion, void* fn);
   void work(int thread);
   void call(int thread) noexcept;
   void stop() noexcept;
-  void await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old) const noexcept;
+  /// Pauses before a waiting thread offers its CPU to others, adapted to how long its waits take.
+  struct alignas(64) Patience {
+    int start = 0, barrier = 0;  // for a run to begin; for the others at a barrier or at the end of a run
+  };
+  void await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old, int& spins) const noexcept;
+  void make_room();
 
   const int size_;
-  int spins_ = 0;  // pauses before a waiting thread offers its CPU to others
+  int max_spins_ = 0;
+  std::vector<Patience> patience_;  // by thread
+  std::vector<int> cpus_;           // by thread: where workers are pinned, and where the caller was; empty: not pinned
   std::vector<std::thread> workers_;
   std::mutex caller_;  // held by the thread that is in run()
 

@@ -1,5 +1,5 @@
-// `weft bench`: the time of one training step of a reference model, beside the peak that the machine reached in the
-// same run.
+// `weft bench`: the time of a training step, or of a forward pass, of a reference model, beside the peak that the
+// machine reached in the same run.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -11,18 +11,20 @@
 #include "tools/options.h"
 #include "tools/peak.h"
 #include "tools/profile.h"
+#include "tools/scratch_cache.h"
 
 namespace weft::tools {
 namespace {
 
-constexpr std::int64_t kBatchSize = 128;
-constexpr int kWarmUp = 10;
+constexpr int kWarmUp = 10;        // steps
+constexpr int kStepsPerCall = 10;  // of training, unless told otherwise
 
 struct Options {
   std::string model;
   DeviceOptions device;
-  int steps = 200;
-  bool json = false, report = false;
+  int steps = 200, steps_per_call = 0;
+  std::int64_t batch_size = 128;
+  bool json = false, report = false, inference = false;
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -43,31 +45,74 @@ double contraction_flops(const Graph& graph) {
   return flops;
 }
 
-/// The compiled step and the seconds that tracing, the passes and code generation took.
+/// The compiled step and the seconds that it took from the model with its initial weights: tracing, passes, code
+/// generation.
 struct Compiled {
   Executable step;
   double seconds;
 };
-Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, int threads) {
+Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  Model model = builtin.make(0, train_options(threads));
-  Executable step = model.training_step({data.x.type()}, {data.y.type()}, kBatchSize);
-  step.prepare(kBatchSize);
+  Model model = builtin.make(0, train_options(o.device.threads));
+  const Executable step = o.inference ? compile({model.outputs().begin(), model.outputs().end()},
+                                                {.threads = o.device.threads, .name = "prediction"})
+                                      : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
+  step.prepare(o.batch_size);
   return {step, seconds_since(start)};
 }
 
-/// Row numbers of step `i`: a walk over the data with a stride that is coprime to its size, so that every row comes up.
-Array batch_indices(std::int64_t i, std::int64_t samples) {
-  std::vector<std::int32_t> rows(kBatchSize);
-  for (std::int64_t r = 0; r < kBatchSize; ++r)
-    rows[static_cast<std::size_t>(r)] = static_cast<std::int32_t>((i * kBatchSize + r) * 7919 % samples);
-  return Array::from(rows, {kBatchSize});
+/// Row numbers of `steps` steps from step `first` on, [steps, batch]: a walk over the data with a stride that is
+/// coprime to its size, so that every row comes up.
+Array batch_indices(std::int64_t first, std::int64_t steps, std::int64_t batch, std::int64_t samples) {
+  Array rows(Type{i32, {steps, batch}});
+  for (std::int64_t r = 0; r < rows.size(); ++r)
+    rows.as<std::int32_t>()[static_cast<std::size_t>(r)] =
+        static_cast<std::int32_t>((first * batch + r) % samples * 7919 % samples);
+  return rows;
+}
+
+/// A batch of samples as the model's input wants them.
+Array forward_batch(const Executable& step, const Dataset& data, std::int64_t batch) {
+  const Graph graph = step.graph(batch);
+  Array x(graph[graph.inputs()[0].id].type);
+  for (std::int64_t i = 0; i < x.size(); ++i)
+    x.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(data.x.at(i % data.x.size()) / 255);
+  return x;
+}
+
+/// The arguments of `n` steps from step `first` on.
+std::vector<StepArgument> arguments(const Executable& step, const Dataset& data, const Options& o, int first, int n) {
+  if (o.inference) return {forward_batch(step, data, o.batch_size)};
+  return {data.x, data.y, per_step(batch_indices(first, n, o.batch_size, data.size()))};
+}
+
+/// Seconds that a step took in each call, sorted, and the first output's last value.
+struct Timing {
+  std::vector<double> seconds;
+  double last = 0;
+};
+Timing time_steps(const Executable& step, const Dataset& data, const Options& o) {
+  Timing t;
+  const int end = kWarmUp + o.steps, per_call = o.steps_per_call ? o.steps_per_call : o.inference ? 1 : kStepsPerCall;
+  std::vector<StepArgument> given;
+  for (int i = 0, n; i < end; i += n) {
+    n = std::min(per_call, (i < kWarmUp ? kWarmUp : end) - i);
+    if (!o.inference || i == 0) given = arguments(step, data, o, i, n);
+    const auto start = std::chrono::steady_clock::now();
+    const auto outputs = o.inference && n == 1 ? step({given[0].array}) : step.run_steps(n, given).outputs;
+    if (i >= kWarmUp) t.seconds.push_back(seconds_since(start) / n);
+    t.last = outputs[0].at(outputs[0].size() - 1);
+  }
+  std::sort(t.seconds.begin(), t.seconds.end());
+  return t;
 }
 
 /// The profile of the step, from the states that it has reached.
-std::string report(const Executable& step, const Dataset& data) {
-  const Graph fused = step.optimized(kBatchSize);
-  std::vector<Array> inputs, given = {data.x, data.y, batch_indices(0, data.size())};
+std::string report(const Executable& step, const Dataset& data, const Options& o) {
+  const Graph fused = step.optimized(o.batch_size);
+  std::vector<Array> inputs, given;
+  for (const StepArgument& a : arguments(step, data, o, 0, 1))
+    given.push_back(a.per_step ? a.array.reshaped({o.batch_size}) : a.array);
   auto next = given.begin();
   for (const Input& in : fused.inputs()) inputs.push_back(in.kind == InputKind::data ? *next++ : step.state(in.name));
   return profile_report(fused, inputs, step.threads());
@@ -78,22 +123,15 @@ void bench(const Options& o) {
   const BuiltinModel& builtin = builtin_model(o.model);
   const Dataset data = data::mnist({.test_count = 1, .quiet = true}).train;
 
-  const Compiled cold = compile_step(builtin, data, o.device.threads);
-  const Compiled again = compile_step(builtin, data, o.device.threads);
+  const ScratchCache cache;
+  const Compiled cold = compile_step(builtin, data, o);
+  const Compiled cached = compile_step(builtin, data, o);
   const Executable& step = cold.step;
 
-  std::vector<double> times;
-  double loss = 0;
-  for (int i = 0; i < kWarmUp + o.steps; ++i) {
-    const Array indices = batch_indices(i, data.size());
-    const auto start = std::chrono::steady_clock::now();
-    const std::vector<Array> outputs = step({data.x, data.y, indices});
-    if (i >= kWarmUp) times.push_back(seconds_since(start));
-    loss = outputs[0].at(0);
-  }
-  std::sort(times.begin(), times.end());
+  const Timing timing = time_steps(step, data, o);
+  const std::vector<double>& times = timing.seconds;
   const double step_s = times[times.size() / 2];
-  const double flops = contraction_flops(step.graph(kBatchSize));
+  const double flops = contraction_flops(step.graph(o.batch_size));
   const double peak = measure_peak_flops(step.threads());
 
   if (o.json) {
@@ -102,32 +140,45 @@ void bench(const Options& o) {
     line["device"] = o.device.device;
     line["threads"] = step.threads();
     line["compile_s"] = cold.seconds;
-    line["cached_compile_s"] = again.seconds;
+    line["cached_compile_s"] = cached.seconds;
     line["step_ms"] = step_s * 1e3;
     line["gflops"] = flops / step_s * 1e-9;
     line["peak_fraction"] = flops / step_s / peak;
-    line["loss"] = loss;
+    if (o.inference)
+      line["batch_size"] = o.batch_size;
+    else
+      line["loss"] = timing.last;
     print_line(line.dump());
     return;
   }
-  print_line(fmt::format("{}: {:.3f} ms a step of {} samples (median of {}; fastest {:.3f}) on {} threads",
-                         builtin.name, step_s * 1e3, kBatchSize, o.steps, times.front() * 1e3, step.threads()));
+  print_line(fmt::format("{}: {:.3f} ms a {} of {} samples (median of {} calls; fastest {:.3f}) on {} threads",
+                         builtin.name, step_s * 1e3, o.inference ? "forward pass" : "step", o.batch_size, times.size(),
+                         times.front() * 1e3, step.threads()));
   print_line(fmt::format(
       "{:.3f} GFLOP of contractions: {:.1f} GFLOP/s, {:.0f} % of the {:.1f} GFLOP/s measured on this machine",
       flops * 1e-9, flops / step_s * 1e-9, 100 * flops / step_s / peak, peak * 1e-9));
-  print_line(fmt::format("compiled in {:.3f} s, again in {:.3f} s; loss {:.4f}", cold.seconds, again.seconds, loss));
-  if (o.report) print_line(report(step, data));
+  print_line(fmt::format("compiled in {:.3f} s, from the cache in {:.3f} s{}", cold.seconds, cached.seconds,
+                         o.inference ? "" : fmt::format("; loss {:.4f}", timing.last)));
+  if (o.report) print_line(report(step, data, o));
 }
 
 }  // namespace
 
 void add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  auto* command = app.add_subcommand("bench", "Time one training step of a reference model");
+  auto* command = app.add_subcommand("bench", "Time a training step, or a forward pass, of a reference model");
   command->add_option("MODEL", o->model, "mlp, cnn, lstm or vit")->required();
   command->add_option("--steps", o->steps, "steps to time, after a warm-up")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 24));
+  command
+      ->add_option("--steps-per-call", o->steps_per_call,
+                   "steps that one timed call runs (default: 10; 1 of forward passes)")
+      ->check(CLI::Range(1, 1 << 16));
+  command->add_option("--batch-size", o->batch_size, "samples of a step")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 16));
+  command->add_flag("--inference", o->inference, "time forward passes, one a call, instead of training steps");
   o->device.add_to(*command);
   command->add_flag("--report", o->report, "also print the time, FLOP/s, traffic and source lines of each kernel");
   command->add_flag("--json", o->json, "print one JSON object instead of text");

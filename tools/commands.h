@@ -14,5 +14,6 @@ void add_opt(CLI::App&);
 void add_run(CLI::App&);
 void add_import(CLI::App&);
 void add_compile(CLI::App&);
+void add_cache(CLI::App&);
 
 }  // namespace weft::tools

@@ -108,6 +108,95 @@ TEST_CASE("updates are kept between calls and shared by all functions of the gra
   }
 }
 
+TEST_CASE("run_steps is the same as so many calls") {
+  for (Backend backend : kBackends)
+    for (int threads : {1, 2, 3}) {
+      DYNAMIC_SECTION(name_of(backend) << ", " << threads << " threads") {
+        // Large enough for a team; outputs: its own, a state, an input. `rate` is read only, `w` goes from step to
+        // step.
+        constexpr std::int64_t kSteps = 5, kRows = 64, kColumns = 300;
+        auto build = [&] {
+          const Tensor x = input(f32, {kColumns}, "x"), scale = placeholder(f32, {}, "scale"),
+                       rate = state(Array::scalar(0.5f), "rate"),
+                       w = parameter({kColumns, kColumns}, constant_value(0.01), "w");
+          const Tensor y = tanh(matmul(x, w) * scale);
+          return compile({{"y", y}, {"w", w}, {"x", x}, {"total", sum(y)}},
+                         {.updates = {{w, w - rate * matmul(transpose(x), y)}},
+                          .inputs = {x, scale},
+                          .backend = backend,
+                          .threads = threads});
+        };
+        GraphScope graph;
+        const Executable calls = build();
+        GraphScope other;
+        const Executable steps = build();
+        Array xs(Type{f32, {kSteps, kRows, kColumns}});
+        for (std::int64_t e = 0; e < xs.size(); ++e)
+          xs.as<float>()[static_cast<std::size_t>(e)] = static_cast<float>(e % 97 - 48) / 97;
+        const Array rates = f({0.1f, 0.2f, 0.3f, 0.2f, 0.1f}, {kSteps}), scale = Array::scalar(0.25f);
+        std::vector<std::vector<Array>> expected;
+        for (std::int64_t s = 0; s < kSteps; ++s) {
+          calls.set_state("rate", Array::scalar(static_cast<float>(rates.at(s))));
+          expected.push_back(calls({xs.rows(s, s + 1).reshaped({kRows, kColumns}), scale}));
+        }
+        auto equal = [&](const StepResults& r) {
+          for (std::int64_t s = 0; s < r.steps; ++s)
+            for (std::size_t o = 0; o < r.outputs.size(); ++o) {
+              const Array row = r.outputs[o].rows(s, s + 1);
+              if (!row.reshaped(expected[static_cast<std::size_t>(s)][o].shape())
+                       .same_bits(expected[static_cast<std::size_t>(s)][o]))
+                return false;
+            }
+          return true;
+        };
+        // Three by StepOptions::after, then the rest.
+        const StepResults first = steps.run_steps(
+            kSteps, {per_step(xs), scale},
+            {.states = {{"rate", rates}}, .after = [](std::int64_t s, const std::vector<Array>& outputs) {
+               return outputs[3].at(s) == outputs[3].at(s) && s < 2;
+             }});
+        REQUIRE(first.steps == 3);
+        REQUIRE(first.outputs[0].shape() == Shape{3, kRows, kColumns});
+        REQUIRE(equal(first));
+        REQUIRE(steps.state("rate").at(0) == rates.at(2));
+        expected.erase(expected.begin(), expected.begin() + 3);
+        const StepResults rest =
+            steps.run_steps(2, {per_step(xs.rows(3, kSteps)), scale}, {.states = {{"rate", rates.rows(3, kSteps)}}});
+        REQUIRE(rest.steps == 2);
+        REQUIRE(equal(rest));
+        REQUIRE(steps.state("w").same_bits(calls.state("w")));
+        REQUIRE(steps.state("rate").at(0) == rates.at(4));
+      }
+    }
+}
+
+TEST_CASE("run_steps refuses what does not fit") {
+  for (Backend backend : kBackends) {
+    GraphScope graph;
+    const Tensor x = input(f32, {3}, "x"), w = state(f({1, 2, 3}, {3}), "w"), rate = state(f({1}, {1}), "rate");
+    const std::string line = here(-1);
+    const Executable exe = compile({x * w * rate}, {.updates = {{w, w + 1}}, .backend = backend});
+    const Array one = f({1, 2, 3}, {1, 3}), rows = f({1, 2, 3, 4, 5, 6}, {2, 1, 3});
+    require_reported({
+        FAILS(exe.run_steps(0, {one}), "'main': cannot run 0 steps; expected 1 or more"),
+        FAILS(exe.run_steps(2, {}), "'main' takes 1 inputs (x), got 0"),
+        FAILS(exe.run_steps(2, {rows}), "input 'x' (", line, "): expected f32[?,3], got f32[2,1,3]"),
+        FAILS(exe.run_steps(3, {per_step(rows)}), "input 'x' (", line,
+              "): expected one row for each of 3 steps, got f32[2,1,3]"),
+        FAILS(exe.run_steps(3, {per_step(Array())}), "expected one row for each of 3 steps, got f32[]"),
+        FAILS(exe.run_steps(1, {per_step(one)}), "input 'x' (", line, "): expected f32[?,3], got f32[3]"),
+        FAILS(exe.run_steps(2, {one}, {.states = {{"v", rows}}}), "'main' has no state 'v'; it has"),
+        FAILS(exe.run_steps(2, {one}, {.states = {{"w", f({1, 2, 3, 4, 5, 6}, {2, 3})}}}),
+              "state 'w' is updated by 'main' and cannot have a value for each step"),
+        FAILS(exe.run_steps(2, {one}, {.states = {{"rate", rows}}}),
+              "state 'rate': expected f32[1] in each step, got f32[1,3]"),
+        FAILS(exe.run_steps(2, {one}, {.states = {{"rate", f({1}, {1, 1})}}}),
+              "state 'rate': expected one row for each of 2 steps, got f32[1,1]"),
+    });
+    REQUIRE(exe.run_steps(2, {per_step(rows)}).outputs[0].same_bits(f({1, 4, 9, 8, 15, 24}, {2, 1, 3})));
+  }
+}
+
 TEST_CASE("one executable serves every batch extent, compiled once for each") {
   for (Backend backend : kBackends) {
     DYNAMIC_SECTION(name_of(backend)) {

@@ -258,6 +258,92 @@ TEST_CASE("Ctrl-C stops after the step, keeps the weights, and the next fit goes
   std::signal(SIGINT, SIG_DFL);
 }
 
+TEST_CASE("an epoch in one call is the same as step by step") {
+  const Optimizer optimizers[] = {SGD{.learning_rate = warm_up(3, 0.1), .momentum = 0.9},
+                                  Adam{step_decay(0.01, 0.5, 2)}, AdamW{cosine_decay(0.02, 9)}};
+  // 19 samples to train on, in three batches of 5 and one of 4. Dropout counts its steps in a state.
+  Array xs(Type{f32, {22, 6}}), ys(Type{i32, {22}});
+  for (std::int64_t k = 0; k < xs.size(); ++k)
+    xs.as<float>()[static_cast<std::size_t>(k)] = std::sin(0.7f * static_cast<float>(k));
+  for (std::int64_t k = 0; k < ys.size(); ++k)
+    ys.as<std::int32_t>()[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(k % 3);
+  for (const Backend backend : {Backend::cpu, Backend::interpreter})
+    for (const int threads : {1, 2, 3})
+      for (const Optimizer& optimizer : optimizers) {
+        if (backend == Backend::interpreter && threads > 1) continue;
+        auto train = [&](std::vector<Callback> callbacks, std::string* log) {
+          GraphScope graph;
+          set_seed(1);
+          const Tensor x = input(f32, {6}, "x");
+          Model model(x, Dense(3)(Dropout(0.3)(Dense(40, relu)(x))));
+          model.compile({.optimizer = optimizer,
+                         .loss = softmax_cross_entropy,
+                         .metrics = {accuracy, confusion_matrix(3)},
+                         .backend = backend,
+                         .threads = threads});
+          callbacks.push_back(AtEpoch{[log](FitRun& r) {
+            *log += fmt::format("{} {} {} {} {};", r.epoch, r.step, r.batch, r.loss, r.learning_rate());
+            if (r.epoch == 1) r.set_learning_rate(0.003);
+          }});
+          History h = model.fit(
+              xs, ys, {.batch_size = 5, .epochs = 4, .validation_split = 0.1, .callbacks = callbacks, .verbose = 0});
+          return std::pair{std::move(h), model.weights()};
+        };
+        std::string whole_log, single_log;
+        const auto [whole, whole_weights] = train({}, &whole_log);
+        int steps = 0;
+        const auto [single, single_weights] = train({AtStep{[&](FitRun&) { ++steps; }}}, &single_log);
+        REQUIRE(steps == 4 * 4);
+        REQUIRE(whole.values == single.values);
+        REQUIRE(whole_log == single_log);
+        for (const auto& [name, value] : whole_weights) REQUIRE(value.same_bits(single_weights.at(name)));
+      }
+}
+
+TEST_CASE("a loss that is no number ends a call at its step") {
+  // Finite, infinite, NaN: the epoch's other steps are not run, so the weights are those that StopOnNaN leaves.
+  Line whole(20, SGD{1e20}), single(20, SGD{1e20});
+  const FitOptions o{.batch_size = 4, .shuffle = false};
+  require_reported({FAILS(whole.fit(o), "fit: the loss is inf at step 2 of 5 in epoch 1: training has diverged")});
+  FitOptions stops = o;
+  stops.callbacks = {StopOnNaN{}};
+  REQUIRE(single.fit(stops).stop_reason == "the loss is inf at step 2 of 5 in epoch 1");
+  for (const auto& [name, value] : whole.model.weights()) REQUIRE(value.same_bits(single.model.weights().at(name)));
+}
+
+TEST_CASE("Ctrl-C ends a call of many steps within its step, and training goes on from there") {
+  constexpr std::int64_t kSamples = 60'000;
+  Line straight(kSamples), broken(kSamples);
+  const FitOptions o{.batch_size = 1, .epochs = 2, .seed = 4};
+  straight.fit(o);
+  struct Signal {  // 5 ms into the training
+    std::chrono::steady_clock::time_point* sent;
+    std::thread* sender;
+    void on_train_begin(FitRun&) {
+      *sender = std::thread([this] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        *sent = std::chrono::steady_clock::now();
+        kill(getpid(), SIGINT);
+      });
+    }
+  };
+  std::chrono::steady_clock::time_point sent;
+  std::thread sender;
+  FitOptions with_signal = o;
+  with_signal.callbacks = {Signal{&sent, &sender}};
+  const History h = broken.fit(with_signal);
+  const auto end = std::chrono::steady_clock::now();
+  sender.join();
+  REQUIRE(h.stop_reason == "interrupted");
+  REQUIRE(end - sent < std::chrono::milliseconds(100));
+  broken.model.save(temporary("interrupted.safetensors"));
+  Line resumed(kSamples);
+  resumed.model.load(temporary("interrupted.safetensors"));
+  std::filesystem::remove(temporary("interrupted.safetensors"));
+  resumed.fit(o);  // what is left of epoch 1, then epoch 2
+  for (const auto& [name, value] : resumed.model.weights()) REQUIRE(value.same_bits(straight.model.weights().at(name)));
+}
+
 TEST_CASE("bad data and options are refused before anything is compiled") {
   Line line(6);
   GraphScope graph;

@@ -1,6 +1,7 @@
 // Random tensors and dropout: distribution, independence of calls, repeatability, and the step counter.
 #include <set>
 
+#include "ir/philox.h"
 #include "support.h"
 
 using namespace weft;
@@ -106,4 +107,19 @@ TEST_CASE("dropout zeroes at its rate and scales the rest in training, and is th
   const auto g = compile({y, grad(sum(y), {x})[0]}, {.backend = Backend::interpreter, .training = true})({ones});
   REQUIRE(g[0].same_bits(g[1]));
   REQUIRE(dropout(x, 0).same(x));
+}
+
+TEST_CASE("initial values depend on the seed, the stream and the position alone") {
+  constexpr std::uint64_t kSeed = 0x500000007, kStream = 0x300000009;
+  for (const Initializer& init : {uniform(0, 1), normal(), truncated_normal(), glorot_uniform()}) {
+    const Array all = init({1000}, kSeed, kStream);
+    CHECK(init({1000}, kSeed, kStream).same_bits(all));
+    CHECK_FALSE(init({1000}, kSeed + 1, kStream).same_bits(all));
+    CHECK_FALSE(init({1000}, kSeed, kStream + 1).same_bits(all));
+  }
+  for (const Initializer& init : {uniform(0, 1), normal(), truncated_normal()})
+    CHECK(init({70}, kSeed, kStream).same_bits(init({1000}, kSeed, kStream).rows(0, 70)));
+  const Array u = uniform(0, 1)({70}, kSeed, kStream);
+  for (std::uint32_t i = 0; i < 70; ++i)
+    CHECK(u.as<float>()[i] == static_cast<float>(philox4x32({i, 0, 9, 3}, {7, 5})[0] * 0x1p-32));
 }

@@ -24,6 +24,18 @@ TEST_CASE("Philox gives the published known answers") {
   for (const Known& k : known) CHECK(philox4x32(k.counter, k.key) == k.block);
 }
 
+TEST_CASE("Philox gives each of several blocks what it gives one") {
+  constexpr std::size_t kBlocks = 5;
+  std::array<std::array<std::uint32_t, kBlocks>, 4> counters;
+  for (std::size_t w = 0; w < 4; ++w)
+    for (std::size_t i = 0; i < kBlocks; ++i) counters[w][i] = static_cast<std::uint32_t>(0x9E3779B9 * (4 * i + w + 1));
+  const std::array<std::uint32_t, 2> key{0xa4093822, 0x299f31d0};
+  const auto blocks = philox4x32(counters, key);
+  for (std::size_t i = 0; i < kBlocks; ++i)
+    CHECK(philox4x32({counters[0][i], counters[1][i], counters[2][i], counters[3][i]}, key) ==
+          std::array{blocks[0][i], blocks[1][i], blocks[2][i], blocks[3][i]});
+}
+
 TEST_CASE("a random word is word 0 of the block for (index, step) under the key") {
   // The third known answer, with its words joined low first.
   CHECK(random_word(0x299f31d0a4093822, 0x0370734413198a2e, static_cast<std::int64_t>(0x85a308d3243f6a88)) ==

@@ -238,6 +238,87 @@ TEST_CASE("outputs may be inputs, states, constants or views") {
   CHECK(error_of([&] { exe.output(4); }) == "no output number 4: the program has 4");
 }
 
+TEST_CASE("many steps in one call are the same as many calls") {
+  constexpr std::int64_t kSteps = 7;
+  auto p = program();
+  p->buffers.push_back({Buffer::view, "y_view", {f32, {2, n / 2}}});
+  p->buffers.back().base = y;
+  // An output twice, an input that has rows, a state, a constant: what is no memory of its own is copied.
+  p->outputs = {y, static_cast<BufferId>(unused + 1), x, w, step};
+  const auto stacked_outputs = [&] {
+    std::vector<Array> outputs;
+    for (const BufferId id : p->outputs) {
+      Type type = p->buffers[static_cast<std::size_t>(id)].type;
+      type.shape.insert(0, kSteps);
+      outputs.emplace_back(type);
+    }
+    return outputs;
+  };
+  Array rows({f32, {kSteps, n}});
+  std::iota(rows.as<float>().begin(), rows.as<float>().end(), 3.0f);
+  for (const int threads : {1, 2, 3})
+    for (const double cost : {kCheap, kCostly}) {
+      Executor single(image(cost, p), threads), many(image(cost, p), threads);
+      const Array single_state = ramp(5), state = ramp(5);
+      single.bind(1, single_state);
+      many.bind(1, state);
+      std::vector<Array> expected = stacked_outputs(), outputs = stacked_outputs();
+      for (std::int64_t s = 0; s < kSteps; ++s) {
+        single.bind(0, rows.rows(s, s + 1).reshaped({n}));
+        single.run();
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+          const Array one = single.output(i);
+          std::memcpy(expected[i].data() + one.bytes() * static_cast<std::size_t>(s), one.data(), one.bytes());
+        }
+      }
+      const Executor::Rows step_rows[] = {{0, rows}};
+      std::vector<std::int64_t> seen;
+      CHECK(many.run_steps(kSteps, step_rows, outputs, [&](std::int64_t s) {
+        seen.push_back(s);
+        return outputs[0].same_bits(outputs[0]) && s < kSteps;
+      }) == kSteps);
+      CHECK(seen == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6});
+      CHECK(state.same_bits(single_state));
+      for (std::size_t i = 0; i < expected.size(); ++i) CHECK(outputs[i].same_bits(expected[i]));
+
+      // Ended after the third: what the third left is there, nothing of a fourth.
+      const Array short_state = ramp(5);
+      many.bind(1, short_state);
+      outputs = stacked_outputs();
+      CHECK(many.run_steps(kSteps, step_rows, outputs, [](std::int64_t s) { return s < 2; }) == 3);
+      CHECK(short_state.as<float>()[0] == 5 + 3 * 0.5f);
+      CHECK(outputs[0].rows(0, 3).same_bits(expected[0].rows(0, 3)));
+      CHECK(outputs[0].rows(3, 4).same_bits(Array({f32, {1, n}})));
+
+      // The address of an input outlives a call with rows, and an exception ends a run without harm.
+      many.bind(0, ramp(1));
+      CHECK(error_of([&] {
+              many.run_steps(kSteps, {}, outputs, [](std::int64_t s) { return s < 1 || (fail("enough"), true); });
+            }) == "enough");
+      many.run();
+      CHECK(many.output(0).same_bits(many.output(0)));
+      CHECK(short_state.as<float>()[0] == 5 + (3 + 2 + 1) * 0.5f);
+    }
+}
+
+TEST_CASE("mistakes in the arrays of many steps are explained") {
+  Executor exe(image(kCheap), 1);
+  exe.bind(1, ramp(0));
+  const Array rows({f32, {2, n}});
+  const auto run = [&](std::vector<Executor::Rows> r, const Array& output, std::int64_t steps = 2) {
+    return error_of([&] { exe.run_steps(steps, r, std::vector<Array>{output}); });
+  };
+  CHECK(run({}, rows) == "input 'x' (f32[1000]) is not bound");
+  CHECK(run({{0, rows}}, rows, 3) == "input 'x': expected f32[3,1000], got f32[2,1000]");
+  CHECK(run({{0, ramp(0)}}, rows) == "input 'x': expected f32[2,1000], got f32[1000]");
+  CHECK(run({{0, rows}}, ramp(0)) == "output number 0: expected f32[2,1000], got f32[1000]");
+  CHECK(run({{0, rows}, {1, rows.clone()}}, rows) ==
+        "state 'w' is updated by the program and cannot have a value for each step");
+  CHECK_THROWS_AS(run({{0, rows}}, rows.clone(), 0), InternalError);
+  CHECK(run({{0, rows}}, rows.clone()) == "no error");
+  CHECK(error_of([&] { exe.run(); }) == "input 'x' (f32[1000]) is not bound");
+}
+
 TEST_CASE("mistakes in binding are explained") {
   Executor exe(image(kCheap), 1);
   CHECK(exe.input_count() == 2);

@@ -66,6 +66,30 @@ TEST_CASE("what is written before a barrier is seen after it") {
   }
 }
 
+TEST_CASE("the last thread at a barrier completes it before any goes on") {
+  for (const std::size_t n : kSizes) {
+    ThreadTeam team(static_cast<int>(n));
+    const int rounds = n > 2 ? 1'000 : 10'000;
+    std::vector<int> arrived(n);
+    int completed = 0;  // plain memory: ordered by the barriers alone
+    bool ordered = true;
+    team.run([&](int thread) {
+      for (int r = 0; r < rounds; ++r) {
+        ++arrived[static_cast<std::size_t>(thread)];
+        team.barrier([&] {
+          for (const int a : arrived) ordered = ordered && a == r + 1;
+          ++completed;
+        });
+        if (completed != r + 1) ordered = false;
+        team.barrier();
+      }
+    });
+    CHECK(ordered);
+    CHECK(completed == rounds);
+    CHECK(error_of([&] { team.run([&](int) { team.barrier([] { fail("incomplete"); }); }); }) == "incomplete");
+  }
+}
+
 TEST_CASE("more threads than CPUs finish soon") {
   ThreadTeam team(4 * usable_cpus() + 1);
   const auto start = std::chrono::steady_clock::now();

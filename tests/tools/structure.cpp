@@ -85,10 +85,10 @@ TEST_CASE("includes follow the design's table") {
   }
 }
 
-TEST_CASE("LLVM headers stay inside codegen and out of its public header") {
+TEST_CASE("LLVM headers stay inside codegen and out of its public headers") {
   for (const std::string& folder : kAllFolders)
     for (const fs::path& file : sources(folder)) {
-      if (folder == "codegen" && file.filename() != "codegen.h") continue;
+      if (folder == "codegen" && file.filename() != "codegen.h" && file.filename() != "cache.h") continue;
       INFO(file);
       for (const auto& include : includes(file)) CHECK_FALSE(first_component(include.header).starts_with("llvm"));
     }

@@ -128,6 +128,7 @@ TEST_CASE("bench times a step") {
   CHECK(line["threads"] == 1);
   CHECK(line["loss"].get<double>() > 0);
   CHECK(line["compile_s"].get<double>() > 0);
+  CHECK(line["cached_compile_s"].get<double>() < line["compile_s"].get<double>() / 2);
   const double gflop = line["gflops"].get<double>() * line["step_ms"].get<double>() * 1e-3;
   // Forward: 2*128*(784*512 + 512*256 + 256*10); backward the same again for each weight, and for each layer's input
   // but the first.
@@ -137,6 +138,24 @@ TEST_CASE("bench times a step") {
   CHECK(line["peak_fraction"].get<double>() < 1.1);
 }
 
+TEST_CASE("bench times forward passes, other batches, and takes the same steps in calls of any length") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("data"), 300, 50);
+  const std::string bench = "unset WEFT_DATA; weft bench mlp --threads 2 --json ";
+  const json one = only_line(shell(bench + "--inference --batch-size 1 --steps 20", dir.path()));
+  CHECK(keys(one) == std::vector<std::string>{"batch_size", "cached_compile_s", "compile_s", "device", "gflops",
+                                              "model", "peak_fraction", "step_ms", "threads"});
+  CHECK(one["batch_size"] == 1);
+  const double gflop = one["gflops"].get<double>() * one["step_ms"].get<double>() * 1e-3;
+  CHECK(std::abs(gflop - 2e-9 * (784 * 512 + 512 * 256 + 256 * 10)) < 1e-9);
+  // 7 does not divide the steps: the last call has fewer.
+  const json single = only_line(shell(bench + "--batch-size 32 --steps 20 --steps-per-call 1", dir.path()));
+  const json many = only_line(shell(bench + "--batch-size 32 --steps 20 --steps-per-call 7", dir.path()));
+  CHECK(single["loss"] == many["loss"]);
+  CHECK(contains(shell("weft bench mlp --batch-size 0", dir.path()).err, "--batch-size"));
+  CHECK(contains(shell("weft bench mlp --steps-per-call 0", dir.path()).err, "--steps-per-call"));
+}
+
 TEST_CASE("bench reports on each kernel") {
   const TempDir dir;
   write_tiny_mnist(dir.file("data"), 300, 50);
@@ -144,4 +163,7 @@ TEST_CASE("bench reports on each kernel") {
   INFO(r);
   CHECK(r.code == 0);
   for (const char* text : {"ms a step", "GFLOP/s", "kernel", "bytes", ".cpp:"}) CHECK(contains(r.out, text));
+  const Result forward = shell("unset WEFT_DATA; weft bench mlp --steps 2 --inference --report", dir.path());
+  CHECK(forward.code == 0);
+  for (const char* text : {"ms a forward pass", "kernel", ".cpp:"}) CHECK(contains(forward.out, text));
 }

@@ -12,7 +12,7 @@ using weft::test::TempDir;
 
 TEST_CASE("every subcommand explains itself") {
   const TempDir dir;
-  for (const std::string command : {"", "train", "bench", "dump", "opt", "run", "import", "compile"}) {
+  for (const std::string command : {"", "train", "bench", "dump", "opt", "run", "import", "compile", "cache"}) {
     const Result r = shell("weft " + command + " --help", dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 0);
@@ -33,7 +33,7 @@ TEST_CASE("mistakes on the command line") {
   const std::vector<Row> rows = {
       {"weft", 2, "weft: error: A subcommand is required"},
       {"weft fly", 2,
-       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, import, compile"},
+       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, import, compile, cache"},
       {"weft train", 2, "weft: error: DATASET is required"},
       {"weft train mnist --epochs 0", 2, "--epochs"},
       {"weft train mnist --epochs many", 2, "--epochs"},
@@ -41,6 +41,10 @@ TEST_CASE("mistakes on the command line") {
       {"weft train mnist --wings 2", 2, "--wings"},
       {"weft bench mlp --threads 0", 2, "--threads"},
       {"weft bench mlp --steps 0", 2, "--steps"},
+      {"weft cache", 2, "weft: error: A subcommand is required"},
+      {"weft cache burn", 2, "weft: error: A subcommand is required"},
+      {"weft cache verify --threads 0", 2, "--threads"},
+      {"weft cache clear", 1, "weft: error: the object cache is off"},
       {"weft train cifar", 1, "weft: error: train: expected mnist, found 'cifar'"},
       {"weft train mnist --data nowhere", 1, "nowhere"},
       {"weft train mnist --device tpu", 1, "--device: expected cpu, cuda or emulator, found 'tpu'"},
