@@ -27,9 +27,10 @@ class Copy {
   Array from_, to_;
 };
 
-/// Vector instructions' worth of arithmetic for each element, by unit.
+/// Vector operations, counted in elements, by the unit that they need.
 struct Work {
-  double simple = 0;  // add, mul, fma, compare, select, integer operations
+  double multiply = 0;  // mul, fma
+  double other = 0;     // add, compare, select, bits, integer operations: any vector unit may take them
   double div = 0, sqrt = 0;
 };
 
@@ -37,14 +38,14 @@ struct Work {
 /// polynomials (ir/approx.h) and of their special cases.
 Work work_of(const Graph&);
 
-/// Elements a second of each unit on `threads` threads, f32. The multiply-adds' rate stands for all simple operations;
-/// some processors start more additions, compares or integer operations than that, so a kernel may reach more than 1.
+/// Elements a second on `threads` threads, f32: multiply-adds, operations of all kinds together (measured with
+/// additions of integers), divisions, square roots.
 struct Rates {
-  double simple = 0, div = 0, sqrt = 0;
+  double multiply = 0, all = 0, div = 0, sqrt = 0;
 };
 const Rates& rates(int threads);
 
-/// Seconds below which no arrangement of the work can come. Divisions and roots share a unit; the rest runs beside it.
+/// Seconds below which no arrangement of the work can come: the busiest unit's. Divisions and roots share one.
 double seconds(const Work&, const Rates&);
 
 }  // namespace weft::bench
