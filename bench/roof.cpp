@@ -51,19 +51,15 @@ void root_sse(float* x, int n) {
 }
 
 using Words = std::int32_t __attribute__((vector_size(64), aligned(64)));
-constexpr int kSums = 12;  // independent, so that every vector unit is busy
+constexpr int kChains = 3, kOpsPerElement = 2 * kChains;
 
-/// kSums additions for each 16 elements that it is told of.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void add_words(float* x, int n) {
-  Words sum[kSums] = {}, step = Words{} + static_cast<int>(x[0]);
-  for (int i = 0; i < n; i += 16) {
-#pragma GCC unroll 12
-    for (int k = 0; k < kSums; ++k) {
-      sum[k] += step;
-      asm("" : "+m"(x[0]));  // one round at a time: the sums are no products
-    }
-  }
-  for (int k = 0; k < kSums; ++k) x[k] += static_cast<float>(sum[k][0] & 1);
+/// kOpsPerElement operations on integers for each element that it is told of: in independent chains, so that all vector
+/// units are busy, and with two kinds of operation in turn, which no compiler folds.
+__attribute__((target_clones("avx512f", "avx2", "default"))) void count_words(float* x, int n) {
+  const Words step = Words{} + static_cast<int>(x[0]);
+  Words a = step, b = step + 1, c = step + 2;
+  for (int i = 0; i < n; i += 16) a = (a + step) ^ step, b = (b + step) ^ step, c = (c + step) ^ step;
+  for (int k = 0; k < 16; ++k) x[k] += static_cast<float>((a[k] + b[k] + c[k]) & 1);
 }
 
 /// Elements a second of a loop over an array in L1, on all threads at once, at best.
@@ -195,7 +191,7 @@ const Rates& rates(int threads) {
   if (fresh) {
     ThreadTeam team(threads);
     const bool avx = __builtin_cpu_supports("avx");
-    at->second = {tools::measure_peak_flops(threads) / 2, kSums * rate_in_l1(team, add_words),
+    at->second = {tools::measure_peak_flops(threads) / 2, kOpsPerElement * rate_in_l1(team, count_words),
                   rate_in_l1(team, avx ? divide_avx : divide_sse), rate_in_l1(team, avx ? root_avx : root_sse)};
   }
   return at->second;
