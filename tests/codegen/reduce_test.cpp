@@ -53,7 +53,8 @@ Program reduction(Op op, DType t, LanesAlong lanes) {
 }
 
 /// out[i, j] = exp(x[i, j] - max_j x) / sum_j …, sum[i] = the sum: a chain of row stages.
-Program softmax(std::int64_t rows, std::int64_t columns) {
+/// `best`: also arg_max of the exponentials, which walks the row one element at a time.
+Program softmax(std::int64_t rows, std::int64_t columns, bool best = false) {
   ProgramBuilder b;
   const BufferId x = b.input(f32, {rows, columns}), y = b.output(f32, {rows, columns}), total = b.output(f32, {rows});
   HandBuilder k(b.program(), b.kernel());
@@ -61,9 +62,14 @@ Program softmax(std::int64_t rows, std::int64_t columns) {
   const ExprId value = k.load(x, {at(i), at(j)});
   const ExprId shifted = k.op(Op::exp, f32, {k.op(Op::sub, f32, {value, k.accumulator(0, f32)})});
   const ExprId scaled = k.op(Op::div, f32, {shifted, k.accumulator(1, f32)});
-  k.phase({i}).stages = {reduce_stage(0, Op::reduce_max, j, value, true),
-                         reduce_stage(1, Op::reduce_sum, j, shifted, true), map_stage({{y, {at(i), at(j)}, scaled}}, j),
-                         map_stage({{total, {at(i)}, k.accumulator(1, f32)}})};
+  Phase& phase = k.phase({i});
+  phase.stages = {reduce_stage(0, Op::reduce_max, j, value, true), reduce_stage(1, Op::reduce_sum, j, shifted, true),
+                  map_stage({{y, {at(i), at(j)}, scaled}}, j), map_stage({{total, {at(i)}, k.accumulator(1, f32)}})};
+  if (best) {
+    const BufferId index = b.output(i32, {rows});
+    phase.stages.push_back(reduce_stage(2, Op::arg_max, j, scaled, false));
+    phase.stages.push_back(map_stage({{index, {at(i)}, k.accumulator(2, i32)}}));
+  }
   k.schedule().vector_axis = j;
   return b.program();
 }
@@ -86,4 +92,8 @@ TEST_CASE("every reduction equals the interpreter in bits") {
 
 TEST_CASE("chains of row stages share what fits one vector") {
   for (std::int64_t columns : {1, 10, 16, 17, 64, 100}) CHECK(check(softmax(5, columns)) == "");
+}
+
+TEST_CASE("rows of costly values are kept for later stages, by vectors and by single elements") {
+  for (std::int64_t columns : {17, 64, 100, 5000}) CHECK(check(softmax(3, columns, true)) == "");
 }
