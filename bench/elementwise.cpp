@@ -1,28 +1,60 @@
-// Chains of elementwise ops, each compiled to one loop: the rate at which memory is read and written.
-#include "bench/bench.h"
+// Elementwise chains, each compiled to one loop: activations forward and backward, dropout, Adam.
+#include "bench/stream.h"
 
 namespace weft::bench {
 namespace {
 
-using Chain = Tensor (*)(const Tensor&);
-
-void elementwise(benchmark::State& state, Chain chain) {
-  GraphScope scope;
-  const std::int64_t n = state.range(0);
-  const Tensor x = placeholder(f32, {n}, "x");
-  time_calls(state, compile({chain(x)}), {random({n})}, 0, 8.0 * static_cast<double>(n));
+Tensor operand(std::int64_t rows, std::int64_t columns, const char* name = "x") {
+  return placeholder(f32, {rows, columns}, name);
 }
 
-BENCHMARK_CAPTURE(elementwise, scale_and_shift, [](const Tensor& x) { return x * 2 + 1; })
-    ->Range(1 << 10, 1 << 24)
-    ->UseRealTime();
-BENCHMARK_CAPTURE(elementwise, exp, [](const Tensor& x) { return weft::exp(x); })
-    ->Range(1 << 10, 1 << 24)
-    ->UseRealTime();
-BENCHMARK_CAPTURE(elementwise, tanh, [](const Tensor& x) { return weft::tanh(x); })
-    ->Range(1 << 10, 1 << 24)
-    ->UseRealTime();
-BENCHMARK_CAPTURE(elementwise, gelu, [](const Tensor& x) { return gelu(x); })->Range(1 << 10, 1 << 24)->UseRealTime();
+using Function = Tensor (*)(const Tensor&);
+
+template <Function f>
+Traced forward(std::int64_t rows, std::int64_t columns) {
+  return {{f(operand(rows, columns))}};
+}
+
+/// The gradient of x for a gradient dy of y = f(x).
+template <Function f>
+Traced backward(std::int64_t rows, std::int64_t columns) {
+  const Tensor x = operand(rows, columns), dy = operand(rows, columns, "dy");
+  return {{grad(sum(f(x) * dy), {x})[0]}};
+}
+
+Tensor scale_and_shift(const Tensor& x) { return x * 2 + 1; }
+Tensor exponential(const Tensor& x) { return exp(x); }
+Tensor logarithm(const Tensor& x) { return log(x); }
+Tensor hyperbolic(const Tensor& x) { return tanh(x); }
+Tensor gelu_erf_form(const Tensor& x) { return gelu(x); }
+Tensor gelu_tanh_form(const Tensor& x) { return gelu_tanh(x); }
+Tensor drop(const Tensor& x) { return where(random_bernoulli(x.shape(), 0.5), 2 * x, 0.0); }
+
+Traced uniform_numbers(std::int64_t rows, std::int64_t columns) { return {{random_uniform({rows, columns})}}; }
+
+Traced adam(std::int64_t rows, std::int64_t columns) {
+  const Tensor w = state(Array(Type{f32, {rows, columns}}), "w"), g = operand(rows, columns, "g");
+  OptimizerStep step(state(Array::filled({f32, {}}, 1e-3), "rate"), "adam");
+  step.begin(w);
+  const Tensor next = Adam{}(step, w, g);
+  std::vector<Assignment> updates = step.assignments();
+  updates.push_back({w, next});
+  return {{}, updates};
+}
+
+const int registered = register_stream({
+    {"scale_and_shift", forward<scale_and_shift>},
+    {"exp", forward<exponential>},
+    {"log", forward<logarithm>},
+    {"tanh", forward<hyperbolic>},
+    {"gelu", forward<gelu_erf_form>},
+    {"gelu_grad", backward<gelu_erf_form>, 1024, 3},
+    {"gelu_tanh", forward<gelu_tanh_form>},
+    {"gelu_tanh_grad", backward<gelu_tanh_form>, 1024, 3},
+    {"dropout", forward<drop>},
+    {"random", uniform_numbers, 1024, 1},
+    {"adam", adam, 1024, 7},
+});
 
 }  // namespace
 }  // namespace weft::bench

@@ -81,6 +81,30 @@ void find_dependences(PhaseInfo& info, const Program& program, const Kernel& ker
   }
 }
 
+/// Rough instructions of one op on one register.
+double op_cost(Op op) {
+  switch (op) {
+    case Op::exp:
+    case Op::log:
+    case Op::tanh:
+    case Op::erf:
+    case Op::sin:
+    case Op::cos: return 20;
+    case Op::random: return 80;
+    case Op::div:
+    case Op::rem:
+    case Op::sqrt: return 10;
+    default: return 1;
+  }
+}
+
+/// The operands of an expression, indices included.
+template <class F>
+void for_each_operand(const PhaseInfo& info, const Kernel& kernel, std::size_t e, F&& f) {
+  for (ExprId arg : kernel.exprs[e].args) f(arg);
+  for (auto [stride, arg] : info.access[e].indirect) f(arg);
+}
+
 }  // namespace
 
 std::int64_t PhaseInfo::points() const {
@@ -129,21 +153,6 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
 }
 
 double point_cost(const PhaseInfo& info, const Kernel& kernel) {
-  auto op_cost = [](Op op) -> double {
-    switch (op) {
-      case Op::exp:
-      case Op::log:
-      case Op::tanh:
-      case Op::erf:
-      case Op::sin:
-      case Op::cos: return 20;
-      case Op::random: return 80;
-      case Op::div:
-      case Op::rem:
-      case Op::sqrt: return 10;
-      default: return 1;
-    }
-  };
   auto extent = [&](AxisId a) {
     return a == kNone ? 1.0 : static_cast<double>(info.extent[static_cast<std::size_t>(a)]);
   };
@@ -159,14 +168,60 @@ double point_cost(const PhaseInfo& info, const Kernel& kernel) {
     for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
       if (!seen[i]) continue;
       const Expr& e = kernel.exprs[i];
-      for (ExprId arg : e.args) need(arg);
-      for (auto [stride, arg] : info.access[i].indirect) need(arg);
+      for_each_operand(info, kernel, i, need);
       const double cost = e.kind == Expr::apply ? op_cost(e.op) : e.kind == Expr::load ? 1 : 0;
       (s.axis != kNone && !info.depends_on(static_cast<ExprId>(i), s.axis) ? outer : inner) += cost;
     }
     total += outer + inner * extent(s.axis);
   }
   return total;
+}
+
+std::vector<KeptRow> kept_rows(const PhaseInfo& info, const Kernel& kernel, AxisId axis, int width,
+                               std::int64_t bytes) {
+  constexpr double kWorthKeeping = 12;  // instructions: a store and a load of L1 or L2, with a margin
+  const std::size_t n = kernel.exprs.size();
+  const std::int64_t row = (info.extent[static_cast<std::size_t>(axis)] + width - 1) / width * width;
+  std::vector<KeptRow> kept;
+  std::int64_t used = 0;
+  // From results to operands, so that the outermost of nested values is kept; what only it needs is then not repeated.
+  for (std::size_t e = n; e-- > 0;) {
+    const Dependence& d = info.depends[e];
+    if (kernel.exprs[e].kind != Expr::apply || !(d.axes >> axis & 1) || d.pinned) continue;
+    std::size_t first = info.phase.stages.size();
+    int readers = 0;
+    for (std::size_t s = 0; s < info.phase.stages.size(); ++s) {
+      const KernelStage& stage = info.phase.stages[s];
+      std::vector<bool> needed(n, false);
+      auto need = [&](ExprId id) {
+        if (id != kNone) needed[static_cast<std::size_t>(id)] = true;
+      };
+      for (const Store& t : stage.stores) need(t.value);
+      for (ExprId id : {stage.predicate, stage.value, stage.lhs, stage.rhs}) need(id);
+      for (std::size_t i = n; i-- > e;)  // operands of kept values are needed only where those are first computed
+        if (const auto at = std::find_if(kept.begin(), kept.end(),
+                                         [&](const KeptRow& k) { return k.value == static_cast<ExprId>(i); });
+            needed[i] && (at == kept.end() || at->first_stage == s))
+          for_each_operand(info, kernel, i, need);
+      if (!needed[e]) continue;
+      first = std::min(first, s);
+      ++readers;
+    }
+    if (readers < 2) continue;
+    std::vector<bool> part(n, false);
+    part[e] = true;
+    double cost = 0;
+    for (std::size_t i = e + 1; i-- > 0;) {
+      if (!part[i] || !(info.depends[i].axes >> axis & 1)) continue;
+      if (kernel.exprs[i].kind == Expr::apply) cost += op_cost(kernel.exprs[i].op);
+      for_each_operand(info, kernel, i, [&](ExprId arg) { part[static_cast<std::size_t>(arg)] = true; });
+    }
+    const auto size = (row * static_cast<std::int64_t>(size_of(kernel.exprs[e].dtype)) + 63) / 64 * 64;
+    if (cost < kWorthKeeping || used + size > bytes) continue;
+    kept.push_back({static_cast<ExprId>(e), first, used, size});
+    used += size;
+  }
+  return kept;
 }
 
 }  // namespace weft::codegen

@@ -43,4 +43,16 @@ PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis,
 /// Rough cycles of one evaluation of all the phase's expressions and stores on one register each; stage loops included.
 double point_cost(const PhaseInfo&, const Kernel&);
 
+/// A costly value along the row axis that several stages need: the first one keeps the row in scratch space, at
+/// `offset` bytes, and the others read it there.
+struct KeptRow {
+  ExprId value = kNone;
+  std::size_t first_stage = 0;
+  std::int64_t offset = 0, bytes = 0;
+};
+
+/// The rows worth keeping among the values of `axis`, in at most `bytes` of scratch space; `width` elements are written
+/// at once.
+std::vector<KeptRow> kept_rows(const PhaseInfo&, const Kernel&, AxisId axis, int width, std::int64_t bytes);
+
 }  // namespace weft::codegen

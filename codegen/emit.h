@@ -54,6 +54,9 @@ Value* emit_opaque(Builder&, llvm::Constant*);
 /// acc = a * b + acc: fused for floats, wrapping for integers.
 Value* emit_multiply_add(Builder&, DType, Value* a, Value* b, Value* acc);
 
+/// What an empty reduction gives: 0, 1, the smallest value, the largest value (emit_reduce.cpp).
+llvm::Constant* identity_of(Builder&, Op reduce, DType);
+
 class PhaseEmitter {
  public:
   PhaseEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const Target&);
@@ -77,8 +80,13 @@ class PhaseEmitter {
   void for_lanes(AxisId axis, int width, Value* begin, Value* end, llvm::function_ref<void()> body);
   void bind(AxisId axis, Value* coordinate);  ///< at the current level
   void stages(std::size_t first);             ///< runs the stages from `first` on, for the bound point
+  /// Runs body(block) for every unit of the call: `outer` axes bound, then one of `blocks`.
+  void for_units(const std::vector<AxisId>& outer, std::int64_t blocks, llvm::function_ref<void(Value*)> body);
   Values next_unit(const Values& at, const std::vector<std::int64_t>& radix);
   int point_lanes() const;  ///< lanes along the innermost parallel axis
+  bool loads_neighbours() const;
+  std::size_t column_folds() const;  // emit_columns.cpp
+  PhaseCode emit_columns(const std::string& symbol, std::size_t folds, double cost);
   /// A row of at most one vector needs no loop: its axis is bound at the point's level, so that stages share its
   /// values.
   bool in_one_vector(AxisId axis) const { return row_lanes_ > 1 && extent(axis) > 0 && extent(axis) <= row_lanes_; }
@@ -99,6 +107,8 @@ class PhaseEmitter {
   Value* lanes(ExprId);  ///< always a vector when lanes_.width > 1
   int level_of(ExprId) const;
   Value* compute(ExprId);
+  Value* evaluate(ExprId);  ///< compute(), without regard to rows that are kept
+  const KeptRow* kept(ExprId) const;
   Value* index_value(const Linear&);
   struct Address {
     Value* pointer;               // of lane 0
@@ -110,9 +120,11 @@ class PhaseEmitter {
   Address address(BufferId, const Linear&);
   Value* lane_pointer(const Address&, DType, int lane);
   Value* load(DType, const Address&, Value* predicate);
-  void store(DType, const Address&, Value* v);
+  void store(DType, const Address&, Value* v, bool streaming = false);
+  bool passes_caches(const Store&, const Linear&) const;  ///< whole vectors of this store bypass the caches
   Value* read(DType, Value* pointer, int width, Value* mask = nullptr);  ///< contiguous, register form
   void write(DType, Value* pointer, Value* v, Value* mask = nullptr);
+  void write_streaming(DType, Value* pointer, Value* v);
   Value* active_mask() const;           ///< null when all lanes exist
   bool has_masked_access(DType) const;  ///< the target loads and stores part of a vector; else it is done in pieces
   void for_pieces(llvm::function_ref<void(int first, int count)> body) const;  ///< the active lanes in powers of two
@@ -159,9 +171,12 @@ class PhaseEmitter {
   llvm::DenseMap<BufferId, Value*> base_;
   llvm::DenseMap<std::int32_t, Value*> accumulator_;
   Lanes lanes_;
-  int row_lanes_ = 1;    // lanes of map and striped reduce stages when points are single rows
-  int point_level_ = 0;  // where accumulators become known
-  int stage_level_ = 0;  // where loads of what the phase stores are pinned
+  bool streams_ = false;       // some store bypasses the caches
+  std::vector<KeptRow> kept_;  // rows of values in scratch space, when points are single rows
+  std::size_t stage_ = 0;      // the one that is being emitted
+  int row_lanes_ = 1;          // lanes of map and striped reduce stages when points are single rows
+  int point_level_ = 0;        // where accumulators become known
+  int stage_level_ = 0;        // where loads of what the phase stores are pinned
 };
 
 }  // namespace weft::codegen

@@ -1,11 +1,19 @@
 // Expressions: where each is emitted, loads and stores along lanes, addresses that are summed level by level.
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/Metadata.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "codegen/emit.h"
+#include "ir/eval.h"
 
 namespace weft::codegen {
+namespace {
+
+constexpr std::int64_t kLine = 64;  // bytes of a cache line, and of the widest register
+
+}  // namespace
 
 PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) : guard_(e.b_) {
   for (std::size_t l = static_cast<std::size_t>(level); l < e.levels_.size(); ++l) {
@@ -56,7 +64,25 @@ Value* PhaseEmitter::lanes(ExprId id) {
   return vectors[id] = emit_splat(b_, v, lanes_.width);
 }
 
+const KeptRow* PhaseEmitter::kept(ExprId id) const {
+  for (const KeptRow& k : kept_)
+    if (k.value == id) return &k;
+  return nullptr;
+}
+
 Value* PhaseEmitter::compute(ExprId id) {
+  const KeptRow* row = kept(id);
+  if (!row) return evaluate(id);
+  const DType t = expr(id).dtype;
+  Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), scratch_, static_cast<std::uint64_t>(row->offset));
+  Value* place = offset_elements(t, base, coordinate_[static_cast<std::size_t>(kernel_.schedule.vector_axis)]);
+  if (stage_ > row->first_stage) return read(t, place, lanes_.width);
+  Value* v = evaluate(id);
+  write(t, place, v);
+  return v;
+}
+
+Value* PhaseEmitter::evaluate(ExprId id) {
   const Expr& e = expr(id);
   const Linear& access = info_.access[static_cast<std::size_t>(id)];
   if (e.kind == Expr::index) return index_value(access);
@@ -193,6 +219,32 @@ void PhaseEmitter::write(DType t, Value* pointer, Value* v, Value* mask) {
     b_.CreateAlignedStore(v, pointer, align);
 }
 
+void PhaseEmitter::write_streaming(DType t, Value* pointer, Value* v) {
+  const auto bytes = static_cast<std::uint64_t>(size_of(t)) * static_cast<std::uint64_t>(lanes_.width);
+  llvm::StoreInst* store = b_.CreateAlignedStore(v, pointer, llvm::Align(std::min<std::uint64_t>(bytes, kLine)));
+  llvm::Metadata* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
+  store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(module_.getContext(), one));
+  streams_ = true;
+}
+
+/// A result that the caches could not hold until somebody reads it, written line by line: its lines need not be read
+/// first, and what the caches hold stays there. Not where the phase reads them anyway, to update them in place.
+bool PhaseEmitter::passes_caches(const Store& s, const Linear& l) const {
+  const BufferId owner = storage(program_, s.buffer);
+  const Type& type = program_.buffers[static_cast<std::size_t>(owner)].type;
+  if (type.dtype == boolean || byte_size(type) < target_.l3_bytes / 2 || lanes_.width != kReduceStripes) return false;
+  for (std::size_t e = 0; e < kernel_.exprs.size(); ++e)
+    if (info_.used[e] && kernel_.exprs[e].kind == Expr::load && storage(program_, kernel_.exprs[e].buffer) == owner)
+      return false;
+  // Vectors must be aligned: lanes begin at multiples of their number, and all else must move by whole lines.
+  const auto size = static_cast<std::int64_t>(size_of(type.dtype));
+  const std::int64_t alignment = std::min(size * lanes_.width, kLine);
+  bool aligned = l.indirect.empty() && l.offset * size % alignment == 0;
+  for (std::size_t axis = 0; axis < l.coefficient.size(); ++axis)
+    if (static_cast<AxisId>(axis) != lanes_.axis) aligned &= l.coefficient[axis] * size % alignment == 0;
+  return aligned && l.coefficient[static_cast<std::size_t>(lanes_.axis)] == 1;
+}
+
 bool PhaseEmitter::has_masked_access(DType t) const {
   return target_.vector_bytes >= 64 || (target_.vector_bytes >= 32 && size_of(t) >= 4);
 }
@@ -256,10 +308,11 @@ Value* PhaseEmitter::load(DType t, const Address& a, Value* predicate) {
   return v;
 }
 
-void PhaseEmitter::store(DType t, const Address& a, Value* v) {
+void PhaseEmitter::store(DType t, const Address& a, Value* v, bool streaming) {
   const bool vector = v->getType()->isVectorTy();
   if (a.contiguous() && lanes_.width > 1) {
     if (!vector) v = emit_splat(b_, v, lanes_.width);
+    if (lanes_.full() && streaming) return write_streaming(t, a.pointer, v);
     if (lanes_.full() || has_masked_access(t)) return write(t, a.pointer, v, active_mask());
     for_pieces([&](int first, int count) {
       llvm::SmallVector<int, 16> picked;

@@ -1,5 +1,6 @@
 // The shape of an emitted function: loops and their levels, the lanes of a loop, and the walk over a phase's points.
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/IntrinsicsX86.h>
 
 #include <algorithm>
 #include <optional>
@@ -47,6 +48,8 @@ void PhaseEmitter::open_function(const std::string& symbol) {
 }
 
 void PhaseEmitter::close_function() {
+  // Barriers between phases order ordinary stores only.
+  if (streams_) b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
   b_.CreateRetVoid();
   levels_.pop_back();
   base_.clear();
@@ -206,6 +209,7 @@ void PhaseEmitter::stages(std::size_t first) {
   for (std::size_t s = first; s < info_.phase.stages.size(); ++s) {
     push_level();
     stage_level_ = depth();
+    stage_ = s;
     switch (stage(s).kind) {
       case KernelStage::map: run_map(s); break;
       case KernelStage::scatter: run_scatter(s); break;
@@ -224,22 +228,50 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const int width = along_points ? point_lanes() : 1;
   row_lanes_ = along_rows ? kLanes : 1;
 
+  const double vectors = along_points || along_rows ? 1.0 / target_.vector_bytes * 4 : 1;
+  const double point_cycles = point_cost(info_, kernel_) * kOpCycles * vectors;
+  const double cost = point_cycles * static_cast<double>(info_.points());
+  if (const std::size_t folds = column_folds()) return emit_columns(symbol, folds, cost);
+
   // Units: the outer axes, and blocks of the innermost (rows: all axes are outer ones).
   const AxisId inner = along_rows || parallel.empty() ? kNone : parallel.back();
   std::vector<AxisId> outer(parallel.begin(), parallel.end() - (inner != kNone));
-  const double vectors = along_points || along_rows ? 1.0 / target_.vector_bytes * 4 : 1;
-  const double point_cycles = point_cost(info_, kernel_) * kOpCycles * vectors;
   const std::int64_t per_unit = std::max<std::int64_t>(1, static_cast<std::int64_t>(kUnitCycles / point_cycles));
   const std::int64_t block = std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1));
   const std::int64_t blocks = (extent(inner) + block - 1) / block;
-  PhaseCode code{symbol, blocks, 0, point_cycles * static_cast<double>(info_.points())};
+  PhaseCode code{symbol, blocks, 0, cost};
   for (AxisId a : outer) code.units *= extent(a);
   // The axis that units run along slowest, where it is one of the kernel's and not several merged into one.
   if (const AxisId a = parallel.empty() ? kNone : parallel.front();
       a != kNone && extent(a) > 0 && extent(a) == kernel_.axes[static_cast<std::size_t>(a)].extent)
     code.split = outer.empty() ? UnitSplit{a, 1, block} : UnitSplit{a, code.units / extent(a)};
 
+  if (along_rows && !in_one_vector(lane_axis)) {
+    kept_ = kept_rows(info_, kernel_, lane_axis, kLanes, target_.l2_bytes / 4);
+    if (!kept_.empty()) code.scratch_bytes = kept_.back().offset + kept_.back().bytes;
+  }
+
   open_function(symbol);
+  for_units(outer, blocks, [&](Value* index) {
+    auto point = [&] {
+      point_level_ = depth();
+      stages(0);
+    };
+    if (inner == kNone) {
+      point();
+    } else if (blocks == 1) {
+      for_lanes(inner, width, i64(0), i64(extent(inner)), point);
+    } else {
+      Value* from = b_.CreateMul(index, i64(block));
+      for_lanes(inner, width, from, minimum(b_.CreateAdd(from, i64(block)), i64(extent(inner))), point);
+    }
+  });
+  close_function();
+  return code;
+}
+
+void PhaseEmitter::for_units(const std::vector<AxisId>& outer, std::int64_t blocks,
+                             llvm::function_ref<void(Value*)> body) {
   std::vector<std::int64_t> radix;
   for (AxisId a : outer) radix.push_back(extent(a));
   radix.push_back(blocks);
@@ -252,22 +284,9 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   }
   loop("unit", begin_, end_, 1, digits, [&](Value*, const Values& at) -> Values {
     for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], at[i]);
-    auto point = [&] {
-      point_level_ = depth();
-      stages(0);
-    };
-    if (inner == kNone) {
-      point();
-    } else if (blocks == 1) {
-      for_lanes(inner, width, i64(0), i64(extent(inner)), point);
-    } else {
-      Value* from = b_.CreateMul(at.back(), i64(block));
-      for_lanes(inner, width, from, minimum(b_.CreateAdd(from, i64(block)), i64(extent(inner))), point);
-    }
+    body(at.back());
     return next_unit(at, radix);
   });
-  close_function();
-  return code;
 }
 
 /// The coordinates of the unit after `at`: adds one, and carries where an axis is full.
@@ -287,20 +306,27 @@ int PhaseEmitter::point_lanes() const {
   // A reduction over rows of memory keeps several registers of neighbouring columns, for bandwidth and to hide latency;
   // not where a lane is an address of its own.
   const AxisId axis = info_.phase.parallel.back();
-  bool reduces = false, neighbours = true;
+  bool reduces = false;
   std::size_t element = 1;
   for (const KernelStage& s : info_.phase.stages) {
     reduces |= s.kind == KernelStage::reduce && s.axis != kNone && !s.striped;
     if (s.kind == KernelStage::reduce) element = std::max(element, size_of(expr(s.value).dtype));
   }
+  const int registers = 4 * target_.vector_bytes / static_cast<int>(element);
+  return reduces && loads_neighbours() && extent(axis) >= registers ? std::max(kLanes, registers) : kLanes;
+}
+
+/// Lanes along the innermost parallel axis load one element for all or neighbours in memory.
+bool PhaseEmitter::loads_neighbours() const {
+  const AxisId axis = info_.phase.parallel.back();
+  bool neighbours = true;
   for (std::size_t e = 0; e < kernel_.exprs.size(); ++e) {
     if (!info_.used[e] || kernel_.exprs[e].kind != Expr::load) continue;
     const std::int64_t step = info_.access[e].coefficient[static_cast<std::size_t>(axis)];
     neighbours &= step == 0 || step == 1;
     for (auto [stride, indirect] : info_.access[e].indirect) neighbours &= !info_.depends_on(indirect, axis);
   }
-  const int registers = 4 * target_.vector_bytes / static_cast<int>(element);
-  return reduces && neighbours && extent(axis) >= registers ? std::max(kLanes, registers) : kLanes;
+  return neighbours;
 }
 
 }  // namespace weft::codegen

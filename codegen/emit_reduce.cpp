@@ -19,7 +19,10 @@ Op binary_of(Op reduce) {
   }
 }
 
-/// What an empty reduction gives: 0, 1, the smallest value, the largest value.
+bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }
+
+}  // namespace
+
 llvm::Constant* identity_of(Builder& b, Op op, DType t) {
   llvm::Type* type = register_type(b, t);
   if (op == Op::reduce_sum) return llvm::Constant::getNullValue(type);
@@ -32,10 +35,6 @@ llvm::Constant* identity_of(Builder& b, Op op, DType t) {
   return llvm::ConstantInt::get(type,
                                 lowest ? llvm::APInt::getSignedMinValue(bits) : llvm::APInt::getSignedMaxValue(bits));
 }
-
-bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }
-
-}  // namespace
 
 Value* PhaseEmitter::fold(const KernelStage& s, Value* acc, Value* x) {
   const DType t = expr(s.value).dtype;

@@ -12,7 +12,9 @@ void PhaseEmitter::run_map(std::size_t index) {
     for (std::size_t i = 0; i < s.stores.size(); ++i) {
       const DType t = expr(s.stores[i].value).dtype;
       const Address a = address(s.stores[i].buffer, info_.store[index][i]);
-      store(t, a, a.contiguous() && lanes_.width > 1 ? lanes(s.stores[i].value) : values[i]);
+      const bool wide = a.contiguous() && lanes_.width > 1;
+      store(t, a, wide ? lanes(s.stores[i].value) : values[i],
+            wide && passes_caches(s.stores[i], info_.store[index][i]));
     }
   };
   if (s.axis == kNone) {

@@ -87,3 +87,35 @@ Program identities() {
 }  // namespace
 
 TEST_CASE("subnormals are flushed where LLVM would fold the operation away") { CHECK(check(identities()) == ""); }
+
+namespace {
+
+/// y[i, j] = x[i, j] + 1, z[i, j] = x[i, j + 1] (rows of 48 or, with partial vectors and rows that move off alignment,
+/// 50).
+Program large_results(std::int64_t columns, DType t) {
+  ProgramBuilder b;
+  const BufferId x = b.input(t, {20, columns}), y = b.output(t, {20, columns}), z = b.output(t, {20, columns - 1});
+  HandBuilder k(b.program(), b.kernel());
+  const AxisId i = k.axis("i", 20), j = k.axis("j", columns), l = k.axis("l", columns - 1);
+  k.phase({i, j}).stages = {
+      map_stage({{y, {at(i), at(j)}, k.op(Op::add, t, {k.load(x, {at(i), at(j)}), k.constant(t, 1)})}})};
+  k.phase({i, l}).stages = {map_stage({{z, {at(i), at(l)}, k.load(x, {at(i), at(l, 1, 1)})}})};
+  k.schedule().vector_axis = j;
+  return b.program();
+}
+
+}  // namespace
+
+TEST_CASE("results larger than the caches are written past them, where they are aligned") {
+  for (Target target : runnable_targets()) {
+    target.l3_bytes = 1024;
+    for (DType t : {f32, f64, i32, u8})
+      for (std::int64_t columns : {48, 50}) CHECK(check(large_results(columns, t), {&target, 1}) == "");
+    const auto program = std::make_shared<const Program>(large_results(48, f32));
+    const std::string code = emit_llvm(*program, target);
+    CHECK(code.find("!nontemporal") != code.npos);
+    CHECK(code.find("sfence") != code.npos);
+    target.l3_bytes = 1 << 20;
+    CHECK(emit_llvm(*program, target).find("!nontemporal") == std::string::npos);
+  }
+}

@@ -11,10 +11,11 @@ struct ReduceShape {
   int axis;
 };
 const ReduceShape kShapes[] = {
-    {{3, 1}, 1},    {{5, 10}, 1},   {{2, 16}, 1},   {{3, 17}, 1},    {{2, 100}, 1},
-    {{1, 5000}, 1}, {{1, 8192}, 1},                                                   // last axis
-    {{7, 3}, 0},    {{33, 100}, 0}, {{4100, 5}, 0}, {{2, 9, 70}, 1}, {{3, 4, 1}, 0},  // others
-    {{4, 0}, 1},    {{0, 4}, 0},    {{0, 4}, 1},                                      // empty
+    {{3, 1}, 1},    {{5, 10}, 1},   {{2, 16}, 1},    {{3, 17}, 1},      {{2, 100}, 1},
+    {{1, 5000}, 1}, {{1, 8192}, 1},                                                      // last axis
+    {{7, 3}, 0},    {{33, 100}, 0}, {{4100, 5}, 0},  {{2, 9, 70}, 1},   {{3, 4, 1}, 0},  // others
+    {{40, 130}, 0}, {{9, 2100}, 0}, {{8200, 70}, 0}, {{3, 20, 210}, 1},                  // blocks of columns
+    {{4, 0}, 1},    {{0, 4}, 0},    {{0, 4}, 1},                                         // empty
 };
 
 enum class LanesAlong { points, rows, nothing };
@@ -52,7 +53,8 @@ Program reduction(Op op, DType t, LanesAlong lanes) {
 }
 
 /// out[i, j] = exp(x[i, j] - max_j x) / sum_j …, sum[i] = the sum: a chain of row stages.
-Program softmax(std::int64_t rows, std::int64_t columns) {
+/// `best`: also arg_max of the exponentials, which walks the row one element at a time.
+Program softmax(std::int64_t rows, std::int64_t columns, bool best = false) {
   ProgramBuilder b;
   const BufferId x = b.input(f32, {rows, columns}), y = b.output(f32, {rows, columns}), total = b.output(f32, {rows});
   HandBuilder k(b.program(), b.kernel());
@@ -60,9 +62,14 @@ Program softmax(std::int64_t rows, std::int64_t columns) {
   const ExprId value = k.load(x, {at(i), at(j)});
   const ExprId shifted = k.op(Op::exp, f32, {k.op(Op::sub, f32, {value, k.accumulator(0, f32)})});
   const ExprId scaled = k.op(Op::div, f32, {shifted, k.accumulator(1, f32)});
-  k.phase({i}).stages = {reduce_stage(0, Op::reduce_max, j, value, true),
-                         reduce_stage(1, Op::reduce_sum, j, shifted, true), map_stage({{y, {at(i), at(j)}, scaled}}, j),
-                         map_stage({{total, {at(i)}, k.accumulator(1, f32)}})};
+  Phase& phase = k.phase({i});
+  phase.stages = {reduce_stage(0, Op::reduce_max, j, value, true), reduce_stage(1, Op::reduce_sum, j, shifted, true),
+                  map_stage({{y, {at(i), at(j)}, scaled}}, j), map_stage({{total, {at(i)}, k.accumulator(1, f32)}})};
+  if (best) {
+    const BufferId index = b.output(i32, {rows});
+    phase.stages.push_back(reduce_stage(2, Op::arg_max, j, scaled, false));
+    phase.stages.push_back(map_stage({{index, {at(i)}, k.accumulator(2, i32)}}));
+  }
   k.schedule().vector_axis = j;
   return b.program();
 }
@@ -85,4 +92,8 @@ TEST_CASE("every reduction equals the interpreter in bits") {
 
 TEST_CASE("chains of row stages share what fits one vector") {
   for (std::int64_t columns : {1, 10, 16, 17, 64, 100}) CHECK(check(softmax(5, columns)) == "");
+}
+
+TEST_CASE("rows of costly values are kept for later stages, by vectors and by single elements") {
+  for (std::int64_t columns : {17, 64, 100, 5000}) CHECK(check(softmax(3, columns, true)) == "");
 }
