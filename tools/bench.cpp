@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "codegen/codegen.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 #include "tools/options.h"
@@ -21,6 +22,7 @@ constexpr int kWarmUp = 10;
 struct Options {
   std::string model;
   DeviceOptions device;
+  ScheduleOptions schedules;
   int steps = 200;
   bool json = false, report = false;
 };
@@ -48,9 +50,9 @@ struct Compiled {
   Executable step;
   double seconds;
 };
-Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, int threads) {
+Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  Model model = builtin.make(0, train_options(threads));
+  Model model = builtin.make(0, train_options(o.device.threads, o.schedules));
   Executable step = model.training_step({data.x.type()}, {data.y.type()}, kBatchSize);
   step.prepare(kBatchSize);
   return {step, seconds_since(start)};
@@ -65,12 +67,12 @@ Array batch_indices(std::int64_t i, std::int64_t samples) {
 }
 
 /// The profile of the step, from the states that it has reached.
-std::string report(const Executable& step, const Dataset& data) {
+std::string report(const Executable& step, const Dataset& data, const ScheduleTable* schedules) {
   const Graph fused = step.optimized(kBatchSize);
   std::vector<Array> inputs, given = {data.x, data.y, batch_indices(0, data.size())};
   auto next = given.begin();
   for (const Input& in : fused.inputs()) inputs.push_back(in.kind == InputKind::data ? *next++ : step.state(in.name));
-  return profile_report(fused, inputs, step.threads());
+  return profile_report(fused, inputs, step.threads(), schedules);
 }
 
 void bench(const Options& o) {
@@ -78,8 +80,8 @@ void bench(const Options& o) {
   const BuiltinModel& builtin = builtin_model(o.model);
   const Dataset data = data::mnist({.test_count = 1, .quiet = true}).train;
 
-  const Compiled cold = compile_step(builtin, data, o.device.threads);
-  const Compiled again = compile_step(builtin, data, o.device.threads);
+  const Compiled cold = compile_step(builtin, data, o);
+  const Compiled again = compile_step(builtin, data, o);
   const Executable& step = cold.step;
 
   std::vector<double> times;
@@ -116,7 +118,7 @@ void bench(const Options& o) {
       "{:.3f} GFLOP of contractions: {:.1f} GFLOP/s, {:.0f} % of the {:.1f} GFLOP/s measured on this machine",
       flops * 1e-9, flops / step_s * 1e-9, 100 * flops / step_s / peak, peak * 1e-9));
   print_line(fmt::format("compiled in {:.3f} s, again in {:.3f} s; loss {:.4f}", cold.seconds, again.seconds, loss));
-  if (o.report) print_line(report(step, data));
+  if (o.report) print_line(report(step, data, o.schedules.read(host_target()).get()));
 }
 
 }  // namespace
@@ -129,6 +131,7 @@ void add_bench(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 24));
   o->device.add_to(*command);
+  o->schedules.add_to(*command);
   command->add_flag("--report", o->report, "also print the time, FLOP/s, traffic and source lines of each kernel");
   command->add_flag("--json", o->json, "print one JSON object instead of text");
   command->callback([o] { bench(*o); });
