@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -110,7 +111,7 @@ void tune_command(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
   const Target target = host_target();
   check_writable(o.output);
-  add_schedules(o.output, {}, target);  // now, not after the search: the file must be readable and ours to write
+  if (std::filesystem::exists(o.output)) read_schedules(o.output, target);  // now, not after the search
   const Graph graph = graph_of(o);
   const auto before = std::make_shared<const Program>(make_program(graph, target));
   const std::vector<Task> tasks = tasks_of(*before);
