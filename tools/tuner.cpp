@@ -53,17 +53,18 @@ class Sweep {
   Executor executor_;
 };
 
+/// A time that is neither the luckiest nor, on a machine that does other work besides, one that says more of that work.
+double quartile(std::vector<double> values) {
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 4);
+  std::ranges::nth_element(values, at);
+  return *at;
+}
+
 struct Runner {
   Schedule schedule;
   std::unique_ptr<Executor> executor;
   std::vector<double> times;
   double best() const { return *std::ranges::min_element(times); }
-  double median() const {
-    std::vector<double> sorted = times;
-    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-    std::ranges::nth_element(sorted, middle);
-    return *middle;
-  }
 };
 
 void time_once(Runner& r, Sweep& sweep) {
@@ -146,9 +147,9 @@ class Tuner {
     }
   }
 
-  /// The best against the first, measured afresh: it must win by more than 3 % in the least and in the median time.
+  /// The best against the first, measured afresh: it must win by more than 3 % in the least time and in the first
+  /// quartile.
   TuneResult duel() {
-    constexpr double kNoise = 0.97;
     constexpr std::size_t kFewest = 15, kMost = 400;
     Runner &first = runners_[0], &other = best();
     TuneResult r{first.schedule, other.schedule, 0, 0, static_cast<int>(runners_.size()), false};
@@ -158,7 +159,7 @@ class Tuner {
       if (&other != &first) time_once(other, sweep_);
     }
     r.before_s = first.best(), r.after_s = other.best();
-    r.faster = r.after_s < kNoise * r.before_s && other.median() < kNoise * first.median();
+    r.faster = r.after_s < kNoise * r.before_s && quartile(other.times) < kNoise * quartile(first.times);
     if (!r.faster) r.after = r.before, r.after_s = r.before_s;
     return r;
   }
@@ -179,25 +180,40 @@ TuneResult tune(const Program& lone, const Target& target, const Team& team, dou
   return Tuner(lone, target, team, seconds).run();
 }
 
-std::pair<double, double> compare_times(std::shared_ptr<const Program> a, std::shared_ptr<const Program> b,
-                                        const Target& target, const Team& team, double seconds) {
+std::array<ProgramTimes, 2> race(const std::array<std::shared_ptr<const Program>, 2>& programs, const Target& target,
+                                 const Team& team, double seconds) {
+  constexpr int kFewest = 15;
   const Clock::time_point start = Clock::now();
-  const std::vector<Array> values = random_values(*a);
-  double least[2] = {};
+  const std::vector<Array> values = random_values(*programs[0]);
+  std::array<ProgramTimes, 2> times;
   std::vector<std::unique_ptr<Executor>> executors;
-  for (const auto& p : {a, b}) {
-    executors.push_back(std::make_unique<Executor>(compile(p, target), team));
-    for (std::size_t i = 0; i < values.size(); ++i) executors.back()->bind(i, values[i]);
+  for (std::size_t p = 0; p < 2; ++p) {
+    executors.push_back(std::make_unique<Executor>(compile(programs[p], target), team));
+    for (std::size_t i = 0; i < values.size(); ++i) executors[p]->bind(i, values[i]);
+    times[p].kernels.resize(programs[p]->kernels.size());
+    executors[p]->run();
   }
-  constexpr int kFewest = 5;
   for (int round = 0; round < kFewest || seconds_since(start) < seconds; ++round)
-    for (std::size_t i = 0; i < 2; ++i) {
-      const Clock::time_point begin = Clock::now();
-      executors[i]->run();
-      const double t = seconds_since(begin);
-      if (round == 0 || t < least[i]) least[i] = t;
+    for (std::size_t p = 0; p < 2; ++p) {
+      const std::vector<double> parts = executors[p]->run_profiled();
+      for (auto& kernel : times[p].kernels) kernel.push_back(0);
+      for (std::size_t c = 0; c < parts.size(); ++c)
+        times[p].kernels[static_cast<std::size_t>(executors[p]->image().code[c].kernel)].back() += parts[c];
     }
-  return {least[0], least[1]};
+  return times;
+}
+
+bool ProgramTimes::beat(const ProgramTimes& other, const std::vector<std::size_t>& which, double noise) const {
+  auto quartiles = [&](const ProgramTimes& t) {
+    return std::accumulate(which.begin(), which.end(), 0.0,
+                           [&](double sum, std::size_t k) { return sum + quartile(t.kernels[k]); });
+  };
+  return least(which) < noise * other.least(which) && quartiles(*this) < noise * quartiles(other);
+}
+
+double ProgramTimes::least(const std::vector<std::size_t>& which) const {
+  return std::accumulate(which.begin(), which.end(), 0.0,
+                         [&](double sum, std::size_t k) { return sum + std::ranges::min(kernels[k]); });
 }
 
 }  // namespace weft::tools
