@@ -6,12 +6,14 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <functional>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "codegen/codegen.h"
@@ -170,7 +172,8 @@ int run(const Options& o) {
     std::vector<double> ratio;
     for (int r = 0; r < o.rounds; ++r) {
       for (std::size_t p = 0; p < peers.size(); ++p) {
-        seconds_of(peers[p], std::max(1, calls[p] / 10), o.threads);  // its threads are awake, the caches hold its data
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));   // others' threads have stopped spinning
+        seconds_of(peers[p], std::max(1, calls[p] / 10), o.threads);  // its own are awake, the caches hold its data
         seconds[p].push_back(seconds_of(peers[p], calls[p], o.threads));
       }
       ratio.push_back(std::min(seconds[1].back(), seconds[2].back()) / seconds[0].back());

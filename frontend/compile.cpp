@@ -10,6 +10,7 @@
 #include "frontend/extract.h"
 #include "frontend/node.h"
 #include "frontend/stopwatch.h"
+#include "frontend/stored_schedules.h"
 #include "passes/autodiff.h"
 #include "passes/pipeline.h"
 
@@ -83,7 +84,8 @@ struct Executable::Impl {
 
   std::shared_ptr<Trace> trace;
   CompileOptions options;
-  Graph graph;  // before the batch is bound
+  std::shared_ptr<const ScheduleTable> schedules;  // measured ones, if any
+  Graph graph;                                     // before the batch is bound
   bool has_batch = false;
   std::vector<std::size_t> data, states;  // positions in graph.inputs()
   std::vector<Array> state_values;        // handles, by `states`
@@ -101,6 +103,7 @@ struct Executable::Impl {
   PipelineOptions pipeline() const {
     PipelineOptions o;
     o.disable = options.disable;
+    o.schedules = schedules.get();
     return o;
   }
 
@@ -387,6 +390,7 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   auto impl = std::make_shared<Executable::Impl>();
   impl->trace = all[0].trace();
   impl->options = options;
+  if (options.backend == Backend::cpu) impl->schedules = read_schedules(options.schedules, host_target());
   impl->graph = located("compile", [&] { return extract(*impl->trace, outputs, options); });
   const Graph& g = impl->graph;
   for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);

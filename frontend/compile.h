@@ -54,6 +54,9 @@ struct CompileOptions {
   bool training = false;  ///< the value of training()
   std::string name = "main";
   std::vector<std::string> disable = {};  ///< names of passes to leave out
+  /// Files of schedules that `weft tune` wrote, separated by ':'; by default those that $WEFT_SCHEDULES names. Results
+  /// are the same bits with and without.
+  std::string schedules = {};
 };
 
 /// An argument of Executable::run_steps(): an array that every step sees, or (made by per_step()) one row of it a step.

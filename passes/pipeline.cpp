@@ -85,7 +85,7 @@ Program make_program(const Graph& g, const Target& target, const PipelineOptions
       fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
            g[v].locs.str(), name(g[v].op), to_string(g[v].type));
   Program p = lower(g);
-  schedule(p, target);
+  schedule(p, target, options.schedules);
   plan_memory(p);
   if (options.verify) verify(p);
   return p;

@@ -25,11 +25,14 @@ struct PassTiming {
   bool changed = false;
 };
 
+class ScheduleTable;
+
 struct PipelineOptions {
   Numerics numerics = Numerics::exact;
-  bool verify = kVerifyPasses;       ///< verify after every pass (tests and debug builds do)
-  std::vector<std::string> disable;  ///< names of passes to skip
-  Ledger* ledger = nullptr;          ///< which rules fired
+  bool verify = kVerifyPasses;               ///< verify after every pass (tests and debug builds do)
+  std::vector<std::string> disable;          ///< names of passes to skip
+  Ledger* ledger = nullptr;                  ///< which rules fired
+  const ScheduleTable* schedules = nullptr;  ///< measured schedules, in place of the cost model where they fit
   std::vector<PassTiming>* timings = nullptr;
   /// Called after every graph pass with its name, its result, and whether it changed anything.
   std::function<void(std::string_view, const Graph&, bool)> after;

@@ -12,7 +12,7 @@ namespace {
 // Below this many cycles (about 7 microseconds) a phase is not worth a barrier to be shared: two cores would save at
 // most half, and it costs up to two barriers (0.3 microseconds each on two Zen 4 cores) and the transfer of the other
 // half's cache lines. Costs are estimates, so the threshold errs on the side of not sharing.
-constexpr double kSharedCycles = 20'000;
+constexpr double kSharedCycles = 6'000;
 // What one core gets from the L3 in a cycle: a phase takes at least its bytes over this (a matrix-vector product does).
 constexpr double kBytesPerCycle = 16;
 // A share that is cut like another phase's may be this much more than an equal one.

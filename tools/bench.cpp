@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "codegen/codegen.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 #include "tools/options.h"
@@ -22,6 +23,7 @@ constexpr int kStepsPerCall = 10;  // of training, unless told otherwise
 struct Options {
   std::string model;
   DeviceOptions device;
+  ScheduleOptions schedules;
   int steps = 200, steps_per_call = 0;
   std::int64_t batch_size = 128;
   bool json = false, report = false, inference = false;
@@ -53,10 +55,11 @@ struct Compiled {
 };
 Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  Model model = builtin.make(0, train_options(o.device.threads));
-  const Executable step = o.inference ? compile({model.outputs().begin(), model.outputs().end()},
-                                                {.threads = o.device.threads, .name = "prediction"})
-                                      : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
+  Model model = builtin.make(0, train_options(o.device.threads, o.schedules));
+  const Executable step =
+      o.inference ? compile({model.outputs().begin(), model.outputs().end()},
+                            {.threads = o.device.threads, .name = "prediction", .schedules = o.schedules.paths})
+                  : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
   step.prepare(o.batch_size);
   return {step, seconds_since(start)};
 }
@@ -115,7 +118,7 @@ std::string report(const Executable& step, const Dataset& data, const Options& o
     given.push_back(a.per_step ? a.array.reshaped({o.batch_size}) : a.array);
   auto next = given.begin();
   for (const Input& in : fused.inputs()) inputs.push_back(in.kind == InputKind::data ? *next++ : step.state(in.name));
-  return profile_report(fused, inputs, step.threads());
+  return profile_report(fused, inputs, step.threads(), o.schedules.read(host_target()).get());
 }
 
 void bench(const Options& o) {
@@ -180,6 +183,7 @@ void add_bench(CLI::App& app) {
       ->check(CLI::Range(1, 1 << 16));
   command->add_flag("--inference", o->inference, "time forward passes, one a call, instead of training steps");
   o->device.add_to(*command);
+  o->schedules.add_to(*command);
   command->add_flag("--report", o->report, "also print the time, FLOP/s, traffic and source lines of each kernel");
   command->add_flag("--json", o->json, "print one JSON object instead of text");
   command->callback([o] { bench(*o); });

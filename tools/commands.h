@@ -12,6 +12,7 @@ void add_bench(CLI::App&);
 void add_dump(CLI::App&);
 void add_opt(CLI::App&);
 void add_run(CLI::App&);
+void add_tune(CLI::App&);
 void add_import(CLI::App&);
 void add_compile(CLI::App&);
 void add_cache(CLI::App&);

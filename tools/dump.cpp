@@ -16,13 +16,17 @@ constexpr std::int64_t kSamples = 60000;  // rows of the resident data set, as M
 struct Options {
   std::string model;
   EmitOptions emit;
+  ScheduleOptions schedules;
 };
 
 void dump(const Options& o) {
   o.emit.check();
   Model model = builtin_model(o.model).make(0, train_options(0));
   const Executable step = model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, kBatchSize);
-  write_text(o.emit.output, emit(step.graph(kBatchSize), o.emit));
+  const auto schedules = o.schedules.read(o.emit.machine());
+  PipelineOptions options;
+  options.schedules = schedules.get();
+  write_text(o.emit.output, emit(step.graph(kBatchSize), o.emit, options));
 }
 
 }  // namespace
@@ -33,6 +37,7 @@ void add_dump(CLI::App& app) {
       app.add_subcommand("dump", "Print the training step of a reference model at a stage of its compilation");
   command->add_option("MODEL", o->model, "mlp, cnn, lstm or vit")->required();
   o->emit.add_to(*command);
+  o->schedules.add_to(*command);
   command->callback([o] { dump(*o); });
 }
 

@@ -11,9 +11,6 @@ namespace {
 
 constexpr std::string_view kStages[] = {"graph", "optimized", "kernels", "llvm", "asm", "ptx", "dot"};
 
-/// "cpu" is the machine itself; other CPUs go by LLVM's names.
-Target target_of(const std::string& name) { return name == "cpu" ? host_target() : target_for(name); }
-
 }  // namespace
 
 void EmitOptions::add_to(CLI::App& command) {
@@ -25,12 +22,14 @@ void EmitOptions::add_to(CLI::App& command) {
   command.add_option("-o,--output", output, "the file to write (default: stdout)");
 }
 
+Target EmitOptions::machine() const { return target == "cpu" ? host_target() : target_for(target); }
+
 void EmitOptions::check() const {
   if (std::ranges::find(kStages, emit) == std::end(kStages))
     fail("--emit: expected graph, optimized, kernels, llvm, asm, ptx or dot, found '{}'", emit);
   if (emit == "ptx") not_built_in("--emit ptx");
   if (target.starts_with("sm_")) not_built_in("--target " + target);
-  target_of(target);
+  machine();
 }
 
 Graph fused(const Graph& g, const PipelineOptions& options) {
@@ -46,13 +45,13 @@ std::string emit(const Graph& g, const EmitOptions& o, const PipelineOptions& op
   const Graph optimized = fused(g, options);
   if (o.emit == "optimized") return print(optimized, {.locs = o.locs});
   if (o.emit == "dot") return to_dot(optimized);
-  return emit(make_program(optimized, target_of(o.target), options), o);
+  return emit(make_program(optimized, o.machine(), options), o);
 }
 
 std::string emit(const Program& p, const EmitOptions& o) {
   if (o.emit == "kernels") return print(p, o.locs);
-  if (o.emit == "llvm") return emit_llvm(p, target_of(o.target));
-  if (o.emit == "asm") return emit_asm(p, target_of(o.target));
+  if (o.emit == "llvm") return emit_llvm(p, o.machine());
+  if (o.emit == "asm") return emit_asm(p, o.machine());
   fail(
       "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm or "
       "asm",

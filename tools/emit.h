@@ -14,6 +14,7 @@ struct EmitOptions {
   void add_to(CLI::App& command);
   /// Throws Error for a stage or target that does not exist or is not yet built in.
   void check() const;
+  Target machine() const;  ///< that --target names
 };
 
 /// The graph at the stage that the options name. A graph that is fused already is taken as optimised.

@@ -5,6 +5,7 @@
 #include "tools/commands.h"
 #include "tools/emit.h"
 #include "tools/io.h"
+#include "tools/options.h"
 
 namespace weft::tools {
 namespace {
@@ -15,6 +16,7 @@ struct Options {
   std::int64_t batch = 0;
   bool print_after_all = false, stats = false;
   EmitOptions emit;
+  ScheduleOptions schedules;
 };
 
 /// What the runner reports goes to stderr, so that stdout holds the result alone.
@@ -39,11 +41,13 @@ void opt(Options o, bool emit_given) {
     return write_text(o.emit.output, emit(program, o.emit));
   }
 
+  const auto schedules = o.schedules.read(o.emit.machine());
   Ledger ledger;
   std::vector<PassTiming> timings;
   PipelineOptions options;
   options.numerics = o.numerics == "fast" ? Numerics::fast : Numerics::exact;
   options.verify = true;
+  options.schedules = schedules.get();
   options.disable = o.disable;
   options.ledger = &ledger;
   options.timings = &timings;
@@ -75,6 +79,7 @@ void add_opt(CLI::App& app) {
   command->add_flag("--print-after-all", o->print_after_all, "print the graph after each pass, on stderr");
   command->add_flag("--stats", o->stats, "print the time of each pass and how often each rule fired, on stderr");
   o->emit.add_to(*command);
+  o->schedules.add_to(*command);
   command->callback([o, command] { opt(*o, command->count("--emit") > 0); });
 }
 

@@ -16,11 +16,20 @@ void DeviceOptions::check() const {
   if (device != "cpu") fail("--device: expected cpu, cuda or emulator, found '{}'", device);
 }
 
-TrainOptions train_options(int threads) {
+void ScheduleOptions::add_to(CLI::App& command) {
+  command.add_option("--schedules", paths, "files of measured schedules, separated by ':' (default: WEFT_SCHEDULES)");
+}
+
+std::shared_ptr<const ScheduleTable> ScheduleOptions::read(const Target& target) const {
+  return read_schedules(paths, target);
+}
+
+TrainOptions train_options(int threads, const ScheduleOptions& schedules) {
   TrainOptions options;
   options.loss = softmax_cross_entropy;
   options.metrics = {accuracy};
   options.threads = threads;
+  options.schedules = schedules.paths;
   return options;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "frontend/builtin.h"
+#include "frontend/stored_schedules.h"
 
 namespace weft::tools {
 
@@ -17,7 +19,15 @@ struct DeviceOptions {
   void check() const;
 };
 
-/// How the reference models are compiled, with these threads.
-TrainOptions train_options(int threads);
+/// --schedules.
+struct ScheduleOptions {
+  std::string paths;
+  void add_to(CLI::App& command);
+  /// The tables that the option, or $WEFT_SCHEDULES, names; null when there are none.
+  std::shared_ptr<const ScheduleTable> read(const Target&) const;
+};
+
+/// How the reference models are compiled, with these threads and schedules.
+TrainOptions train_options(int threads, const ScheduleOptions& schedules = {});
 
 }  // namespace weft::tools

@@ -63,8 +63,9 @@ double bytes_moved(const Program& p, const Kernel& k) {
   return bytes;
 }
 
-/// "model.cpp:12,14 main.cpp:3": file names without their folders.
-std::string short_lines(LocSet locs) {
+}  // namespace
+
+std::string source_lines(LocSet locs) {
   std::string text, file;
   std::set<std::pair<std::string, std::uint32_t>> lines;
   for (const Loc& loc : locs.locs()) lines.insert({loc.file.substr(loc.file.rfind('/') + 1), loc.line});
@@ -75,10 +76,11 @@ std::string short_lines(LocSet locs) {
   return text;
 }
 
-}  // namespace
-
-std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads) {
-  const auto program = std::make_shared<const Program>(make_program(fused, host_target()));
+std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads,
+                           const ScheduleTable* schedules) {
+  PipelineOptions options;
+  options.schedules = schedules;
+  const auto program = std::make_shared<const Program>(make_program(fused, host_target(), options));
   Executor executor(compile(program, host_target()), threads);
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, inputs[i].clone());
 
@@ -99,7 +101,7 @@ std::string profile_report(const Graph& fused, const std::vector<Array>& inputs,
     total += seconds;
     table += fmt::format("{:<32} {:>9.4f} {:>9.1f} {:>10.0f} {:>8.1f}  {}\n", kernel.name, seconds * 1e3,
                          contraction_flops(kernel) / seconds * 1e-9, bytes, bytes / seconds * 1e-9,
-                         short_lines(kernel.locs));
+                         source_lines(kernel.locs));
   }
   table += fmt::format("{:<32} {:>9.4f}\n", "all", total * 1e3);
   const MemoryReport& m = executor.memory();

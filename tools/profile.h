@@ -4,11 +4,16 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "passes/schedule_table.h"
 
 namespace weft::tools {
 
 /// Compiles the fused graph, runs it on `inputs` (data and states, in the order of Graph::inputs(); states are copied)
 /// and returns a table: for each kernel the median time of several runs, its rates, and the source lines it came from.
-std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads);
+std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads,
+                           const ScheduleTable* schedules = nullptr);
+
+/// "model.cpp:12,14 main.cpp:3": file names without their folders.
+std::string source_lines(LocSet locs);
 
 }  // namespace weft::tools

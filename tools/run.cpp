@@ -20,6 +20,7 @@ struct Options {
   std::string file, output_dir;
   std::vector<std::string> inputs;
   DeviceOptions device;
+  ScheduleOptions schedules;
   bool interpret = false;
 };
 
@@ -145,8 +146,12 @@ void run(const Options& o) {
   const Graph g = bind_to_inputs(parse_graph(text, display_name(o.file)), given);
   const Signature s = signature(g);
   const std::vector<Array> inputs = bind(s, given);
+  const auto schedules = o.schedules.read(host_target());
+  PipelineOptions options;
+  options.schedules = schedules.get();
   const auto compiled = [&] {
-    return execute(std::make_shared<const Program>(make_program(fused(g), host_target())), inputs, o.device.threads);
+    return execute(std::make_shared<const Program>(make_program(fused(g), host_target(), options)), inputs,
+                   o.device.threads);
   };
   write(s, o.interpret ? interpret(g, inputs) : compiled(), o.output_dir);
 }
@@ -162,6 +167,7 @@ void add_run(CLI::App& app) {
   command->add_option("--output-dir", o->output_dir,
                       "write each output and updated state to NAME.npy there (default: print them)");
   o->device.add_to(*command);
+  o->schedules.add_to(*command);
   command->add_flag("--interpret", o->interpret, "use the reference interpreter: slow, the same bits");
   command->callback([o] { run(*o); });
 }

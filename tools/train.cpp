@@ -15,6 +15,7 @@ namespace {
 struct Options {
   std::string data_set, model = "mlp", data_dir, save;
   DeviceOptions device;
+  ScheduleOptions schedules;
   int epochs = 10;
   std::int64_t batch_size = 128;
   std::uint64_t seed = 0;
@@ -34,7 +35,7 @@ void train(const Options& o) {
   if (!o.save.empty()) check_writable(o.save);  // now, not after the last epoch
   const data::Mnist mnist = data::mnist({.dir = o.data_dir});
 
-  Model model = builtin.make(o.seed, train_options(o.device.threads));
+  Model model = builtin.make(o.seed, train_options(o.device.threads, o.schedules));
   if (!o.json) {
     print_line(fmt::format("model: {} ({})\ndata: {}", builtin.name, builtin.about, mnist.source));
     model.summary();
@@ -81,6 +82,7 @@ void add_train(CLI::App& app) {
   command->add_option("--data", o->data_dir,
                       "where MNIST's files are (default: WEFT_DATA, then ./data, else embedded digits)");
   o->device.add_to(*command);
+  o->schedules.add_to(*command);
   command->add_option("--epochs", o->epochs)->capture_default_str()->check(CLI::Range(1, 1 << 20));
   command->add_option("--batch-size", o->batch_size)->capture_default_str()->check(CLI::Range(1, 1 << 20));
   command->add_option("--seed", o->seed, "of the weights and of the order of samples")->capture_default_str();

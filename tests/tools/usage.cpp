@@ -12,7 +12,7 @@ using weft::test::TempDir;
 
 TEST_CASE("every subcommand explains itself") {
   const TempDir dir;
-  for (const std::string command : {"", "train", "bench", "dump", "opt", "run", "import", "compile", "cache"}) {
+  for (const std::string command : {"", "train", "bench", "dump", "opt", "run", "tune", "import", "compile", "cache"}) {
     const Result r = shell("weft " + command + " --help", dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 0);
@@ -33,7 +33,7 @@ TEST_CASE("mistakes on the command line") {
   const std::vector<Row> rows = {
       {"weft", 2, "weft: error: A subcommand is required"},
       {"weft fly", 2,
-       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, import, compile, cache"},
+       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, tune, import, compile, cache"},
       {"weft train", 2, "weft: error: DATASET is required"},
       {"weft train mnist --epochs 0", 2, "--epochs"},
       {"weft train mnist --epochs many", 2, "--epochs"},
