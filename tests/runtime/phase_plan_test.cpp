@@ -183,7 +183,7 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
 }
 
 TEST_CASE("a phase that computes little and moves much is shared") {
-  for (const int rows : {64, 1024}) {
+  for (const int rows : {16, 1024}) {
     const std::string text_of = fmt::format(R"(program @p {{
   state %a: f32[{0},512]
   state %b: f32[{0},512]
@@ -201,7 +201,7 @@ TEST_CASE("a phase that computes little and moves much is shared") {
                                             rows);
     Image img = image(scalar("z", "y"), {{rows, kSmall, kRowSplit}});
     img.program = std::make_shared<const Program>(parse_program(text_of));
-    CHECK(text(img) == (rows == 64 ? "copy 64 64" : "copy 512 1024"));
+    CHECK(text(img) == (rows == 16 ? "copy 16 16" : "copy 512 1024"));
   }
 }
 
