@@ -136,8 +136,8 @@ double median(std::vector<double> v) {
 }  // namespace
 
 struct Options {
-  int rounds = 9, threads = usable_cpus();
-  double seconds = 0.02;
+  int rounds = 7, threads = usable_cpus();
+  double seconds = 0.08;
   std::string filter;
   std::vector<std::int64_t> shape;  // m, n, k and perhaps batch
   std::string layout = "NN";

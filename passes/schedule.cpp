@@ -118,10 +118,11 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   s.pack_lhs = !in_place;
   s.pack_rhs = !(is_readable_in_place(p, k, sum.rhs, s.n) && x.m <= 12 * s.mr);
 
-  // Each thread packs the whole operand that is not split, so the cheaper one to repeat stays whole.
+  // Each thread packs the whole operand that is not split, so the cheaper one to repeat stays whole; few strips of rows
+  // leave nothing else to share out than the panels.
   const std::int64_t strips = ceil_div(x.m, s.mr), panels = ceil_div(x.n, s.nr);
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
-  s.split_n = panels >= 4 && (repeat_lhs < repeat_rhs || strips < 4);
+  s.split_n = (panels >= 4 && repeat_lhs < repeat_rhs) || (strips < 4 && panels > strips);
   s.mc = cache_block(x.m, s.mr, x.k, lhs.dtype, target);
   s.nc = cache_block(x.n, s.nr, x.k, lhs.dtype, target);
   s.vector_axis = s.n;
