@@ -55,7 +55,9 @@ void renumber_buffers(const Program& program, CanonicalKernel& c) {
 }
 
 /// Takes out of the indices what is common to all accesses of a buffer: in each dimension, the lowest index. Bounds
-/// hold as before, since no index becomes negative and all become smaller. Buffers that share storage stay as they are.
+/// hold as before, since no index becomes negative and all become smaller. Buffers that share storage stay as they are;
+/// so do those that are stored to and would begin within a cache line, since whole vectors may be stored as aligned
+/// ones.
 void rebase_indices(CanonicalKernel& c) {
   Kernel& k = c.program.kernels[0];
   std::vector<std::vector<std::int64_t>> begin(c.places.size());  // in each dimension
@@ -68,11 +70,21 @@ void rebase_indices(CanonicalKernel& c) {
   for (std::size_t b = 0; b < begin.size(); ++b)
     if (const Buffer& buffer = c.program.buffers[b]; buffer.kind == Buffer::view)
       for (std::vector<std::int64_t>* shared : {&begin[b], &at(begin, buffer.base)}) std::ranges::fill(*shared, 0);
+  std::vector<bool> stored(begin.size(), false);
+  for (const Phase& phase : k.phases)
+    for (const KernelStage& stage : phase.stages)
+      for (const Store& store : stage.stores) stored[static_cast<std::size_t>(store.buffer)] = true;
   for (std::size_t b = 0; b < begin.size(); ++b) {
+    constexpr std::int64_t kLine = 64;
     const Type& type = c.program.buffers[b].type;
     const Dims strides = row_major_strides(type.shape);
+    std::int64_t bytes = 0;
     for (std::size_t d = 0; d < begin[b].size(); ++d)
-      c.places[b].bytes += begin[b][d] * strides[static_cast<int>(d)] * static_cast<std::int64_t>(size_of(type.dtype));
+      bytes += begin[b][d] * strides[static_cast<int>(d)] * static_cast<std::int64_t>(size_of(type.dtype));
+    if (stored[b] && bytes % kLine != 0)
+      std::ranges::fill(begin[b], 0);
+    else
+      c.places[b].bytes = bytes;
   }
   for_each_access(k, [&](BufferId id, std::vector<Index>& access) {
     for (std::size_t d = 0; d < access.size(); ++d) access[d].offset -= at(begin, id)[d];

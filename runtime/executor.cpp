@@ -40,7 +40,8 @@ struct Moving {
   std::byte* base;
   std::int64_t stride;
 };
-/// An output that is no memory of its own (a state, say): its bytes are copied to row `step` of `to` after each step.
+/// An output that is no memory of its own (a state, say) or no whole lines: its bytes are copied to row `step` of `to`
+/// after each step.
 struct Copied {
   BufferId from;
   std::byte* to;
@@ -251,7 +252,8 @@ std::int64_t Executor::run_steps(std::int64_t steps, std::span<const Rows> rows,
     const Type& type = at(p, id).type;
     if (const Type want = stacked(type, steps); outputs[i].type() != want)
       fail("output number {}: expected {}, got {}", i, to_string(want), to_string(outputs[i].type()));
-    const bool own = at(p, root).kind == Buffer::output &&
+    // A kernel may store whole vectors as aligned ones, so a row that begins within a cache line is copied there.
+    const bool own = at(p, root).kind == Buffer::output && byte_size(type) % kAlign == 0 &&
                      std::ranges::none_of(moving, [&](const Moving& m) { return m.id == root; });
     if (own)
       move(root, outputs[i], byte_size(type));

@@ -70,6 +70,19 @@ TEST_CASE("kernels that begin elsewhere in a buffer are copies, those that span 
   CHECK(places_of(p.program(), 2) == std::vector<codegen::Place>{{x, 1 * 20 * 4}, {out[2]}});
 }
 
+TEST_CASE("a buffer that is stored to begins at a whole cache line") {
+  for (const std::int64_t first : {1, 16, 20, 32}) {
+    ProgramBuilder p;
+    const BufferId x = p.input(f32, {20}), out = p.output(f32, {60});
+    HandBuilder k(p.program(), p.kernel());
+    const AxisId i = k.axis("i", 20);
+    k.phase({i}).stages = {map_stage({{out, {at(i, 1, first)}, k.load(x, {at(i)})}})};
+    k.schedule().vector_axis = i;
+    INFO(first);
+    CHECK(places_of(p.program(), 0) == std::vector<codegen::Place>{{x}, {out, first % 16 ? 0 : first * 4}});
+  }
+}
+
 TEST_CASE("a buffer begins at the lowest index that is known and does not leave it") {
   struct Case {
     const char* what;

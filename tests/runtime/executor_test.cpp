@@ -238,6 +238,27 @@ TEST_CASE("outputs may be inputs, states, constants or views") {
   CHECK(error_of([&] { exe.output(4); }) == "no output number 4: the program has 4");
 }
 
+TEST_CASE("a kernel finds its output at a whole cache line, however long the rows are in which steps are collected") {
+  static bool misaligned;
+  auto p = std::make_shared<Program>();
+  p->buffers.push_back({Buffer::output, "y", {f32, {3}}});
+  p->outputs = {0};
+  p->kernels.emplace_back();
+  Image img;
+  img.program = p;
+  img.code.push_back({[](std::byte* const* b, std::int64_t, std::int64_t, std::byte*) {
+                        misaligned |= reinterpret_cast<std::uintptr_t>(b[0]) % 64 != 0;
+                        floats(b, 0)[0] += 1;
+                      },
+                      1, 0, kCheap, 0});
+  Executor exe(img, 1);
+  misaligned = false;
+  const std::vector<Array> rows{Array({f32, {4, 3}})};
+  CHECK(exe.run_steps(4, {}, rows) == 4);
+  CHECK(!misaligned);
+  CHECK(rows[0].at(9) == rows[0].at(0) + 3);
+}
+
 TEST_CASE("many steps in one call are the same as many calls") {
   constexpr std::int64_t kSteps = 7;
   auto p = program();
