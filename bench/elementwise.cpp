@@ -4,24 +4,6 @@
 namespace weft::bench {
 namespace {
 
-Tensor operand(std::int64_t rows, std::int64_t columns, const char* name = "x") {
-  return placeholder(f32, {rows, columns}, name);
-}
-
-using Function = Tensor (*)(const Tensor&);
-
-template <Function f>
-Traced forward(std::int64_t rows, std::int64_t columns) {
-  return {{f(operand(rows, columns))}};
-}
-
-/// The gradient of x for a gradient dy of y = f(x).
-template <Function f>
-Traced backward(std::int64_t rows, std::int64_t columns) {
-  const Tensor x = operand(rows, columns), dy = operand(rows, columns, "dy");
-  return {{grad(sum(f(x) * dy), {x})[0]}};
-}
-
 Tensor scale_and_shift(const Tensor& x) { return x * 2 + 1; }
 Tensor exponential(const Tensor& x) { return exp(x); }
 Tensor logarithm(const Tensor& x) { return log(x); }

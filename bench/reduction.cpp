@@ -5,23 +5,6 @@
 namespace weft::bench {
 namespace {
 
-Tensor operand(std::int64_t rows, std::int64_t columns, const char* name = "x") {
-  return placeholder(f32, {rows, columns}, name);
-}
-
-using Function = Tensor (*)(const Tensor&);
-
-template <Function f>
-Traced forward(std::int64_t rows, std::int64_t columns) {
-  return {{f(operand(rows, columns))}};
-}
-
-template <Function f>
-Traced backward(std::int64_t rows, std::int64_t columns) {
-  const Tensor x = operand(rows, columns), dy = operand(rows, columns, "dy");
-  return {{grad(sum(f(x) * dy), {x})[0]}};
-}
-
 Tensor sum_last(const Tensor& x) { return sum(x, -1); }
 Tensor max_last(const Tensor& x) { return max(x, -1); }
 Tensor sum_first(const Tensor& x) { return sum(x, 0); }

@@ -13,6 +13,24 @@ struct Traced {
   std::vector<Assignment> updates = {};
 };
 
+inline Tensor operand(std::int64_t rows, std::int64_t columns, const char* name = "x") {
+  return placeholder(f32, {rows, columns}, name);
+}
+
+using Function = Tensor (*)(const Tensor&);
+
+template <Function f>
+Traced forward(std::int64_t rows, std::int64_t columns) {
+  return {{f(operand(rows, columns))}};
+}
+
+/// The gradient of x for a gradient dy of y = f(x).
+template <Function f>
+Traced backward(std::int64_t rows, std::int64_t columns) {
+  const Tensor x = operand(rows, columns), dy = operand(rows, columns, "dy");
+  return {{grad(sum(f(x) * dy), {x})[0]}};
+}
+
 struct StreamRow {
   const char* name;
   Traced (*trace)(std::int64_t rows, std::int64_t columns);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <unordered_map>
 
+#include "codegen/analysis.h"
 #include "ir/at.h"
 #include "ir/error.h"
 
@@ -75,13 +76,12 @@ void rebase_indices(CanonicalKernel& c) {
     for (const KernelStage& stage : phase.stages)
       for (const Store& store : stage.stores) stored[static_cast<std::size_t>(store.buffer)] = true;
   for (std::size_t b = 0; b < begin.size(); ++b) {
-    constexpr std::int64_t kLine = 64;
     const Type& type = c.program.buffers[b].type;
     const Dims strides = row_major_strides(type.shape);
     std::int64_t bytes = 0;
     for (std::size_t d = 0; d < begin[b].size(); ++d)
       bytes += begin[b][d] * strides[static_cast<int>(d)] * static_cast<std::int64_t>(size_of(type.dtype));
-    if (stored[b] && bytes % kLine != 0)
+    if (stored[b] && bytes % kCacheLine != 0)
       std::ranges::fill(begin[b], 0);
     else
       c.places[b].bytes = bytes;

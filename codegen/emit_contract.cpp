@@ -73,7 +73,7 @@ void ContractEmitter::run_group(const Group& g) {
   columns.end = minimum(columns.end, i64(N_));
   if (interleaved_) {
     multiply(g, g.first, {i64(0), i64(K_)}, rows, columns);
-    when(b_.CreateICmpEQ(g.last, g.block_end), [&] { epilogue(tile_of(g), rows, columns); });
+    when(b_.CreateICmpEQ(g.last, g.block_end), [&] { epilogue(tile_of(g.first), rows, columns); });
     return;
   }
   if (!prefetches_.empty())
@@ -96,11 +96,12 @@ void ContractEmitter::run_group(const Group& g) {
   epilogue(scratch_at(K_ > kContractChunk ? total_offset_ : tile_offset_), rows, columns);
 }
 
-/// Where the sums of a group go: one of two tiles in turns, when the other's epilogue is still to come.
-Value* ContractEmitter::tile_of(const Group& g) {
+/// Where the sums of the group that begins with `piece` go: one of two tiles in turns, when the other's epilogue is
+/// still to come.
+Value* ContractEmitter::tile_of(Value* piece) {
   Value* tile = scratch_at(tile_offset_);
   if (!interleaved_) return tile;
-  return offset_elements(dtype_, tile, b_.CreateMul(b_.CreateAnd(g.first, i64(1)), i64(tile_elements_)));
+  return offset_elements(dtype_, tile, b_.CreateMul(b_.CreateAnd(piece, i64(1)), i64(tile_elements_)));
 }
 
 /// The first row of strip s: those of rows_ - 1 rows come first.
@@ -133,14 +134,14 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
   Value* offset = schedule_.split_n
                       ? b_.CreateMul(b_.CreateSub(strip_start(piece), strip_start(g.first)), i64(tile_row_))
                       : b_.CreateMul(b_.CreateSub(piece, g.first), i64(nr_));
-  Value* tile = offset_elements(dtype_, tile_of(g), offset);
+  Value* tile = offset_elements(dtype_, tile_of(g.first), offset);
   Value* continued = b_.CreateICmpNE(b_.CreateAnd(k.begin, i64(kContractChunk - 1)), i64(0));
 
   Value* done = llvm::Constant::getNullValue(b_.getPtrTy());
   Value *done_row = i64(0), *done_end = i64(0), *done_column = i64(0);
   if (interleaved_) {  // the piece before this one; the first of a block has none
     Value* before = b_.CreateSub(piece, i64(1));
-    done = tile_of({g.unit, before, piece, g.block, g.block_end});
+    done = tile_of(before);
     done_row = schedule_.split_n ? strip_start(before) : rows.begin;
     done_end = b_.CreateSelect(b_.CreateICmpEQ(piece, g.block), done_row, schedule_.split_n ? rows.begin : rows.end);
     done_column = schedule_.split_n ? columns.begin : b_.CreateSub(columns.begin, i64(nr_));

@@ -11,8 +11,6 @@
 
 namespace weft::codegen {
 
-inline constexpr std::int64_t kCacheLine = 64;
-
 /// The loads that the expressions `roots` need.
 std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vector<ExprId>& roots);
 
@@ -56,6 +54,7 @@ class ContractEmitter : public PhaseEmitter {
   void emit_micro_kernels(const std::string& symbol);
   llvm::Function* emit_micro_kernel(const MicroKernel&, const std::string& name);
   void open_micro_kernel(const std::string& name);
+  int lanes_of(const MicroKernel&, int r) const;
   llvm::Type* register_of(const MicroKernel&, int r);
   Value* tile_pointer(const MicroKernel&, int sum);
   Value* read_tile(const MicroKernel&, int sum);
@@ -77,7 +76,7 @@ class ContractEmitter : public PhaseEmitter {
   void prefetch(Value* row, Value* column);
   void epilogue(Value* tile, const Range& rows, const Range& columns);
   void run_epilogue(Value* sums);
-  Value* tile_of(const Group&);
+  Value* tile_of(Value* piece);
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
 
   // emit_pack.cpp; products k of a piece, the first of them to the piece's beginning

@@ -9,11 +9,7 @@
 #include "ir/eval.h"
 
 namespace weft::codegen {
-namespace {
-
-constexpr std::int64_t kLine = 64;  // bytes of a cache line, and of the widest register
-
-}  // namespace
+namespace {}  // namespace
 
 PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) : guard_(e.b_) {
   for (std::size_t l = static_cast<std::size_t>(level); l < e.levels_.size(); ++l) {
@@ -221,7 +217,7 @@ void PhaseEmitter::write(DType t, Value* pointer, Value* v, Value* mask) {
 
 void PhaseEmitter::write_streaming(DType t, Value* pointer, Value* v) {
   const auto bytes = static_cast<std::uint64_t>(size_of(t)) * static_cast<std::uint64_t>(lanes_.width);
-  llvm::StoreInst* store = b_.CreateAlignedStore(v, pointer, llvm::Align(std::min<std::uint64_t>(bytes, kLine)));
+  llvm::StoreInst* store = b_.CreateAlignedStore(v, pointer, llvm::Align(std::min<std::uint64_t>(bytes, kCacheLine)));
   llvm::Metadata* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
   store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(module_.getContext(), one));
   streams_ = true;
@@ -238,7 +234,7 @@ bool PhaseEmitter::passes_caches(const Store& s, const Linear& l) const {
       return false;
   // Vectors must be aligned: lanes begin at multiples of their number, and all else must move by whole lines.
   const auto size = static_cast<std::int64_t>(size_of(type.dtype));
-  const std::int64_t alignment = std::min(size * lanes_.width, kLine);
+  const std::int64_t alignment = std::min(size * lanes_.width, kCacheLine);
   bool aligned = l.indirect.empty() && l.offset * size % alignment == 0;
   for (std::size_t axis = 0; axis < l.coefficient.size(); ++axis)
     if (static_cast<AxisId>(axis) != lanes_.axis) aligned &= l.coefficient[axis] * size % alignment == 0;

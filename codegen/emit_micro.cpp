@@ -64,9 +64,14 @@ void ContractEmitter::open_micro_kernel(const std::string& name) {
   push_level();
 }
 
+/// The last register of a row is no wider than its lanes need.
+int ContractEmitter::lanes_of(const MicroKernel& m, int r) const {
+  return r + 1 < m.registers ? lanes_of_register_
+                             : static_cast<int>(std::bit_ceil(static_cast<unsigned>(m.last_lanes)));
+}
+
 llvm::Type* ContractEmitter::register_of(const MicroKernel& m, int r) {
-  const int lanes =
-      r + 1 < m.registers ? lanes_of_register_ : static_cast<int>(std::bit_ceil(static_cast<unsigned>(m.last_lanes)));
+  const int lanes = lanes_of(m, r);
   llvm::Type* element = register_type(b_, dtype_);
   return lanes == 1 ? element : llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes));
 }
@@ -87,8 +92,7 @@ void ContractEmitter::step(const MicroKernel& m, int k, Values& state) {
   for (int r = 0; r < m.registers; ++r) {
     Value* p = offset_elements(dtype_, state[1], i64(k * rhs_.k_stride + r * lanes_of_register_));
     llvm::Type* type = register_of(m, r);
-    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
-    const int lanes = vector ? static_cast<int>(vector->getNumElements()) : 1;
+    const int lanes = lanes_of(m, r);
     if (r + 1 < m.registers || rhs_.packed || m.last_lanes == lanes) {  // a packed panel has room for whole registers
       y.push_back(b_.CreateAlignedLoad(type, p, align));
       continue;
@@ -104,8 +108,7 @@ void ContractEmitter::step(const MicroKernel& m, int k, Values& state) {
                              offset_elements(dtype_, state[0], i64(k * lhs_.k_stride + i * lhs_.free_stride)), align);
     llvm::SmallDenseMap<int, Value*, 2> splat;
     for (int r = 0; r < m.registers; ++r) {
-      auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(register_of(m, r));
-      const int lanes = vector ? static_cast<int>(vector->getNumElements()) : 1;
+      const int lanes = lanes_of(m, r);
       if (!splat.count(lanes)) splat[lanes] = emit_splat(b_, x, lanes);
       Value*& sum = state[static_cast<std::size_t>(2 + i * m.registers + r)];
       sum = emit_multiply_add(b_, dtype_, splat[lanes], y[static_cast<std::size_t>(r)], sum);

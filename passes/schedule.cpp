@@ -12,8 +12,6 @@
 namespace weft {
 namespace {
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// The sum of an access's coefficients for `axis` in elements of row-major memory; nothing when the access is indirect
 /// along it.
 std::int64_t stride_along(const Program& p, const Expr& e, AxisId axis) {

@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::int64_t kMostBlockCaches = 8;  // second-level caches that a block may fill
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// A block of `tile` wide pieces of `whole`: what is wrong with `found`, or "".
 std::string block_objection(const Contraction& c, std::int64_t found, std::int64_t whole, std::int64_t tile,
                             const Target& target) {
