@@ -17,4 +17,15 @@ struct Target {
   friend bool operator==(const Target&, const Target&) = default;
 };
 
+/// What schedules and code generation need to know of a GPU. The figures are those of one multiprocessor unless said.
+struct GpuTarget {
+  std::string name = "sm_90a";   // LLVM's name of the architecture
+  int multiprocessors = 132;     // of the device
+  int threads = 2048;            // resident at once
+  int registers = 65536;         // 32-bit
+  int fma_per_cycle = 128;       // f32 lanes
+  std::int64_t shared_bytes = 227 << 10;  // most that one block may use
+  double dram_bytes_per_cycle = 2400;     // of the device
+};
+
 }  // namespace weft

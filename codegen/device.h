@@ -1,0 +1,31 @@
+// From kernels to device code and PTX: the GPU side of codegen/'s interface, free of LLVM.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/device_image.h"
+#include "ir/target.h"
+
+namespace weft {
+
+/// A GPU by LLVM's name of its architecture ("sm_80", "sm_90a", …), with the reference machine's figures for it. Throws
+/// Error listing the valid names when LLVM does not know it.
+GpuTarget gpu_target(std::string_view name);
+
+/// Device code of every phase of every kernel, in order, scheduled for `target`.
+std::vector<simt::Function> device_functions(const Program&, const GpuTarget& target);
+
+/// One PTX module with an entry for each function: its parameters are one 64-bit address for each global memory, in their
+/// order; shared memory is static up to 48 KiB, dynamic (shared_layout's end bytes) beyond.
+struct PtxModule {
+  std::string text;
+  std::vector<std::string> entries;  // of each function
+};
+PtxModule emit_ptx(const std::vector<simt::Function>&, const GpuTarget& target);
+
+/// Lowers a program for a device. `with_ptx`: for a real GPU; the emulator needs none.
+DeviceImage compile_device(std::shared_ptr<const Program>, const GpuTarget& target, bool with_ptx);
+
+}  // namespace weft
