@@ -74,13 +74,12 @@ class DeviceEmitter {
     std::int64_t constant;
   };
   Split split(Value* index);
-  Values read(DType, Value* pointer, int width, bool invariant);
-  void write(DType, Value* pointer, const Values&);
 
   Value* value(simt::ValueId);
   void define(simt::ValueId id, Value* v) { values_[static_cast<std::size_t>(id)] = v; }
-  /// condition ? body() : zeros.
-  Values guarded(Value* condition, llvm::ArrayRef<llvm::Type*> types, llvm::function_ref<Values()> body);
+  /// condition ? body() : 0 of `type`.
+  Value* guarded(Value* condition, llvm::Type* type, llvm::function_ref<Value*()> body);
+  void guarded(Value* condition, llvm::function_ref<void()> body);
   llvm::BasicBlock* new_block(const char* name);
   llvm::Type* type_of(simt::ValueId v) { return register_type(b_, f_.type(v)); }
   const simt::Memory& memory(simt::MemoryId m) const { return f_.memories[static_cast<std::size_t>(m)]; }

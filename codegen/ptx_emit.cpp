@@ -163,29 +163,30 @@ void DeviceEmitter::loop(const Inst& i) {
 }
 
 void DeviceEmitter::when(const Inst& i) {
-  guarded(value(i.args[0]), {}, [&] {
-    region(*i.body);
-    return Values{};
+  guarded(value(i.args[0]), [&] { region(*i.body); });
+}
+
+void DeviceEmitter::guarded(Value* condition, llvm::function_ref<void()> body) {
+  guarded(condition, nullptr, [&] {
+    body();
+    return nullptr;
   });
 }
 
-Values DeviceEmitter::guarded(Value* condition, llvm::ArrayRef<llvm::Type*> types, llvm::function_ref<Values()> body) {
-  Values result;
-  for (llvm::Type* t : types) result.push_back(llvm::Constant::getNullValue(t));
-  if (auto* known = llvm::dyn_cast<llvm::ConstantInt>(condition)) return known->isZero() ? result : body();
+Value* DeviceEmitter::guarded(Value* condition, llvm::Type* type, llvm::function_ref<Value*()> body) {
+  Value* otherwise = type ? llvm::Constant::getNullValue(type) : nullptr;
+  if (auto* known = llvm::dyn_cast<llvm::ConstantInt>(condition)) return known->isZero() ? otherwise : body();
   llvm::BasicBlock *then = new_block("then"), *after = new_block("after"), *before = b_.GetInsertBlock();
   b_.CreateCondBr(condition, then, after);
   b_.SetInsertPoint(then);
-  const Values inside = body();
+  Value* inside = body();
   llvm::BasicBlock* end = b_.GetInsertBlock();
   b_.CreateBr(after);
   b_.SetInsertPoint(after);
-  for (std::size_t v = 0; v < types.size(); ++v) {
-    llvm::PHINode* phi = b_.CreatePHI(types[v], 2);
-    phi->addIncoming(result[v], before);
-    phi->addIncoming(inside[v], end);
-    result[v] = phi;
-  }
+  if (!type) return nullptr;
+  llvm::PHINode* result = b_.CreatePHI(type, 2);
+  result->addIncoming(otherwise, before);
+  result->addIncoming(inside, end);
   return result;
 }
 

@@ -9,30 +9,48 @@
 namespace weft::codegen {
 namespace {
 
-constexpr std::int64_t kWidestAccess = 16;  // bytes
-
-/// One instruction's share of an access: `count` elements, moved as `type`.
-struct Piece {
-  int count;
-  llvm::Type* type;
-};
-
-/// Bytes travel as 32-bit words where there are four of them or more.
-Piece piece_of(Builder& b, DType t, int width) {
-  const auto size = static_cast<std::int64_t>(size_of(t));
-  const auto count = static_cast<int>(std::min<std::int64_t>(width, kWidestAccess / size));
+/// How `width` elements of `t` travel: bytes in 32-bit words where there are four of them or more.
+llvm::Type* transfer_type(Builder& b, DType t, int width) {
+  const auto count = static_cast<unsigned>(width);
   llvm::Type* unit = memory_type(b, t);
-  auto units = static_cast<unsigned>(count);
-  if (size == 1) {
-    const unsigned bytes = std::min(units, 4u);
-    unit = b.getIntNTy(8 * bytes);
-    units /= bytes;
-  }
-  return {count, units == 1 ? unit : llvm::FixedVectorType::get(unit, units)};
+  if (size_of(t) > 1) return count == 1 ? unit : llvm::FixedVectorType::get(unit, count);
+  const unsigned word = std::min(count, 4u);
+  unit = b.getIntNTy(8 * word);
+  return count == word ? unit : llvm::FixedVectorType::get(unit, count / word);
 }
 
-Value* element(Builder& b, Value* v, std::uint64_t i) {
-  return v->getType()->isVectorTy() ? b.CreateExtractElement(v, i) : v;
+llvm::Align alignment(DType t, int width) { return llvm::Align(size_of(t) * static_cast<std::uint64_t>(width)); }
+
+Values unpack(Builder& b, DType t, Value* v, int width) {
+  auto unit = [&](std::uint64_t i) { return v->getType()->isVectorTy() ? b.CreateExtractElement(v, i) : v; };
+  Values result;
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(width); ++i) {
+    if (size_of(t) > 1) {
+      result.push_back(unit(i));
+      continue;
+    }
+    Value* byte = b.CreateTrunc(b.CreateLShr(unit(i / 4), 8 * (i % 4)), b.getInt8Ty());
+    result.push_back(t == boolean ? b.CreateICmpNE(byte, b.getInt8(0)) : byte);
+  }
+  return result;
+}
+
+Value* pack(Builder& b, DType t, const Values& values) {
+  llvm::Type* type = transfer_type(b, t, static_cast<int>(values.size()));
+  Values units;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (size_of(t) > 1 || i % 4 == 0) units.push_back(nullptr);
+    if (size_of(t) > 1) {
+      units.back() = values[i];
+      continue;
+    }
+    Value* byte = b.CreateShl(b.CreateZExt(values[i], type->getScalarType()), 8 * (i % 4));
+    units.back() = units.back() ? b.CreateOr(units.back(), byte) : byte;
+  }
+  if (!type->isVectorTy()) return units[0];
+  Value* v = llvm::PoisonValue::get(type);
+  for (std::size_t i = 0; i < units.size(); ++i) v = b.CreateInsertElement(v, units[i], i);
+  return v;
 }
 
 }  // namespace
@@ -77,80 +95,32 @@ Value* DeviceEmitter::address(simt::MemoryId m, simt::ValueId index) {
   return pointer;
 }
 
-Values DeviceEmitter::read(DType t, Value* pointer, int width, bool invariant) {
-  const Piece piece = piece_of(b_, t, width);
-  const auto bytes = static_cast<std::uint64_t>(piece.count) * size_of(t);
-  Values result;
-  for (int first = 0; first < width; first += piece.count) {
-    Value* from =
-        first ? b_.CreateConstGEP1_64(memory_type(b_, t), pointer, static_cast<std::uint64_t>(first)) : pointer;
-    llvm::LoadInst* v = b_.CreateAlignedLoad(piece.type, from, llvm::Align(bytes));
-    if (invariant) v->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
-    for (int i = 0; i < piece.count; ++i) {
-      const auto place = static_cast<std::uint64_t>(i);
-      if (size_of(t) > 1) {
-        result.push_back(element(b_, v, place));
-        continue;
-      }
-      Value* byte = b_.CreateTrunc(b_.CreateLShr(element(b_, v, place / 4), 8 * (place % 4)), b_.getInt8Ty());
-      result.push_back(t == boolean ? b_.CreateICmpNE(byte, b_.getInt8(0)) : byte);
-    }
-  }
-  return result;
-}
-
-void DeviceEmitter::write(DType t, Value* pointer, const Values& values) {
-  const auto width = static_cast<int>(values.size());
-  const Piece piece = piece_of(b_, t, width);
-  const auto bytes = static_cast<std::uint64_t>(piece.count) * size_of(t);
-  for (int first = 0; first < width; first += piece.count) {
-    Value* to = first ? b_.CreateConstGEP1_64(memory_type(b_, t), pointer, static_cast<std::uint64_t>(first)) : pointer;
-    Values units;
-    for (int i = 0; i < piece.count; ++i) {
-      Value* v = values[static_cast<std::size_t>(first + i)];
-      if (size_of(t) > 1) {
-        units.push_back(v);
-        continue;
-      }
-      v = b_.CreateShl(b_.CreateZExt(v, piece.type->getScalarType()), static_cast<std::uint64_t>(8 * (i % 4)));
-      if (i % 4)
-        units.back() = b_.CreateOr(units.back(), v);
-      else
-        units.push_back(v);
-    }
-    Value* v = units[0];
-    if (piece.type->isVectorTy()) {
-      v = llvm::PoisonValue::get(piece.type);
-      for (std::size_t i = 0; i < units.size(); ++i) v = b_.CreateInsertElement(v, units[i], i);
-    }
-    b_.CreateAlignedStore(v, to, llvm::Align(bytes));
-  }
-}
-
 void DeviceEmitter::load(const Inst& i) {
   const simt::Memory& m = memory(i.memory);
+  llvm::Type* type = transfer_type(b_, m.dtype, i.width);
   Value* pointer = address(i.memory, i.args[0]);
-  auto body = [&] { return read(m.dtype, pointer, i.width, frame_.invariant && m.read_only); };
-  Values result;
-  if (i.predicate == kNone)
-    result = body();
-  else
-    result = guarded(value(i.predicate), llvm::SmallVector<llvm::Type*, 16>(i.width, register_type(b_, m.dtype)), body);
-  for (int r = 0; r < i.width; ++r) define(i.result + r, result[static_cast<std::size_t>(r)]);
+  auto read = [&]() -> Value* {
+    llvm::LoadInst* v = b_.CreateAlignedLoad(type, pointer, alignment(m.dtype, i.width));
+    if (frame_.invariant && m.read_only)
+      v->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
+    return v;
+  };
+  Value* v = i.predicate == kNone ? read() : guarded(value(i.predicate), type, read);
+  const Values elements = unpack(b_, m.dtype, v, i.width);
+  for (int r = 0; r < i.width; ++r) define(i.result + r, elements[static_cast<std::size_t>(r)]);
 }
 
 void DeviceEmitter::store(const Inst& i) {
+  const DType t = memory(i.memory).dtype;
   Value* pointer = address(i.memory, i.args[0]);
   Values values;
   for (std::size_t v = 1; v < i.args.size(); ++v) values.push_back(value(i.args[v]));
-  auto body = [&] {
-    write(memory(i.memory).dtype, pointer, values);
-    return Values{};
-  };
+  Value* packed = pack(b_, t, values);
+  auto write = [&] { b_.CreateAlignedStore(packed, pointer, alignment(t, i.width)); };
   if (i.predicate == kNone)
-    body();
+    write();
   else
-    guarded(value(i.predicate), {}, body);
+    guarded(value(i.predicate), write);
 }
 
 void DeviceEmitter::copy_async(const Inst& i) {
