@@ -34,6 +34,7 @@ DevicePhase::DevicePhase(const Program& program, const Kernel& kernel, const Pha
       info_(info),
       function_(function),
       b_(function, index_type(program, kernel)),
+      inside_(kernel.axes.size(), kNone),
       coordinate_(kernel.axes.size(), kNone) {}
 
 template <class F>
@@ -114,18 +115,17 @@ ValueId DevicePhase::index(const Linear& l, int lane, DType t) {
   return b_.add(sum, offset);
 }
 
-/// Whether lane 0 of the access lies at a multiple of `lanes` elements, given that the lane axis does.
-bool DevicePhase::aligned(const Linear& l, int lanes) const {
-  bool all = l.offset % lanes == 0;
-  for (std::size_t a = 0; a < l.coefficient.size(); ++a)
-    all &= static_cast<AxisId>(a) == lane_axis_ || l.coefficient[a] % lanes == 0;
-  for (auto [stride, indirect] : l.indirect) all &= stride % lanes == 0;
-  return all;
-}
-
 int DevicePhase::lanes_of(ExprId e) const {
   const bool by_sums = accumulators_vary_ && info_.depends[static_cast<std::size_t>(e)].accumulator;
   return lane_axis_ != kNone && (by_sums || info_.depends_on(e, lane_axis_)) ? lanes_ : 1;
+}
+
+/// The condition under which a load may touch memory.
+ValueId DevicePhase::bounds(ExprId load) {
+  ValueId all = is_stored(expr(load).buffer) ? guard_ : kNone;
+  for (std::size_t a = 0; a < inside_.size(); ++a)
+    if (inside_[a] != kNone && info_.depends_on(load, static_cast<AxisId>(a))) all = b_.both(all, inside_[a]);
+  return all;
 }
 
 DevicePhase::Known DevicePhase::load(ExprId id) {
@@ -133,14 +133,12 @@ DevicePhase::Known DevicePhase::load(ExprId id) {
   const Linear& l = info_.access[static_cast<std::size_t>(id)];
   const MemoryId m = memory(e.buffer);
   const std::int32_t origin = b_.origin("load " + access_text(program_, kernel_, e.buffer, e.access));
-  const ValueId guard = b_.memory(m).read_only ? kNone : guard_;
+  const ValueId guard = bounds(id);
   auto predicate = [&](int lane) { return e.args.empty() ? guard : b_.both(guard, value(e.args[0], lane)); };
   const int lanes = lanes_of(id), most = 16 / static_cast<int>(size_of(e.dtype));
   const bool predicates_vary = !e.args.empty() && lanes_of(e.args[0]) > 1;
-  bool varies = false;  // an indirection
-  for (auto [stride, indirect] : l.indirect) varies |= lanes_of(indirect) > 1;
-  const bool together = lanes > 1 && !predicates_vary && !varies &&
-                        l.coefficient[static_cast<std::size_t>(lane_axis_)] == 1 && aligned(l, std::min(lanes, most));
+  const bool together = lanes > 1 && !predicates_vary && l.coefficient[static_cast<std::size_t>(lane_axis_)] == 1 &&
+                        are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
   ValueIds out;
   int level = 0;
@@ -197,7 +195,7 @@ void DevicePhase::store(const Store& s, const Linear& l, const ValueIds& v) {
   bool varies = stride != 0;
   for (auto [factor, indirect] : l.indirect) varies |= lanes_of(indirect) > 1;
   const int lanes = lane_axis_ != kNone && varies ? lanes_ : 1;
-  const bool together = lanes > 1 && l.indirect.empty() && stride == 1 && aligned(l, std::min(lanes, most));
+  const bool together = lanes > 1 && stride == 1 && are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
   for (int lane = 0; lane < lanes; lane += step) {
     ValueIds some;
@@ -207,23 +205,27 @@ void DevicePhase::store(const Store& s, const Linear& l, const ValueIds& v) {
   }
 }
 
+bool DevicePhase::are_neighbours(const Linear& l, AxisId axis, int lanes) const {
+  const std::int64_t along = l.coefficient[static_cast<std::size_t>(axis)];
+  bool aligned = along == 1 && l.offset % lanes == 0, fixed = along == 0;
+  for (std::size_t a = 0; a < l.coefficient.size(); ++a)
+    aligned &= static_cast<AxisId>(a) == axis || l.coefficient[a] % lanes == 0;
+  for (auto [stride, indirect] : l.indirect) {
+    const bool varies = info_.depends_on(indirect, axis);
+    aligned &= !varies && stride % lanes == 0;
+    fixed &= !varies;
+  }
+  return aligned || fixed;
+}
+
 int DevicePhase::vector_lanes(AxisId axis, int most) const {
-  auto neighbours = [&](const Linear& l, int lanes) {
-    if (l.coefficient.empty()) return true;
-    bool all = l.offset % lanes == 0;
-    for (std::size_t a = 0; a < l.coefficient.size(); ++a) {
-      const std::int64_t c = l.coefficient[a];
-      all &= static_cast<AxisId>(a) == axis ? c == 0 || c == 1 : c % lanes == 0;
-    }
-    for (auto [stride, indirect] : l.indirect) all &= !info_.depends_on(indirect, axis) && stride % lanes == 0;
-    return all || l.coefficient[static_cast<std::size_t>(axis)] == 0;
-  };
   for (int lanes = most; lanes > 1; lanes /= 2) {
     bool all = extent(axis) % lanes == 0;
     for (std::size_t e = 0; e < kernel_.exprs.size() && all; ++e)
-      if (info_.used[e] && kernel_.exprs[e].kind == Expr::load) all &= neighbours(info_.access[e], lanes);
+      if (info_.used[e] && kernel_.exprs[e].kind == Expr::load) all &= are_neighbours(info_.access[e], axis, lanes);
     for (const auto& stage : info_.store)
-      for (const Linear& l : stage) all &= neighbours(l, lanes) && l.coefficient[static_cast<std::size_t>(axis)] != 0;
+      for (const Linear& l : stage)
+        all &= are_neighbours(l, axis, lanes) && l.coefficient[static_cast<std::size_t>(axis)] != 0;
     if (all) return lanes;
   }
   return 1;

@@ -1,5 +1,6 @@
 // Kernels to device functions: each phase by the emitter that knows its kind.
 #include "codegen/device.h"
+#include "codegen/device_contract.h"
 #include "codegen/device_points.h"
 
 namespace weft {
@@ -12,8 +13,14 @@ std::vector<simt::Function> device_functions(const Program& program, const GpuTa
       simt::Function f;
       f.name = kernel.phases.size() == 1 ? kernel.name : fmt::format("{}.{}", kernel.name, p);
       f.kernel = static_cast<std::int32_t>(k), f.phase = static_cast<std::int32_t>(p), f.locs = kernel.locs;
-      const auto info = codegen::analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
-      codegen::DevicePoints(program, kernel, info, f).emit(target);
+      const Phase& phase = kernel.phases[p];
+      const auto unmerged = codegen::analyse(program, kernel, phase, kernel.schedule.n, false);
+      if (p == 0 && codegen::DeviceContract::accepts(kernel, unmerged)) {
+        codegen::DeviceContract(program, kernel, unmerged, f).emit(target);
+      } else {
+        const auto info = codegen::analyse(program, kernel, phase, kernel.schedule.vector_axis, true);
+        codegen::DevicePoints(program, kernel, info, f).emit(target);
+      }
       functions.push_back(std::move(f));
     }
   }

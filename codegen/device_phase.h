@@ -32,6 +32,9 @@ class DevicePhase {
   bool is_stored(BufferId) const;  ///< whether the phase stores to its storage
   /// Neighbours along `axis` that every load and store can take at once, at most `most`: a divisor of the extent.
   int vector_lanes(AxisId axis, int most) const;
+  /// Whether `lanes` neighbours along `axis` are neighbours in memory too, the first at a multiple of `lanes`, or one
+  /// and the same element.
+  bool are_neighbours(const Linear&, AxisId axis, int lanes) const;
   /// Binds the axes to the coordinates of point number `point`, the last one innermost.
   void bind_point(const std::vector<AxisId>&, ValueId point);
 
@@ -55,15 +58,17 @@ class DevicePhase {
   simt::Function& function_;
   DeviceBuilder b_;
   ValueId guard_ = kNone;  // unless kNone: what the phase stores may be loaded only where this is true
+  /// Unless kNone: a load that depends on the axis touches memory only where this is true.
+  std::vector<ValueId> inside_;
 
  private:
   struct Known {
     ValueIds values;
     int level;
   };
+  ValueId bounds(ExprId load);
   Known compute(ExprId);
   Known load(ExprId);
-  bool aligned(const Linear&, int lanes) const;
   template <class F>
   void forget(F&& condition);
   int lanes_of(ExprId) const;

@@ -267,4 +267,20 @@ Type contract(const InferArgs& a) {
   return checked(z);
 }
 
+DType scalar(Op op, std::span<const DType> args, DType declared) {
+  const OpInfo& row = info(op);
+  const int arity = static_cast<int>(args.size());
+  if (op == Op::random) {
+    const bool fits = arity == 3 && std::all_of(args.begin(), args.end(), [](DType t) { return t == i64; });
+    if (!fits) fail("random takes key, step and index, each i64");
+    return i32;
+  }
+  if (!is_elementwise(op)) fail("{} is not elementwise", row.name);
+  if (arity < row.min_arity || arity > row.max_arity) fail("takes {} arguments, found {}", row.min_arity, arity);
+  std::vector<Type> types;
+  for (DType t : args) types.push_back({t, {}});
+  const Type type{declared, {}};
+  return row.infer({op, types, Attrs{}, &type}).dtype;
+}
+
 }  // namespace weft::infer

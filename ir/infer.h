@@ -24,4 +24,8 @@ Type reduce(const InferArgs&);
 Type arg_reduce(const InferArgs&);
 Type contract(const InferArgs&);
 
+/// The dtype of an elementwise op, or of random (key, step, index), on scalars of these dtypes; `declared` where the row
+/// says declared_type. Throws Error saying what the op takes.
+DType scalar(Op, std::span<const DType> args, DType declared);
+
 }  // namespace weft::infer

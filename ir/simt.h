@@ -100,8 +100,8 @@ struct Function {
   DType type(ValueId v) const { return types[static_cast<std::size_t>(v)]; }
 };
 
-/// Bytes of each shared array's place, laid out in order, each aligned to 16: offsets, and their end as the last
-/// element.
+/// The place of each shared array (in the order of `memories`, which may hold global ones between them) in bytes, each
+/// a multiple of 16, and as the last element their end.
 std::vector<std::int64_t> shared_layout(const Function&);
 
 /// `device @contract2 blocks=64 threads=128 { … }`

@@ -30,6 +30,7 @@
 #include <unordered_set>
 
 #include "ir/at.h"
+#include "ir/infer.h"
 #include "ir/lexer.h"
 #include "ir/print_kernel.h"
 
@@ -257,20 +258,9 @@ DType ProgramVerifier::expected_dtype(const Kernel& k, const Expr& e) const {
   if (e.kind == Expr::index) return i64;
   if (e.kind == Expr::load) return at(p_.buffers, e.buffer).type.dtype;
   if (e.kind != Expr::apply) return e.dtype;
-  const OpInfo& row = info(e.op);
-  const int arity = static_cast<int>(e.args.size());
-  std::vector<Type> types;
-  for (ExprId arg : e.args) types.push_back({at(k.exprs, arg).dtype, {}});
-  if (e.op == Op::random) {
-    const bool fits =
-        arity == 3 && std::all_of(types.begin(), types.end(), [](const Type& t) { return t.dtype == i64; });
-    if (!fits) fail("random takes key, step and index, each i64");
-    return i32;
-  }
-  if (!is_elementwise(e.op)) fail("{} is not elementwise", row.name);
-  if (arity < row.min_arity || arity > row.max_arity) fail("takes {} arguments, found {}", row.min_arity, arity);
-  const Type declared{e.dtype, {}};
-  return row.infer({e.op, types, Attrs{}, &declared}).dtype;
+  std::vector<DType> dtypes;
+  for (ExprId arg : e.args) dtypes.push_back(at(k.exprs, arg).dtype);
+  return infer::scalar(e.op, dtypes, e.dtype);
 }
 
 void ProgramVerifier::check_access(const Kernel& k, BufferId buffer, const std::vector<Index>& access, ExprId limit,
