@@ -231,10 +231,9 @@ std::int64_t DeviceExecutor::run_steps(std::int64_t steps, std::span<const StepR
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (chunk == plan.pace && 2 * seconds <= limits_.seconds) plan.pace = std::min(2 * plan.pace, plan.most);
     if (chunk > 1 && seconds > 2 * limits_.seconds) plan.pace = std::max<std::int64_t>(1, chunk / 2);
-    std::int64_t seen = 0;
+    std::int64_t seen = after ? 0 : chunk;
     try {
-      while (go_on && seen < chunk) go_on = !after || after(done + seen++);
-      if (!after) seen = chunk;
+      while (go_on && seen < chunk) go_on = after(done + seen++);
     } catch (...) {
       error = std::current_exception();
       go_on = false;

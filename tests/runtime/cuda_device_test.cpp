@@ -1,44 +1,17 @@
 // The CUDA device on a driver that is none: loading, memory, copies, launches, recordings, and every error by its name.
 #include "runtime/cuda_device.h"
 
-#include <dlfcn.h>
-
 #include <numeric>
 #include <thread>
 
 #include "catch.h"
-#include "runtime/fake_cuda/fake_cuda.h"
+#include "runtime/fake_cuda/loaded.h"
 #include "support.h"
 
 using namespace weft;
 using namespace weft::test;
 
 namespace {
-
-const CudaOptions kFake{.library = WEFT_FAKE_CUDA};
-
-/// The library, loaded and as it is at first; checks at the end that all that was made has been destroyed.
-class Fake {
- public:
-  Fake() : library_(::dlopen(WEFT_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL)) {
-    if (!library_) throw std::runtime_error(::dlerror());
-    state_ = reinterpret_cast<FakeCuda* (*)()>(::dlsym(library_, "fake_cuda"))();
-    *state_ = FakeCuda{};
-  }
-  ~Fake() {
-    for (const auto& [what, count] : state_->alive) {
-      INFO(what);
-      CHECK(count == 0);
-    }
-    *state_ = FakeCuda{};
-    ::dlclose(library_);
-  }
-  FakeCuda* operator->() const { return state_; }
-
- private:
-  void* library_;
-  FakeCuda* state_;
-};
 
 /// A kernel that adds 1 to each float of its first memory and stores to its second; one with 64 KiB of shared memory;
 /// one without work.
@@ -71,9 +44,9 @@ std::byte* bytes(std::vector<float>& v) { return reinterpret_cast<std::byte*>(v.
 }  // namespace
 
 TEST_CASE("devices are listed with what the driver says of them") {
-  Fake fake;
+  LoadedFakeCuda fake;
   fake->devices = 2;
-  const DeviceList list = list_devices(kFake);
+  const DeviceList list = list_devices(kFakeCuda);
   REQUIRE(list.devices.size() == 2);
   CHECK(list.why_none == "");
   const DeviceInfo& d = list.devices[1];
@@ -90,7 +63,7 @@ TEST_CASE("devices are listed with what the driver says of them") {
 }
 
 TEST_CASE("where there is no device, the reason is given") {
-  Fake fake;
+  LoadedFakeCuda fake;
   const auto why = [](const std::string& library) { return list_devices({.library = library}).why_none; };
   CHECK(why("/nowhere/libcuda.so.1").starts_with("cuda: no driver: /nowhere/libcuda.so.1: cannot open shared object"));
   CHECK(why(WEFT_OLD_CUDA) == fmt::format("cuda: {} has no cuDriverGetVersion: the driver is too old; weft needs one "
@@ -104,22 +77,22 @@ TEST_CASE("where there is no device, the reason is given") {
   fake->failures.clear();
   fake->devices = 0;
   CHECK(why(WEFT_FAKE_CUDA) == "cuda: the driver is there, but no device");
-  CHECK(error_of([] { make_cuda(kFake); }) == "cuda: the driver is there, but no device");
+  CHECK(error_of([] { make_cuda(kFakeCuda); }) == "cuda: the driver is there, but no device");
   fake->devices = 1;
   CHECK(error_of([] { make_cuda({.library = WEFT_FAKE_CUDA, .ordinal = 1}); }) ==
         "cuda: there is no device 1; there are 1, numbered from 0");
 }
 
 TEST_CASE("$WEFT_CUDA_LIBRARY names the driver's library") {
-  Fake fake;
+  LoadedFakeCuda fake;
   ::setenv("WEFT_CUDA_LIBRARY", WEFT_FAKE_CUDA, 1);
   CHECK(list_devices().devices.size() == 1);
   ::unsetenv("WEFT_CUDA_LIBRARY");
 }
 
 TEST_CASE("bytes go to a device and back, in pieces as large as the staging memory") {
-  Fake fake;
-  const auto device = make_cuda(kFake);
+  LoadedFakeCuda fake;
+  const auto device = make_cuda(kFakeCuda);
   CHECK(device->name() == "Fake GPU, sm_90, driver 12.8");
   for (const std::int64_t n : {1, 1000, 1 << 20, (3 << 20) + 17}) {
     std::vector<float> from(static_cast<std::size_t>(n)), to(from.size());
@@ -139,9 +112,9 @@ TEST_CASE("bytes go to a device and back, in pieces as large as the staging memo
 }
 
 TEST_CASE("kernels are launched with their sizes, shared memory and addresses") {
-  Fake fake;
+  LoadedFakeCuda fake;
   fake->on_launch = add_one;
-  const auto device = make_cuda(kFake);
+  const auto device = make_cuda(kFakeCuda);
   const auto program = device->load(image());
   CHECK(fake->module == image()->ptx);
   std::vector<float> x{1, 2, 3, 4}, y(4);
@@ -166,9 +139,9 @@ TEST_CASE("kernels are launched with their sizes, shared memory and addresses") 
 }
 
 TEST_CASE("a recording does what it recorded, each time it is launched") {
-  Fake fake;
+  LoadedFakeCuda fake;
   fake->on_launch = add_one;
-  const auto device = make_cuda(kFake);
+  const auto device = make_cuda(kFakeCuda);
   const auto program = device->load(image());
   std::vector<float> x{1, 2, 3, 4}, y(4);
   const DeviceAddress a = device->allocate(16), b = device->allocate(16);
@@ -195,8 +168,8 @@ TEST_CASE("a recording does what it recorded, each time it is launched") {
 }
 
 TEST_CASE("a device may be used from one thread after the other") {
-  Fake fake;
-  const auto device = make_cuda(kFake);
+  LoadedFakeCuda fake;
+  const auto device = make_cuda(kFakeCuda);
   std::vector<float> from{1, 2, 3}, to(3);
   const DeviceAddress a = device->allocate(12);
   std::thread([&] { device->upload(a, bytes(from), 12); }).join();
@@ -206,8 +179,8 @@ TEST_CASE("a device may be used from one thread after the other") {
 }
 
 TEST_CASE("out of memory says what was asked for and what is free") {
-  Fake fake;
-  const auto device = make_cuda(kFake);
+  LoadedFakeCuda fake;
+  const auto device = make_cuda(kFakeCuda);
   const DeviceAddress a = device->allocate(1 << 20);
   CHECK(
       error_of([&] { device->allocate(1 << 30); }) ==
@@ -220,8 +193,8 @@ TEST_CASE("out of memory says what was asked for and what is free") {
 }
 
 TEST_CASE("code that the driver does not take is shown with the driver's log") {
-  Fake fake;
-  const auto device = make_cuda(kFake);
+  LoadedFakeCuda fake;
+  const auto device = make_cuda(kFakeCuda);
   auto broken = image();
   broken->ptx = "nonsense";
   fake->jit_log = "ptxas application ptx input, line 1; fatal : Parsing error near 'nonsense'";
@@ -241,7 +214,7 @@ TEST_CASE("code that the driver does not take is shown with the driver's log") {
 TEST_CASE("each function that fails is an error that names it, and nothing is leaked") {
   // All that a device does, with one function failing.
   const auto use = [] {
-    const auto device = make_cuda(kFake);
+    const auto device = make_cuda(kFakeCuda);
     std::vector<float> x{1, 2, 3, 4};
     const auto program = device->load(image());
     const DeviceAddress a = device->allocate(16);
@@ -291,20 +264,20 @@ TEST_CASE("each function that fails is an error that names it, and nothing is le
   };
   for (const auto& c : cases) {
     INFO(c.symbol);
-    Fake fake;
+    LoadedFakeCuda fake;
     fake->failures[c.symbol] = 999;
     const std::string message = error_of(use);
     const std::string expected =
         fmt::format("cuda: cannot {}: CUDA_ERROR_UNKNOWN (unknown error), from {}", c.attempt, c.symbol);
     CHECK(message.substr(0, message.find('\n')) == expected);
   }
-  Fake fake;
+  LoadedFakeCuda fake;
   CHECK(error_of(use) == "no error");
 }
 
 TEST_CASE("a fault of a kernel is reported where its results are asked for") {
-  Fake fake;
-  const auto device = make_cuda(kFake);
+  LoadedFakeCuda fake;
+  const auto device = make_cuda(kFakeCuda);
   std::vector<float> x(4);
   const DeviceAddress a = device->allocate(16);
   fake->failure_of_work = 700;
