@@ -70,7 +70,7 @@ ValueId DeviceBuilder::apply(Op op, DType result, ValueIds args) {
   return pure({.kind = Inst::apply, .op = op, .dtype = result, .args = std::move(args)});
 }
 
-ValueId DeviceBuilder::add(ValueId a, ValueId b) {
+ValueId DeviceBuilder::sum(ValueId a, ValueId b) {
   const std::int64_t *x = constant_of(a), *y = constant_of(b);
   if (x && y) return constant(type(a), static_cast<std::uint64_t>(*x + *y));
   if (x && *x == 0) return b;
@@ -100,7 +100,7 @@ ValueId DeviceBuilder::remainder(ValueId a, std::int64_t by) {
   if (by == 1) return constant(type(a), 0);
   if ((by & (by - 1)) == 0)
     return apply(Op::bit_and, type(a), {a, constant(type(a), static_cast<std::uint64_t>(by - 1))});
-  return add(a, multiply(divide(a, by), -by));
+  return sum(a, multiply(divide(a, by), -by));
 }
 
 ValueId DeviceBuilder::less(ValueId a, std::int64_t b) {
@@ -137,9 +137,9 @@ MemoryId DeviceBuilder::shared(const std::string& name, DType t, std::int64_t el
 
 std::int32_t DeviceBuilder::origin(const std::string& text) {
   auto& all = function_.origins;
-  const auto at = std::find(all.begin(), all.end(), text);
-  if (at == all.end()) all.push_back(text);
-  return static_cast<std::int32_t>(at == all.end() ? all.size() - 1 : static_cast<std::size_t>(at - all.begin()));
+  const auto at = std::find(all.begin(), all.end(), text) - all.begin();
+  if (at == static_cast<std::ptrdiff_t>(all.size())) all.push_back(text);
+  return static_cast<std::int32_t>(at);
 }
 
 ValueIds DeviceBuilder::load(MemoryId m, ValueId index, int width, ValueId predicate, std::int32_t origin) {

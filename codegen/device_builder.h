@@ -38,8 +38,8 @@ class DeviceBuilder {
   ValueId convert(ValueId v, DType to) { return type(v) == to ? v : apply(Op::convert, to, {v}); }
 
   // Integers of one dtype; folded where operands are constants.
-  ValueId add(ValueId a, ValueId b);
-  ValueId add(ValueId a, std::int64_t b) { return add(a, constant(type(a), static_cast<std::uint64_t>(b))); }
+  ValueId sum(ValueId a, ValueId b);
+  ValueId add(ValueId a, std::int64_t b) { return sum(a, constant(type(a), static_cast<std::uint64_t>(b))); }
   ValueId multiply(ValueId a, std::int64_t factor);
   ValueId divide(ValueId a, std::int64_t by);     ///< a >= 0
   ValueId remainder(ValueId a, std::int64_t by);  ///< a >= 0

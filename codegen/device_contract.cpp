@@ -85,19 +85,22 @@ DeviceContract::Operand DeviceContract::plan(ExprId value, AxisId free) const {
 }
 
 void DeviceContract::place(Operand& o, int threads, int each, ValueId first, ValueId rank) {
-  o.threads = threads, o.each = each, o.span = threads * each, o.first = first, o.rank = rank;
+  const bool is_x = o.free == axis_m_;
+  o.threads = threads, o.each = each, o.span = is_x ? tile_.m() : tile_.n(), o.first = first, o.rank = rank;
   o.vector = std::min(o.vector, o.along_k ? tile_.k : o.span);
   o.group = o.along_k ? 1 : std::min(each, 16 / static_cast<int>(size_of(dtype_)));
-  // A row of k is padded by one vector, so that threads that read different rows meet different banks.
-  o.row = o.along_k ? tile_.k + o.vector : o.span;
-  o.stage = o.along_k ? o.span * o.row : tile_.k * o.span;
-  o.shared = b_.shared(o.free == axis_m_ ? "x" : "y", dtype_, std::int64_t{tile_.stages} * o.stage);
+  // Rows are padded where threads that read different ones would meet the same banks.
+  if (tile_.matrices)
+    o.row = o.along_k ? tile_.k + 4 : o.span + 8;
+  else
+    o.row = o.along_k ? tile_.k + o.vector : o.span;
+  o.stage = (o.along_k ? o.span : tile_.k) * o.row;
+  o.shared = b_.shared(is_x ? "x" : "y", dtype_, std::int64_t{tile_.stages} * o.stage);
 }
 
-ValueId DeviceContract::offset(const Operand& o, int i) const {
-  DeviceBuilder& b = const_cast<DeviceBuilder&>(b_);
+ValueId DeviceContract::offset(const Operand& o, int i) {
   const std::int64_t jump = std::int64_t{o.threads} * o.group * (i / o.group) + i % o.group;
-  return b.add(b.multiply(o.rank, o.group), jump);
+  return b_.add(b_.multiply(o.rank, o.group), jump);
 }
 
 /// Starts the copy of the stage that begins at product k0. What goes through registers is returned, for put().
@@ -115,13 +118,13 @@ DeviceContract::Pendings DeviceContract::fetch(const Operand& o, ValueId k0, Val
     }
     const ValueId at = b_.multiply(col, o.vector);
     const ValueId part = groups - g < threads ? b_.less(b_.thread(), groups - g) : kNone;
-    const ValueId free = b_.add(o.first, o.along_k ? row : at), k = b_.add(k0, o.along_k ? at : row);
+    const ValueId free = b_.sum(o.first, o.along_k ? row : at), k = b_.sum(k0, o.along_k ? at : row);
     const auto inside = [&](AxisId axis, ValueId v, std::int64_t n, bool whole) {
       inside_[static_cast<std::size_t>(axis)] = whole ? kNone : b_.less(v, n);
     };
     inside(o.free, free, o.extent, o.extent % o.span == 0);
-    inside(axis_k_, k, K_, false);
-    const ValueId place = b_.add(base, b_.add(b_.multiply(row, o.row), at));
+    inside(axis_k_, k, K_, false);  // stages are fetched ahead, beyond the last one too
+    const ValueId place = b_.sum(base, b_.sum(b_.multiply(row, o.row), at));
     bind(o.free, free, o.along_k ? 1 : o.vector);
     bind(axis_k_, k, o.along_k ? o.vector : 1);
     if (o.async) {
@@ -134,8 +137,13 @@ DeviceContract::Pendings DeviceContract::fetch(const Operand& o, ValueId k0, Val
       when(part, copy);
     } else {
       const ValueIds& v = values(o.value);
+      const ValueId in_k = inside_[static_cast<std::size_t>(axis_k_)];
       ValueIds all;
-      for (int lane = 0; lane < o.vector; ++lane) all.push_back(at_lane(v, lane));
+      for (int lane = 0; lane < o.vector; ++lane) {
+        all.push_back(at_lane(v, lane));
+        if (tile_.matrices && in_k != kNone)  // products beyond K are summed too
+          all.back() = b_.apply(Op::select, dtype_, {in_k, all.back(), b_.constant(dtype_, 0)});
+      }
       pending.push_back({place, part, all});
     }
     inside_[static_cast<std::size_t>(o.free)] = inside_[static_cast<std::size_t>(axis_k_)] = kNone;
@@ -156,16 +164,16 @@ std::vector<ValueIds> DeviceContract::fragments(const Operand& o, ValueId stage,
     const int step = std::min(count, o.vector);
     for (int i = 0; i < o.each; ++i)
       for (int k = 0; k < count; k += step) {
-        const ValueId at = b_.add(b_.multiply(offset(o, i), o.row), b_.add(kk, k));
-        const ValueIds v = b_.load(o.shared, b_.add(stage, at), step, kNone, origin);
+        const ValueId row = b_.sum(stage, b_.multiply(offset(o, i), o.row));
+        const ValueIds v = b_.load(o.shared, b_.add(b_.sum(row, kk), k), step, kNone, origin);
         out[static_cast<std::size_t>(i)].insert(out[static_cast<std::size_t>(i)].end(), v.begin(), v.end());
       }
     return out;
   }
   for (int k = 0; k < count; ++k)
     for (int i = 0; i < o.each; i += o.group) {
-      const ValueId at = b_.add(b_.multiply(b_.add(kk, k), o.row), offset(o, i));
-      const ValueIds v = b_.load(o.shared, b_.add(stage, at), o.group, kNone, origin);
+      const ValueId column = b_.sum(stage, offset(o, i)), row = b_.multiply(b_.add(kk, k), o.row);
+      const ValueIds v = b_.load(o.shared, b_.sum(column, row), o.group, kNone, origin);
       for (int g = 0; g < o.group; ++g) out[static_cast<std::size_t>(i + g)].push_back(v[static_cast<std::size_t>(g)]);
     }
   return out;
@@ -183,6 +191,7 @@ void DeviceContract::multiply_step(ValueId x_stage, ValueId y_stage, ValueId kk,
 
 /// The first `count` products of a stage.
 void DeviceContract::multiply(ValueId stage, std::int64_t count) {
+  if (tile_.matrices) return multiply_matrices(stage, count);
   const ValueId x = b_.multiply(stage, x_.stage), y = b_.multiply(stage, y_.stage);
   const int step = std::max(x_.along_k ? x_.vector : 1, y_.along_k ? y_.vector : 1);
   const std::int64_t whole = count / step * step;
@@ -236,26 +245,34 @@ void DeviceContract::run_stages() {
   multiply(stage_of(k0), rest);
 }
 
+std::vector<DeviceContract::Piece> DeviceContract::pieces() {
+  if (tile_.matrices) return matrix_pieces();
+  std::vector<Piece> all;
+  for (int i = 0; i < x_.each; ++i)
+    for (int j = 0; j < y_.each; j += y_.group) {
+      all.push_back({offset(x_, i), offset(y_, j), {}});
+      for (int g = 0; g < y_.group; ++g) all.back().sums.push_back(static_cast<std::size_t>(i * y_.each + j + g));
+    }
+  return all;
+}
+
 void DeviceContract::epilogue() {
-  const bool chunks = K_ > kContractChunk;
-  auto sum = [&](int i, int j) {
-    const auto at = static_cast<std::size_t>(i * y_.each + j);
-    return chunks ? b_.apply(Op::add, dtype_, {totals_[at], sums_[at]}) : sums_[at];
+  auto sum = [&](std::size_t i) {
+    return K_ > kContractChunk ? b_.apply(Op::add, dtype_, {totals_[i], sums_[i]}) : sums_[i];
   };
-  const bool whole_m = M_ % x_.span == 0, whole_n = N_ % y_.span == 0;
-  const int group = N_ % y_.group == 0 ? y_.group : 1;
   bind(axis_k_, kNone);
-  for (int i = 0; i < x_.each; ++i) {
-    const ValueId m = b_.add(x_.first, offset(x_, i));
-    for (int j = 0; j < y_.each; j += group) {
-      const ValueId n = b_.add(y_.first, offset(y_, j));
-      const ValueId in = b_.both(whole_m ? kNone : b_.less(m, M_), whole_n ? kNone : b_.less(n, N_));
-      when(in, [&] {
+  for (const Piece& piece : pieces()) {
+    const int all = static_cast<int>(piece.sums.size()), group = N_ % all == 0 ? all : 1;
+    const ValueId m = b_.sum(x_.first, piece.m);
+    for (int j = 0; j < all; j += group) {
+      const ValueId n = b_.add(b_.sum(y_.first, piece.n), j);
+      const ValueId in_m = M_ % x_.span == 0 ? kNone : b_.less(m, M_);
+      when(b_.both(in_m, N_ % y_.span == 0 ? kNone : b_.less(n, N_)), [&] {
         bind(axis_m_, m);
         bind(axis_n_, n, group);
-        ValueIds all;
-        for (int g = 0; g < group; ++g) all.push_back(sum(i, j + g));
-        bind_accumulator(stage_.result, all);
+        ValueIds sums;
+        for (int g = 0; g < group; ++g) sums.push_back(sum(piece.sums[static_cast<std::size_t>(j + g)]));
+        bind_accumulator(stage_.result, sums);
         for (std::size_t s = 1; s < info_.phase.stages.size(); ++s) {
           forget_stored();
           const KernelStage& map = info_.phase.stages[s];
@@ -270,7 +287,10 @@ void DeviceContract::epilogue() {
 
 void DeviceContract::emit(const GpuTarget& target) {
   x_ = plan(stage_.lhs, axis_m_), y_ = plan(stage_.rhs, axis_n_);
-  tile_ = choose_tile({B_, M_, N_, K_, static_cast<std::int64_t>(size_of(dtype_)), x_.async && y_.async}, target);
+  products_ = dtype_ == f32 ? target.products : Products::exact;
+  GpuTarget machine = target;
+  machine.products = products_;
+  tile_ = choose_tile({B_, M_, N_, K_, static_cast<std::int64_t>(size_of(dtype_)), x_.async && y_.async}, machine);
   const std::int64_t tiles_m = ceil_div(M_, tile_.m()), tiles_n = ceil_div(N_, tile_.n());
   function_.threads = tile_.threads();
   function_.blocks = B_ * tiles_m * tiles_n;
@@ -285,10 +305,11 @@ void DeviceContract::emit(const GpuTarget& target) {
   }
   const ValueId tile_m = tiles_m == 1 ? b_.integer(0) : b_.divide(tile, tiles_n);
   const ValueId tile_n = tiles_m == 1 ? tile : b_.remainder(tile, tiles_n);
-  place(x_, tile_.rows, tile_.tm, b_.multiply(tile_m, tile_.m()), b_.divide(b_.thread(), tile_.cols));
-  place(y_, tile_.cols, tile_.tn, b_.multiply(tile_n, tile_.n()), b_.remainder(b_.thread(), tile_.cols));
+  const ValueId rank = b_.divide(b_.thread(), tile_.matrices ? simt::kWarp : 1);
+  place(x_, tile_.rows, tile_.tm, b_.multiply(tile_m, tile_.m()), b_.divide(rank, tile_.cols));
+  place(y_, tile_.cols, tile_.tn, b_.multiply(tile_n, tile_.n()), b_.remainder(rank, tile_.cols));
   const ValueId zero = b_.constant(dtype_, 0);
-  for (int i = 0; i < tile_.tm * tile_.tn; ++i) {
+  for (int i = 0; i < tile_.tm * tile_.tn * (tile_.matrices ? 4 : 1); ++i) {
     sums_.push_back(b_.variable(zero));
     if (K_ > kContractChunk) totals_.push_back(b_.variable(zero));
   }

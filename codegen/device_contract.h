@@ -4,7 +4,8 @@
 //
 // Each block computes one tile of z. Its threads copy a stage of x and y (the tile's rows and columns, ContractTile::k
 // products long) into shared memory, evaluating the prologues on the way, while they multiply an earlier stage. Every
-// element of z is one chain of fused multiply-adds over k (a chain for each kContractChunk products, added in order).
+// element of z is one chain of fused multiply-adds over k (a chain for each kContractChunk products, added in order);
+// on tensor cores (fast numerics) it is what mma.sync sums, chunks added in order all the same.
 #pragma once
 #include "codegen/device_phase.h"
 #include "codegen/device_schedule.h"
@@ -49,10 +50,20 @@ class DeviceContract : public DevicePhase {
   using Pendings = std::vector<Pending>;
   Pendings fetch(const Operand&, ValueId k0, ValueId stage);
   void put(const Operand&, const Pendings&);
-  ValueId offset(const Operand&, int i) const;  // of a thread's element i, from the tile's beginning
+  ValueId offset(const Operand&, int i);  // of a thread's element i, from the tile's beginning
+  /// Neighbours along n in one row of the tile, and the sums that they have.
+  struct Piece {
+    ValueId m, n;
+    std::vector<std::size_t> sums;
+  };
+  std::vector<Piece> pieces();
   void multiply(ValueId stage, std::int64_t count);
   void multiply_step(ValueId x_stage, ValueId y_stage, ValueId kk, int count);
   std::vector<ValueIds> fragments(const Operand&, ValueId stage, ValueId kk, int count);
+  // device_matrix.cpp
+  std::vector<Piece> matrix_pieces();
+  void multiply_matrices(ValueId stage, std::int64_t count);
+  ValueIds matrix_fragment(const Operand&, ValueId stage, ValueId kk, int number, bool is_x);
   void run_stages();
   void fold_chunk(ValueId k0);
   void epilogue();
@@ -61,9 +72,10 @@ class DeviceContract : public DevicePhase {
   AxisId axis_b_, axis_m_, axis_n_, axis_k_;
   std::int64_t B_, M_, N_, K_;
   DType dtype_;
+  Products products_ = Products::exact;
   ContractTile tile_;
   Operand x_, y_;
-  ValueIds sums_, totals_;  // variables, [tm][tn]; totals when K has several chunks
+  ValueIds sums_, totals_;  // variables, [tm][tn] (a matrix has 4); totals when K has several chunks
 };
 
 }  // namespace weft::codegen

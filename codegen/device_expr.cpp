@@ -111,7 +111,7 @@ ValueId DevicePhase::index(const Linear& l, int lane, DType t) {
   // From the outermost level inwards, so that partial sums leave the loops in which they do not change.
   std::stable_sort(terms.begin(), terms.end(), [](const Term& x, const Term& y) { return x.level < y.level; });
   ValueId sum = b_.constant(t, 0);
-  for (const Term& term : terms) sum = b_.add(sum, b_.multiply(b_.convert(term.v, t), term.factor));
+  for (const Term& term : terms) sum = b_.sum(sum, b_.multiply(b_.convert(term.v, t), term.factor));
   return b_.add(sum, offset);
 }
 

@@ -61,7 +61,7 @@ void DevicePoints::emit(const GpuTarget& target) {
   const std::int64_t teams = schedule_.threads / schedule_.team;  // of a block
   const ValueId team = b_.divide(b_.thread(), schedule_.team);
   rank_ = b_.remainder(b_.thread(), schedule_.team);
-  ValueId point = b_.add(b_.multiply(b_.block(), teams), team);
+  ValueId point = b_.sum(b_.multiply(b_.block(), teams), team);
   const std::int64_t all = points / schedule_.lanes;
   if (all % teams != 0) {
     valid_ = b_.less(point, all);
@@ -236,7 +236,7 @@ ValueId DevicePoints::halving_tree(const KernelStage& s, ValueId stripe) {
 
 ValueId DevicePoints::striped_chunk(const KernelStage& s, ValueId begin, ValueId end) {
   const ValueId acc = b_.variable(identity(s.op, expr(s.value).dtype));
-  loop(b_.add(begin, b_.remainder(rank_, kStripes)), end, kStripes, [&](ValueId at) {
+  loop(b_.sum(begin, b_.remainder(rank_, kStripes)), end, kStripes, [&](ValueId at) {
     bind(s.axis, at);
     b_.set(acc, fold(s.op, acc, value(s.value)));
   });
@@ -258,7 +258,7 @@ ValueId DevicePoints::striped(const KernelStage& s) {
   const MemoryId partial = b_.shared(fmt::format("partial{}", s.result), t, chunks);
   const std::int32_t origin = b_.origin("partial results of chunks");
   loop(b_.integer(0), b_.integer(chunks), at_once, [&](ValueId first) {
-    const ValueId chunk = b_.add(first, b_.divide(rank_, kStripes)), begin = b_.multiply(chunk, kReduceChunk);
+    const ValueId chunk = b_.sum(first, b_.divide(rank_, kStripes)), begin = b_.multiply(chunk, kReduceChunk);
     const ValueId x = striped_chunk(s, begin, end_of(begin));
     const ValueId first_of_16 = b_.equal(b_.remainder(rank_, kStripes), 0);
     when(b_.both(first_of_16, b_.less(chunk, chunks)), [&] { b_.store(partial, chunk, {x}, origin); });
