@@ -129,21 +129,22 @@ class Frame {
   explicit Frame(int threads) : threads_(static_cast<std::size_t>(threads)) {}
   Place take(std::size_t element, bool spread) {
     std::vector<Place>& free = free_[{element, spread}];
-    if (free.empty()) return grow(element, spread);
+    if (free.empty()) return take_for_good(element, spread);
     const Place p = free.back();
     free.pop_back();
     return p;
   }
   void give_back(Place p, std::size_t element, bool spread) { free_[{element, spread}].push_back(p); }
-  std::size_t bytes() const { return bytes_; }
-
- private:
-  Place grow(std::size_t element, bool spread) {
+  /// A place that nothing else has: for what is set once, before the first block.
+  Place take_for_good(std::size_t element, bool spread) {
     const std::size_t lines = spread ? (threads_ * element / kLine + 1) | 1 : 1;  // a mask needs a byte more
     const std::size_t place = std::exchange(bytes_, bytes_ + lines * kLine);
     ensure(bytes_ < kNowhere, "emulator: a frame of {} bytes", bytes_);
     return static_cast<Place>(place);
   }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
   std::size_t threads_, bytes_ = 0;
   std::map<std::pair<std::size_t, bool>, std::vector<Place>> free_;
 };
@@ -221,7 +222,7 @@ void Flattener::emit(const Inst& inst) {
     case Inst::constant: emit_constant(inst); break;
     case Inst::thread:
       if (threads_ == kNowhere) {
-        threads_ = frame_.take(size_of(i32), true);
+        threads_ = frame_.take_for_good(size_of(i32), true);
         code_.once.push_back({.run = thread_numbers, .at = {threads_}, .n = f_.threads});
       }
       at(place_, inst.result) = threads_;
@@ -265,7 +266,7 @@ void Flattener::emit_constant(const Inst& inst) {
   const bool spread = at(facts_.spread, inst.result);
   const auto [found, is_new] = constants_.try_emplace({inst.dtype, inst.bits, spread}, kNowhere);
   if (is_new) {
-    found->second = frame_.take(size_of(inst.dtype), spread);
+    found->second = frame_.take_for_good(size_of(inst.dtype), spread);
     code_.once.push_back(
         {.run = constant_handler(inst.dtype), .inst = &inst, .at = {found->second}, .n = spread ? f_.threads : 1});
   }
