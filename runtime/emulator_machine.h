@@ -54,9 +54,10 @@ struct Machine {
 template <class F>
 void for_lanes(int n, F f) {
   with_native_fma([=] {
-    const F g = f;  // a copy that no store can reach
+    const F g = f;  // copies that no store can reach
+    const int end = n;
 #pragma GCC ivdep
-    for (int i = 0; i < n; ++i) g(i);
+    for (int i = 0; i < end; ++i) g(i);
   });
 }
 

@@ -1,6 +1,7 @@
 // The emulator's loads, stores and asynchronous copies. Indices are checked before memory is touched, for all threads
 // at once. Compiled with -O3, as runtime/emulator_apply.cpp.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "ir/scalar.h"
@@ -58,22 +59,24 @@ template <class I>
   std::abort();
 }
 
+/// Throws when an index of an active thread is out of bounds or not a multiple of the width. Returns whether all
+/// threads are active and access neighbours, one after the other.
 template <class I>
-void check_indices(const Step& s, Machine& m, simt::MemoryId id, const I* index, const bool* active) {
+bool check_indices(const Step& s, Machine& m, simt::MemoryId id, const I* index, const bool* active) {
   using U = std::make_unsigned_t<I>;
   const Memory& memory = at(m.function().memories, id);
-  const int width = s.inst->width;
+  const int width = s.inst->width, n = s.n;
   const std::int64_t last = memory.elements - width;
   const U limit = static_cast<U>(std::min<std::int64_t>(last, std::numeric_limits<I>::max()));
-  const U low_bits = static_cast<U>(width - 1);
-  const int n = s.n;
-  bool bad = false;
-  with_native_fma([&, index, active] {
-    U wrong = 0;
+  const U low_bits = static_cast<U>(width - 1), first = static_cast<U>(index[0]);
+  U bad = 0, apart = active != nullptr;
+  with_native_fma([=, &bad, &apart] {
+    U wrong = 0, jumps = 0;
     if (!active) {
       for (int i = 0; i < n; ++i) {
         const U x = static_cast<U>(index[i]);
         wrong |= (x > limit ? U{1} : U{0}) | (x & low_bits);
+        jumps |= x ^ (first + static_cast<U>(i * width));
       }
     } else {
       for (int i = 0; i < n; ++i) {
@@ -81,12 +84,14 @@ void check_indices(const Step& s, Machine& m, simt::MemoryId id, const I* index,
         wrong |= active[i] ? (x > limit ? U{1} : U{0}) | (x & low_bits) : U{0};
       }
     }
-    bad = wrong != 0;
+    bad = wrong;
+    apart |= jumps;
   });
   // With fewer elements than the width, every access is wrong; `limit` says nothing then.
   if (last < 0) bad = !active || std::any_of(active, active + n, [](bool a) { return a; });
   if (bad) [[unlikely]]
     report_index(s, m, memory, index, active);
+  return apart == 0;
 }
 
 template <class T>
@@ -97,21 +102,102 @@ T element(const T* p) {
     return *p;
 }
 
+/// Eight rows of four 4-byte elements, as vectors whose halves hold rows i and i + 4.
+template <class T>
+struct Rows {
+  typedef T Half __attribute__((vector_size(16)));
+  typedef T Whole __attribute__((vector_size(32)));
+  Whole rows[4];
+
+  /// The elements of eight threads in a place.
+  static Whole* at(T* p) { return reinterpret_cast<Whole*>(p); }
+  static const Whole* at(const T* p) { return reinterpret_cast<const Whole*>(p); }
+  void read(int i, const T* low, const T* high) {
+    Half a, b;
+    std::memcpy(&a, low, sizeof a);
+    std::memcpy(&b, high, sizeof b);
+    rows[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+  void write(int i, T* low, T* high) const {
+    const Half a = __builtin_shufflevector(rows[i], rows[i], 0, 1, 2, 3);
+    const Half b = __builtin_shufflevector(rows[i], rows[i], 4, 5, 6, 7);
+    std::memcpy(low, &a, sizeof a);
+    std::memcpy(high, &b, sizeof b);
+  }
+  /// In each half, and its own inverse: element k of row i becomes element i of row k.
+  void transpose() {
+    const Whole a = __builtin_shufflevector(rows[0], rows[2], 0, 8, 1, 9, 4, 12, 5, 13);
+    const Whole b = __builtin_shufflevector(rows[0], rows[2], 2, 10, 3, 11, 6, 14, 7, 15);
+    const Whole c = __builtin_shufflevector(rows[1], rows[3], 0, 8, 1, 9, 4, 12, 5, 13);
+    const Whole d = __builtin_shufflevector(rows[1], rows[3], 2, 10, 3, 11, 6, 14, 7, 15);
+    rows[0] = __builtin_shufflevector(a, c, 0, 8, 1, 9, 4, 12, 5, 13);
+    rows[1] = __builtin_shufflevector(a, c, 2, 10, 3, 11, 6, 14, 7, 15);
+    rows[2] = __builtin_shufflevector(b, d, 0, 8, 1, 9, 4, 12, 5, 13);
+    rows[3] = __builtin_shufflevector(b, d, 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+};
+template <class T, int W>
+constexpr bool kTransposes = std::is_arithmetic_v<T> && sizeof(T) == 4 && W == 4;
+
+/// to[k][i] = from[index[i] + k]. The number of threads is a multiple of 8 where it is not 1.
+template <class T, class I, int W>
+void gather(const T* from, const I* index, int n, std::array<T*, W> to) {
+  if constexpr (kTransposes<T, W>) {
+    for (int i = 0; n > 1 && i < n; i += 8) {
+      Rows<T> r;
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) r.read(k, from + index[i + k], from + index[i + k + 4]);
+      r.transpose();
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < 4; ++k) *Rows<T>::at(to[k] + i) = r.rows[k];
+    }
+    if (n > 1) return;
+  }
+  for (int i = 0; i < n; ++i)
+    for (std::size_t k = 0; k < W; ++k) to[k][i] = element(from + index[i] + k);
+}
+
+/// to[index[i] + k] = from[k][i]
+template <class T, class I, int W>
+void scatter(T* to, const I* index, int n, std::array<const T*, W> from) {
+  if constexpr (kTransposes<T, W>) {
+    for (int i = 0; i < n; i += 8) {
+      Rows<T> r;
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < 4; ++k) r.rows[k] = *Rows<T>::at(from[k] + i);
+      r.transpose();
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) r.write(k, to + index[i + k], to + index[i + k + 4]);
+    }
+  } else {
+    for (int i = 0; i < n; ++i)
+      for (std::size_t k = 0; k < W; ++k) to[index[i] + static_cast<I>(k)] = from[k][i];
+  }
+}
+
+template <class T, int W>
+std::array<T*, W> listed(const Step& s, Machine& m) {
+  std::array<T*, W> places;
+  for (std::size_t k = 0; k < W; ++k) places[k] = m.values<std::remove_const_t<T>>(m.code->places[s.more + k]);
+  return places;
+}
+
 template <class T, class I, int W>
 void load(const Step& s, Machine& m) {
   const I* index = m.values<I>(s.at[0]);
   const bool* active = active_threads(s, s.at[1], m);
-  check_indices(s, m, s.inst->memory, index, active);
+  const bool neighbours = check_indices(s, m, s.inst->memory, index, active);
   if (m.checker) m.checker->load(s, m, active);
   const T* from = reinterpret_cast<const T*>(at(m.data, s.inst->memory));
-  T* to[W];
-  for (int k = 0; k < W; ++k) to[k] = m.values<T>(m.code->places[s.more + static_cast<std::uint32_t>(k)]);
-  if (!active) {
-    for (int i = 0; i < s.n; ++i)
-      for (int k = 0; k < W; ++k) to[k][i] = element(from + index[i] + k);
+  const std::array<T*, W> to = listed<T, W>(s, m);
+  const int n = s.n;
+  if (active) {
+    for (int i = 0; i < n; ++i)
+      for (std::size_t k = 0; k < W; ++k) to[k][i] = active[i] ? element(from + index[i] + k) : T{0};
+  } else if (W == 1 && neighbours && !std::is_same_v<T, bool>) {
+    std::memcpy(to[0], from + index[0], static_cast<std::size_t>(n) * sizeof(T));
   } else {
-    for (int i = 0; i < s.n; ++i)
-      for (int k = 0; k < W; ++k) to[k][i] = active[i] ? element(from + index[i] + k) : T{0};
+    with_native_fma([=] { gather<T, I, W>(from, index, n, to); });
   }
 }
 
@@ -119,14 +205,20 @@ template <class T, class I, int W>
 void store(const Step& s, Machine& m) {
   const I* index = m.values<I>(s.at[0]);
   const bool* active = active_threads(s, s.at[1], m);
-  check_indices(s, m, s.inst->memory, index, active);
+  const bool neighbours = check_indices(s, m, s.inst->memory, index, active);
   if (m.checker) m.checker->store(s, m, active);
   T* to = reinterpret_cast<T*>(at(m.data, s.inst->memory));
-  const T* from[W];
-  for (int k = 0; k < W; ++k) from[k] = m.values<T>(m.code->places[s.more + static_cast<std::uint32_t>(k)]);
-  for (int i = 0; i < s.n; ++i)
-    if (!active || active[i])
-      for (int k = 0; k < W; ++k) to[index[i] + k] = from[k][i];
+  const std::array<const T*, W> from = listed<const T, W>(s, m);
+  const int n = s.n;
+  if (active) {
+    for (int i = 0; i < n; ++i)
+      if (active[i])
+        for (std::size_t k = 0; k < W; ++k) to[index[i] + static_cast<I>(k)] = from[k][i];
+  } else if (W == 1 && neighbours) {
+    std::memcpy(to + index[0], from[0], static_cast<std::size_t>(n) * sizeof(T));
+  } else {
+    with_native_fma([=] { scatter<T, I, W>(to, index, n, from); });
+  }
 }
 
 template <class I, class J>

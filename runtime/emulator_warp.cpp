@@ -18,8 +18,16 @@ void shuffle(const Step& s, Machine& m) {
   T* z = m.values<T>(s.at[0]);
   const T* x = m.values<T>(s.at[1]);
   const int width = s.inst->width, lane = static_cast<int>(s.inst->bits);
-  for (int segment = 0; segment < s.n; segment += width)
-    for (int i = 0; i < width; ++i) z[segment + i] = x[segment + (down ? (i + lane < width ? i + lane : i) : lane)];
+  for (int first = 0; first < s.n; first += width) {
+    T* to = z + first;
+    const T* from = x + first;
+    if constexpr (down) {
+      for (int i = 0; i < width - lane; ++i) to[i] = from[i + lane];
+      for (int i = width - lane; i < width; ++i) to[i] = from[i];
+    } else {
+      for (int i = 0; i < width; ++i) to[i] = from[lane];
+    }
+  }
 }
 
 /// f32 -> tf32 (10 bits of mantissa), to nearest, ties away from zero.
