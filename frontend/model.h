@@ -26,6 +26,7 @@ struct TrainOptions {
   double clip_value = 0;                  ///< > 0: limits each gradient element to [-clip_value, clip_value]
   Backend backend = Backend::cpu;
   int threads = 0;             ///< 0: as many as the process may use
+  bool check = false;          ///< as CompileOptions::check
   std::string schedules = {};  ///< as CompileOptions::schedules
 };
 
@@ -109,6 +110,7 @@ class Model {
   std::string dump(Stage stage);
   double compile_seconds() const;  ///< of everything compiled so far
   int threads() const;
+  std::string device() const;  ///< as Executable::device()
 
   double learning_rate() const;
   void set_learning_rate(double rate);

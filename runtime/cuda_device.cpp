@@ -17,6 +17,8 @@ using cuda::Driver;
 constexpr std::int64_t kStagingBytes = 4 << 20;        // of one of two halves
 constexpr std::int64_t kStaticSharedBytes = 48 << 10;  // what a block has without asking
 constexpr std::size_t kLogBytes = 16 << 10;
+constexpr std::string_view kPrefix = "cuda: ";  // of every message here and of the driver's
+constexpr std::string_view kNoDevice = "the driver is there, but no device";
 constexpr std::int64_t kMaxBlocks = (std::int64_t{1} << 31) - 1;
 
 std::string library_of(const CudaOptions& options) {
@@ -368,10 +370,10 @@ DeviceList list_devices(const CudaOptions& options) {
     const auto driver = start_driver(options);
     const int count = count_devices(*driver);
     for (int i = 0; i < count; ++i) list.devices.push_back(info_of(*driver, i));
-    if (count == 0) list.why_none = "cuda: the driver is there, but no device";
+    if (count == 0) list.why_none = kNoDevice;
   } catch (const Error& e) {
     list.devices.clear();
-    list.why_none = e.what();
+    list.why_none = std::string_view(e.what()).substr(kPrefix.size());
   }
   return list;
 }
@@ -379,7 +381,7 @@ DeviceList list_devices(const CudaOptions& options) {
 std::unique_ptr<Device> make_cuda(const CudaOptions& options) {
   const auto driver = start_driver(options);
   const int count = count_devices(*driver);
-  if (count == 0) fail("cuda: the driver is there, but no device");
+  if (count == 0) fail("{}{}", kPrefix, kNoDevice);
   if (options.ordinal < 0 || options.ordinal >= count)
     fail("cuda: there is no device {}; there are {}, numbered from 0", options.ordinal, count);
   return std::make_unique<CudaDevice>(driver, info_of(*driver, options.ordinal));

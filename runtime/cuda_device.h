@@ -26,7 +26,7 @@ struct DeviceInfo {
 
 struct DeviceList {
   std::vector<DeviceInfo> devices;
-  std::string why_none;  ///< why there is none: no library, the driver's error, no device
+  std::string why_none;  ///< no library, the driver's error, or no device
 };
 DeviceList list_devices(const CudaOptions& = {});
 

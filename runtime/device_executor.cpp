@@ -225,7 +225,7 @@ std::int64_t DeviceExecutor::run_steps(std::int64_t steps, std::span<const StepR
     // Powers of two, so that few graphs serve all numbers of steps.
     const auto left = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(steps - done)));
     const std::int64_t chunk = std::min(left, after ? plan.pace : plan.most);
-    if (after && updated_bytes_ > 0) device_->copy(plan.saved.address(), updated_, updated_bytes_);
+    if (after && chunk > 1 && updated_bytes_ > 0) device_->copy(plan.saved.address(), updated_, updated_bytes_);
     const auto start = Clock::now();
     run_chunk(plan, done, chunk, rows, outputs);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -65,18 +65,18 @@ TEST_CASE("devices are listed with what the driver says of them") {
 TEST_CASE("where there is no device, the reason is given") {
   LoadedFakeCuda fake;
   const auto why = [](const std::string& library) { return list_devices({.library = library}).why_none; };
-  CHECK(why("/nowhere/libcuda.so.1").starts_with("cuda: no driver: /nowhere/libcuda.so.1: cannot open shared object"));
-  CHECK(why(WEFT_OLD_CUDA) == fmt::format("cuda: {} has no cuDriverGetVersion: the driver is too old; weft needs one "
+  CHECK(why("/nowhere/libcuda.so.1").starts_with("no driver: /nowhere/libcuda.so.1: cannot open shared object"));
+  CHECK(why(WEFT_OLD_CUDA) == fmt::format("{} has no cuDriverGetVersion: the driver is too old; weft needs one "
                                           "for CUDA 12.0 or newer",
                                           WEFT_OLD_CUDA));
   fake->failures["cuInit"] = 100;
   CHECK(why(WEFT_FAKE_CUDA) ==
-        "cuda: cannot start the driver: CUDA_ERROR_NO_DEVICE (no CUDA-capable device is detected), from cuInit");
+        "cannot start the driver: CUDA_ERROR_NO_DEVICE (no CUDA-capable device is detected), from cuInit");
   fake->failures["cuInit"] = 12345;  // a code that the driver does not name
-  CHECK(why(WEFT_FAKE_CUDA) == "cuda: cannot start the driver: error 12345, from cuInit");
+  CHECK(why(WEFT_FAKE_CUDA) == "cannot start the driver: error 12345, from cuInit");
   fake->failures.clear();
   fake->devices = 0;
-  CHECK(why(WEFT_FAKE_CUDA) == "cuda: the driver is there, but no device");
+  CHECK(why(WEFT_FAKE_CUDA) == "the driver is there, but no device");
   CHECK(error_of([] { make_cuda(kFakeCuda); }) == "cuda: the driver is there, but no device");
   fake->devices = 1;
   CHECK(error_of([] { make_cuda({.library = WEFT_FAKE_CUDA, .ordinal = 1}); }) ==
