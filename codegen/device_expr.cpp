@@ -46,10 +46,10 @@ void DevicePhase::forget_stored() {
   forget([&](ExprId e, const Known&) { return info_.depends[static_cast<std::size_t>(e)].pinned; });
 }
 
-void DevicePhase::bind(AxisId axis, ValueId coordinate, int lanes) {
+void DevicePhase::bind(AxisId axis, ValueId coordinate, int lanes, std::int64_t stride) {
   forget([&](ExprId e, const Known&) { return info_.depends_on(e, axis); });
   if (lane_axis_ == axis) lane_axis_ = kNone, lanes_ = 1;
-  if (lanes > 1) lane_axis_ = axis, lanes_ = lanes;
+  if (lanes > 1) lane_axis_ = axis, lanes_ = lanes, lane_stride_ = stride;
   coordinate_[static_cast<std::size_t>(axis)] = coordinate;
 }
 
@@ -102,7 +102,7 @@ ValueId DevicePhase::index(const Linear& l, int lane, DType t) {
     ensure(coordinate_[a] != kNone, "kernel {}: an access uses axis {} outside of it", kernel_.name,
            kernel_.axes[a].name);
     terms.push_back({b_.level(coordinate_[a]), coordinate_[a], l.coefficient[a]});
-    if (static_cast<AxisId>(a) == lane_axis_) offset += lane * l.coefficient[a];
+    if (static_cast<AxisId>(a) == lane_axis_) offset += lane * lane_stride_ * l.coefficient[a];
   }
   for (auto [stride, indirect] : l.indirect) {
     const ValueId v = value(indirect, lane);
@@ -134,10 +134,15 @@ DevicePhase::Known DevicePhase::load(ExprId id) {
   const MemoryId m = memory(e.buffer);
   const std::int32_t origin = b_.origin("load " + access_text(program_, kernel_, e.buffer, e.access));
   const ValueId guard = bounds(id);
-  auto predicate = [&](int lane) { return e.args.empty() ? guard : b_.both(guard, value(e.args[0], lane)); };
-  const int lanes = lanes_of(id), most = 16 / static_cast<int>(size_of(e.dtype));
+  const int lanes = lanes_of(id);
+  auto predicate = [&](int lane) {
+    const ValueId known = b_.both(guard, lanes > 1 ? exists(lane, lanes) : kNone);
+    return e.args.empty() ? known : b_.both(known, value(e.args[0], lane));
+  };
+  const int most = 16 / static_cast<int>(size_of(e.dtype));
   const bool predicates_vary = !e.args.empty() && lanes_of(e.args[0]) > 1;
-  const bool together = lanes > 1 && !predicates_vary && l.coefficient[static_cast<std::size_t>(lane_axis_)] == 1 &&
+  const bool together = lanes > 1 && lane_stride_ == 1 && !predicates_vary &&
+                        l.coefficient[static_cast<std::size_t>(lane_axis_)] == 1 &&
                         are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
   ValueIds out;
@@ -195,13 +200,14 @@ void DevicePhase::store(const Store& s, const Linear& l, const ValueIds& v) {
   bool varies = stride != 0;
   for (auto [factor, indirect] : l.indirect) varies |= lanes_of(indirect) > 1;
   const int lanes = lane_axis_ != kNone && varies ? lanes_ : 1;
-  const bool together = lanes > 1 && stride == 1 && are_neighbours(l, lane_axis_, std::min(lanes, most));
+  const bool together =
+      lanes > 1 && lane_stride_ == 1 && stride == 1 && are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
   for (int lane = 0; lane < lanes; lane += step) {
     ValueIds some;
     // All lanes at one place: the last one stays.
     for (int i = 0; i < step; ++i) some.push_back(at_lane(v, lanes == 1 ? static_cast<int>(v.size()) - 1 : lane + i));
-    b_.store(m, index(l, lane, b_.index_type()), some, origin);
+    b_.store(m, index(l, lane, b_.index_type()), some, origin, lanes > 1 ? exists(lane + step - 1, lanes) : kNone);
   }
 }
 

@@ -17,7 +17,8 @@ class DevicePhase {
 
  protected:
   // -- axes and expressions (device_expr.cpp)
-  void bind(AxisId, ValueId coordinate, int lanes = 1);  ///< several lanes: the axis has coordinate, coordinate + 1, …
+  /// Several lanes: the axis has coordinate, coordinate + stride, …
+  void bind(AxisId, ValueId coordinate, int lanes = 1, std::int64_t stride = 1);
   void bind_accumulator(std::int32_t result, ValueIds);
   /// The value in each lane, or one value where all lanes have the same.
   const ValueIds& values(ExprId);
@@ -60,6 +61,7 @@ class DevicePhase {
   ValueId guard_ = kNone;  // unless kNone: what the phase stores may be loaded only where this is true
   /// Unless kNone: a load that depends on the axis touches memory only where this is true.
   std::vector<ValueId> inside_;
+  ValueId last_inside_ = kNone;  // unless kNone: the last lane exists only where this is true
 
  private:
   struct Known {
@@ -67,6 +69,7 @@ class DevicePhase {
     int level;
   };
   ValueId bounds(ExprId load);
+  ValueId exists(int lane, int lanes) const { return lane + 1 == lanes && lanes == lanes_ ? last_inside_ : kNone; }
   Known compute(ExprId);
   Known load(ExprId);
   template <class F>
@@ -76,6 +79,7 @@ class DevicePhase {
   std::vector<ValueId> coordinate_;
   AxisId lane_axis_ = kNone;
   int lanes_ = 1;
+  std::int64_t lane_stride_ = 1;
   bool accumulators_vary_ = false;  // among lanes
   std::unordered_map<ExprId, Known> known_;
   std::unordered_map<std::int32_t, ValueIds> accumulator_;

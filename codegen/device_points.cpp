@@ -12,6 +12,7 @@ namespace weft::codegen {
 namespace {
 
 constexpr int kStripes = kReduceStripes;
+constexpr std::int64_t kMostHeld = 8;  // elements of a row in a thread's registers
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }
@@ -85,11 +86,27 @@ void DevicePoints::emit(const GpuTarget& target) {
   };
   if (schedule_.team > 1) {
     guard_ = valid_;  // threads without a point follow the last one, for the sake of the collectives
+    hold_row();
     stages();
   } else {
     when(valid_, stages);
   }
   b_.finish();
+}
+
+/// A row of few elements a thread is loaded and computed once for all stages.
+void DevicePoints::hold_row() {
+  const AxisId axis = kernel_.schedule.vector_axis;
+  const bool is_row = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) { return s.axis == axis; });
+  if (axis == kNone || !is_row || schedule_.team != kStripes || extent(axis) == 0 ||
+      extent(axis) > kMostHeld * kStripes)
+    return;
+  held_ = axis;
+  held_lanes_ = static_cast<int>(ceil_div(extent(axis), kStripes));
+  const std::int64_t last = extent(axis) - std::int64_t{held_lanes_ - 1} * kStripes;
+  if (last != kStripes) last_inside_ = b_.less(rank_, last);
+  if (held_lanes_ == 1) inside_[static_cast<std::size_t>(axis)] = last_inside_;
+  bind(axis, rank_, held_lanes_, kStripes);
 }
 
 /// A barrier before a stage that touches what another thread of the team may have touched in an earlier one.
@@ -146,6 +163,7 @@ void DevicePoints::run_map(std::size_t index) {
     });
   }
   if (s.axis == kNone) return when(b_.both(valid_, b_.equal(rank_, 0)), stores);
+  if (holds(s.axis)) return when(held_lanes_ == 1 ? b_.both(valid_, last_inside_) : valid_, stores);
   when(valid_, [&] {
     loop(rank_, b_.integer(extent(s.axis)), schedule_.team, [&](ValueId at) {
       bind(s.axis, at);
@@ -235,6 +253,15 @@ ValueId DevicePoints::halving_tree(const KernelStage& s, ValueId stripe) {
 }
 
 ValueId DevicePoints::striped_chunk(const KernelStage& s, ValueId begin, ValueId end) {
+  if (holds(s.axis)) {
+    ValueId acc = identity(s.op, expr(s.value).dtype);
+    for (int lane = 0; lane < held_lanes_; ++lane) {
+      const ValueId folded = fold(s.op, acc, value(s.value, lane));
+      const bool partly = lane + 1 == held_lanes_ && last_inside_ != kNone;
+      acc = partly ? b_.apply(Op::select, b_.type(acc), {last_inside_, folded, acc}) : folded;
+    }
+    return halving_tree(s, acc);
+  }
   const ValueId acc = b_.variable(identity(s.op, expr(s.value).dtype));
   loop(b_.sum(begin, b_.remainder(rank_, kStripes)), end, kStripes, [&](ValueId at) {
     bind(s.axis, at);
@@ -307,14 +334,20 @@ ValueId DevicePoints::arg_reduce_team(const KernelStage& s) {
     b_.set(best, b_.apply(Op::select, t, {wins, x, best}));
     b_.set(where, b_.apply(Op::select, i32, {wins, at, where}));
   };
-  loop(b_.remainder(rank_, kStripes), b_.integer(n), kStripes, [&](ValueId at) {
-    bind(s.axis, at);
-    const ValueId x = value(s.value), number = b_.apply(Op::eq, boolean, {x, x});
-    const ValueId first = b_.both(number, b_.less(where, 0));
-    take(either(first,
-                b_.both(b_.apply(Op::logical_not, boolean, {b_.less(where, 0)}), b_.apply(better, boolean, {x, best}))),
-         x, b_.convert(at, i32));
-  });
+  auto consider = [&](ValueId x, ValueId at, ValueId exists) {
+    const ValueId number = b_.apply(Op::eq, boolean, {x, x}), none = b_.less(where, 0);
+    const ValueId wins = b_.both(b_.apply(Op::logical_not, boolean, {none}), b_.apply(better, boolean, {x, best}));
+    take(b_.both(exists, either(b_.both(number, none), wins)), x, b_.convert(at, i32));
+  };
+  if (holds(s.axis))
+    for (int lane = 0; lane < held_lanes_; ++lane)
+      consider(value(s.value, lane), b_.add(rank_, std::int64_t{lane} * kStripes),
+               lane + 1 == held_lanes_ ? last_inside_ : kNone);
+  else
+    loop(b_.remainder(rank_, kStripes), b_.integer(n), kStripes, [&](ValueId at) {
+      bind(s.axis, at);
+      consider(value(s.value), at, kNone);
+    });
   for (int half = kStripes / 2; half > 0; half /= 2) {
     const ValueId x = move_down(best, half), at = move_down(where, half);
     const ValueId there = b_.apply(Op::ge, boolean, {at, zero});
@@ -322,8 +355,9 @@ ValueId DevicePoints::arg_reduce_team(const KernelStage& s) {
     const ValueId wins = either(b_.less(where, 0), either(b_.apply(better, boolean, {x, best}), sooner));
     take(b_.both(there, wins), x, at);
   }
-  bind(s.axis, b_.integer(0));
-  const ValueId x0 = value(s.value), starts = b_.apply(Op::eq, boolean, {x0, x0});
+  if (!holds(s.axis)) bind(s.axis, b_.integer(0));
+  const ValueId x0 = value(s.value);  // where it counts: in thread 0
+  const ValueId starts = b_.apply(Op::eq, boolean, {x0, x0});
   const ValueId found = b_.both(starts, b_.apply(Op::ge, boolean, {where, zero}));
   return from_first(b_.apply(Op::select, i32, {found, where, zero}));
 }

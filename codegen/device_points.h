@@ -33,9 +33,13 @@ class DevicePoints : public DevicePhase {
   ValueId move_down(ValueId, int lanes);
   ValueId from_first(ValueId);
   void separate_stages(std::size_t stage);
+  void hold_row();
+  bool holds(AxisId axis) const { return axis == held_ && axis != kNone; }
 
   PointSchedule schedule_;
   ValueId rank_ = kNone;   // of the thread in its team
+  AxisId held_ = kNone;    // a row axis so short that each thread keeps its elements of it in registers
+  int held_lanes_ = 0;     // of them: at rank, rank + 16, …
   ValueId valid_ = kNone;  // whether the team has a point (kNone: certainly)
   struct Touched {
     std::vector<BufferId> loaded, stored;  // since the last barrier

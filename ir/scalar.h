@@ -51,7 +51,7 @@ struct ScalarMachine {
 template <class T>
 using Wrapping = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
 
-[[noreturn]] inline void no_such_op(Op op, DType t) {
+[[noreturn, gnu::noinline]] inline void no_such_op(Op op, DType t) {
   throw InternalError(fmt::format("internal error: {} has no meaning on {}", name(op), name(t)));
 }
 
