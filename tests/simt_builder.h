@@ -28,7 +28,7 @@ class SimtBuilder {
     f.memories.push_back({simt::Memory::shared, std::move(name), t, elements});
     return static_cast<simt::MemoryId>(f.memories.size() - 1);
   }
-  /// What the next instruction does in the user's terms.
+  /// What the next load, store or copy does in the user's terms.
   SimtBuilder& origin(std::string text) {
     f.origins.push_back(std::move(text));
     next_origin_ = static_cast<std::int32_t>(f.origins.size() - 1);
@@ -132,7 +132,8 @@ class SimtBuilder {
  private:
   DType dtype(simt::MemoryId m) const { return f.memories[static_cast<std::size_t>(m)].dtype; }
   void number(Inst& inst) {
-    inst.origin = std::exchange(next_origin_, kNone);
+    if (inst.kind == Inst::load || inst.kind == Inst::store || inst.kind == Inst::copy_async)
+      inst.origin = std::exchange(next_origin_, kNone);
     const int results = inst.kind == Inst::load ? inst.width
                         : inst.kind == Inst::mma_tf32 || inst.kind == Inst::mma_bf16
                             ? 4
