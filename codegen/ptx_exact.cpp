@@ -52,10 +52,22 @@ const Arithmetic* arithmetic(const llvm::Value* v) {
   return nullptr;
 }
 
+llvm::Type* bits_of(Builder& b, llvm::Type* real) { return b.getIntNTy(real->getScalarSizeInBits()); }
+
+/// A select as a move of bits: LLVM makes min and max, which flush, of one whose operands were compared.
+void select_as_bits(I& inst) {
+  Builder b(&inst);
+  llvm::Type* bits = bits_of(b, inst.getType());
+  Value* chosen = b.CreateSelect(inst.getOperand(0), b.CreateBitCast(inst.getOperand(1), bits),
+                                 b.CreateBitCast(inst.getOperand(2), bits));
+  inst.replaceAllUsesWith(b.CreateBitCast(chosen, inst.getType()));
+  inst.eraseFromParent();
+}
+
 /// x with its sign bit cleared or flipped.
 void set_sign_as_bits(I& inst) {
   Builder b(&inst);
-  Value* bits = b.CreateBitCast(inst.getOperand(0), b.getInt32Ty());
+  Value* bits = b.CreateBitCast(inst.getOperand(0), bits_of(b, inst.getType()));
   constexpr std::uint32_t kSign = 0x80000000;
   bits = inst.getOpcode() == I::FNeg ? b.CreateXor(bits, kSign) : b.CreateAnd(bits, ~kSign);
   inst.replaceAllUsesWith(b.CreateBitCast(bits, inst.getType()));
@@ -114,15 +126,17 @@ class Flush {
 }  // namespace
 
 void make_arithmetic_exact(llvm::Function& f) {
-  std::vector<I*> signs, operations, conversions;
+  std::vector<I*> signs, selects, operations, conversions;
   for (I& inst : llvm::instructions(f)) {
     const bool is_sign = inst.getOpcode() == I::FNeg || intrinsic_of(&inst) == llvm::Intrinsic::fabs;
     if (is_sign && inst.getType()->isFloatTy()) signs.push_back(&inst);
+    if (inst.getOpcode() == I::Select && inst.getType()->isFloatingPointTy()) selects.push_back(&inst);
     if (inst.getOpcode() == I::FPTrunc) conversions.push_back(&inst);
     if (arithmetic(&inst)) operations.push_back(&inst);
   }
   for (I* inst : signs)
     if (!llvm::all_of(inst->users(), [](llvm::User* u) { return arithmetic(u) != nullptr; })) set_sign_as_bits(*inst);
+  for (I* inst : selects) select_as_bits(*inst);
   for (I* inst : conversions) {  // flushes; a subnormal f64 is far below the least f32
     Builder b(inst);
     inst->replaceAllUsesWith(b.CreateIntrinsic(llvm::Intrinsic::nvvm_d2f_rn_ftz, {}, {inst->getOperand(0)}));
