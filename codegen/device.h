@@ -17,8 +17,8 @@ GpuTarget gpu_target(std::string_view name);
 /// Device code of every phase of every kernel, in order, scheduled for `target`.
 std::vector<simt::Function> device_functions(const Program&, const GpuTarget& target);
 
-/// One PTX module with an entry for each function: its parameters are one 64-bit address for each global memory, in their
-/// order; shared memory is static up to 48 KiB, dynamic (shared_layout's end bytes) beyond.
+/// One PTX module with an entry for each function: its parameters are one 64-bit address for each global memory, in
+/// their order; shared memory is static up to 48 KiB, dynamic (shared_layout's end bytes) beyond.
 struct PtxModule {
   std::string text;
   std::vector<std::string> entries;  // of each function

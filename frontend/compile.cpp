@@ -3,32 +3,19 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
 #include <unordered_map>
 
 #include "codegen/codegen.h"
+#include "codegen/device.h"
 #include "frontend/extract.h"
 #include "frontend/node.h"
+#include "frontend/placement.h"
 #include "frontend/stopwatch.h"
 #include "frontend/stored_schedules.h"
 #include "passes/autodiff.h"
 #include "passes/pipeline.h"
 
 namespace weft {
-namespace {
-
-/// Executables with as many threads share one team.
-std::shared_ptr<ThreadTeam> shared_team(int threads) {
-  static std::mutex mutex;
-  static std::map<int, std::weak_ptr<ThreadTeam>> teams;
-  std::lock_guard lock(mutex);
-  std::shared_ptr<ThreadTeam> team = teams[threads].lock();
-  if (!team) teams[threads] = team = std::make_shared<ThreadTeam>(threads);
-  return team;
-}
-
-}  // namespace
-
 std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, std::source_location where) {
   LocScope scope(where);
   std::vector<Tensor> all{loss};
@@ -79,7 +66,7 @@ struct Executable::Impl {
     Graph graph;
     std::optional<Graph> optimized;
     std::shared_ptr<const Program> program;
-    std::unique_ptr<Executor> executor;  // none: interpreted
+    std::unique_ptr<ProgramExecutor> executor;  // none: interpreted
   };
 
   std::shared_ptr<Trace> trace;
@@ -102,14 +89,18 @@ struct Executable::Impl {
 
   PipelineOptions pipeline() const {
     PipelineOptions o;
+    o.numerics = options.numerics;
     o.disable = options.disable;
     o.schedules = schedules.get();
     return o;
   }
 
+  Placement place() const { return {options.backend, options.threads, options.check, options.numerics}; }
+
   void build(Bound& b) const {
     if (!b.optimized) b.optimized = optimize(b.graph, pipeline());
-    if (!b.program) b.program = std::make_shared<const Program>(make_program(*b.optimized, host_target(), pipeline()));
+    if (!b.program)
+      b.program = std::make_shared<const Program>(make_program(*b.optimized, machine_of(options.backend), pipeline()));
   }
 
   Bound& at(std::int64_t batch) {
@@ -123,10 +114,9 @@ struct Executable::Impl {
     const Stopwatch watch;
     Bound b;
     b.graph = has_batch ? bind_batch(graph, batch) : graph;
-    if (options.backend == Backend::cpu) {
+    if (options.backend != Backend::interpreter) {
       build(b);
-      b.executor = std::make_unique<Executor>(weft::compile(b.program, host_target(), CodegenOptions{}),
-                                              shared_team(options.threads));
+      b.executor = make_executor(b.program, place());
       for (std::size_t i = 0; i < states.size(); ++i) b.executor->bind(states[i], state_values[i]);
     }
     compile_seconds += watch.seconds();
@@ -232,12 +222,12 @@ struct Executable::Impl {
         copy_row(o.states[i].value, step, state_values[step_states[i]]);
     };
     if (b.executor) {
-      std::vector<Executor::Rows> rows;
+      std::vector<StepRows> rows;
       for (std::size_t i = 0; i < data.size(); ++i)
         if (inputs[i].per_step)
           rows.push_back({data[i], inputs[i].array});
         else
-          b.executor->bind(data[i], inputs[i].array);
+          b.executor->bind(data[i], inputs[i].array, inputs[i].version);
       for (std::size_t i = 0; i < step_states.size(); ++i) rows.push_back({states[step_states[i]], o.states[i].value});
       results.steps = b.executor->run_steps(steps, rows, results.outputs, go_on);
       set_states(results.steps - 1);
@@ -303,6 +293,12 @@ StepArgument per_step(Array rows) {
   return argument;
 }
 
+StepArgument resident(Array array) {
+  StepArgument argument(std::move(array));
+  argument.version = new_version();
+  return argument;
+}
+
 StepResults Executable::run_steps(std::int64_t steps, const std::vector<StepArgument>& inputs,
                                   const StepOptions& options) const {
   return impl_->run_steps(steps, inputs, options);
@@ -347,11 +343,21 @@ std::string Executable::dump(Stage stage, std::int64_t batch) const {
   if (stage == Stage::optimized) return print(optimized(batch));
   Impl::Bound& b = impl_->at(batch);
   impl_->build(b);
-  switch (stage) {
-    case Stage::kernels: return print(*b.program);
-    case Stage::llvm: return emit_llvm(*b.program, host_target());
-    default: return emit_asm(*b.program, host_target());
-  }
+  if (stage == Stage::kernels) return print(*b.program);
+  // Code for another kind of machine than it runs on begins at schedules for that.
+  const bool for_gpu = stage == Stage::device || stage == Stage::ptx;
+  const Target machine = for_gpu ? machine_of(Backend::cuda) : host_target();
+  const Program p = machine == machine_of(impl_->options.backend)
+                        ? *b.program
+                        : make_program(*b.optimized, machine, impl_->pipeline());
+  if (stage == Stage::llvm) return emit_llvm(p, machine);
+  if (stage == Stage::assembly) return emit_asm(p, machine);
+  const GpuTarget gpu{.numerics = impl_->options.numerics};
+  const std::vector<simt::Function> functions = device_functions(p, gpu);
+  if (stage == Stage::ptx) return emit_ptx(functions, gpu).text;
+  std::string text;
+  for (const simt::Function& f : functions) text += simt::print(f) + "\n";
+  return text;
 }
 
 MemoryReport Executable::memory(std::int64_t batch) const {
@@ -365,9 +371,9 @@ MemoryReport Executable::memory(std::int64_t batch) const {
 }
 
 double Executable::compile_seconds() const { return impl_->compile_seconds; }
-int Executable::threads() const {
-  return impl_->options.backend == Backend::cpu ? shared_team(impl_->options.threads)->size() : 1;
-}
+int Executable::threads() const { return threads_of(impl_->place()); }
+Backend Executable::backend() const { return impl_->options.backend; }
+std::string Executable::device() const { return describe(impl_->place()); }
 void Executable::prepare(std::int64_t batch) const { impl_->at(batch); }
 
 Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options, std::source_location where) {

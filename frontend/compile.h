@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "frontend/backend.h"
 #include "frontend/functions.h"
-#include "runtime/executor.h"
+#include "ir/numerics.h"
+#include "runtime/program_executor.h"
 #include "runtime/safetensors.h"
 
 namespace weft {
@@ -23,14 +25,8 @@ struct Substitution {
 };
 std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::vector<Substitution>& with, WEFT_HERE);
 
-/// How a compiled function runs.
-enum class Backend : std::uint8_t {
-  cpu,          // fused kernels through LLVM
-  interpreter,  // the reference interpreter: slow, the same bits; to debug with, or to check a kernel against
-};
-
-/// Stages of a compiled function that dump() prints.
-enum class Stage : std::uint8_t { graph, optimized, kernels, llvm, assembly };
+/// Stages of a compiled function that dump() prints: up to this machine's code, or up to a GPU's.
+enum class Stage : std::uint8_t { graph, optimized, kernels, llvm, assembly, device, ptx };
 
 /// After the call, the state (or parameter) holds `value`.
 struct Assignment {
@@ -50,7 +46,9 @@ struct CompileOptions {
       {};                  ///< the order of arguments; by default the inputs that are used, in order of creation
   std::int64_t batch = 0;  ///< compile now for this batch extent; 0: at the first call with it
   Backend backend = Backend::cpu;
-  int threads = 0;        ///< 0: as many as the process may use
+  int threads = 0;     ///< 0: as many as the process may use
+  bool check = false;  ///< the emulator looks for races and reads of what was never written (InternalError)
+  Numerics numerics = Numerics::exact;
   bool training = false;  ///< the value of training()
   std::string name = "main";
   std::vector<std::string> disable = {};  ///< names of passes to leave out
@@ -64,16 +62,21 @@ struct StepArgument {
   StepArgument(Array a) : array(std::move(a)) {}
   Array array;
   bool per_step = false;
+  ArrayVersion version = kMayChange;
 };
 /// Step s sees row s of `rows`, [steps, …].
 StepArgument per_step(Array rows);
+/// An array whose elements stay as they are for as long as this argument, or a copy of it, is in use: a data set, which
+/// a device then keeps from call to call.
+StepArgument resident(Array);
 
 struct StepOptions {
   /// Values [steps, …] of states that the function reads and does not update (a learning rate): as if set_state() were
   /// called before each step. Afterwards such a state holds the value of the last step done.
   std::vector<NamedArray> states = {};
-  /// Called after each step, on any thread, with outputs [steps, …] whose rows up to `step` are there; false ends the
-  /// run. It holds up all threads, and must not call an executable.
+  /// Called after each step (on a device: for each of a chunk of steps, when that is done), on any thread, with outputs
+  /// [steps, …] whose rows up to `step` are there; false ends the run. It holds up all threads, and must not call an
+  /// executable.
   std::function<bool(std::int64_t step, const std::vector<Array>& outputs)> after = {};
 };
 
@@ -113,6 +116,8 @@ class Executable {
       std::int64_t batch = 0) const;  ///< what it needs, exactly, known before it runs (0 arena: interpreted)
   double compile_seconds() const;     ///< all of it so far: passes and code generation
   int threads() const;
+  Backend backend() const;
+  std::string device() const;  ///< what it runs on: "NVIDIA H200, sm_90, driver 12.8", "emulator, 2 threads", "cpu"
   /// Compiles for a batch extent ahead of its first call.
   void prepare(std::int64_t batch) const;
 

@@ -91,12 +91,15 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       std::any_of(callbacks.begin(), callbacks.end(), [](const Callback& c) { return c.handles_nan(); });
   InterruptGuard interrupt;
 
-  std::vector<StepArgument> arguments{x.begin(), x.end()};
-  arguments.insert(arguments.end(), y.begin(), y.end());
-  arguments.push_back(Array());
+  std::vector<StepArgument> arguments;
+  for (const Array& a : x) arguments.push_back(resident(a));
+  for (const Array& a : y) arguments.push_back(resident(a));
+  arguments.emplace_back(Array());
   const auto rate = m.rate.value().as<float>();
   const std::vector<std::string> states = step.state_names();
   const bool uses_rate = std::ranges::count(states, m.rate.name()) > 0;
+  // A device says that steps are done some at a time.
+  const bool in_chunks = step.backend() == Backend::cuda || step.backend() == Backend::emulator;
   // A callback that looks at every step gets a call for each.
   const bool single = std::ranges::any_of(callbacks, [](const Callback& c) { return c.has_step_end(); });
   const std::int64_t most =
@@ -124,16 +127,20 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       for (std::int64_t s = 0; s < steps; ++s)
         rates.as<float>()[static_cast<std::size_t>(s)] = static_cast<float>(m.rate_at(m.steps + s));
       arguments.back() = per_step(indices);
+      const Stopwatch call_watch;
       Stopwatch step_watch;
       StepOptions options;
       if (uses_rate) options.states = {{m.rate.name(), rates}};
       options.after = [&](std::int64_t s, const std::vector<Array>& outputs) {
-        times.push_back(step_watch.seconds());
+        if (!in_chunks) times.push_back(step_watch.seconds());
         step_watch = {};
         const bool diverged = !nan_is_handled && !std::isfinite(outputs[0].at(s));
         return !diverged && !interrupt.interrupted() && !progress.due();
       };
       const StepResults results = step.run_steps(steps, arguments, options);
+      if (in_chunks)
+        times.insert(times.end(), static_cast<std::size_t>(results.steps),
+                     call_watch.seconds() / static_cast<double>(results.steps));
       tally.add(results, batch);
       rate[0] = rates.as<float>()[static_cast<std::size_t>(results.steps - 1)];
       run.loss = results.outputs[0].at(results.steps - 1);

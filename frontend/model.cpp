@@ -169,8 +169,10 @@ double Model::compile_seconds() const {
 int Model::threads() const {
   for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
     for (const auto& [key, executable] : *all) return executable.threads();
-  return impl_->options && impl_->options->threads > 0 ? impl_->options->threads : usable_cpus();
+  return threads_of(impl_->place());
 }
+
+std::string Model::device() const { return describe(impl_->place()); }
 
 double Model::learning_rate() const {
   impl_->require_compiled("learning_rate");

@@ -25,7 +25,9 @@ struct TrainOptions {
   double clip_norm = 0;                   ///< > 0: scales all gradients so that their common norm is at most this
   double clip_value = 0;                  ///< > 0: limits each gradient element to [-clip_value, clip_value]
   Backend backend = Backend::cpu;
-  int threads = 0;             ///< 0: as many as the process may use
+  int threads = 0;     ///< 0: as many as the process may use
+  bool check = false;  ///< as CompileOptions::check
+  Numerics numerics = Numerics::exact;
   std::string schedules = {};  ///< as CompileOptions::schedules
 };
 
@@ -109,6 +111,7 @@ class Model {
   std::string dump(Stage stage);
   double compile_seconds() const;  ///< of everything compiled so far
   int threads() const;
+  std::string device() const;  ///< as Executable::device()
 
   double learning_rate() const;
   void set_learning_rate(double rate);

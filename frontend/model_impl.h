@@ -1,6 +1,7 @@
 // Internal to frontend/: what a Model holds, shared by the files that implement it.
 #pragma once
 #include "frontend/model.h"
+#include "frontend/placement.h"
 
 namespace weft {
 
@@ -47,6 +48,9 @@ struct Model::Impl {
   /// The mean loss and the metrics' sums over given rows, as named outputs.
   std::vector<NamedTensor> scores(const std::vector<Tensor>& x_rows, const std::vector<Tensor>& y_rows) const;
 
+  Placement place() const {
+    return options ? Placement{options->backend, options->threads, options->check} : Placement{};
+  }
   double rate_at(std::int64_t step) const { return rate_override.value_or(options->optimizer.learning_rate()(step)); }
 
   Executable& training_step(const std::vector<Type>& x, const std::vector<Type>& y);

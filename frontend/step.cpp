@@ -107,7 +107,13 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
   o.name = std::move(name);
   o.training = is_training;
   o.inputs = std::move(list);
-  if (options) o.backend = options->backend, o.threads = options->threads, o.schedules = options->schedules;
+  if (options) {
+    o.backend = options->backend;
+    o.threads = options->threads;
+    o.check = options->check;
+    o.numerics = options->numerics;
+    o.schedules = options->schedules;
+  }
   return o;
 }
 

@@ -9,12 +9,12 @@
 
 namespace weft {
 
-/// A program for a GPU or the emulator: launches in order, each of which may rely on all that those before it have stored.
-/// Launch i is called with one address for each global memory of launches[i], in their order.
+/// A program for a GPU or the emulator: launches in order, each of which may rely on all that those before it have
+/// stored. Launch i is called with one address for each global memory of launches[i], in their order.
 struct DeviceImage {
   std::shared_ptr<const Program> program;
   std::vector<simt::Function> launches;
-  std::string ptx;                   // empty for the emulator; holds one entry for each launch, and `persistent` (below)
+  std::string ptx;  // empty for the emulator; holds one entry for each launch, and `persistent` (below)
   std::vector<std::string> entries;  // of each launch: its symbol in `ptx`
   double compile_seconds = 0;
 };

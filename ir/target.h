@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <string>
 
+#include "ir/numerics.h"
+
 namespace weft {
 
 struct Target {
-  std::string cpu = "x86-64-v2";   // LLVM's name
-  std::string features;            // LLVM's feature string, "+avx2,…"; empty: what the cpu has
-  int vector_bytes = 16;           // widest register
+  std::string cpu = "x86-64-v2";  // LLVM's name
+  std::string features;           // LLVM's feature string, "+avx2,…"; empty: what the cpu has
+  int vector_bytes = 16;          // widest register
   int vector_registers = 16;
   bool fma = false;
   std::int64_t l1_bytes = 32 << 10;
@@ -19,13 +21,16 @@ struct Target {
 
 /// What schedules and code generation need to know of a GPU. The figures are those of one multiprocessor unless said.
 struct GpuTarget {
-  std::string name = "sm_90a";   // LLVM's name of the architecture
-  int multiprocessors = 132;     // of the device
-  int threads = 2048;            // resident at once
-  int registers = 65536;         // 32-bit
-  int fma_per_cycle = 128;       // f32 lanes
+  std::string name = "sm_90a";            // LLVM's name of the architecture
+  int multiprocessors = 132;              // of the device
+  int threads = 2048;                     // resident at once
+  int registers = 65536;                  // 32-bit
+  int fma_per_cycle = 128;                // f32 lanes
   std::int64_t shared_bytes = 227 << 10;  // most that one block may use
-  double dram_bytes_per_cycle = 2400;     // of the device
+  double l2_bytes_per_cycle = 3000;       // of the device, as are the next
+  double dram_bytes_per_cycle = 2400;
+  int mma_per_cycle = 1024;  // multiply-adds of tf32 operands on tensor cores; twice as many of bf16
+  Numerics numerics = Numerics::exact;
 };
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -28,7 +29,8 @@ class DeviceGraph {
   virtual void launch() = 0;
 };
 
-/// Not thread-safe. Throws Error, naming the device and the driver's own message, when something fails.
+/// Not thread-safe: whoever shares one holds its mutex while using it. Throws Error, naming the device and the driver's
+/// own message, when something fails.
 class Device {
  public:
   virtual ~Device() = default;
@@ -43,6 +45,8 @@ class Device {
   virtual std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceImage>) = 0;
   /// Records what `body` asks of this device (launches and copies on the device only) instead of doing it.
   virtual std::unique_ptr<DeviceGraph> record(const std::function<void()>& body) = 0;
+
+  std::mutex mutex;
 };
 
 }  // namespace weft

@@ -17,16 +17,19 @@
 namespace weft::tools {
 namespace {
 
-constexpr int kWarmUp = 10;        // steps
-constexpr int kStepsPerCall = 10;  // of training, unless told otherwise
+constexpr int kWarmUp = 10;  // steps
+// Training steps of a call, unless told otherwise. A call of a device carries the states there and back.
+constexpr int kStepsPerCall = 10, kStepsPerCudaCall = 1000;
+constexpr int kSteps = 200, kCudaSteps = 10000;
 
 struct Options {
   std::string model;
   DeviceOptions device;
   ScheduleOptions schedules;
-  int steps = 200, steps_per_call = 0;
+  int steps = 0, steps_per_call = 0;  // 0: as suits the device
   std::int64_t batch_size = 128;
   bool json = false, report = false, inference = false;
+  Backend backend = Backend::cpu;  // that --device names
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -55,11 +58,15 @@ struct Compiled {
 };
 Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  Model model = builtin.make(0, train_options(o.device.threads, o.schedules));
-  const Executable step =
-      o.inference ? compile({model.outputs().begin(), model.outputs().end()},
-                            {.threads = o.device.threads, .name = "prediction", .schedules = o.schedules.paths})
-                  : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
+  Model model = builtin.make(0, train_options(o.device, o.backend, o.schedules));
+  const Executable step = o.inference ? compile({model.outputs().begin(), model.outputs().end()},
+                                                {.backend = o.backend,
+                                                 .threads = o.device.threads,
+                                                 .check = o.device.check,
+                                                 .numerics = parse_numerics(o.device.numerics),
+                                                 .name = "prediction",
+                                                 .schedules = o.schedules.paths})
+                                      : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
   step.prepare(o.batch_size);
   return {step, seconds_since(start)};
 }
@@ -83,11 +90,27 @@ Array forward_batch(const Executable& step, const Dataset& data, std::int64_t ba
   return x;
 }
 
-/// The arguments of `n` steps from step `first` on.
-std::vector<StepArgument> arguments(const Executable& step, const Dataset& data, const Options& o, int first, int n) {
-  if (o.inference) return {forward_batch(step, data, o.batch_size)};
-  return {data.x, data.y, per_step(batch_indices(first, n, o.batch_size, data.size()))};
-}
+/// The arguments of steps.
+class Arguments {
+ public:
+  Arguments(const Executable& step, const Dataset& data, const Options& o)
+      : samples_(data.size()),
+        batch_(o.batch_size),
+        fixed_{o.inference ? std::vector{resident(forward_batch(step, data, o.batch_size))}
+                           : std::vector{resident(data.x), resident(data.y)}},
+        moves_(!o.inference) {}
+  /// Of `n` steps from step `first` on.
+  std::vector<StepArgument> of(std::int64_t first, std::int64_t n) const {
+    std::vector<StepArgument> all = fixed_;
+    if (moves_) all.push_back(per_step(batch_indices(first, n, batch_, samples_)));
+    return all;
+  }
+
+ private:
+  std::int64_t samples_, batch_;
+  std::vector<StepArgument> fixed_;
+  bool moves_;  // another batch in each step
+};
 
 /// Seconds that a step took in each call, sorted, and the first output's last value.
 struct Timing {
@@ -96,11 +119,14 @@ struct Timing {
 };
 Timing time_steps(const Executable& step, const Dataset& data, const Options& o) {
   Timing t;
-  const int end = kWarmUp + o.steps, per_call = o.steps_per_call ? o.steps_per_call : o.inference ? 1 : kStepsPerCall;
-  std::vector<StepArgument> given;
+  const bool cuda = o.backend == Backend::cuda;
+  const int steps = o.steps ? o.steps : cuda ? kCudaSteps : kSteps;
+  const int per_call = o.steps_per_call ? o.steps_per_call : o.inference ? 1 : cuda ? kStepsPerCudaCall : kStepsPerCall;
+  const int end = kWarmUp + steps;
+  const Arguments arguments(step, data, o);
   for (int i = 0, n; i < end; i += n) {
     n = std::min(per_call, (i < kWarmUp ? kWarmUp : end) - i);
-    if (!o.inference || i == 0) given = arguments(step, data, o, i, n);
+    const std::vector<StepArgument> given = arguments.of(i, n);
     const auto start = std::chrono::steady_clock::now();
     const auto outputs = o.inference && n == 1 ? step({given[0].array}) : step.run_steps(n, given).outputs;
     if (i >= kWarmUp) t.seconds.push_back(seconds_since(start) / n);
@@ -114,15 +140,16 @@ Timing time_steps(const Executable& step, const Dataset& data, const Options& o)
 std::string report(const Executable& step, const Dataset& data, const Options& o) {
   const Graph fused = step.optimized(o.batch_size);
   std::vector<Array> inputs, given;
-  for (const StepArgument& a : arguments(step, data, o, 0, 1))
+  for (const StepArgument& a : Arguments(step, data, o).of(0, 1))
     given.push_back(a.per_step ? a.array.reshaped({o.batch_size}) : a.array);
   auto next = given.begin();
   for (const Input& in : fused.inputs()) inputs.push_back(in.kind == InputKind::data ? *next++ : step.state(in.name));
   return profile_report(fused, inputs, step.threads(), o.schedules.read(host_target()).get());
 }
 
-void bench(const Options& o) {
-  o.device.check();
+void bench(Options o) {
+  o.backend = o.device.backend();
+  if (o.report && o.backend != Backend::cpu) fail("--report is for --device cpu");
   const BuiltinModel& builtin = builtin_model(o.model);
   const Dataset data = data::mnist({.test_count = 1, .quiet = true}).train;
 
@@ -135,18 +162,18 @@ void bench(const Options& o) {
   const std::vector<double>& times = timing.seconds;
   const double step_s = times[times.size() / 2];
   const double flops = contraction_flops(step.graph(o.batch_size));
-  const double peak = measure_peak_flops(step.threads());
+  const double peak = o.backend == Backend::cpu ? measure_peak_flops(step.threads()) : 0;  // 0: not known
 
   if (o.json) {
     nlohmann::ordered_json line;
     line["model"] = builtin.name;
-    line["device"] = o.device.device;
+    line["device"] = name(o.backend);
     line["threads"] = step.threads();
     line["compile_s"] = cold.seconds;
     line["cached_compile_s"] = cached.seconds;
     line["step_ms"] = step_s * 1e3;
     line["gflops"] = flops / step_s * 1e-9;
-    line["peak_fraction"] = flops / step_s / peak;
+    if (peak > 0) line["peak_fraction"] = flops / step_s / peak;
     if (o.inference)
       line["batch_size"] = o.batch_size;
     else
@@ -154,12 +181,14 @@ void bench(const Options& o) {
     print_line(line.dump());
     return;
   }
-  print_line(fmt::format("{}: {:.3f} ms a {} of {} samples (median of {} calls; fastest {:.3f}) on {} threads",
-                         builtin.name, step_s * 1e3, o.inference ? "forward pass" : "step", o.batch_size, times.size(),
-                         times.front() * 1e3, step.threads()));
-  print_line(fmt::format(
-      "{:.3f} GFLOP of contractions: {:.1f} GFLOP/s, {:.0f} % of the {:.1f} GFLOP/s measured on this machine",
-      flops * 1e-9, flops / step_s * 1e-9, 100 * flops / step_s / peak, peak * 1e-9));
+  print_line(fmt::format("{}: {:.3f} ms a {} of {} samples (median of {} calls; fastest {:.3f}) on {}", builtin.name,
+                         step_s * 1e3, o.inference ? "forward pass" : "step", o.batch_size, times.size(),
+                         times.front() * 1e3, place_name(o.backend, step.device(), step.threads())));
+  std::string rate = fmt::format("{:.3f} GFLOP of contractions: {:.1f} GFLOP/s", flops * 1e-9, flops / step_s * 1e-9);
+  if (peak > 0)
+    rate += fmt::format(", {:.0f} % of the {:.1f} GFLOP/s measured on this machine", 100 * flops / step_s / peak,
+                        peak * 1e-9);
+  print_line(rate);
   print_line(fmt::format("compiled in {:.3f} s, from the cache in {:.3f} s{}", cold.seconds, cached.seconds,
                          o.inference ? "" : fmt::format("; loss {:.4f}", timing.last)));
   if (o.report) print_line(report(step, data, o));
@@ -171,12 +200,11 @@ void add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
   auto* command = app.add_subcommand("bench", "Time a training step, or a forward pass, of a reference model");
   command->add_option("MODEL", o->model, "mlp, cnn, lstm or vit")->required();
-  command->add_option("--steps", o->steps, "steps to time, after a warm-up")
-      ->capture_default_str()
+  command->add_option("--steps", o->steps, "steps to time, after a warm-up (default: 200; 10000 on cuda)")
       ->check(CLI::Range(1, 1 << 24));
   command
       ->add_option("--steps-per-call", o->steps_per_call,
-                   "steps that one timed call runs (default: 10; 1 of forward passes)")
+                   "steps that one timed call runs (default: 10; 1000 on cuda; 1 of forward passes)")
       ->check(CLI::Range(1, 1 << 16));
   command->add_option("--batch-size", o->batch_size, "samples of a step")
       ->capture_default_str()

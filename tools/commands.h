@@ -16,5 +16,6 @@ void add_tune(CLI::App&);
 void add_import(CLI::App&);
 void add_compile(CLI::App&);
 void add_cache(CLI::App&);
+void add_devices(CLI::App&);
 
 }  // namespace weft::tools

@@ -4,31 +4,57 @@
 #include <algorithm>
 
 #include "codegen/codegen.h"
+#include "codegen/device.h"
 #include "tools/io.h"
 
 namespace weft::tools {
 namespace {
 
-constexpr std::string_view kStages[] = {"graph", "optimized", "kernels", "llvm", "asm", "ptx", "dot"};
+constexpr std::string_view kStages[] = {"graph", "optimized", "kernels", "llvm", "asm", "device", "ptx", "dot"};
+constexpr const char* kStageNames = "graph, optimized, kernels, llvm, asm, device, ptx or dot";
+
+/// Kernels, LLVM IR and assembly carry a CPU's schedules; device code and PTX a GPU's; the others are of no machine.
+bool for_cpu(std::string_view stage) { return stage == "kernels" || stage == "llvm" || stage == "asm"; }
+bool for_gpu(std::string_view stage) { return stage == "device" || stage == "ptx"; }
+
+std::string print_device(const Program& p, const GpuTarget& gpu) {
+  std::string text;
+  for (const simt::Function& f : device_functions(p, gpu)) text += simt::print(f) + "\n";
+  return text;
+}
 
 }  // namespace
 
 void EmitOptions::add_to(CLI::App& command) {
-  command.add_option("--emit", emit, "graph, optimized, kernels, llvm, asm, ptx or dot")->capture_default_str();
+  command.add_option("--emit", emit, kStageNames)->capture_default_str();
   command
       .add_option("--target", target, "cpu (this machine), an LLVM cpu name such as znver4, or a GPU such as sm_90a")
+      ->capture_default_str();
+  command.add_option("--numerics", numerics, "exact, fast or bf16: which rewrite rules and matrix units may be used")
       ->capture_default_str();
   command.add_flag("--locs", locs, "say after each value which source lines it came from");
   command.add_option("-o,--output", output, "the file to write (default: stdout)");
 }
 
-Target EmitOptions::machine() const { return target == "cpu" ? host_target() : target_for(target); }
+bool EmitOptions::names_gpu() const { return target.starts_with("sm_"); }
+
+Target EmitOptions::machine() const {
+  if (names_gpu() || for_gpu(emit)) return {};  // what a device runs does not depend on this machine
+  return target == "cpu" ? host_target() : target_for(target);
+}
+
+GpuTarget EmitOptions::gpu() const {
+  GpuTarget gpu = names_gpu() ? gpu_target(target) : GpuTarget{};
+  gpu.numerics = parse_numerics(numerics);
+  return gpu;
+}
 
 void EmitOptions::check() const {
-  if (std::ranges::find(kStages, emit) == std::end(kStages))
-    fail("--emit: expected graph, optimized, kernels, llvm, asm, ptx or dot, found '{}'", emit);
-  if (emit == "ptx") not_built_in("--emit ptx");
-  if (target.starts_with("sm_")) not_built_in("--target " + target);
+  if (std::ranges::find(kStages, emit) == std::end(kStages)) fail("--emit: expected {}, found '{}'", kStageNames, emit);
+  if (names_gpu() && for_cpu(emit)) fail("--emit {} is for a CPU, and --target {} is a GPU", emit, target);
+  if (!names_gpu() && for_gpu(emit) && target != "cpu")
+    fail("--emit {} is for a GPU, such as --target sm_90a; found '{}'", emit, target);
+  gpu();
   machine();
 }
 
@@ -52,9 +78,11 @@ std::string emit(const Program& p, const EmitOptions& o) {
   if (o.emit == "kernels") return print(p, o.locs);
   if (o.emit == "llvm") return emit_llvm(p, o.machine());
   if (o.emit == "asm") return emit_asm(p, o.machine());
+  if (o.emit == "device") return print_device(p, o.gpu());
+  if (o.emit == "ptx") return emit_ptx(device_functions(p, o.gpu()), o.gpu()).text;
   fail(
-      "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm or "
-      "asm",
+      "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm, "
+      "asm, device or ptx",
       o.emit);
 }
 

@@ -9,12 +9,14 @@ namespace weft::tools {
 
 /// --emit, --target, --locs and -o.
 struct EmitOptions {
-  std::string emit = "optimized", target = "cpu", output;
+  std::string emit = "optimized", target = "cpu", numerics = "exact", output;
   bool locs = false;
   void add_to(CLI::App& command);
-  /// Throws Error for a stage or target that does not exist or is not yet built in.
+  /// Throws Error for a stage or target that does not exist, or for one that is not for the other.
   void check() const;
-  Target machine() const;  ///< that --target names
+  Target machine() const;  ///< that --target names; a plain CPU where it names a GPU
+  GpuTarget gpu() const;   ///< that --target names; sm_90a where it names none
+  bool names_gpu() const;
 };
 
 /// The graph at the stage that the options name. A graph that is fused already is taken as optimised.

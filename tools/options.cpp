@@ -1,19 +1,33 @@
 // Options that several subcommands share.
 #include "tools/options.h"
 
-#include "tools/io.h"
+#include "runtime/cuda_device.h"
 
 namespace weft::tools {
 
 void DeviceOptions::add_to(CLI::App& command) {
-  command.add_option("--device", device, "cpu, cuda or emulator")->capture_default_str();
+  command.add_option("--device", device, "cpu, cuda, emulator, or auto: cuda where there is a GPU")
+      ->capture_default_str();
   command.add_option("--threads", threads, "threads to run on (default: as many as this process may use)")
       ->check(CLI::Range(1, 1024));
+  command.add_flag("--check", check, "let the emulator look for races and reads of what was never written");
+  command.add_option("--numerics", numerics, "exact: the same bits everywhere; fast or bf16: GPUs use tensor cores")
+      ->capture_default_str();
 }
 
-void DeviceOptions::check() const {
-  if (device == "cuda" || device == "emulator") not_built_in("--device " + device);
-  if (device != "cpu") fail("--device: expected cpu, cuda or emulator, found '{}'", device);
+Backend DeviceOptions::backend() const {
+  if (device != "cpu" && device != "cuda" && device != "emulator" && device != "auto")
+    fail("--device: expected cpu, cuda, emulator or auto, found '{}'", device);
+  const Backend backend = backend_named(device);
+  if (check && backend != Backend::emulator) fail("--check is for --device emulator");
+  if (device == "auto") fmt::print(stderr, "weft: device: {}\n", name(backend));
+  if (backend == Backend::cuda)
+    if (const DeviceList list = list_devices(); list.devices.empty()) fail("--device cuda: {}", list.why_none);
+  return backend;
+}
+
+std::string place_name(Backend backend, const std::string& device, int threads) {
+  return backend == Backend::cpu ? fmt::format("{} threads", threads) : device;
 }
 
 void ScheduleOptions::add_to(CLI::App& command) {
@@ -24,12 +38,20 @@ std::shared_ptr<const ScheduleTable> ScheduleOptions::read(const Target& target)
   return read_schedules(paths, target);
 }
 
-TrainOptions train_options(int threads, const ScheduleOptions& schedules) {
+TrainOptions train_options(const ScheduleOptions& schedules) {
   TrainOptions options;
   options.loss = softmax_cross_entropy;
   options.metrics = {accuracy};
-  options.threads = threads;
   options.schedules = schedules.paths;
+  return options;
+}
+
+TrainOptions train_options(const DeviceOptions& device, Backend backend, const ScheduleOptions& schedules) {
+  TrainOptions options = train_options(schedules);
+  options.backend = backend;
+  options.threads = device.threads;
+  options.check = device.check;
+  options.numerics = parse_numerics(device.numerics);
   return options;
 }
 

@@ -10,14 +10,20 @@
 
 namespace weft::tools {
 
-/// --device and --threads.
+/// --device, --threads, --check and --numerics.
 struct DeviceOptions {
   std::string device = "cpu";
   int threads = 0;
+  bool check = false;
+  std::string numerics = "exact";
   void add_to(CLI::App& command);
-  /// Throws Error for a device that is not yet built in, or none at all.
-  void check() const;
+  /// The backend that --device names; what `auto` chose is said on stderr. Throws Error for an unknown one, and for a
+  /// GPU that is not there, saying why.
+  Backend backend() const;
 };
+
+/// "2 threads", or the device's own name.
+std::string place_name(Backend backend, const std::string& device, int threads);
 
 /// --schedules.
 struct ScheduleOptions {
@@ -27,7 +33,9 @@ struct ScheduleOptions {
   std::shared_ptr<const ScheduleTable> read(const Target&) const;
 };
 
-/// How the reference models are compiled, with these threads and schedules.
-TrainOptions train_options(int threads, const ScheduleOptions& schedules = {});
+/// How the reference models are compiled, with these schedules: on a CPU, …
+TrainOptions train_options(const ScheduleOptions& schedules = {});
+/// … or on the device that the options name.
+TrainOptions train_options(const DeviceOptions& device, Backend backend, const ScheduleOptions& schedules);
 
 }  // namespace weft::tools

@@ -5,8 +5,7 @@
 #include <map>
 #include <memory>
 
-#include "codegen/codegen.h"
-#include "runtime/executor.h"
+#include "frontend/placement.h"
 #include "runtime/npy.h"
 #include "tools/commands.h"
 #include "tools/emit.h"
@@ -104,16 +103,16 @@ std::vector<Array> bind(const Signature& s, const Arrays& given) {
 }
 
 /// Compiles and runs the program. States are updated in place, so it works on copies of the inputs.
-Evaluation execute(std::shared_ptr<const Program> program, const std::vector<Array>& inputs, int threads) {
-  Executor executor(compile(program, host_target()), threads);
+Evaluation execute(std::shared_ptr<const Program> program, const std::vector<Array>& inputs, const Placement& place) {
+  const std::unique_ptr<ProgramExecutor> executor = make_executor(program, place);
   std::map<BufferId, Array> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Array& copy = bound[program->inputs[i]] = inputs[i].clone();
-    executor.bind(i, copy);
+    executor->bind(i, copy);
   }
-  executor.run();
+  executor->run();
   Evaluation e;
-  for (std::size_t i = 0; i < program->outputs.size(); ++i) e.outputs.push_back(executor.output(i));
+  for (std::size_t i = 0; i < program->outputs.size(); ++i) e.outputs.push_back(executor->output(i));
   for (const BufferId id : program->updates) e.states.push_back(bound.at(id));
   return e;
 }
@@ -131,7 +130,7 @@ void write(const Signature& s, const Evaluation& e, const std::string& directory
 }
 
 void run(const Options& o) {
-  o.device.check();
+  const Placement place{o.device.backend(), o.device.threads, o.device.check, parse_numerics(o.device.numerics)};
   if (o.file.ends_with(".onnx")) not_built_in("reading ONNX");
   const std::string text = read_text(o.file);
   const Arrays given = read_inputs(o.inputs);
@@ -140,18 +139,18 @@ void run(const Options& o) {
     const auto program = std::make_shared<const Program>(parse_program(text, display_name(o.file)));
     const Signature s = signature(*program);
     const std::vector<Array> inputs = bind(s, given);
-    return write(s, o.interpret ? interpret(*program, inputs) : execute(program, inputs, o.device.threads),
-                 o.output_dir);
+    return write(s, o.interpret ? interpret(*program, inputs) : execute(program, inputs, place), o.output_dir);
   }
   const Graph g = bind_to_inputs(parse_graph(text, display_name(o.file)), given);
   const Signature s = signature(g);
   const std::vector<Array> inputs = bind(s, given);
-  const auto schedules = o.schedules.read(host_target());
+  const Target machine = machine_of(place.backend);
+  const auto schedules = o.schedules.read(machine);
   PipelineOptions options;
+  options.numerics = place.numerics;
   options.schedules = schedules.get();
   const auto compiled = [&] {
-    return execute(std::make_shared<const Program>(make_program(fused(g), host_target(), options)), inputs,
-                   o.device.threads);
+    return execute(std::make_shared<const Program>(make_program(fused(g, options), machine, options)), inputs, place);
   };
   write(s, o.interpret ? interpret(g, inputs) : compiled(), o.output_dir);
 }

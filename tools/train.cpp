@@ -30,12 +30,12 @@ double median(std::vector<double> values) {
 
 void train(const Options& o) {
   if (o.data_set != "mnist") fail("train: expected mnist, found '{}'", o.data_set);
-  o.device.check();
+  const Backend backend = o.device.backend();
   const BuiltinModel& builtin = builtin_model(o.model);
   if (!o.save.empty()) check_writable(o.save);  // now, not after the last epoch
   const data::Mnist mnist = data::mnist({.dir = o.data_dir});
 
-  Model model = builtin.make(o.seed, train_options(o.device.threads, o.schedules));
+  Model model = builtin.make(o.seed, train_options(o.device, backend, o.schedules));
   if (!o.json) {
     print_line(fmt::format("model: {} ({})\ndata: {}", builtin.name, builtin.about, mnist.source));
     model.summary();
@@ -54,7 +54,7 @@ void train(const Options& o) {
   if (o.json) {
     nlohmann::ordered_json line;
     line["model"] = builtin.name;
-    line["device"] = o.device.device;
+    line["device"] = name(backend);
     line["data"] = mnist.source;
     line["epochs"] = history.epochs();
     line["compile_s"] = history.compile_seconds;
@@ -66,8 +66,8 @@ void train(const Options& o) {
     print_line(line.dump());
   } else {
     print_line(fmt::format("test {}", scores));
-    print_line(fmt::format("compiled in {:.2f} s; {:.2f} s an epoch, {:.2f} ms a step on {} threads",
-                           history.compile_seconds, epoch_s, step_ms, model.threads()));
+    print_line(fmt::format("compiled in {:.2f} s; {:.2f} s an epoch, {:.3f} ms a step on {}", history.compile_seconds,
+                           epoch_s, step_ms, place_name(backend, model.device(), model.threads())));
     if (!o.save.empty()) print_line("saved " + o.save);
   }
 }

@@ -38,7 +38,7 @@ struct Options {
 Graph graph_of(const Options& o) {
   const bool is_model = std::ranges::any_of(builtin_models(), [&](const auto& m) { return m.name == o.what; });
   if (is_model) {
-    Model model = builtin_model(o.what).make(0, train_options(o.threads));
+    Model model = builtin_model(o.what).make(0, train_options({.threads = o.threads}, Backend::cpu, {}));
     const std::int64_t batch = o.batch ? o.batch : kBatchSize;
     return fused(model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, batch).graph(batch));
   }

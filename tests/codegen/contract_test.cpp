@@ -1,5 +1,8 @@
 // Contractions against the interpreter, in bits: shapes around the tile's edges, chunks of k, layouts, schedules,
 // prologues and epilogues.
+#include <array>
+#include <cmath>
+
 #include "catch.h"
 #include "programs.h"
 
@@ -136,4 +139,46 @@ TEST_CASE("contractions of other dtypes and tiles") {
   for (auto [mr, columns] : {std::pair{1, 1}, {3, 4}, {4, 3}, {8, 1}, {12, 2}})
     check_case({.m = 30, .n = 61, .k = 20, .mr = mr, .columns = columns});
   check_case({.m = 5, .n = 6, .k = 7, .mr = 0});  // no tile: the points one by one
+}
+
+namespace {
+
+/// The same operands without their signs: their product bounds what rounded operands can change.
+std::vector<Array> magnitudes(std::span<const Array> inputs) {
+  std::vector<Array> all;
+  for (const Array& a : inputs) {
+    all.push_back(a.clone());
+    if (a.dtype() == f32)
+      for (float& v : all.back().as<float>()) v = std::fabs(v);
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("tensor cores come as near to the exact product as their operands' format allows") {
+  struct Format {
+    Numerics numerics;
+    double error;  // relative, of a product of two rounded operands
+  };
+  for (const Format format : {Format{Numerics::fast, std::ldexp(1, -10)}, Format{Numerics::bf16, std::ldexp(1, -8)}})
+    for (int multiprocessors : {1, 132})
+      for (int bits = 0; bits < 8; ++bits)
+        for (auto [m, n, k] : {std::array{17, 33, 65}, {64, 64, 32}, {128, 10, 256}, {9, 100, 2500}, {1, 1, 3}}) {
+          Case c{.m = m, .n = n, .k = k, .lhs_transposed = (bits & 1) != 0, .rhs_transposed = (bits & 2) != 0};
+          c.prologue = bits & 4, c.b = k == 32 ? 3 : 0;
+          INFO(c.str() << ", " << multiprocessors << " multiprocessors, error " << format.error);
+          const Program p = contraction(c, host_target());
+          const auto inputs = random_inputs(p, 5, false);
+          const Evaluation exact = interpret(p, inputs), bound = interpret(p, magnitudes(inputs));
+          const GpuTarget target{.multiprocessors = multiprocessors, .numerics = format.numerics};
+          const Evaluation found = run_emulated(p, inputs, target);
+          double worst = 0;  // error as a fraction of what is allowed
+          for (std::int64_t i = 0; i < exact.outputs[0].size(); ++i) {
+            const double allowed = 1.05 * format.error * bound.outputs[0].at(i) + 1e-30;
+            worst = std::max(worst, std::fabs(found.outputs[0].at(i) - exact.outputs[0].at(i)) / allowed);
+          }
+          CHECK(worst <= 1);
+          CHECK((worst > 0 || k < 10));  // they were used
+        }
 }

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "codegen/device.h"
 #include "ir/eval.h"
+#include "runtime/emulator.h"
 
 namespace weft {
 
@@ -90,31 +92,66 @@ std::vector<Array> random_inputs(const Program& p, std::uint32_t seed, bool edge
   return inputs;
 }
 
-Evaluation run_image(const Image& image, std::span<const Array> inputs, const Cuts& cuts) {
-  const Program& p = *image.program;
-  std::vector<Array> memory(p.buffers.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) memory[static_cast<std::size_t>(p.inputs[i])] = inputs[i].clone();
+namespace {
+
+/// A program's buffers during one run.
+struct Buffers {
+  std::vector<Array> memory;
   std::vector<std::byte*> base;
+};
+Buffers buffers_of(const Program& p, std::span<const Array> inputs) {
+  Buffers run;
+  run.memory.resize(p.buffers.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) run.memory[static_cast<std::size_t>(p.inputs[i])] = inputs[i].clone();
   for (std::size_t i = 0; i < p.buffers.size(); ++i) {
     const Buffer& b = p.buffers[i];
-    if (b.kind == Buffer::constant) memory[i] = *b.literal;
-    if (b.kind == Buffer::output || b.kind == Buffer::temp) memory[i] = Array(b.type);
-    base.push_back(b.kind == Buffer::view ? base[static_cast<std::size_t>(b.base)] : memory[i].data());
+    if (b.kind == Buffer::constant) run.memory[i] = *b.literal;
+    if (b.kind == Buffer::output || b.kind == Buffer::temp) run.memory[i] = Array(b.type);
+    run.base.push_back(b.kind == Buffer::view ? run.base[static_cast<std::size_t>(b.base)] : run.memory[i].data());
   }
+  return run;
+}
+
+Evaluation results_of(const Program& p, const Buffers& run) {
+  Evaluation e;
+  for (BufferId id : p.outputs) e.outputs.push_back(run.memory[static_cast<std::size_t>(id)]);
+  for (BufferId id : p.updates) e.states.push_back(run.memory[static_cast<std::size_t>(id)]);
+  return e;
+}
+
+}  // namespace
+
+Evaluation run_image(const Image& image, std::span<const Array> inputs, const Cuts& cuts) {
+  const Program& p = *image.program;
+  const Buffers run = buffers_of(p, inputs);
   FlushSubnormals flush;
   for (const KernelCode& code : image.code) {
     Array scratch(Type{u8, {std::max<std::int64_t>(code.scratch_bytes, 1)}});
     std::memset(scratch.data(), 0xff, scratch.bytes());  // code that reads what it has not written computes with NaN
     std::int64_t begin = 0;
     for (std::int64_t end : cuts ? cuts(code.units) : std::vector{code.units}) {
-      code.fn(base.data(), begin, end, scratch.data());
+      code.fn(run.base.data(), begin, end, scratch.data());
       begin = end;
     }
   }
-  Evaluation e;
-  for (BufferId id : p.outputs) e.outputs.push_back(memory[static_cast<std::size_t>(id)]);
-  for (BufferId id : p.updates) e.states.push_back(memory[static_cast<std::size_t>(id)]);
-  return e;
+  return results_of(p, run);
+}
+
+Evaluation run_emulated(const Program& p, std::span<const Array> inputs, const GpuTarget& target) {
+  const Buffers run = buffers_of(p, inputs);
+  for (const simt::Function& f : device_functions(p, target)) {
+    simt::verify(f);
+    std::vector<std::byte*> globals;
+    for (const simt::Memory& m : f.memories)
+      if (m.space == simt::Memory::global) globals.push_back(run.base[static_cast<std::size_t>(m.buffer)]);
+    emulate(f, globals, {.threads = 1, .check = true});
+  }
+  return results_of(p, run);
+}
+
+const std::vector<GpuTarget>& emulated_targets() {
+  static const std::vector<GpuTarget> targets = {{}, {.multiprocessors = 1}};
+  return targets;
 }
 
 const std::vector<Target>& runnable_targets() {
@@ -161,6 +198,11 @@ std::string check(const Program& program, std::span<const Target> targets) {
       if (const std::string d = difference(run_image(image, runs[i].first, runs[i].second), expected[i]); !d.empty())
         return fmt::format("{}, run {}: {}\n{}", target.cpu, i, d, print(program));
   }
+  for (const GpuTarget& target : emulated_targets())
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      if (const std::string d = difference(run_emulated(program, runs[i].first, target), expected[i]); !d.empty())
+        return fmt::format("emulator of {} multiprocessors, run {}: {}\n{}", target.multiprocessors, i, d,
+                           print(program));
   return {};
 }
 

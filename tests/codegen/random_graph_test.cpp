@@ -7,6 +7,7 @@
 #include "mlp_step.h"
 #include "passes/autodiff.h"
 #include "passes/pipeline.h"
+#include "programs.h"
 #include "runtime/executor.h"
 
 using namespace weft;
@@ -61,14 +62,26 @@ Graph with_gradient(Graph g) {
   return g;
 }
 
-void sweep(std::uint64_t begin, std::uint64_t end) {
+/// The device code of a graph, on the emulator with its checks.
+test::RunFn emulated(const GpuTarget& target, PipelineOptions options) {
+  return [=](const Graph& g, std::span<const Array> inputs) {
+    return run_emulated(make_program(optimize(g, options), host_target(), options), inputs, target);
+  };
+}
+
+enum class On { cpu, emulator };
+
+void sweep(std::uint64_t begin, std::uint64_t end, On where = On::cpu) {
   for (std::uint64_t seed = begin; seed < end; ++seed) {
     const test::RandomGraphOptions options{.nodes = seed % 8 == 0 ? 30 : 8};
     Graph g = test::random_graph(seed, options);
     if (seed % 2) g = with_gradient(std::move(g));
     const PipelineOptions plain{.disable = {"fold", "simplify", "simplify-canonical"}};
-    test::compare(g, compiled(1 + static_cast<int>(seed % 3), seed % 5 == 0 ? plain : PipelineOptions{}, seed % 2 == 0),
-                  seed, test::Values::special);
+    const PipelineOptions pipeline = seed % 5 == 0 ? plain : PipelineOptions{};
+    const test::RunFn run = where == On::cpu
+                                ? compiled(1 + static_cast<int>(seed % 3), pipeline, seed % 2 == 0)
+                                : emulated(emulated_targets()[seed / 2 % emulated_targets().size()], pipeline);
+    test::compare(g, run, seed, test::Values::special);
   }
 }
 
@@ -82,6 +95,19 @@ TEST_CASE("random graphs 1000 to 1250, compiled") { sweep(1000, 1250); }
 TEST_CASE("random graphs 1250 to 1500, compiled") { sweep(1250, 1500); }
 TEST_CASE("random graphs 1500 to 1750, compiled") { sweep(1500, 1750); }
 TEST_CASE("random graphs 1750 to 2000, compiled") { sweep(1750, 2000); }
+
+TEST_CASE("random graphs 0 to 250 on the emulator") { sweep(0, 250, On::emulator); }
+TEST_CASE("random graphs 250 to 500 on the emulator") { sweep(250, 500, On::emulator); }
+TEST_CASE("random graphs 500 to 750 on the emulator") { sweep(500, 750, On::emulator); }
+TEST_CASE("random graphs 750 to 1000 on the emulator") { sweep(750, 1000, On::emulator); }
+
+TEST_CASE("the MLP step on the emulator equals the interpreter") {
+  const MlpStep size{.rows = 100, .batch = 37, .widths = {50, 65, 33, 10}};
+  const Graph g = mlp_step(size);
+  const auto inputs = mlp_inputs(g, size);
+  for (const GpuTarget& target : emulated_targets())
+    CHECK(test::difference(interpret(g, inputs), emulated(target, {})(g, inputs), g) == "");
+}
 
 TEST_CASE(
     "the MLP step compiled for every instruction set of this machine, on 1, 2 and 3 threads, equals the interpreter") {

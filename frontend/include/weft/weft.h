@@ -1,6 +1,7 @@
 // The whole of weft for its users: tensors and functions, compile(), layers, Model, data sets.
 #pragma once
 #include "frontend/activations.h"
+#include "frontend/backend.h"
 #include "frontend/builtin.h"
 #include "frontend/callbacks.h"
 #include "frontend/compile.h"
@@ -15,5 +16,6 @@
 #include "frontend/schedules.h"
 #include "frontend/tensor.h"
 #include "runtime/csv.h"
+#include "runtime/cuda_device.h"
 #include "runtime/data.h"
 #include "runtime/preprocess.h"

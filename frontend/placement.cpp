@@ -1,0 +1,116 @@
+// Teams and devices, made when they are first asked for and kept while somebody uses them.
+#include "frontend/placement.h"
+
+#include <charconv>
+#include <map>
+#include <mutex>
+
+#include "codegen/codegen.h"
+#include "codegen/device.h"
+#include "runtime/cuda_device.h"
+#include "runtime/device_executor.h"
+#include "runtime/emulator.h"
+#include "runtime/executor.h"
+
+namespace weft {
+namespace {
+
+/// The object under a key: the one that others hold, else a new one.
+template <class Key, class T>
+class Shared {
+ public:
+  template <class F>
+  std::shared_ptr<T> get(const Key& key, F&& make) {
+    std::lock_guard lock(mutex_);
+    std::shared_ptr<T> object = objects_[key].lock();
+    if (!object) objects_[key] = object = make();
+    return object;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Key, std::weak_ptr<T>> objects_;
+};
+
+std::shared_ptr<ThreadTeam> team_of(int threads) {
+  static Shared<int, ThreadTeam> teams;
+  return teams.get(threads, [&] { return std::make_shared<ThreadTeam>(threads); });
+}
+
+struct PlacedDevice {
+  std::shared_ptr<Device> device;
+  GpuTarget target;
+};
+
+int sm_number(std::string_view sm) {
+  int number = 0;
+  std::from_chars(sm.data() + sm.find('_') + 1, sm.data() + sm.size(), number);
+  return number;
+}
+
+/// The newest architecture that LLVM can emit code for and that the device runs: its own, or, as PTX runs on what came
+/// later, one before it.
+GpuTarget target_of(const DeviceInfo& info) {
+  for (const std::string& name : {info.sm + "a", info.sm, std::string("sm_90"), std::string("sm_89"),
+                                  std::string("sm_86"), std::string("sm_80")}) {
+    if (sm_number(name) > sm_number(info.sm)) continue;
+    GpuTarget target;
+    try {
+      target = gpu_target(name);
+    } catch (const Error&) {
+      continue;  // LLVM does not know it
+    }
+    target.multiprocessors = info.target.multiprocessors;
+    target.threads = info.target.threads;
+    target.registers = info.target.registers;
+    target.shared_bytes = info.target.shared_bytes;
+    return target;
+  }
+  fail("cuda: {} is {}; weft needs sm_80 or newer", info.name, info.sm);
+}
+
+PlacedDevice open(const Placement& place) {
+  if (place.backend == Backend::emulator)
+    return {make_emulator({.threads = place.threads, .check = place.check}), GpuTarget{}};
+  const DeviceList list = list_devices();
+  if (list.devices.empty()) fail("cuda: {}", list.why_none);
+  const GpuTarget target = target_of(list.devices[0]);
+  return {make_cuda(), target};
+}
+
+std::shared_ptr<PlacedDevice> device_at(Placement place) {
+  static Shared<Placement, PlacedDevice> devices;
+  if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
+  place.numerics = Numerics::exact;  // one device for all
+  return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
+}
+
+}  // namespace
+
+Target machine_of(Backend backend) {
+  return backend == Backend::cuda || backend == Backend::emulator ? Target{} : host_target();
+}
+
+std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program> program, const Placement& place) {
+  if (place.backend == Backend::cpu)
+    return std::make_unique<Executor>(compile(std::move(program), host_target(), CodegenOptions{}),
+                                      team_of(place.threads));
+  const std::shared_ptr<PlacedDevice> on = device_at(place);
+  GpuTarget target = on->target;
+  target.numerics = place.numerics;
+  return std::make_unique<DeviceExecutor>(compile_device(std::move(program), target, place.backend == Backend::cuda),
+                                          std::shared_ptr<Device>(on, on->device.get()));
+}
+
+int threads_of(const Placement& place) {
+  if (place.backend == Backend::cpu) return team_of(place.threads)->size();
+  if (place.backend != Backend::emulator || place.check) return 1;
+  return place.threads > 0 ? place.threads : usable_cpus();
+}
+
+std::string describe(const Placement& place) {
+  if (place.backend == Backend::cpu || place.backend == Backend::interpreter) return std::string(name(place.backend));
+  return device_at(place)->device->name();
+}
+
+}  // namespace weft

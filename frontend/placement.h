@@ -1,0 +1,30 @@
+// Internal to frontend/: where compiled functions run. Teams of threads and devices are shared by all executables of
+// the process that ask for the same.
+#pragma once
+#include <memory>
+
+#include "frontend/backend.h"
+#include "ir/target.h"
+#include "runtime/program_executor.h"
+
+namespace weft {
+
+struct Placement {
+  Backend backend = Backend::cpu;
+  int threads = 0;     // of the CPU and the emulator; 0: as many as the process may use
+  bool check = false;  // the emulator's checking mode
+  Numerics numerics = Numerics::exact;
+  friend auto operator<=>(const Placement&, const Placement&) = default;
+};
+
+/// The machine that programs are scheduled for: this one, or for device code (which has schedules of its own) none.
+Target machine_of(Backend);
+/// Compiles the program for the place and loads it there. Throws Error when there is no such device, saying why, or
+/// when memory cannot be had.
+std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program>, const Placement&);
+/// The threads that it runs on; 1 where that means nothing.
+int threads_of(const Placement&);
+/// "NVIDIA H200, sm_90, driver 12.8"; what a CPU is called is left to the reader.
+std::string describe(const Placement&);
+
+}  // namespace weft
