@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "ir/eval.h"
+#include "ir/graph.h"
 #include "ir/kernel.h"
 #include "ir/target.h"
 #include "runtime/device.h"

@@ -90,7 +90,7 @@ TEST_CASE("an MLP trains on the device as on the CPU, with every optimiser") {
 }
 
 TEST_CASE("the reference mlp trains on the device as on the CPU") {
-  const Dataset data = bands(320);
+  const Dataset data = bands(160);
   const auto make = [] {
     const Tensor image = input(f32, {784}, "image");
     return Model(image, Dense(10)(Dense(256, relu)(Dense(512, relu)(image))));
