@@ -13,6 +13,8 @@ struct PtxUse {
 
 /// The ptxas on PATH, in $CUDA_HOME/bin or in /usr/local/cuda/bin; "" when there is none.
 const std::string& ptxas();
+inline constexpr const char* kNoPtxas =
+    "no ptxas on PATH, in $CUDA_HOME/bin or in /usr/local/cuda/bin: nothing was assembled";
 /// Its version, "13.0".
 const std::string& ptxas_version();
 
