@@ -121,17 +121,27 @@ ValueId DeviceBuilder::both(ValueId p, ValueId q) {
   return apply(Op::bit_and, boolean, {p, q});
 }
 
+/// The name itself, or, where another memory has it (an output may be called as an input is), one made of it.
+std::string DeviceBuilder::unused_name(const std::string& name) const {
+  const auto used = [&](const std::string& n) {
+    return std::ranges::count(function_.memories, n, &simt::Memory::name) > 0;
+  };
+  std::string unused = name;
+  for (int i = 2; used(unused); ++i) unused = fmt::format("{}.{}", name, i);
+  return unused;
+}
+
 MemoryId DeviceBuilder::global(const Program& p, BufferId id, bool read_only) {
   for (std::size_t m = 0; m < function_.memories.size(); ++m)
     if (function_.memories[m].buffer == id) return static_cast<MemoryId>(m);
   const Buffer& b = p.buffers[static_cast<std::size_t>(id)];
   function_.memories.push_back(
-      {simt::Memory::global, b.name, b.type.dtype, element_count(b.type.shape), id, read_only});
+      {simt::Memory::global, unused_name(b.name), b.type.dtype, element_count(b.type.shape), id, read_only});
   return static_cast<MemoryId>(function_.memories.size()) - 1;
 }
 
 MemoryId DeviceBuilder::shared(const std::string& name, DType t, std::int64_t elements) {
-  function_.memories.push_back({simt::Memory::shared, name, t, elements});
+  function_.memories.push_back({simt::Memory::shared, unused_name(name), t, elements});
   return static_cast<MemoryId>(function_.memories.size()) - 1;
 }
 

@@ -74,6 +74,7 @@ class DeviceBuilder {
   void when(ValueId condition, const std::function<void()>& body);  ///< kNone: always
 
  private:
+  std::string unused_name(const std::string& name) const;
   using Key = std::tuple<Inst::Kind, Op, DType, std::uint64_t, MemoryId, ValueIds>;
   struct Open {
     simt::Region region;

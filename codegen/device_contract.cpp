@@ -287,9 +287,9 @@ void DeviceContract::epilogue() {
 
 void DeviceContract::emit(const GpuTarget& target) {
   x_ = plan(stage_.lhs, axis_m_), y_ = plan(stage_.rhs, axis_n_);
-  products_ = dtype_ == f32 ? target.products : Products::exact;
+  numerics_ = dtype_ == f32 ? target.numerics : Numerics::exact;
   GpuTarget machine = target;
-  machine.products = products_;
+  machine.numerics = numerics_;
   tile_ = choose_tile({B_, M_, N_, K_, static_cast<std::int64_t>(size_of(dtype_)), x_.async && y_.async}, machine);
   const std::int64_t tiles_m = ceil_div(M_, tile_.m()), tiles_n = ceil_div(N_, tile_.n());
   function_.threads = tile_.threads();

@@ -72,7 +72,7 @@ class DeviceContract : public DevicePhase {
   AxisId axis_b_, axis_m_, axis_n_, axis_k_;
   std::int64_t B_, M_, N_, K_;
   DType dtype_;
-  Products products_ = Products::exact;
+  Numerics numerics_ = Numerics::exact;
   ContractTile tile_;
   Operand x_, y_;
   ValueIds sums_, totals_;  // variables, [tm][tn] (a matrix has 4); totals when K has several chunks

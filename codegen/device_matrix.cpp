@@ -16,7 +16,7 @@ constexpr int kRows = 16, kCols = 8;
 /// The fragment of matrix `number` of the warp's share of an operand, at products from kk on.
 ValueIds DeviceContract::matrix_fragment(const Operand& o, ValueId stage, ValueId kk, int number, bool is_x) {
   const std::int32_t origin = b_.origin(fmt::format("operand {}", b_.memory(o.shared).name));
-  const bool pairs = products_ == Products::bf16;
+  const bool pairs = numerics_ == Numerics::bf16;
   const int along = is_x ? kRows : kCols;
   const ValueId lane = b_.remainder(b_.thread(), simt::kWarp), group = b_.divide(lane, 4);
   const ValueId member = b_.multiply(b_.remainder(lane, 4), pairs ? 2 : 1);
@@ -35,8 +35,8 @@ ValueIds DeviceContract::matrix_fragment(const Operand& o, ValueId stage, ValueI
 }
 
 void DeviceContract::multiply_matrices(ValueId stage, std::int64_t count) {
-  const int step = products_ == Products::bf16 ? 16 : 8;
-  const Inst::Kind kind = products_ == Products::bf16 ? Inst::mma_bf16 : Inst::mma_tf32;
+  const int step = numerics_ == Numerics::bf16 ? 16 : 8;
+  const Inst::Kind kind = numerics_ == Numerics::bf16 ? Inst::mma_bf16 : Inst::mma_tf32;
   const ValueId x_stage = b_.multiply(stage, x_.stage), y_stage = b_.multiply(stage, y_.stage);
   loop(
       b_.integer(0), b_.integer((count + step - 1) / step * step), step,

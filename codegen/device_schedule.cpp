@@ -49,7 +49,7 @@ StepCycles step_cycles(const ContractShape& s, const ContractTile& t, const GpuT
   const double area = static_cast<double>(t.m()) * t.n();
   if (t.matrices) {
     const double fragments = 4.0 * t.tm + 2.0 * t.tn;  // words of a thread for kMatrixK products
-    const double rate = target.mma_per_cycle * (target.products == Products::bf16 ? 2 : 1);
+    const double rate = target.mma_per_cycle * (target.numerics == Numerics::bf16 ? 2 : 1);
     const double read = warps * fragments / kMatrixK * simt::kWarp * 4 / kSharedBytes;
     const double issue = std::max(1.0, warps / kSchedulers) * (2.0 * t.tm * t.tn + fragments) / kMatrixK;
     return {std::max(area / rate, read), std::max(issue, kMatrixLatency / kMatrixK)};
@@ -62,7 +62,7 @@ StepCycles step_cycles(const ContractShape& s, const ContractTile& t, const GpuT
 
 template <class F>
 void for_each_tile(const ContractShape& s, const GpuTarget& target, F&& f) {
-  const bool matrices = target.products != Products::exact && s.element == 4;
+  const bool matrices = target.numerics != Numerics::exact && s.element == 4;
   for (int threads = matrices ? 1 : 32; threads <= (matrices ? 8 : 256); threads *= 2)
     for (int cols = matrices ? 1 : 4; cols <= std::min(threads, 32); cols *= 2)
       for (int tm = 1; tm <= 8; tm *= 2)

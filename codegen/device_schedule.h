@@ -29,7 +29,7 @@ struct ContractShape {
 
 /// Modelled cycles of the whole product.
 double tile_cycles(const ContractShape&, const ContractTile&, const GpuTarget&);
-/// The tile of the fewest modelled cycles: on tensor cores where the target's products are not exact (f32 only).
+/// The tile of the fewest modelled cycles: on tensor cores where the target's numerics are not exact (f32 only).
 ContractTile choose_tile(const ContractShape&, const GpuTarget&);
 
 }  // namespace weft::codegen

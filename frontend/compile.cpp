@@ -89,12 +89,13 @@ struct Executable::Impl {
 
   PipelineOptions pipeline() const {
     PipelineOptions o;
+    o.numerics = options.numerics;
     o.disable = options.disable;
     o.schedules = schedules.get();
     return o;
   }
 
-  Placement place() const { return {options.backend, options.threads, options.check}; }
+  Placement place() const { return {options.backend, options.threads, options.check, options.numerics}; }
 
   void build(Bound& b) const {
     if (!b.optimized) b.optimized = optimize(b.graph, pipeline());
@@ -351,8 +352,9 @@ std::string Executable::dump(Stage stage, std::int64_t batch) const {
                         : make_program(*b.optimized, machine, impl_->pipeline());
   if (stage == Stage::llvm) return emit_llvm(p, machine);
   if (stage == Stage::assembly) return emit_asm(p, machine);
-  const std::vector<simt::Function> functions = device_functions(p, GpuTarget{});
-  if (stage == Stage::ptx) return emit_ptx(functions, GpuTarget{}).text;
+  const GpuTarget gpu{.numerics = impl_->options.numerics};
+  const std::vector<simt::Function> functions = device_functions(p, gpu);
+  if (stage == Stage::ptx) return emit_ptx(functions, gpu).text;
   std::string text;
   for (const simt::Function& f : functions) text += simt::print(f) + "\n";
   return text;

@@ -7,6 +7,7 @@
 
 #include "frontend/backend.h"
 #include "frontend/functions.h"
+#include "ir/numerics.h"
 #include "runtime/program_executor.h"
 #include "runtime/safetensors.h"
 
@@ -45,8 +46,9 @@ struct CompileOptions {
       {};                  ///< the order of arguments; by default the inputs that are used, in order of creation
   std::int64_t batch = 0;  ///< compile now for this batch extent; 0: at the first call with it
   Backend backend = Backend::cpu;
-  int threads = 0;        ///< 0: as many as the process may use
-  bool check = false;     ///< the emulator looks for races and reads of what was never written (InternalError)
+  int threads = 0;     ///< 0: as many as the process may use
+  bool check = false;  ///< the emulator looks for races and reads of what was never written (InternalError)
+  Numerics numerics = Numerics::exact;
   bool training = false;  ///< the value of training()
   std::string name = "main";
   std::vector<std::string> disable = {};  ///< names of passes to leave out

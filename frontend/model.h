@@ -25,8 +25,9 @@ struct TrainOptions {
   double clip_norm = 0;                   ///< > 0: scales all gradients so that their common norm is at most this
   double clip_value = 0;                  ///< > 0: limits each gradient element to [-clip_value, clip_value]
   Backend backend = Backend::cpu;
-  int threads = 0;             ///< 0: as many as the process may use
-  bool check = false;          ///< as CompileOptions::check
+  int threads = 0;     ///< 0: as many as the process may use
+  bool check = false;  ///< as CompileOptions::check
+  Numerics numerics = Numerics::exact;
   std::string schedules = {};  ///< as CompileOptions::schedules
 };
 

@@ -81,6 +81,7 @@ PlacedDevice open(const Placement& place) {
 std::shared_ptr<PlacedDevice> device_at(Placement place) {
   static Shared<Placement, PlacedDevice> devices;
   if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
+  place.numerics = Numerics::exact;  // one device for all
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 
@@ -95,9 +96,10 @@ std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program> pr
     return std::make_unique<Executor>(compile(std::move(program), host_target(), CodegenOptions{}),
                                       team_of(place.threads));
   const std::shared_ptr<PlacedDevice> on = device_at(place);
-  return std::make_unique<DeviceExecutor>(
-      compile_device(std::move(program), on->target, place.backend == Backend::cuda),
-      std::shared_ptr<Device>(on, on->device.get()));
+  GpuTarget target = on->target;
+  target.numerics = place.numerics;
+  return std::make_unique<DeviceExecutor>(compile_device(std::move(program), target, place.backend == Backend::cuda),
+                                          std::shared_ptr<Device>(on, on->device.get()));
 }
 
 int threads_of(const Placement& place) {

@@ -13,6 +13,7 @@ struct Placement {
   Backend backend = Backend::cpu;
   int threads = 0;     // of the CPU and the emulator; 0: as many as the process may use
   bool check = false;  // the emulator's checking mode
+  Numerics numerics = Numerics::exact;
   friend auto operator<=>(const Placement&, const Placement&) = default;
 };
 

@@ -111,6 +111,7 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
     o.backend = options->backend;
     o.threads = options->threads;
     o.check = options->check;
+    o.numerics = options->numerics;
     o.schedules = options->schedules;
   }
   return o;

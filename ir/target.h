@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "ir/numerics.h"
+
 namespace weft {
 
 struct Target {
@@ -17,10 +19,6 @@ struct Target {
   friend bool operator==(const Target&, const Target&) = default;
 };
 
-/// How a GPU may multiply f32: in the contract's order (exact), or on tensor cores with operands rounded to a shorter
-/// format and sums in f32 (fast numerics).
-enum class Products : std::uint8_t { exact, tf32, bf16 };
-
 /// What schedules and code generation need to know of a GPU. The figures are those of one multiprocessor unless said.
 struct GpuTarget {
   std::string name = "sm_90a";            // LLVM's name of the architecture
@@ -32,7 +30,7 @@ struct GpuTarget {
   double l2_bytes_per_cycle = 3000;       // of the device, as are the next
   double dram_bytes_per_cycle = 2400;
   int mma_per_cycle = 1024;  // multiply-adds of tf32 operands on tensor cores; twice as many of bf16
-  Products products = Products::exact;
+  Numerics numerics = Numerics::exact;
 };
 
 }  // namespace weft

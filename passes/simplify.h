@@ -4,18 +4,16 @@
 #include <string>
 
 #include "ir/graph.h"
+#include "ir/numerics.h"
 #include "passes/rules.h"
 
 namespace weft {
-
-/// Which rules may run: those that keep every bit, or all.
-enum class Numerics : std::uint8_t { exact, fast };
 
 /// How often each rule fired, by its name.
 using Ledger = std::map<std::string, std::int64_t>;
 
 struct SimplifyOptions {
-  Numerics mode = Numerics::exact;
+  Numerics mode = Numerics::exact;  // which rules may run: those that keep every bit, or all
   Ledger* ledger = nullptr;  // counts are added to it when given
 };
 

@@ -234,13 +234,13 @@ void EmulatorDevice::execute(const Command& c) {
     return;
   }
   const Code& code = c.loaded->codes[c.launch];
+  ensure(c.addresses.size() == code.globals, "emulator: launch of @{}: {} addresses, expected {}", code.function->name,
+         c.addresses.size(), code.globals);
   std::vector<std::byte*> globals;
   std::vector<Initialised> initialised;
   std::size_t next = 0;
   for (const simt::Memory& m : code.function->memories) {
     if (m.space != simt::Memory::global) continue;
-    ensure(next < c.addresses.size(), "emulator: launch of @{}: {} addresses are too few", code.function->name,
-           c.addresses.size());
     const DeviceAddress address = c.addresses[next++];
     const std::int64_t bytes = m.elements * static_cast<std::int64_t>(size_of(m.dtype));
     const Place place =
@@ -249,8 +249,6 @@ void EmulatorDevice::execute(const Command& c) {
     globals.push_back(place.data);
     initialised.push_back(place.initialised);
   }
-  ensure(next == c.addresses.size(), "emulator: launch of @{}: {} addresses, expected {}", code.function->name,
-         c.addresses.size(), next);
   launcher_.launch(code, globals, initialised);
 }
 
@@ -264,10 +262,8 @@ std::unique_ptr<Device> make_emulator(EmulatorOptions options) {
 void emulate(const simt::Function& f, std::span<std::byte* const> globals, EmulatorOptions options) {
   const auto borrowed = std::shared_ptr<const simt::Function>(std::shared_ptr<void>(), &f);
   const emulator::Code code = emulator::flatten(borrowed);
-  const auto expected = std::count_if(f.memories.begin(), f.memories.end(),
-                                      [](const simt::Memory& m) { return m.space == simt::Memory::global; });
-  ensure(static_cast<std::ptrdiff_t>(globals.size()) == expected, "emulate: @{}: {} addresses, expected {}", f.name,
-         globals.size(), expected);
+  ensure(globals.size() == code.globals, "emulate: @{}: {} addresses, expected {}", f.name, globals.size(),
+         code.globals);
   emulator::Launcher(options).launch(code, {globals.begin(), globals.end()}, {});
 }
 

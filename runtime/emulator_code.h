@@ -42,6 +42,7 @@ struct Code {
   std::vector<Step> steps;                         // one block
   std::vector<Place> places;
   std::size_t frame_bytes = 0;
+  std::size_t globals = 0;                  // memories that are not shared
   std::vector<std::int64_t> shared_offset;  // for each memory
   std::int64_t shared_bytes = 0;
 };

@@ -203,8 +203,11 @@ Code Flattener::run() {
   const std::vector<std::int64_t> layout = shared_layout(f_);
   code_.shared_bytes = layout.back();
   std::size_t shared = 0;
-  for (const simt::Memory& m : f_.memories)
-    code_.shared_offset.push_back(m.space == simt::Memory::shared ? layout[shared++] : 0);
+  for (const simt::Memory& m : f_.memories) {
+    const bool is_shared = m.space == simt::Memory::shared;
+    code_.shared_offset.push_back(is_shared ? layout[shared++] : 0);
+    code_.globals += !is_shared;
+  }
   return std::move(code_);
 }
 

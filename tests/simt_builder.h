@@ -28,7 +28,7 @@ class SimtBuilder {
     f.memories.push_back({simt::Memory::shared, std::move(name), t, elements});
     return static_cast<simt::MemoryId>(f.memories.size() - 1);
   }
-  /// What the next instruction does in the user's terms.
+  /// What the next load, store or copy does in the user's terms.
   SimtBuilder& origin(std::string text) {
     f.origins.push_back(std::move(text));
     next_origin_ = static_cast<std::int32_t>(f.origins.size() - 1);
@@ -54,17 +54,27 @@ class SimtBuilder {
   Value modulo(Value x, std::int32_t y) { return apply(Op::rem, {x, constant(y)}); }
   Value over(Value x, std::int32_t y) { return apply(Op::div, {x, constant(y)}); }
   Value shuffle_down(Value x, int lanes, int width = simt::kWarp) {
-    return emit({.kind = Inst::shuffle_down, .width = static_cast<std::uint8_t>(width), .dtype = f.type(x),
-                 .bits = static_cast<std::uint64_t>(lanes), .args = {x}});
+    return emit({.kind = Inst::shuffle_down,
+                 .width = static_cast<std::uint8_t>(width),
+                 .dtype = f.type(x),
+                 .bits = static_cast<std::uint64_t>(lanes),
+                 .args = {x}});
   }
   Value shuffle_from(Value x, int lane, int width = simt::kWarp) {
-    return emit({.kind = Inst::shuffle_from, .width = static_cast<std::uint8_t>(width), .dtype = f.type(x),
-                 .bits = static_cast<std::uint64_t>(lane), .args = {x}});
+    return emit({.kind = Inst::shuffle_from,
+                 .width = static_cast<std::uint8_t>(width),
+                 .dtype = f.type(x),
+                 .bits = static_cast<std::uint64_t>(lane),
+                 .args = {x}});
   }
 
   Value load(simt::MemoryId m, Value index, int width = 1, Value predicate = kNone) {
-    return emit({.kind = Inst::load, .width = static_cast<std::uint8_t>(width), .dtype = dtype(m), .memory = m,
-                 .predicate = predicate, .args = {index}});
+    return emit({.kind = Inst::load,
+                 .width = static_cast<std::uint8_t>(width),
+                 .dtype = dtype(m),
+                 .memory = m,
+                 .predicate = predicate,
+                 .args = {index}});
   }
   void store(simt::MemoryId m, Value index, std::vector<Value> values, Value predicate = kNone) {
     const auto width = static_cast<std::uint8_t>(values.size());
@@ -76,8 +86,13 @@ class SimtBuilder {
   }
   void copy_async(simt::MemoryId to, Value index, simt::MemoryId from, Value source, int width = 1,
                   Value predicate = kNone) {
-    emit({.kind = Inst::copy_async, .width = static_cast<std::uint8_t>(width), .dtype = dtype(to), .memory = to,
-          .source = from, .predicate = predicate, .args = {index, source}});
+    emit({.kind = Inst::copy_async,
+          .width = static_cast<std::uint8_t>(width),
+          .dtype = dtype(to),
+          .memory = to,
+          .source = from,
+          .predicate = predicate,
+          .args = {index, source}});
   }
   void commit_async() { emit({.kind = Inst::commit_async}); }
   void wait_async(int groups) { emit({.kind = Inst::wait_async, .bits = static_cast<std::uint64_t>(groups)}); }
@@ -90,14 +105,20 @@ class SimtBuilder {
   /// body(counter)
   template <class F>
   void loop(Value start, Value end, std::int64_t step, F&& body, bool unroll = false) {
-    nest({.kind = Inst::loop, .unroll = unroll, .dtype = f.type(start), .bits = static_cast<std::uint64_t>(step),
-          .args = {start, end}}, body);
+    nest({.kind = Inst::loop,
+          .unroll = unroll,
+          .dtype = f.type(start),
+          .bits = static_cast<std::uint64_t>(step),
+          .args = {start, end}},
+         body);
   }
   template <class F>
   void when(Value condition, F&& body) {
     nest({.kind = Inst::when, .args = {condition}}, [&](Value) { body(); });
   }
-  Value mma(Inst::Kind kind, std::vector<Value> args) { return emit({.kind = kind, .dtype = f32, .args = std::move(args)}); }
+  Value mma(Inst::Kind kind, std::vector<Value> args) {
+    return emit({.kind = kind, .dtype = f32, .args = std::move(args)});
+  }
 
   Value emit(Inst inst) {
     if (inst.kind != Inst::loop) number(inst);
@@ -111,10 +132,12 @@ class SimtBuilder {
  private:
   DType dtype(simt::MemoryId m) const { return f.memories[static_cast<std::size_t>(m)].dtype; }
   void number(Inst& inst) {
-    inst.origin = std::exchange(next_origin_, kNone);
+    if (inst.kind == Inst::load || inst.kind == Inst::store || inst.kind == Inst::copy_async)
+      inst.origin = std::exchange(next_origin_, kNone);
     const int results = inst.kind == Inst::load ? inst.width
-                        : inst.kind == Inst::mma_tf32 || inst.kind == Inst::mma_bf16 ? 4
-                        : inst.kind <= Inst::shuffle_from || inst.kind == Inst::variable || inst.kind == Inst::loop;
+                        : inst.kind == Inst::mma_tf32 || inst.kind == Inst::mma_bf16
+                            ? 4
+                            : inst.kind <= Inst::shuffle_from || inst.kind == Inst::variable || inst.kind == Inst::loop;
     if (results) inst.result = static_cast<Value>(f.types.size());
     for (int i = 0; i < results; ++i) f.types.push_back(inst.dtype);
   }

@@ -59,13 +59,14 @@ struct Compiled {
 Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, const Options& o) {
   const auto start = std::chrono::steady_clock::now();
   Model model = builtin.make(0, train_options(o.device, o.backend, o.schedules));
-  const Executable step =
-      o.inference ? compile({model.outputs().begin(), model.outputs().end()}, {.backend = o.backend,
-                                                                               .threads = o.device.threads,
-                                                                               .check = o.device.check,
-                                                                               .name = "prediction",
-                                                                               .schedules = o.schedules.paths})
-                  : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
+  const Executable step = o.inference ? compile({model.outputs().begin(), model.outputs().end()},
+                                                {.backend = o.backend,
+                                                 .threads = o.device.threads,
+                                                 .check = o.device.check,
+                                                 .numerics = parse_numerics(o.device.numerics),
+                                                 .name = "prediction",
+                                                 .schedules = o.schedules.paths})
+                                      : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
   step.prepare(o.batch_size);
   return {step, seconds_since(start)};
 }

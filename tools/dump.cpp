@@ -26,6 +26,7 @@ void dump(const Options& o) {
   const auto schedules = o.schedules.read(o.emit.machine());
   PipelineOptions options;
   options.schedules = schedules.get();
+  options.numerics = o.emit.gpu().numerics;
   write_text(o.emit.output, emit(step.graph(kBatchSize), o.emit, options));
 }
 

@@ -30,6 +30,8 @@ void EmitOptions::add_to(CLI::App& command) {
   command
       .add_option("--target", target, "cpu (this machine), an LLVM cpu name such as znver4, or a GPU such as sm_90a")
       ->capture_default_str();
+  command.add_option("--numerics", numerics, "exact, fast or bf16: which rewrite rules and matrix units may be used")
+      ->capture_default_str();
   command.add_flag("--locs", locs, "say after each value which source lines it came from");
   command.add_option("-o,--output", output, "the file to write (default: stdout)");
 }
@@ -41,7 +43,11 @@ Target EmitOptions::machine() const {
   return target == "cpu" ? host_target() : target_for(target);
 }
 
-GpuTarget EmitOptions::gpu() const { return names_gpu() ? gpu_target(target) : GpuTarget{}; }
+GpuTarget EmitOptions::gpu() const {
+  GpuTarget gpu = names_gpu() ? gpu_target(target) : GpuTarget{};
+  gpu.numerics = parse_numerics(numerics);
+  return gpu;
+}
 
 void EmitOptions::check() const {
   if (std::ranges::find(kStages, emit) == std::end(kStages)) fail("--emit: expected {}, found '{}'", kStageNames, emit);

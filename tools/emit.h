@@ -9,7 +9,7 @@ namespace weft::tools {
 
 /// --emit, --target, --locs and -o.
 struct EmitOptions {
-  std::string emit = "optimized", target = "cpu", output;
+  std::string emit = "optimized", target = "cpu", numerics = "exact", output;
   bool locs = false;
   void add_to(CLI::App& command);
   /// Throws Error for a stage or target that does not exist, or for one that is not for the other.

@@ -11,7 +11,7 @@ namespace weft::tools {
 namespace {
 
 struct Options {
-  std::string file, numerics = "exact";
+  std::string file;
   std::vector<std::string> passes, disable;
   std::int64_t batch = 0;
   bool print_after_all = false, stats = false;
@@ -32,7 +32,6 @@ void print_stats(const std::vector<PassTiming>& timings, const Ledger& ledger) {
 
 void opt(Options o, bool emit_given) {
   o.emit.check();
-  if (o.numerics != "exact" && o.numerics != "fast") fail("--numerics: expected exact or fast, found '{}'", o.numerics);
   const std::string text = read_text(o.file);
   if (is_program(text)) {
     if (!o.passes.empty()) fail("{}: passes run on graphs, and this is a program of kernels", display_name(o.file));
@@ -45,7 +44,7 @@ void opt(Options o, bool emit_given) {
   Ledger ledger;
   std::vector<PassTiming> timings;
   PipelineOptions options;
-  options.numerics = o.numerics == "fast" ? Numerics::fast : Numerics::exact;
+  options.numerics = o.emit.gpu().numerics;
   options.verify = true;
   options.schedules = schedules.get();
   options.disable = o.disable;
@@ -74,7 +73,6 @@ void add_opt(CLI::App& app) {
   command->add_option("FILE", o->file, "a .weft file, or - for stdin")->required();
   command->add_option("--pass", o->passes, "run this pass, in place of the pipeline (may be repeated)")->take_all();
   command->add_option("--disable", o->disable, "leave this pass out of the pipeline (may be repeated)")->take_all();
-  command->add_option("--numerics", o->numerics, "exact or fast: which rewrite rules may run")->capture_default_str();
   command->add_option("--batch", o->batch, "bind the batch extent `?` to this number")->check(CLI::Range(1, 1 << 30));
   command->add_flag("--print-after-all", o->print_after_all, "print the graph after each pass, on stderr");
   command->add_flag("--stats", o->stats, "print the time of each pass and how often each rule fired, on stderr");

@@ -10,11 +10,12 @@
 
 namespace weft::tools {
 
-/// --device, --threads and --check.
+/// --device, --threads, --check and --numerics.
 struct DeviceOptions {
   std::string device = "cpu";
   int threads = 0;
   bool check = false;
+  std::string numerics = "exact";
   void add_to(CLI::App& command);
   /// The backend that --device names; what `auto` chose is said on stderr. Throws Error for an unknown one, and for a
   /// GPU that is not there, saying why.

@@ -130,7 +130,7 @@ void write(const Signature& s, const Evaluation& e, const std::string& directory
 }
 
 void run(const Options& o) {
-  const Placement place{o.device.backend(), o.device.threads, o.device.check};
+  const Placement place{o.device.backend(), o.device.threads, o.device.check, parse_numerics(o.device.numerics)};
   if (o.file.ends_with(".onnx")) not_built_in("reading ONNX");
   const std::string text = read_text(o.file);
   const Arrays given = read_inputs(o.inputs);
@@ -147,9 +147,10 @@ void run(const Options& o) {
   const Target machine = machine_of(place.backend);
   const auto schedules = o.schedules.read(machine);
   PipelineOptions options;
+  options.numerics = place.numerics;
   options.schedules = schedules.get();
   const auto compiled = [&] {
-    return execute(std::make_shared<const Program>(make_program(fused(g), machine, options)), inputs, place);
+    return execute(std::make_shared<const Program>(make_program(fused(g, options), machine, options)), inputs, place);
   };
   write(s, o.interpret ? interpret(g, inputs) : compiled(), o.output_dir);
 }

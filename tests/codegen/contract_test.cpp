@@ -158,10 +158,10 @@ std::vector<Array> magnitudes(std::span<const Array> inputs) {
 
 TEST_CASE("tensor cores come as near to the exact product as their operands' format allows") {
   struct Format {
-    Products products;
+    Numerics numerics;
     double error;  // relative, of a product of two rounded operands
   };
-  for (const Format format : {Format{Products::tf32, std::ldexp(1, -10)}, Format{Products::bf16, std::ldexp(1, -8)}})
+  for (const Format format : {Format{Numerics::fast, std::ldexp(1, -10)}, Format{Numerics::bf16, std::ldexp(1, -8)}})
     for (int multiprocessors : {1, 132})
       for (int bits = 0; bits < 8; ++bits)
         for (auto [m, n, k] : {std::array{17, 33, 65}, {64, 64, 32}, {128, 10, 256}, {9, 100, 2500}, {1, 1, 3}}) {
@@ -171,7 +171,7 @@ TEST_CASE("tensor cores come as near to the exact product as their operands' for
           const Program p = contraction(c, host_target());
           const auto inputs = random_inputs(p, 5, false);
           const Evaluation exact = interpret(p, inputs), bound = interpret(p, magnitudes(inputs));
-          const GpuTarget target{.multiprocessors = multiprocessors, .products = format.products};
+          const GpuTarget target{.multiprocessors = multiprocessors, .numerics = format.numerics};
           const Evaluation found = run_emulated(p, inputs, target);
           double worst = 0;  // error as a fraction of what is allowed
           for (std::int64_t i = 0; i < exact.outputs[0].size(); ++i) {

@@ -8,14 +8,13 @@ using namespace weft::test;
 
 namespace {
 
-constexpr Backend kBackends[] = {Backend::interpreter, Backend::cpu};
-const char* name_of(Backend b) { return b == Backend::cpu ? "cpu" : "interpreter"; }
+constexpr Backend kBackends[] = {Backend::interpreter, Backend::cpu, Backend::emulator};
 
 }  // namespace
 
 TEST_CASE("an executable takes its inputs by position or by name") {
   for (Backend backend : kBackends) {
-    DYNAMIC_SECTION(name_of(backend)) {
+    DYNAMIC_SECTION(name(backend)) {
       GraphScope graph;
       const Tensor a = placeholder(f32, {2}, "a"), b = placeholder(f32, {2}, "b");
       const Executable exe = compile({{"difference", a - b}, {"ratio", a / b}}, {.backend = backend});
@@ -80,7 +79,7 @@ TEST_CASE("compile() refuses what makes no function") {
 
 TEST_CASE("updates are kept between calls and shared by all functions of the graph") {
   for (Backend backend : kBackends) {
-    DYNAMIC_SECTION(name_of(backend)) {
+    DYNAMIC_SECTION(name(backend)) {
       GraphScope graph;
       const Tensor count = state(f({1, 2}, {2}), "count"), other = state(f({0, 0}, {2}), "other"),
                    x = placeholder(f32, {2}, "x");
@@ -111,7 +110,7 @@ TEST_CASE("updates are kept between calls and shared by all functions of the gra
 TEST_CASE("run_steps is the same as so many calls") {
   for (Backend backend : kBackends)
     for (int threads : {1, 2, 3}) {
-      DYNAMIC_SECTION(name_of(backend) << ", " << threads << " threads") {
+      DYNAMIC_SECTION(name(backend) << ", " << threads << " threads") {
         // Large enough for a team; outputs: its own, a state, an input. `rate` is read only, `w` goes from step to
         // step.
         constexpr std::int64_t kSteps = 5, kRows = 64, kColumns = 300;
@@ -199,7 +198,7 @@ TEST_CASE("run_steps refuses what does not fit") {
 
 TEST_CASE("one executable serves every batch extent, compiled once for each") {
   for (Backend backend : kBackends) {
-    DYNAMIC_SECTION(name_of(backend)) {
+    DYNAMIC_SECTION(name(backend)) {
       GraphScope graph;
       const Tensor x = input(f32, {2}, "x"), w = parameter({2}, ones(), "w");
       const Executable exe = compile({matmul(x, w)}, {.updates = {{w, w + 1}}, .backend = backend});
@@ -231,6 +230,8 @@ TEST_CASE("each stage can be printed, and the graph's text parses back") {
   REQUIRE(print(parse_program(exe.dump(Stage::kernels))) == exe.dump(Stage::kernels));
   require_parts(exe.dump(Stage::llvm), {"define", "float"});
   require_parts(exe.dump(Stage::assembly), {"ret"});
+  require_parts(exe.dump(Stage::device), {"device @", "blocks="});
+  require_parts(exe.dump(Stage::ptx), {".target sm_90a", ".entry"});
   const MemoryReport m = exe.memory();
   REQUIRE(m.input_bytes == 8 * 4 * 4);
   REQUIRE(m.state_bytes == 4 * 3 * 4);

@@ -267,10 +267,10 @@ TEST_CASE("an epoch in one call is the same as step by step") {
     xs.as<float>()[static_cast<std::size_t>(k)] = std::sin(0.7f * static_cast<float>(k));
   for (std::int64_t k = 0; k < ys.size(); ++k)
     ys.as<std::int32_t>()[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(k % 3);
-  for (const Backend backend : {Backend::cpu, Backend::interpreter})
+  for (const Backend backend : {Backend::cpu, Backend::interpreter, Backend::emulator})
     for (const int threads : {1, 2, 3})
       for (const Optimizer& optimizer : optimizers) {
-        if (backend == Backend::interpreter && threads > 1) continue;
+        if (backend != Backend::cpu && threads > 1) continue;
         auto train = [&](std::vector<Callback> callbacks, std::string* log) {
           GraphScope graph;
           set_seed(1);

@@ -7,6 +7,7 @@
 #include "graph_families.h"
 #include "passes/pipeline.h"
 #include "random_graph.h"
+#include "runtime/executor.h"
 #include "support.h"
 
 using namespace weft;

@@ -49,8 +49,9 @@ TEST_CASE("a model learns two spirals, with the same bits on one and two threads
   const Dataset data = data::shuffle(spirals(200), 1);
   std::vector<Model> models;
   std::vector<History> histories;
-  for (const TrainOptions& o : {TrainOptions{.threads = 1}, TrainOptions{.threads = 2}, TrainOptions{.threads = 2},
-                                TrainOptions{.backend = Backend::interpreter}}) {
+  for (const TrainOptions& o :
+       {TrainOptions{.threads = 1}, TrainOptions{.threads = 2}, TrainOptions{.threads = 2},
+        TrainOptions{.backend = Backend::interpreter}, TrainOptions{.backend = Backend::emulator}}) {
     GraphScope graph;
     set_seed(5);
     const Tensor x = input(f32, {2});
@@ -65,6 +66,10 @@ TEST_CASE("a model learns two spirals, with the same bits on one and two threads
     models.push_back(model);
   }
   REQUIRE(models[0].evaluate(data)["accuracy"] > 0.95);
+  for (Model& model : models) {
+    REQUIRE(model.evaluate(data).str() == models[0].evaluate(data).str());
+    REQUIRE(model.predict(data.x).same_bits(models[0].predict(data.x)));
+  }
   const auto weights = models[0].weights();
   for (std::size_t k = 1; k < models.size(); ++k) {
     CAPTURE(k);

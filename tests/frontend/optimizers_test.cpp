@@ -65,9 +65,9 @@ const Row kRows[] = {
 TEST_CASE("optimisers follow their equations in f32") {
   const std::vector<std::vector<float>> gradients = {
       {0.5f, -2.f, 1e-3f}, {0.25f, 1.f, 0.f}, {-4.f, 0.1f, 3e-3f}, {1.f, 1.f, -1.f}};
-  for (Backend backend : {Backend::interpreter, Backend::cpu})
+  for (Backend backend : {Backend::interpreter, Backend::cpu, Backend::emulator})
     for (const Row& row : kRows) {
-      DYNAMIC_SECTION(row.name << (backend == Backend::cpu ? " cpu" : " interpreter")) {
+      DYNAMIC_SECTION(row.name << " " << name(backend)) {
         GraphScope graph;
         const Tensor w = parameter({3}, uniform(-1, 1), "w"), g = placeholder(f32, {3}, "g");
         const Tensor rate = state(Array::scalar(static_cast<float>(row.optimizer.learning_rate()(0))), "rate");

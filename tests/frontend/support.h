@@ -17,18 +17,21 @@ inline Array i(const std::vector<std::int32_t>& values, const Shape& shape) {
   return Array::from<std::int32_t>(values, shape);
 }
 
-/// The value of `t` on arrays for its inputs (in order of creation, or as listed in `order`), from the interpreter and
-/// from compiled code, which must agree in bits.
+/// The value of `t` on arrays for its inputs (in order of creation, or as listed in `order`), from the interpreter,
+/// from compiled code and from device code on the emulator, which must agree in bits.
 inline Array run(const Tensor& t, const std::vector<Array>& inputs = {}, const std::vector<Tensor>& order = {}) {
   auto rewind = [&] {
     if (Variable* step = t.trace()->find(std::string(kStepName))) step->value.as<std::int64_t>()[0] = 0;
   };
   rewind();
   const Array oracle = compile({t}, {.inputs = order, .backend = Backend::interpreter})(inputs)[0];
-  rewind();
-  const Array compiled = compile({t}, {.inputs = order, .backend = Backend::cpu})(inputs)[0];
-  CAPTURE(t.str(), oracle.str(), compiled.str());
-  REQUIRE(oracle.same_bits(compiled));
+  for (const Backend backend : {Backend::cpu, Backend::emulator}) {
+    rewind();
+    const bool check = backend == Backend::emulator;
+    const Array compiled = compile({t}, {.inputs = order, .backend = backend, .check = check})(inputs)[0];
+    CAPTURE(name(backend), t.str(), oracle.str(), compiled.str());
+    REQUIRE(oracle.same_bits(compiled));
+  }
   return oracle;
 }
 

@@ -1,5 +1,5 @@
-// The emulator's instructions by themselves: every elementwise op on every dtype against the scalar semantics, memory of
-// every width, shuffles, and matrix products.
+// The emulator's elementwise instructions: every op on every dtype, on special and random values, against the scalar
+// semantics.
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -11,19 +11,10 @@
 #include "simt_builder.h"
 
 using namespace weft;
-using test::SimtBuilder;
 using simt::Inst;
+using test::SimtBuilder;
 
 namespace {
-
-/// Runs a function whose global memories are these arrays, in order.
-void run(const simt::Function& f, std::initializer_list<Array*> globals, EmulatorOptions options = {.threads = 1}) {
-  std::vector<std::byte*> addresses;
-  for (Array* a : globals) addresses.push_back(a->data());
-  emulate(f, addresses, options);
-  options.check = true;
-  emulate(f, addresses, options);
-}
 
 constexpr int kThreads = 96;  // not a power of two
 
@@ -47,7 +38,8 @@ Array operand(DType t, std::mt19937_64& random, std::size_t shift) {
       if (i < 2 * special.size())
         values[i] = special[(i * (1 + shift) + shift * 3) % special.size()];
       else if constexpr (std::is_floating_point_v<T>)
-        values[i] = static_cast<T>(std::ldexp(static_cast<double>(random()) / 9e18 - 1, static_cast<int>(random() % 40) - 20));
+        values[i] =
+            static_cast<T>(std::ldexp(static_cast<double>(random()) / 9e18 - 1, static_cast<int>(random() % 40) - 20));
       else
         values[i] = static_cast<T>(random());
     }

@@ -145,7 +145,7 @@ TEST_CASE("opt reports mistakes in the text and in its options") {
            {"-", "program @p {\n  ?\n}\n", "<stdin>:2:3: error: "},
            {"f.weft --pass fly", "", "weft: error: no pass is called 'fly'; there are: dead, "},
            {"f.weft --batch 3 --disable fuse", "", "weft: error: pass 'fuse' cannot be disabled"},
-           {"f.weft --numerics loose", "", "weft: error: --numerics: expected exact or fast, found 'loose'"},
+           {"f.weft --numerics loose", "", "weft: error: numerics: expected exact, fast or bf16, found 'loose'"},
            {"f.weft --emit kernels", "",
             "input 'x' is f32[?,2]: its batch extent must be bound before compiling (--batch N)"},
        }) {

@@ -12,7 +12,8 @@ using weft::test::TempDir;
 
 TEST_CASE("every subcommand explains itself") {
   const TempDir dir;
-  for (const std::string command : {"", "train", "bench", "dump", "opt", "run", "tune", "import", "compile", "cache"}) {
+  for (const std::string command :
+       {"", "train", "bench", "dump", "opt", "run", "tune", "import", "compile", "cache", "devices"}) {
     const Result r = shell("weft " + command + " --help", dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 0);
@@ -33,7 +34,8 @@ TEST_CASE("mistakes on the command line") {
   const std::vector<Row> rows = {
       {"weft", 2, "weft: error: A subcommand is required"},
       {"weft fly", 2,
-       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, tune, import, compile, cache"},
+       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, tune, import, compile, cache, "
+       "devices"},
       {"weft train", 2, "weft: error: DATASET is required"},
       {"weft train mnist --epochs 0", 2, "--epochs"},
       {"weft train mnist --epochs many", 2, "--epochs"},
@@ -47,7 +49,7 @@ TEST_CASE("mistakes on the command line") {
       {"weft cache clear", 1, "weft: error: the object cache is off"},
       {"weft train cifar", 1, "weft: error: train: expected mnist, found 'cifar'"},
       {"weft train mnist --data nowhere", 1, "nowhere"},
-      {"weft train mnist --device tpu", 1, "--device: expected cpu, cuda or emulator, found 'tpu'"},
+      {"weft train mnist --device tpu", 1, "--device: expected cpu, cuda, emulator or auto, found 'tpu'"},
       {"weft train mnist --model resnet", 1, "resnet"},
       {"weft bench resnet", 1, "resnet"},
       {"weft dump mlp --emit machine", 1,
@@ -73,9 +75,9 @@ TEST_CASE("what later releases bring is refused clearly") {
   weft::test::spill(dir.file("m.onnx"), "x");
   for (const std::string command :
        {"weft train mnist --model cnn", "weft train mnist --model lstm", "weft train mnist --model vit",
-        "weft bench cnn", "weft dump vit", "weft train mnist --device cuda", "weft bench mlp --device emulator",
-        "weft dump mlp --emit ptx", "weft dump mlp --target sm_80", "weft dump mlp --target sm_90a", "weft run m.onnx",
-        "weft import m.onnx -o m.weft", "weft compile m.weft -o m.o --header m.h"}) {
+        "weft bench cnn", "weft dump vit", "weft dump mlp --emit ptx", "weft dump mlp --target sm_80",
+        "weft dump mlp --target sm_90a", "weft run m.onnx", "weft import m.onnx -o m.weft",
+        "weft compile m.weft -o m.o --header m.h"}) {
     const Result r = shell(command, dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 1);
