@@ -8,7 +8,8 @@ namespace weft::test {
 /// What an assembled function uses.
 struct PtxUse {
   std::string function;
-  int registers = 0, spill_stores = 0, spill_loads = 0, shared = 0;  // bytes but for the registers
+  int registers = 0, spill_stores = 0, spill_loads = 0;  // spills in bytes
+  int spilled() const { return spill_stores + spill_loads; }
 };
 
 /// The ptxas on PATH, in $CUDA_HOME/bin or in /usr/local/cuda/bin; "" when there is none.

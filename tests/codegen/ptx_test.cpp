@@ -60,14 +60,14 @@ Functions op_table(const GpuTarget& target) {
 }
 
 /// Products of square, wide, narrow and odd shapes; f32 in all four layouts.
-Functions contractions(const GpuTarget& target, Numerics numerics) {
+Functions contractions(const GpuTarget& target) {
   struct Extents {
     int m, n, k;
   };
   Functions all;
   for (const char* t : {"f32", "f64", "i32", "i64"}) {
     const int layouts = std::string(t) == "f32" ? 4 : 1;
-    if (layouts == 1 && numerics == Numerics::fast) continue;  // f32 alone has tensor cores
+    if (layouts == 1 && target.numerics != Numerics::exact) continue;  // f32 alone has tensor cores
     for (auto [m, n, k] : {Extents{1024, 1024, 1024},
                            {128, 512, 784},
                            {784, 512, 128},
@@ -83,7 +83,7 @@ Functions contractions(const GpuTarget& target, Numerics numerics) {
             t, x_t ? fmt::format("{},{}", k, m) : fmt::format("{},{}", m, k),
             y_t ? fmt::format("{},{}", n, k) : fmt::format("{},{}", k, n), x_t ? 0 : 1, y_t ? 1 : 0, m, n);
         add(all, parse_graph(text), fmt::format("{}_{}x{}x{}_{}{}", t, m, n, k, x_t ? "t" : "n", y_t ? "t" : "n"),
-            target, {.numerics = numerics});
+            target, {.numerics = target.numerics});
       }
   }
   return all;
@@ -101,8 +101,8 @@ void check_assembled(const Functions& functions, const std::string& arch, const 
   CHECK(report.errors == "");
   CHECK(report.functions.size() == functions.size());
   for (const test::PtxUse& f : report.functions) {
-    if (f.spill_stores + f.spill_loads == 0) continue;
-    const std::string message = fmt::format("{} {} spills {} bytes", arch, f.function, f.spill_stores);
+    if (f.spilled() == 0) continue;
+    const std::string message = fmt::format("{} {} spills {} bytes", arch, f.function, f.spilled());
     if (std::regex_search(f.function, may_spill))
       WARN(message);
     else
@@ -126,8 +126,11 @@ TEST_CASE("ptxas: every op on every dtype") {
 // A long chain of 64-bit products: ptxas loads ahead until it runs out of registers.
 TEST_CASE("ptxas: contractions of 32-bit numbers spill nothing") {
   for (const std::string arch : kArchs)
-    for (Numerics numerics : {Numerics::exact, Numerics::fast})
-      check_assembled(contractions(gpu_target(arch), numerics), arch, std::regex("^[fi]64"));
+    for (Numerics numerics : {Numerics::exact, Numerics::fast, Numerics::bf16}) {
+      GpuTarget target = gpu_target(arch);
+      target.numerics = numerics;
+      check_assembled(contractions(target), arch, std::regex("^[fi]64"));
+    }
 }
 
 TEST_CASE("float instructions are those that round and flush as the contract says") {

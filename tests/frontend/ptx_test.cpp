@@ -2,6 +2,7 @@
 // report.
 #include "codegen/device.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <sstream>
@@ -25,22 +26,34 @@ Program training_step(const BuiltinModel& model) {
   return make_program(optimize(step.graph(kBatch)), Target{});
 }
 
-test::PtxReport assemble(const Program& program, const char* arch) {
+/// A device function and what ptxas says of it.
+struct Launch {
+  std::string name;
+  std::int64_t shared;  // bytes, of either kind
+  test::PtxUse use;
+};
+std::vector<Launch> assemble(const Program& program, const char* arch) {
   const GpuTarget target = gpu_target(arch);
   const std::vector<simt::Function> functions = device_functions(program, target);
-  const test::PtxReport report = test::assemble(emit_ptx(functions, target).text, arch);
+  const PtxModule ptx = emit_ptx(functions, target);
+  const test::PtxReport report = test::assemble(ptx.text, arch);
   CHECK(report.errors == "");
-  CHECK(report.functions.size() == functions.size());
-  return report;
+  std::vector<Launch> launches;
+  for (std::size_t i = 0; i < functions.size(); ++i) {
+    const auto use = std::ranges::find(report.functions, ptx.entries[i], &test::PtxUse::function);
+    REQUIRE(use != report.functions.end());
+    launches.push_back({ptx.entries[i], simt::shared_layout(functions[i]).back(), *use});
+  }
+  return launches;
 }
 
 /// A line a function: registers, bytes of shared memory and bytes spilled, for each GPU.
 std::string resources(const Program& program) {
   std::string text = "ptxas " + test::ptxas_version() + "\n";
   for (const char* arch : kArchs)
-    for (const test::PtxUse& f : assemble(program, arch).functions)
-      text += fmt::format("{:<6} {:<12} {:>3} registers {:>6} bytes shared {} bytes spilled\n", arch, f.function,
-                          f.registers, f.shared, f.spill_stores + f.spill_loads);
+    for (const Launch& f : assemble(program, arch))
+      text += fmt::format("{:<6} {:<12} {:>3} registers {:>6} bytes shared {} bytes spilled\n", arch, f.name,
+                          f.use.registers, f.shared, f.use.spilled());
   return text;
 }
 
@@ -63,19 +76,25 @@ std::map<std::string, Row> rows(const std::string& report) {
 }  // namespace
 
 TEST_CASE("ptxas: the training step of every built-in model, without spills") {
-  if (test::ptxas().empty()) return WARN(test::kNoPtxas);
+  if (test::ptxas().empty()) {
+    WARN(test::kNoPtxas);
+    return;
+  }
   for (const BuiltinModel& model : builtin_models()) {
     const Program program = training_step(model);
     for (const char* arch : kArchs)
-      for (const test::PtxUse& f : assemble(program, arch).functions) {
-        INFO(model.name << " " << arch << " " << f.function);
-        CHECK(f.spill_stores + f.spill_loads == 0);
+      for (const Launch& f : assemble(program, arch)) {
+        INFO(model.name << " " << arch << " " << f.name);
+        CHECK(f.use.spilled() == 0);
       }
   }
 }
 
 TEST_CASE("what the mlp's training step uses of a GPU", "[golden]") {
-  if (test::ptxas().empty()) return WARN(test::kNoPtxas);
+  if (test::ptxas().empty()) {
+    WARN(test::kNoPtxas);
+    return;
+  }
   const std::string found = resources(training_step(builtin_model("mlp")));
   std::ifstream file(std::string(WEFT_SOURCE_DIR) + "/tests/golden/ptx/resources.txt");
   std::stringstream text;

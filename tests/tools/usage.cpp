@@ -53,7 +53,12 @@ TEST_CASE("mistakes on the command line") {
       {"weft train mnist --model resnet", 1, "resnet"},
       {"weft bench resnet", 1, "resnet"},
       {"weft dump mlp --emit machine", 1,
-       "--emit: expected graph, optimized, kernels, llvm, asm, ptx or dot, found 'machine'"},
+       "--emit: expected graph, optimized, kernels, llvm, asm, device, ptx or dot, found 'machine'"},
+      {"weft dump mlp --emit ptx --target sm_12", 1,
+       "unknown GPU 'sm_12'; expected one of sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a"},
+      {"weft dump mlp --emit ptx --target znver4", 1,
+       "--emit ptx is for a GPU, such as --target sm_90a; found 'znver4'"},
+      {"weft dump mlp --emit asm --target sm_80", 1, "--emit asm is for a CPU, and --target sm_80 is a GPU"},
       {"weft dump mlp --target vax", 1, "vax"},
       {"weft dump mlp -o no/such/folder/x", 1, "cannot open no/such/folder/x for writing: No such file or directory"},
       {"weft opt missing.weft", 1, "cannot open missing.weft: No such file or directory"},
@@ -75,8 +80,7 @@ TEST_CASE("what later releases bring is refused clearly") {
   weft::test::spill(dir.file("m.onnx"), "x");
   for (const std::string command :
        {"weft train mnist --model cnn", "weft train mnist --model lstm", "weft train mnist --model vit",
-        "weft bench cnn", "weft dump vit", "weft dump mlp --emit ptx", "weft dump mlp --target sm_80",
-        "weft dump mlp --target sm_90a", "weft run m.onnx", "weft import m.onnx -o m.weft",
+        "weft bench cnn", "weft dump vit", "weft run m.onnx", "weft import m.onnx -o m.weft",
         "weft compile m.weft -o m.o --header m.h"}) {
     const Result r = shell(command, dir.path());
     INFO(command << "\n" << r);
