@@ -1,9 +1,9 @@
 // Device code to LLVM IR, instruction by instruction: values, collectives, control flow.
 #include "codegen/ptx.h"
 
+#include <llvm/IR/ConstantRange.h>
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/IntrinsicsNVPTX.h>
-#include <llvm/IR/MDBuilder.h>
 
 #include <algorithm>
 #include <array>
@@ -28,9 +28,7 @@ Value* by_words(Builder& b, Value* v, llvm::function_ref<Value*(Value*)> f) {
 /// A special register that counts from 0 to `end` - 1.
 Value* special_register(Builder& b, llvm::Intrinsic::ID id, std::int64_t end) {
   auto* call = llvm::cast<llvm::CallInst>(b.CreateIntrinsic(id, {}, {}));
-  llvm::MDBuilder metadata(b.getContext());
-  call->setMetadata(llvm::LLVMContext::MD_range,
-                    metadata.createRange(llvm::APInt(32, 0), llvm::APInt(32, static_cast<std::uint64_t>(end))));
+  call->addRangeRetAttr(llvm::ConstantRange(llvm::APInt(32, 0), llvm::APInt(32, static_cast<std::uint64_t>(end))));
   return call;
 }
 

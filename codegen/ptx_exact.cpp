@@ -1,9 +1,11 @@
 // Float arithmetic on NVIDIA hardware, to the contract of ir/scalar.h.
 //
 // f32: every operation becomes the intrinsic for `.rn.ftz`, which ptxas never fuses, and which LLVM does not reason
-// about: its algebra takes x * 1 for x, where the machine flushes x. abs and neg flush too, so where their result is
-// not flushed anyway they become integer operations on the sign. f64: there is no `.ftz`. Operands that may be
-// subnormal, and results, are flushed by integer operations.
+// about: its algebra takes x * 1 for x, where the machine flushes x. abs and neg flush too: where their result is not
+// flushed anyway, they become operations on bits; so do selects, of which LLVM makes min and max.
+//
+// f64: there is no `.ftz`. Operands that may be subnormal, and results, are flushed by integer operations.
+#include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/IntrinsicsNVPTX.h>
@@ -52,25 +54,27 @@ const Arithmetic* arithmetic(const llvm::Value* v) {
   return nullptr;
 }
 
-llvm::Type* bits_of(Builder& b, llvm::Type* real) { return b.getIntNTy(real->getScalarSizeInBits()); }
-
 /// A select as a move of bits: LLVM makes min and max, which flush, of one whose operands were compared.
 void select_as_bits(I& inst) {
   Builder b(&inst);
-  llvm::Type* bits = bits_of(b, inst.getType());
+  llvm::Type* bits = b.getIntNTy(inst.getType()->getScalarSizeInBits());
   Value* chosen = b.CreateSelect(inst.getOperand(0), b.CreateBitCast(inst.getOperand(1), bits),
                                  b.CreateBitCast(inst.getOperand(2), bits));
   inst.replaceAllUsesWith(b.CreateBitCast(chosen, inst.getType()));
   inst.eraseFromParent();
 }
 
-/// x with its sign bit cleared or flipped.
-void set_sign_as_bits(I& inst) {
+/// f32 x with its sign bit cleared or flipped. In PTX's own words: LLVM makes abs.ftz and neg.ftz of integer
+/// operations.
+void sign_as_bits(I& inst) {
   Builder b(&inst);
-  Value* bits = b.CreateBitCast(inst.getOperand(0), bits_of(b, inst.getType()));
-  constexpr std::uint32_t kSign = 0x80000000;
-  bits = inst.getOpcode() == I::FNeg ? b.CreateXor(bits, kSign) : b.CreateAnd(bits, ~kSign);
-  inst.replaceAllUsesWith(b.CreateBitCast(bits, inst.getType()));
+  const bool negate = inst.getOpcode() == I::FNeg;
+  auto* type = llvm::FunctionType::get(inst.getType(), {inst.getType()}, false);
+  llvm::CallInst* result = b.CreateCall(
+      llvm::InlineAsm::get(type, negate ? "xor.b32 $0, $1, 0x80000000;" : "and.b32 $0, $1, 0x7fffffff;", "=f,f", false),
+      {inst.getOperand(0)});
+  result->setDoesNotAccessMemory();
+  inst.replaceAllUsesWith(result);
   inst.eraseFromParent();
 }
 
@@ -135,7 +139,7 @@ void make_arithmetic_exact(llvm::Function& f) {
     if (arithmetic(&inst)) operations.push_back(&inst);
   }
   for (I* inst : signs)
-    if (!llvm::all_of(inst->users(), [](llvm::User* u) { return arithmetic(u) != nullptr; })) set_sign_as_bits(*inst);
+    if (!llvm::all_of(inst->users(), [](llvm::User* u) { return arithmetic(u) != nullptr; })) sign_as_bits(*inst);
   for (I* inst : selects) select_as_bits(*inst);
   for (I* inst : conversions) {  // flushes; a subnormal f64 is far below the least f32
     Builder b(inst);

@@ -20,22 +20,23 @@ llvm::GlobalVariable* shared_block(llvm::Module& module, const std::string& name
   return block;
 }
 
-/// Marks an entry of exactly `threads` threads a block: in metadata until LLVM 20, by attributes since.
+/// Marks an entry of exactly `threads` threads a block: in metadata until LLVM 20, by attributes since. Without a least
+/// number of blocks a multiprocessor, ptxas spills to have more of them than it was asked for.
 void set_entry(llvm::Function& f, int threads) {
   f.setCallingConv(llvm::CallingConv::PTX_Kernel);
-  f.addFnAttr("nvvm.reqntid", std::to_string(threads));
   llvm::LLVMContext& context = f.getContext();
-  auto number = [&](int v) {
-    return llvm::ConstantAsMetadata::get(
-        llvm::ConstantInt::get(llvm::Type::getInt32Ty(context), static_cast<unsigned>(v)));
-  };
   llvm::NamedMDNode* annotations = f.getParent()->getOrInsertNamedMetadata("nvvm.annotations");
   auto annotate = [&](const char* what, int v) {
-    llvm::Metadata* row[] = {llvm::ConstantAsMetadata::get(&f), llvm::MDString::get(context, what), number(v)};
+    llvm::Constant* number = llvm::ConstantInt::get(llvm::Type::getInt32Ty(context), static_cast<unsigned>(v));
+    llvm::Metadata* row[] = {llvm::ConstantAsMetadata::get(&f), llvm::MDString::get(context, what),
+                             llvm::ConstantAsMetadata::get(number)};
     annotations->addOperand(llvm::MDNode::get(context, row));
   };
   annotate("kernel", 1);
   annotate("reqntidx", threads);
+  annotate("minctasm", 1);
+  f.addFnAttr("nvvm.reqntid", std::to_string(threads));
+  f.addFnAttr("nvvm.minctasm", "1");
 }
 
 }  // namespace

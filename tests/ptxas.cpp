@@ -69,8 +69,7 @@ PtxReport assemble(const std::string& ptx, const std::string& arch) {
   };
   constexpr Figure kFigures[] = {{" registers", &PtxUse::registers},
                                  {" bytes spill stores", &PtxUse::spill_stores},
-                                 {" bytes spill loads", &PtxUse::spill_loads},
-                                 {" bytes smem", &PtxUse::shared}};
+                                 {" bytes spill loads", &PtxUse::spill_loads}};
   static const std::regex entry("Compiling entry function '([^']+)'");
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {

@@ -8,11 +8,14 @@ namespace weft::test {
 /// What an assembled function uses.
 struct PtxUse {
   std::string function;
-  int registers = 0, spill_stores = 0, spill_loads = 0, shared = 0;  // bytes but for the registers
+  int registers = 0, spill_stores = 0, spill_loads = 0;  // spills in bytes
+  int spilled() const { return spill_stores + spill_loads; }
 };
 
 /// The ptxas on PATH, in $CUDA_HOME/bin or in /usr/local/cuda/bin; "" when there is none.
 const std::string& ptxas();
+inline constexpr const char* kNoPtxas =
+    "no ptxas on PATH, in $CUDA_HOME/bin or in /usr/local/cuda/bin: nothing was assembled";
 /// Its version, "13.0".
 const std::string& ptxas_version();
 
