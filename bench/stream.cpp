@@ -7,6 +7,7 @@
 #include "bench/stream.h"
 #include "codegen/codegen.h"
 #include "passes/pipeline.h"
+#include "runtime/executor.h"
 
 namespace weft::bench {
 namespace {

@@ -14,6 +14,10 @@ namespace weft {
 /// Error listing the valid names when LLVM does not know it.
 GpuTarget gpu_target(std::string_view name);
 
+/// The target for a GPU as its driver describes it (name: "sm_90"): the same figures under the newest architecture that
+/// LLVM knows and the GPU runs, its own or (PTX runs on what came later) one before it. Throws Error below sm_80.
+GpuTarget target_for_gpu(const GpuTarget& found);
+
 /// Device code of every phase of every kernel, in order, scheduled for `target`.
 std::vector<simt::Function> device_functions(const Program&, const GpuTarget& target);
 

@@ -1,7 +1,6 @@
 // Teams and devices, made when they are first asked for and kept while somebody uses them.
 #include "frontend/placement.h"
 
-#include <charconv>
 #include <map>
 #include <mutex>
 
@@ -42,39 +41,12 @@ struct PlacedDevice {
   GpuTarget target;
 };
 
-int sm_number(std::string_view sm) {
-  int number = 0;
-  std::from_chars(sm.data() + sm.find('_') + 1, sm.data() + sm.size(), number);
-  return number;
-}
-
-/// The newest architecture that LLVM can emit code for and that the device runs: its own, or, as PTX runs on what came
-/// later, one before it.
-GpuTarget target_of(const DeviceInfo& info) {
-  for (const std::string& name : {info.sm + "a", info.sm, std::string("sm_90"), std::string("sm_89"),
-                                  std::string("sm_86"), std::string("sm_80")}) {
-    if (sm_number(name) > sm_number(info.sm)) continue;
-    GpuTarget target;
-    try {
-      target = gpu_target(name);
-    } catch (const Error&) {
-      continue;  // LLVM does not know it
-    }
-    target.multiprocessors = info.target.multiprocessors;
-    target.threads = info.target.threads;
-    target.registers = info.target.registers;
-    target.shared_bytes = info.target.shared_bytes;
-    return target;
-  }
-  fail("cuda: {} is {}; weft needs sm_80 or newer", info.name, info.sm);
-}
-
 PlacedDevice open(const Placement& place) {
   if (place.backend == Backend::emulator)
     return {make_emulator({.threads = place.threads, .check = place.check}), GpuTarget{}};
   const DeviceList list = list_devices();
   if (list.devices.empty()) fail("cuda: {}", list.why_none);
-  const GpuTarget target = target_of(list.devices[0]);
+  const GpuTarget target = target_for_gpu(list.devices[0].target);
   return {make_cuda(), target};
 }
 

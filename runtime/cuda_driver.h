@@ -22,7 +22,7 @@ using Event = struct EventObject*;
 using Graph = struct GraphObject*;
 using GraphExec = struct GraphExecObject*;
 
-inline constexpr Result kOutOfMemory = 2, kNoDevice = 100;
+inline constexpr Result kOutOfMemory = 2;
 /// Of enumerations of the API: what is used of them.
 enum class Attribute : int {
   multiprocessors = 16,
@@ -33,7 +33,7 @@ enum class Attribute : int {
   shared_bytes_per_block = 97,  // that a function may ask for
 };
 enum class FunctionAttribute : int { dynamic_shared_bytes = 8 };
-enum class JitOption : int { info_log = 3, info_log_bytes = 4, error_log = 5, error_log_bytes = 6 };
+enum class JitOption : int { error_log = 5, error_log_bytes = 6 };
 enum class CaptureMode : int { thread_local_calls = 1 };
 inline constexpr unsigned kStreamNonBlocking = 1, kEventDisableTiming = 2;
 

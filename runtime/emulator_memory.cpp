@@ -136,6 +136,26 @@ struct Rows {
     rows[3] = __builtin_shufflevector(b, d, 2, 10, 3, 11, 6, 14, 7, 15);
   }
 };
+/// Eight rows of two 4-byte elements: columns 0 and 1 of pairs[0] (rows 0 to 3) and pairs[1] (rows 4 to 7).
+template <class T>
+struct Pairs {
+  typedef T Whole __attribute__((vector_size(32)));
+  typedef std::int64_t Four __attribute__((vector_size(32)));
+
+  template <class I>
+  static void read(const T* from, const I* index, T* first, T* second) {
+    Whole halves[2];
+    for (int half = 0; half < 2; ++half, index += 4) {
+      std::int64_t row[4];
+      for (int i = 0; i < 4; ++i) std::memcpy(&row[i], from + index[i], 8);
+      halves[half] = reinterpret_cast<Whole>(Four{row[0], row[1], row[2], row[3]});
+    }
+    *Rows<T>::at(first) = __builtin_shufflevector(halves[0], halves[1], 0, 2, 4, 6, 8, 10, 12, 14);
+    *Rows<T>::at(second) = __builtin_shufflevector(halves[0], halves[1], 1, 3, 5, 7, 9, 11, 13, 15);
+  }
+};
+template <class T, int W>
+constexpr bool kPairs = std::is_arithmetic_v<T> && sizeof(T) == 4 && W == 2;
 template <class T, int W>
 constexpr bool kTransposes = std::is_arithmetic_v<T> && sizeof(T) == 4 && W == 4;
 
@@ -151,6 +171,9 @@ void gather(const T* from, const I* index, int n, std::array<T*, W> to) {
 #pragma GCC unroll 4
       for (std::size_t k = 0; k < 4; ++k) *Rows<T>::at(to[k] + i) = r.rows[k];
     }
+    if (n > 1) return;
+  } else if constexpr (kPairs<T, W>) {
+    for (int i = 0; n > 1 && i < n; i += 8) Pairs<T>::read(from, index + i, to[0] + i, to[1] + i);
     if (n > 1) return;
   }
   for (int i = 0; i < n; ++i)
@@ -243,10 +266,19 @@ void copy_async(const Step& s, Machine& m) {
 
 void complete(const PendingCopies::Copy& c, Machine& m) {
   if (m.checker) m.checker->complete(c);
-  if (c.from)
-    std::memcpy(c.to, c.from, static_cast<std::size_t>(c.bytes));
+  // Constant sizes, so that no function is called to move them.
+  const auto move = [&](auto bytes) {
+    if (c.from)
+      std::memcpy(c.to, c.from, bytes);
+    else
+      std::memset(c.to, 0, bytes);
+  };
+  if (c.bytes == 16)
+    move(std::integral_constant<std::size_t, 16>{});
+  else if (c.bytes == 8)
+    move(std::integral_constant<std::size_t, 8>{});
   else
-    std::memset(c.to, 0, static_cast<std::size_t>(c.bytes));
+    move(std::integral_constant<std::size_t, 4>{});
 }
 
 /// f(index) with a number of the index's type.

@@ -76,10 +76,14 @@ std::vector<Array> mlp_inputs(const Graph& g, const MlpStep& m) {
   auto next = [&] { return (seed = seed * 1664525u + 1013904223u) >> 8; };
   for (const Input& i : g.inputs()) {
     Array a(g[i.id].type);
-    if (i.name == "images") for (auto& x : a.as<std::uint8_t>()) x = static_cast<std::uint8_t>(next() % 3 ? 0 : next());
-    else if (i.name == "labels") for (auto& x : a.as<std::int32_t>()) x = static_cast<std::int32_t>(next() % 10);
-    else if (i.name == "index") for (auto& x : a.as<std::int32_t>()) x = static_cast<std::int32_t>(next() % static_cast<std::uint32_t>(m.rows));
-    else if (i.name[0] == 'p') a.as<float>()[0] = 1;
+    if (i.name == "images")
+      for (auto& x : a.as<std::uint8_t>()) x = static_cast<std::uint8_t>(next() % 3 ? 0 : next());
+    else if (i.name == "labels")
+      for (auto& x : a.as<std::int32_t>()) x = static_cast<std::int32_t>(next() % 10);
+    else if (i.name == "index")
+      for (auto& x : a.as<std::int32_t>()) x = static_cast<std::int32_t>(next() % static_cast<std::uint32_t>(m.rows));
+    else if (i.name[0] == 'p')
+      a.as<float>()[0] = 1;
     else if (i.name.find('.') == std::string::npos)
       for (auto& x : a.as<float>()) x = (static_cast<float>(next() % 2001) - 1000) / 20000;
     arrays.push_back(a);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "catch.h"
+#include "device_under_test.h"
 #include "programs.h"
 
 using namespace weft;
@@ -172,7 +173,7 @@ TEST_CASE("tensor cores come as near to the exact product as their operands' for
           const auto inputs = random_inputs(p, 5, false);
           const Evaluation exact = interpret(p, inputs), bound = interpret(p, magnitudes(inputs));
           const GpuTarget target{.multiprocessors = multiprocessors, .numerics = format.numerics};
-          const Evaluation found = run_emulated(p, inputs, target);
+          const Evaluation found = test::run_on_device(p, inputs, target);
           double worst = 0;  // error as a fraction of what is allowed
           for (std::int64_t i = 0; i < exact.outputs[0].size(); ++i) {
             const double allowed = 1.05 * format.error * bound.outputs[0].at(i) + 1e-30;

@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "codegen/device.h"
+#include "device_under_test.h"
 #include "ir/eval.h"
-#include "runtime/emulator.h"
 
 namespace weft {
 
@@ -137,23 +136,6 @@ Evaluation run_image(const Image& image, std::span<const Array> inputs, const Cu
   return results_of(p, run);
 }
 
-Evaluation run_emulated(const Program& p, std::span<const Array> inputs, const GpuTarget& target) {
-  const Buffers run = buffers_of(p, inputs);
-  for (const simt::Function& f : device_functions(p, target)) {
-    simt::verify(f);
-    std::vector<std::byte*> globals;
-    for (const simt::Memory& m : f.memories)
-      if (m.space == simt::Memory::global) globals.push_back(run.base[static_cast<std::size_t>(m.buffer)]);
-    emulate(f, globals, {.threads = 1, .check = true});
-  }
-  return results_of(p, run);
-}
-
-const std::vector<GpuTarget>& emulated_targets() {
-  static const std::vector<GpuTarget> targets = {{}, {.multiprocessors = 1}};
-  return targets;
-}
-
 const std::vector<Target>& runnable_targets() {
   static const std::vector<Target> targets = [] {
     std::vector<Target> t{host_target(), target_for("x86-64-v2")};
@@ -192,17 +174,18 @@ std::string check(const Program& program, std::span<const Target> targets) {
   const std::pair<const std::vector<Array>&, Cuts> runs[] = {{ordinary, pieces}, {awkward, {}}};
   std::vector<Evaluation> expected;
   for (const auto& run : runs) expected.push_back(interpret(program, run.first));
-  for (const Target& target : targets) {
+  for (const Target& target : test::only_device() ? std::span<const Target>{} : targets) {
     const Image image = compile(std::make_shared<Program>(program), target, {.threads = 1, .verify = true});
     for (std::size_t i = 0; i < expected.size(); ++i)
       if (const std::string d = difference(run_image(image, runs[i].first, runs[i].second), expected[i]); !d.empty())
         return fmt::format("{}, run {}: {}\n{}", target.cpu, i, d, print(program));
   }
-  for (const GpuTarget& target : emulated_targets())
+  for (const GpuTarget& target : test::device_targets())
     for (std::size_t i = 0; i < expected.size(); ++i)
-      if (const std::string d = difference(run_emulated(program, runs[i].first, target), expected[i]); !d.empty())
-        return fmt::format("emulator of {} multiprocessors, run {}: {}\n{}", target.multiprocessors, i, d,
-                           print(program));
+      if (const std::string d = difference(test::run_on_device(program, runs[i].first, target), expected[i]);
+          !d.empty())
+        return fmt::format("{} as if of {} multiprocessors, run {}: {}\n{}", test::device_under_test()->name(),
+                           target.multiprocessors, i, d, print(program));
   return {};
 }
 

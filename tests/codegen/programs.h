@@ -68,18 +68,13 @@ std::vector<Array> random_inputs(const Program& p, std::uint32_t seed, bool edge
 using Cuts = std::function<std::vector<std::int64_t>(std::int64_t)>;
 Evaluation run_image(const Image&, std::span<const Array> inputs, const Cuts& cuts = {});
 
-/// Runs the device code of every phase on the emulator, which checks it for races and the like.
-Evaluation run_emulated(const Program&, std::span<const Array> inputs, const GpuTarget&);
-/// A large GPU, whose schedules spread small work thinly, and one of a single multiprocessor, whose tiles are large.
-const std::vector<GpuTarget>& emulated_targets();
-
 /// Targets that this machine can run, the host's own first.
 const std::vector<Target>& runnable_targets();
 
 /// The first difference between two evaluations, or "" when all outputs and states have the same bits.
 std::string difference(const Evaluation& found, const Evaluation& expected);
-/// Compiles for each target, runs whole and in pieces, and on the emulator, and compares with the interpreter. "" or
-/// what differs.
+/// Compiles for each target, runs whole and in pieces, and on a device, and compares with the interpreter. "" or what
+/// differs.
 std::string check(const Program&, std::span<const Target> targets = runnable_targets());
 /// The same for one of the runnable targets, another one at each call.
 std::string check_next_target(const std::function<Program(const Target&)>& make);

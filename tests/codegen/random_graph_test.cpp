@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "codegen/codegen.h"
+#include "device_under_test.h"
 #include "ir/build.h"
 #include "mlp_step.h"
 #include "passes/autodiff.h"
@@ -62,16 +63,17 @@ Graph with_gradient(Graph g) {
   return g;
 }
 
-/// The device code of a graph, on the emulator with its checks.
-test::RunFn emulated(const GpuTarget& target, PipelineOptions options) {
+/// The device code of a graph.
+test::RunFn on_device(const GpuTarget& target, PipelineOptions options) {
   return [=](const Graph& g, std::span<const Array> inputs) {
-    return run_emulated(make_program(optimize(g, options), host_target(), options), inputs, target);
+    return test::run_on_device(make_program(optimize(g, options), host_target(), options), inputs, target);
   };
 }
 
-enum class On { cpu, emulator };
+enum class On { cpu, device };
 
 void sweep(std::uint64_t begin, std::uint64_t end, On where = On::cpu) {
+  if (where == On::cpu && test::only_device()) return;
   for (std::uint64_t seed = begin; seed < end; ++seed) {
     const test::RandomGraphOptions options{.nodes = seed % 8 == 0 ? 30 : 8};
     Graph g = test::random_graph(seed, options);
@@ -80,7 +82,7 @@ void sweep(std::uint64_t begin, std::uint64_t end, On where = On::cpu) {
     const PipelineOptions pipeline = seed % 5 == 0 ? plain : PipelineOptions{};
     const test::RunFn run = where == On::cpu
                                 ? compiled(1 + static_cast<int>(seed % 3), pipeline, seed % 2 == 0)
-                                : emulated(emulated_targets()[seed / 2 % emulated_targets().size()], pipeline);
+                                : on_device(test::device_targets()[seed / 2 % test::device_targets().size()], pipeline);
     test::compare(g, run, seed, test::Values::special);
   }
 }
@@ -96,21 +98,27 @@ TEST_CASE("random graphs 1250 to 1500, compiled") { sweep(1250, 1500); }
 TEST_CASE("random graphs 1500 to 1750, compiled") { sweep(1500, 1750); }
 TEST_CASE("random graphs 1750 to 2000, compiled") { sweep(1750, 2000); }
 
-TEST_CASE("random graphs 0 to 250 on the emulator") { sweep(0, 250, On::emulator); }
-TEST_CASE("random graphs 250 to 500 on the emulator") { sweep(250, 500, On::emulator); }
-TEST_CASE("random graphs 500 to 750 on the emulator") { sweep(500, 750, On::emulator); }
-TEST_CASE("random graphs 750 to 1000 on the emulator") { sweep(750, 1000, On::emulator); }
+TEST_CASE("random graphs 0 to 250 on a device") { sweep(0, 250, On::device); }
+TEST_CASE("random graphs 250 to 500 on a device") { sweep(250, 500, On::device); }
+TEST_CASE("random graphs 500 to 750 on a device") { sweep(500, 750, On::device); }
+TEST_CASE("random graphs 750 to 1000 on a device") { sweep(750, 1000, On::device); }
 
-TEST_CASE("the MLP step on the emulator equals the interpreter") {
+TEST_CASE("as many random graphs on a device as $WEFT_TEST_GRAPHS says") {
+  const char* count = std::getenv("WEFT_TEST_GRAPHS");
+  sweep(1000, 1000 + (count ? std::strtoull(count, nullptr, 10) : 0), On::device);
+}
+
+TEST_CASE("the MLP step on a device equals the interpreter") {
   const MlpStep size{.rows = 100, .batch = 37, .widths = {50, 65, 33, 10}};
   const Graph g = mlp_step(size);
   const auto inputs = mlp_inputs(g, size);
-  for (const GpuTarget& target : emulated_targets())
-    CHECK(test::difference(interpret(g, inputs), emulated(target, {})(g, inputs), g) == "");
+  for (const GpuTarget& target : test::device_targets())
+    CHECK(test::difference(interpret(g, inputs), on_device(target, {})(g, inputs), g) == "");
 }
 
 TEST_CASE(
     "the MLP step compiled for every instruction set of this machine, on 1, 2 and 3 threads, equals the interpreter") {
+  if (test::only_device()) return;
   const MlpStep size{.rows = 100, .batch = 37, .widths = {50, 65, 33, 10}};
   const Graph g = mlp_step(size);
   const auto inputs = mlp_inputs(g, size);

@@ -1,0 +1,16 @@
+# With WEFT_STATIC_LLVM: programs that travel. Every library but libc is linked from its archive, where there is one, and
+# what is not used is left out.
+add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections)
+foreach(pair fmt::fmt=fmt ZLIB::ZLIB=z zstd::libzstd_shared=zstd)
+  string(REPLACE "=" ";" pair ${pair})
+  list(GET pair 0 target)
+  list(GET pair 1 name)
+  find_library(WEFT_ARCHIVE_${name} lib${name}.a)
+  if(TARGET ${target} AND WEFT_ARCHIVE_${name})
+    get_target_property(configurations ${target} IMPORTED_CONFIGURATIONS)
+    set_target_properties(${target} PROPERTIES IMPORTED_LOCATION ${WEFT_ARCHIVE_${name}})
+    foreach(configuration ${configurations})
+      set_target_properties(${target} PROPERTIES IMPORTED_LOCATION_${configuration} ${WEFT_ARCHIVE_${name}})
+    endforeach()
+  endif()
+endforeach()
