@@ -36,11 +36,6 @@ std::shared_ptr<ThreadTeam> team_of(int threads) {
   return teams.get(threads, [&] { return std::make_shared<ThreadTeam>(threads); });
 }
 
-struct PlacedDevice {
-  std::shared_ptr<Device> device;
-  GpuTarget target;
-};
-
 PlacedDevice open(const Placement& place) {
   if (place.backend == Backend::emulator)
     return {make_emulator({.threads = place.threads, .check = place.check}), GpuTarget{}};
@@ -50,14 +45,16 @@ PlacedDevice open(const Placement& place) {
   return {make_cuda(), target};
 }
 
+}  // namespace
+
 std::shared_ptr<PlacedDevice> device_at(Placement place) {
+  if (place.backend != Backend::cuda && place.backend != Backend::emulator)
+    fail("a CPU is no device: expected cuda or emulator");
   static Shared<Placement, PlacedDevice> devices;
   if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
   place.numerics = Numerics::exact;  // one device for all
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
-
-}  // namespace
 
 Target machine_of(Backend backend) {
   return backend == Backend::cuda || backend == Backend::emulator ? Target{} : host_target();

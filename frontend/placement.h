@@ -5,6 +5,7 @@
 
 #include "frontend/backend.h"
 #include "ir/target.h"
+#include "runtime/device.h"
 #include "runtime/program_executor.h"
 
 namespace weft {
@@ -16,6 +17,14 @@ struct Placement {
   Numerics numerics = Numerics::exact;
   friend auto operator<=>(const Placement&, const Placement&) = default;
 };
+
+/// A device that is open, and what to compile for.
+struct PlacedDevice {
+  std::shared_ptr<Device> device;
+  GpuTarget target;
+};
+/// The device at a place, shared by all that ask for it. Throws Error when there is none, saying why.
+std::shared_ptr<PlacedDevice> device_at(Placement);
 
 /// The machine that programs are scheduled for: this one, or for device code (which has schedules of its own) none.
 Target machine_of(Backend);

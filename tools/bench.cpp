@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/codegen.h"
+#include "tools/bench_device.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 #include "tools/options.h"
@@ -28,7 +29,7 @@ struct Options {
   ScheduleOptions schedules;
   int steps = 0, steps_per_call = 0;  // 0: as suits the device
   std::int64_t batch_size = 128;
-  bool json = false, report = false, inference = false;
+  bool json = false, report = false, inference = false, small = false;
   Backend backend = Backend::cpu;  // that --device names
 };
 
@@ -150,6 +151,9 @@ std::string report(const Executable& step, const Dataset& data, const Options& o
 void bench(Options o) {
   o.backend = o.device.backend();
   if (o.report && o.backend != Backend::cpu) fail("--report is for --device cpu");
+  const Placement place{o.backend, o.device.threads, o.device.check};
+  if (o.model == "limits") return bench_limits(place, o.small, o.json);
+  if (o.model == "ops") return bench_ops(place, o.small, o.json);
   const BuiltinModel& builtin = builtin_model(o.model);
   const Dataset data = data::mnist({.test_count = 1, .quiet = true}).train;
 
@@ -199,7 +203,7 @@ void bench(Options o) {
 void add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
   auto* command = app.add_subcommand("bench", "Time a training step, or a forward pass, of a reference model");
-  command->add_option("MODEL", o->model, "mlp, cnn, lstm or vit")->required();
+  command->add_option("MODEL", o->model, "mlp, cnn, lstm or vit; or, on a device, limits or ops")->required();
   command->add_option("--steps", o->steps, "steps to time, after a warm-up (default: 200; 10000 on cuda)")
       ->check(CLI::Range(1, 1 << 24));
   command
@@ -209,6 +213,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--batch-size", o->batch_size, "samples of a step")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
+  command->add_flag("--small", o->small, "limits and ops in sizes for a dry run");
   command->add_flag("--inference", o->inference, "time forward passes, one a call, instead of training steps");
   o->device.add_to(*command);
   o->schedules.add_to(*command);

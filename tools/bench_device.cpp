@@ -1,0 +1,233 @@
+// Times launches on a device by themselves: no array crosses from or to the host meanwhile.
+#include "tools/bench_device.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "codegen/device.h"
+#include "frontend/activations.h"
+#include "frontend/compile.h"
+#include "passes/pipeline.h"
+#include "tools/io.h"
+
+namespace weft::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRounds = 5;              // of a measurement; the fastest counts
+constexpr double kLeastSeconds = 0.01;  // of a round
+constexpr int kMostRepeats = 1024;      // of a function in a graph
+constexpr std::int64_t kCopyBytes = 512 << 20, kSmallCopyBytes = 1 << 16;
+
+/// Seconds of one of the `repeats` that a call of `body` does: as many calls a round as take long enough.
+template <class F>
+double seconds_of(Device& device, int repeats, F&& body) {
+  auto round = [&](int calls) {
+    device.synchronize();
+    const auto start = Clock::now();
+    for (int i = 0; i < calls; ++i) body();
+    device.synchronize();
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  const double once = round(1);
+  const int calls = once >= kLeastSeconds ? 1 : static_cast<int>(kLeastSeconds / std::max(once, 1e-6)) + 1;
+  double best = once;
+  for (int r = 0; r < kRounds; ++r) best = std::min(best, round(calls) / calls);
+  return best / repeats;
+}
+
+/// Memory of a device for the life of the object.
+class Blocks {
+ public:
+  explicit Blocks(Device& device) : device_(device) {}
+  ~Blocks() {
+    for (DeviceAddress a : blocks_) device_.release(a);
+  }
+  Blocks(const Blocks&) = delete;
+  Blocks& operator=(const Blocks&) = delete;
+  DeviceAddress allocate(std::int64_t bytes) {
+    return blocks_.emplace_back(device_.allocate(std::max<std::int64_t>(bytes, 1)));
+  }
+
+ private:
+  Device& device_;
+  std::vector<DeviceAddress> blocks_;
+};
+
+double copy_seconds(Device& device, std::int64_t bytes) {
+  Blocks blocks(device);
+  const DeviceAddress from = blocks.allocate(bytes), to = blocks.allocate(bytes);
+  const std::vector<std::byte> zeros(static_cast<std::size_t>(bytes));
+  device.upload(from, zeros.data(), bytes);
+  return seconds_of(device, 1, [&] { device.copy(to, from, bytes); });
+}
+
+/// A program's launches with its buffers on the device, each in a block of its own.
+class Launches {
+ public:
+  Launches(Device& device, DeviceImage image)
+      : device_(device), blocks_(device), image_(std::make_shared<const DeviceImage>(std::move(image))) {
+    loaded_ = device.load(image_);
+    const Program& p = *image_->program;
+    std::vector<DeviceAddress> address(p.buffers.size());
+    for (std::size_t i = 0; i < p.buffers.size(); ++i) {
+      const Buffer& b = p.buffers[i];
+      if (b.kind == Buffer::view) continue;
+      address[i] = blocks_.allocate(byte_size(b.type));
+      const Array values = b.literal ? *b.literal : operand(b.type);
+      device.upload(address[i], values.data(), static_cast<std::int64_t>(values.bytes()));
+    }
+    for (const simt::Function& f : image_->launches) {
+      std::vector<DeviceAddress>& globals = globals_.emplace_back();
+      for (const simt::Memory& m : f.memories)
+        if (m.space == simt::Memory::global) globals.push_back(address[static_cast<std::size_t>(storage(p, m.buffer))]);
+    }
+  }
+  void run() {
+    for (std::size_t i = 0; i < globals_.size(); ++i) loaded_->launch(i, globals_[i]);
+  }
+  /// Of one run among many that a graph holds.
+  double seconds(int repeats) {
+    const auto graph = device_.record([&] {
+      for (int r = 0; r < repeats; ++r) run();
+    });
+    return seconds_of(device_, repeats, [&] { graph->launch(); });
+  }
+
+ private:
+  /// Small numbers of both signs, the same in every run.
+  static Array operand(const Type& type) {
+    Array a(type);
+    if (type.dtype != f32) return a;
+    std::uint32_t state = 1;
+    for (float& v : a.as<float>()) {
+      state = state * 1664525 + 1013904223;
+      v = static_cast<float>(static_cast<std::int32_t>(state >> 8) - (1 << 23)) * 0x1p-23F;
+    }
+    return a;
+  }
+  Device& device_;
+  Blocks blocks_;
+  std::shared_ptr<const DeviceImage> image_;
+  std::unique_ptr<DeviceProgram> loaded_;
+  std::vector<std::vector<DeviceAddress>> globals_;  // of each launch
+};
+
+using Trace = std::function<Tensor()>;
+
+std::shared_ptr<const Program> program_of(const Trace& trace, Numerics numerics) {
+  GraphScope scope;
+  // The interpreter's executable compiles nothing: only its graph is wanted.
+  const Executable f = compile({trace()}, {.backend = Backend::interpreter, .numerics = numerics});
+  return std::make_shared<const Program>(make_program(f.optimized(), Target{}, {.numerics = numerics}));
+}
+
+struct Result {
+  std::string name;
+  Numerics numerics = Numerics::exact;
+  double seconds = 0, flops = 0, bytes = 0;
+  double of_copy = 0;  // its rate of bytes over that of a copy
+};
+
+void print(const Result& r, const std::string& device, bool json) {
+  if (!json)
+    return print_line(fmt::format("{:<34} {:<5} {:>12.3f} us {:>10.1f} GFLOP/s {:>9.1f} GB/s{}", r.name,
+                                  name(r.numerics), r.seconds * 1e6, r.flops / r.seconds * 1e-9,
+                                  r.bytes / r.seconds * 1e-9,
+                                  r.of_copy > 0 ? fmt::format("  {:.2f} of a copy", r.of_copy) : ""));
+  nlohmann::ordered_json line;
+  line["op"] = r.name;
+  line["device"] = device;
+  line["numerics"] = name(r.numerics);
+  line["us"] = r.seconds * 1e6;
+  line["gflops"] = r.flops / r.seconds * 1e-9;
+  line["gb_s"] = r.bytes / r.seconds * 1e-9;
+  if (r.of_copy > 0) line["of_copy"] = r.of_copy;
+  print_line(line.dump());
+}
+
+struct Product {
+  std::int64_t m, n, k;
+};
+constexpr Product kProducts[] = {{512, 512, 512}, {1024, 1024, 1024}, {4096, 4096, 4096}, {8192, 8192, 8192},
+                                 {128, 512, 784}, {128, 256, 512},    {128, 10, 256},     {128, 256, 10},
+                                 {256, 10, 128},  {128, 512, 256},    {512, 256, 128},    {784, 512, 128}};
+constexpr Product kSmallProducts[] = {{64, 64, 64}, {128, 10, 256}};
+
+struct Stream {
+  const char* name;
+  Tensor (*f)(const Tensor&);
+};
+// clang-format off
+constexpr Stream kStreams[] = {
+  {"x * 2 + 1",  [](const Tensor& x) { return x * 2 + 1; }},
+  {"gelu",       [](const Tensor& x) { return gelu(x); }},
+  {"tanh chain", [](const Tensor& x) { return tanh(x * 0.5 + 1) * x; }},
+  {"softmax",    [](const Tensor& x) { return softmax(x); }},
+  {"layer norm", [](const Tensor& x) { return layer_norm(x); }},
+};
+// clang-format on
+
+/// Repeats that make a graph long enough to time, and no longer.
+int repeats_for(double flops, double bytes, bool small) {
+  if (small) return 1;
+  const double guess = std::max(flops / 2e13, bytes / 2e12) + 2e-6;
+  return std::clamp(static_cast<int>(kLeastSeconds / guess), 1, kMostRepeats);
+}
+
+}  // namespace
+
+void bench_limits(const Placement& place, bool small, bool json) {
+  const std::shared_ptr<PlacedDevice> on = device_at(place);
+  Device& device = *on->device;
+  const int nodes = small ? 8 : kMostRepeats;
+  const auto nothing = program_of([] { return placeholder(f32, {1}, "x") + 1; }, Numerics::exact);
+  Launches launches(device, compile_device(nothing, on->target, place.backend == Backend::cuda));
+  const double launch = seconds_of(device, nodes, [&] {
+    for (int i = 0; i < nodes; ++i) launches.run();
+  });
+  print({"launch of one thread's work", Numerics::exact, launch}, device.name(), json);
+  print({"the same as a node of a graph", Numerics::exact, launches.seconds(nodes)}, device.name(), json);
+  for (const std::int64_t bytes : {std::int64_t{4} << 10, std::int64_t{16} << 20, kCopyBytes}) {
+    if (small && bytes > kSmallCopyBytes) break;
+    const double seconds = copy_seconds(device, bytes);
+    print({fmt::format("copy of {} KiB", bytes >> 10), Numerics::exact, seconds, 0, 2.0 * static_cast<double>(bytes)},
+          device.name(), json);
+  }
+}
+
+void bench_ops(const Placement& place, bool small, bool json) {
+  const std::shared_ptr<PlacedDevice> on = device_at(place);
+  Device& device = *on->device;
+  auto time = [&](const std::string& name, Numerics numerics, const Trace& trace, double flops, double bytes,
+                  double copy_rate) {
+    GpuTarget target = on->target;
+    target.numerics = numerics;
+    Launches launches(device, compile_device(program_of(trace, numerics), target, place.backend == Backend::cuda));
+    Result r{name, numerics, launches.seconds(repeats_for(flops, bytes, small)), flops, bytes};
+    if (copy_rate > 0) r.of_copy = bytes / r.seconds / copy_rate;
+    print(r, device.name(), json);
+  };
+  for (const auto [m, n, k] : small ? std::span<const Product>(kSmallProducts) : std::span<const Product>(kProducts))
+    for (const Numerics numerics : {Numerics::exact, Numerics::fast, Numerics::bf16}) {
+      const Trace product = [&] { return matmul(placeholder(f32, {m, k}, "x"), placeholder(f32, {k, n}, "y")); };
+      const double flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k);
+      time(fmt::format("contract {}x{}x{}", m, n, k), numerics, product, flops,
+           4.0 * static_cast<double>(m * k + k * n + m * n), 0);
+    }
+  const std::int64_t copied = small ? kSmallCopyBytes : kCopyBytes, columns = 1024, rows = copied / 4 / columns;
+  const double bytes = 2.0 * static_cast<double>(copied), rate = bytes / copy_seconds(device, copied);
+  for (const Stream& s : kStreams)
+    time(
+        fmt::format("{} [{}, {}]", s.name, rows, columns), Numerics::exact,
+        [&] {
+          return s.f(placeholder(f32, {rows, columns}, "x"));
+        },
+        0, bytes, rate);
+}
+
+}  // namespace weft::tools

@@ -1,0 +1,15 @@
+// `weft bench limits|ops`: what a device can do at best, and how near single compiled functions come to it.
+#pragma once
+#include <string>
+
+#include "frontend/placement.h"
+
+namespace weft::tools {
+
+/// Prints a table, or with `json` one object a line. `limits`: an empty launch, a node of a graph, copies. `ops`:
+/// contractions in each numerics, row kernels and elementwise chains, beside a copy of as many bytes. `small`: sizes
+/// for a dry run. Throws Error on a CPU.
+void bench_limits(const Placement&, bool small, bool json);
+void bench_ops(const Placement&, bool small, bool json);
+
+}  // namespace weft::tools
