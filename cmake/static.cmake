@@ -1,7 +1,7 @@
 # With WEFT_STATIC_LLVM: programs that travel. Every library but libc is linked from its archive, where there is one, and
 # what is not used is left out.
 add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections)
-foreach(pair fmt::fmt=fmt ZLIB::ZLIB=z zstd::libzstd_shared=zstd)
+foreach(pair ZLIB::ZLIB=z zstd::libzstd_shared=zstd)
   string(REPLACE "=" ";" pair ${pair})
   list(GET pair 0 target)
   list(GET pair 1 name)

@@ -120,7 +120,7 @@ DeviceContract::Pendings DeviceContract::fetch(const Operand& o, ValueId k0, Val
     const ValueId part = groups - g < threads ? b_.less(b_.thread(), groups - g) : kNone;
     const ValueId free = b_.sum(o.first, o.along_k ? row : at), k = b_.sum(k0, o.along_k ? at : row);
     const auto inside = [&](AxisId axis, ValueId v, std::int64_t n, bool whole) {
-      inside_[static_cast<std::size_t>(axis)] = whole ? kNone : b_.less(v, n);
+      inside_[static_cast<std::size_t>(axis)] = b_.both(part, whole ? kNone : b_.less(v, n));
     };
     inside(o.free, free, o.extent, o.extent % o.span == 0);
     inside(axis_k_, k, K_, false);  // stages are fetched ahead, beyond the last one too

@@ -21,15 +21,17 @@ constexpr double kStart = 2000;         // cycles of a block's beginning and end
 constexpr int kSchedulers = 4;          // warps that issue in one cycle
 constexpr double kSharedBytes = 128;    // a cycle
 constexpr int kOtherRegisters = 40;     // addresses and the like
+constexpr int kMostRegisters = 176;     // of a thread, so that what the model misses spills nothing
 constexpr int kMatrixK = 8;             // products of one matrix instruction (tf32)
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// Of a thread.
 std::int64_t registers(const ContractShape& s, const ContractTile& t) {
-  if (t.matrices) return 4 * t.tm * t.tn + 8 * t.tm + 4 * t.tn + kOtherRegisters;
   const std::int64_t words = s.element / 4, vector = 16 / s.element;
-  return words * (t.tm * t.tn + vector * t.tm + t.tn) + kOtherRegisters;
+  const std::int64_t on_its_way = s.async ? 0 : words * (t.m() + t.n()) * t.k / t.threads();
+  if (t.matrices) return 4 * t.tm * t.tn + 8 * t.tm + 4 * t.tn + on_its_way + kOtherRegisters;
+  return words * (t.tm * t.tn + vector * t.tm + t.tn) + on_its_way + kOtherRegisters;
 }
 
 std::int64_t shared_bytes(const ContractShape& s, const ContractTile& t) {
@@ -67,7 +69,7 @@ void for_each_tile(const ContractShape& s, const GpuTarget& target, F&& f) {
     for (int cols = matrices ? 1 : 4; cols <= std::min(threads, 32); cols *= 2)
       for (int tm = 1; tm <= 8; tm *= 2)
         for (int tn = 1; tn <= 8; tn *= 2)
-          for (int k = matrices ? 16 : 8; k <= 64; k *= 2)
+          for (int k = matrices ? 16 : 8; k <= (matrices ? 32 : 64); k *= 2)  // unrolled: ptxas loads ahead
             for (int stages = 2; stages <= (s.async ? 4 : 2); stages *= 2)
               f(ContractTile{threads / cols, cols, tm, tn, k, stages, matrices});
 }
@@ -100,7 +102,8 @@ ContractTile choose_tile(const ContractShape& s, const GpuTarget& target) {
     const int least_m = t.matrices ? 16 : 8, least_k = t.matrices ? 16 : 8;
     const bool wasteful =
         (t.m() >= 2 * s.m && t.m() > least_m) || (t.n() >= 2 * s.n && t.n() > 8) || (t.k >= 2 * s.k && t.k > least_k);
-    if (wasteful || t.m() > 128 || t.n() > 128 || registers(s, t) > 250 || shared_bytes(s, t) > target.shared_bytes)
+    if (wasteful || t.m() > 128 || t.n() > 128 || registers(s, t) > kMostRegisters ||
+        shared_bytes(s, t) > target.shared_bytes)
       return;
     const double cycles = tile_cycles(s, t, target);
     if (least < 0 || cycles < 0.99 * least) least = cycles, best = t;

@@ -46,7 +46,7 @@ log=$(mktemp) failed=0
 trap 'rm -f "$log"' EXIT
 : >"$report" || exit 1
 
-say() { printf '%s\n' "$*" >>"$report"; }
+say() { printf '%s\n' "$@" >>"$report"; }
 # section TITLE COMMAND…: runs it, and adds its last lines and its exit code to the report.
 section() {
   local title=$1 start=$SECONDS code

@@ -180,12 +180,11 @@ std::string check(const Program& program, std::span<const Target> targets) {
       if (const std::string d = difference(run_image(image, runs[i].first, runs[i].second), expected[i]); !d.empty())
         return fmt::format("{}, run {}: {}\n{}", target.cpu, i, d, print(program));
   }
-  for (const GpuTarget& target : test::device_targets())
-    for (std::size_t i = 0; i < expected.size(); ++i)
-      if (const std::string d = difference(test::run_on_device(program, runs[i].first, target), expected[i]);
-          !d.empty())
-        return fmt::format("{} as if of {} multiprocessors, run {}: {}\n{}", test::device_under_test()->name(),
-                           target.multiprocessors, i, d, print(program));
+  static std::size_t turn = 0;  // another GPU at each call: callers have loops of their own
+  const GpuTarget& gpu = test::device_targets()[turn++ % test::device_targets().size()];
+  if (const std::string d = difference(test::run_on_device(program, awkward, gpu), expected[1]); !d.empty())
+    return fmt::format("{} as if of {} multiprocessors: {}\n{}", test::device_under_test()->name(), gpu.multiprocessors,
+                       d, print(program));
   return {};
 }
 
