@@ -303,7 +303,7 @@ Value* emit_opaque(Builder& b, llvm::Constant* v) {
   llvm::Module& module = *b.GetInsertBlock()->getModule();
   llvm::GlobalVariable* known = nullptr;
   for (llvm::GlobalVariable& g : module.globals())
-    if (!g.isConstant() && g.getInitializer() == scalar) known = &g;
+    if (!g.isConstant() && g.hasInitializer() && g.getInitializer() == scalar) known = &g;
   if (!known)
     known = new llvm::GlobalVariable(module, scalar->getType(), false, llvm::GlobalValue::InternalLinkage, scalar,
                                      "opaque");

@@ -15,7 +15,6 @@
 #include <cctype>
 #include <unordered_set>
 
-#include "codegen/device.h"
 #include "codegen/module.h"
 #include "codegen/parallel.h"
 
@@ -29,16 +28,17 @@ constexpr const char* kTriple = "nvptx64-nvidia-cuda";
 /// version that knows it, so that old drivers load the code, and with the figures of a machine that has it.
 struct Gpu {
   const char* ptx;
-  GpuTarget target;  // figures: multiprocessors, threads, registers, f32 lanes, shared bytes, bytes of DRAM a cycle
+  GpuTarget target;  // figures in the order of ir/target.h
 };
 // clang-format off
 const Gpu kGpus[] = {
-    {"ptx70", {"sm_80",  108, 2048, 65536,  64, 163 << 10, 1100}},  // A100
-    {"ptx71", {"sm_86",   82, 1536, 65536, 128,  99 << 10,  550}},  // RTX 3090
-    {"ptx74", {"sm_87",   16, 1536, 65536, 128, 163 << 10,  157}},  // Jetson AGX Orin
-    {"ptx78", {"sm_89",  128, 1536, 65536, 128,  99 << 10,  400}},  // RTX 4090
-    {"ptx78", {"sm_90",  132, 2048, 65536, 128, 227 << 10, 2400}},  // H200
-    {"ptx80", {"sm_90a", 132, 2048, 65536, 128, 227 << 10, 2400}},  // H200, with what only it can run
+    //        name    multiprocessors, threads, registers, f32 lanes, shared, L2 and DRAM bytes a cycle, tensor cores
+    {"ptx70", {"sm_80",  108, 2048, 65536,  64, 163 << 10, 2800, 1100,  512}},  // A100
+    {"ptx71", {"sm_86",   82, 1536, 65536, 128,  99 << 10, 1500,  550,  128}},  // RTX 3090
+    {"ptx74", {"sm_87",   16, 1536, 65536, 128, 163 << 10,  500,  157,  512}},  // Jetson AGX Orin
+    {"ptx78", {"sm_89",  128, 1536, 65536, 128,  99 << 10, 2000,  400,  128}},  // RTX 4090
+    {"ptx78", {"sm_90",  132, 2048, 65536, 128, 227 << 10, 3000, 2400, 1024}},  // H200
+    {"ptx80", {"sm_90a", 132, 2048, 65536, 128, 227 << 10, 3000, 2400, 1024}},  // H200, with what only it can run
 };
 // clang-format on
 
@@ -100,13 +100,16 @@ Text split_header(std::string text) {
   return {text.substr(0, end + kLast.size()), text.substr(end + kLast.size())};
 }
 
-Text compile_function(const simt::Function& f, const std::string& entry, llvm::TargetMachine& machine) {
+/// The PTX of the module that `emit`(context, data layout) makes.
+template <class Emit>
+Text compile_module(llvm::TargetMachine& machine, Emit emit) {
   llvm::LLVMContext context;
-  const auto module = emit_launch(context, f, entry, machine.createDataLayout());
+  const std::unique_ptr<llvm::Module> module = emit(context, machine.createDataLayout());
   module->setTargetTriple(kTriple);
   std::string message;
   llvm::raw_string_ostream out(message);
-  ensure(!llvm::verifyModule(*module, &out), "device function {}: LLVM rejects the code: {}", f.name, message);
+  ensure(!llvm::verifyModule(*module, &out), "device function {}: LLVM rejects the code: {}", module->getName().str(),
+         message);
   optimise_device(*module, machine);
   return split_header(to_assembly(*module, machine));
 }
@@ -131,12 +134,24 @@ GpuTarget gpu_target(std::string_view name) {
   fail("unknown GPU '{}'; expected one of {}", name, names);
 }
 
-PtxModule emit_ptx(const std::vector<simt::Function>& functions, const GpuTarget& target) {
-  PtxModule result{{}, codegen::entry_names(functions)};
-  std::vector<codegen::Text> texts(functions.size());
-  codegen::parallel_for(functions.size(), 0, [&]() -> codegen::Work {
+PtxModule emit_ptx(const std::vector<simt::Function>& functions, const GpuTarget& target, bool persistent) {
+  PtxModule result{{}, codegen::entry_names(functions), {}};
+  if (persistent && !functions.empty()) {
+    PtxModule::Persistent& p = result.persistent;
+    p.entry = "persistent$";  // no function's name has a $
+    for (const simt::Function& f : functions) {
+      p.threads = std::max(p.threads, f.threads);
+      p.shared_bytes = std::max(p.shared_bytes, shared_layout(f).back());
+    }
+  }
+  const std::size_t extra = result.persistent.entry.empty() ? 0 : 1;  // first: it takes longest
+  std::vector<codegen::Text> texts(functions.size() + extra);
+  codegen::parallel_for(texts.size(), 0, [&]() -> codegen::Work {
     return [&, machine = std::shared_ptr(codegen::make_target_machine(target))](std::size_t i) {
-      texts[i] = codegen::compile_function(functions[i], result.entries[i], *machine);
+      texts[i] = codegen::compile_module(*machine, [&](llvm::LLVMContext& context, const llvm::DataLayout& layout) {
+        if (i < extra) return codegen::emit_persistent(context, functions, result.persistent, layout);
+        return codegen::emit_launch(context, functions[i - extra], result.entries[i - extra], layout);
+      });
     };
   });
   for (std::size_t i = 0; i < texts.size(); ++i) result.text += (i ? "" : texts[0].header) + texts[i].body;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/device.h"
 #include "codegen/emit.h"
 #include "ir/simt.h"
 #include "ir/target.h"
@@ -98,8 +99,22 @@ class DeviceEmitter {
   llvm::DenseMap<Value*, Split> split_;
 };
 
+// Entries (ptx_launch.cpp)
+/// The block's shared memory: `bytes` of it, or, beyond what a kernel may declare, what the launch asks for; null for
+/// 0.
+llvm::GlobalVariable* shared_block(llvm::Module&, const std::string& entry, std::int64_t bytes);
+/// A kernel entry for blocks of exactly `threads` threads, where the builder then stands.
+llvm::Function* open_entry(llvm::Module&, Builder&, const std::string& entry, llvm::ArrayRef<llvm::Type*> parameters,
+                           int threads);
+/// The address of each memory of a function: its place in the block's shared memory, or what `global` says.
+std::vector<Value*> memory_addresses(Builder&, const simt::Function&, Value* shared,
+                                     llvm::function_ref<Value*(const simt::Memory&)> global);
+
 /// A module with one entry that runs the function: `entry`(address of each global memory).
 std::unique_ptr<llvm::Module> emit_launch(llvm::LLVMContext&, const simt::Function&, const std::string& entry,
                                           const llvm::DataLayout&);
+/// A module with the entry that codegen/device.h calls persistent (ptx_persistent.cpp).
+std::unique_ptr<llvm::Module> emit_persistent(llvm::LLVMContext&, const std::vector<simt::Function>&,
+                                              const PtxModule::Persistent&, const llvm::DataLayout&);
 
 }  // namespace weft::codegen

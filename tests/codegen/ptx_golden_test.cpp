@@ -159,4 +159,6 @@ TEST_CASE("golden PTX of every group of instructions", "[golden]") {
   }
   for (const simt::Function& f : {axpy(), row_sum(), staged_copy(), doubles(), bytes(), matrices()})
     check_golden("ptx/" + f.name, emit_ptx({f}, gpu_target("sm_80")).text);
+  const std::string text = emit_ptx({axpy(), doubles()}, gpu_target("sm_80"), true).text;
+  check_golden("ptx/persistent", text.substr(0, text.find("// .globl\taxpy")));
 }

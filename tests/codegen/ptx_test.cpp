@@ -131,7 +131,7 @@ TEST_CASE("ptxas: contractions of 32-bit numbers spill nothing") {
     for (Numerics numerics : {Numerics::exact, Numerics::fast, Numerics::bf16}) {
       GpuTarget target = gpu_target(arch);
       target.numerics = numerics;
-      check_assembled(contractions(target), arch, std::regex("^fast|_[fi]64_"));
+      check_assembled(contractions(target), arch, std::regex("_[fi]64_"));
     }
 }
 

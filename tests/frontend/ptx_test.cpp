@@ -90,6 +90,31 @@ TEST_CASE("ptxas: the training step of every built-in model, without spills") {
   }
 }
 
+TEST_CASE("ptxas: the training step of every built-in model as one persistent kernel") {
+  if (test::ptxas().empty()) {
+    WARN(test::kNoPtxas);
+    return;
+  }
+  for (const BuiltinModel& model : builtin_models())
+    for (const char* arch : kArchs) {
+      const GpuTarget target = gpu_target(arch);
+      const std::vector<simt::Function> functions = device_functions(training_step(model), target);
+      const PtxModule ptx = emit_ptx(functions, target, true);
+      CHECK(ptx.entries.size() == functions.size());
+      // Nothing there goes by the caches that stores of other functions do not reach.
+      const std::size_t begin = ptx.text.find(".entry " + ptx.persistent.entry),
+                        end = ptx.text.find(".entry", begin + 1);
+      REQUIRE(begin != std::string::npos);
+      CHECK(ptx.text.substr(begin, end - begin).find("ld.global.nc") == std::string::npos);
+      const test::PtxReport report = test::assemble(ptx.text, arch);
+      CHECK(report.errors == "");
+      const auto use = std::ranges::find(report.functions, ptx.persistent.entry, &test::PtxUse::function);
+      REQUIRE(use != report.functions.end());
+      WARN(fmt::format("{} {}: {} threads, {} registers, {} bytes shared, {} bytes spilled", model.name, arch,
+                       ptx.persistent.threads, use->registers, ptx.persistent.shared_bytes, use->spilled()));
+    }
+}
+
 TEST_CASE("what the mlp's training step uses of a GPU", "[golden]") {
   if (test::ptxas().empty()) {
     WARN(test::kNoPtxas);
