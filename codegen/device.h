@@ -26,23 +26,16 @@ std::vector<simt::Function> device_functions(const Program&, const GpuTarget& ta
 struct PtxModule {
   std::string text;
   std::vector<std::string> entries;  // of each function
-  struct Persistent {
-    std::string entry;              // "": there is none
-    int threads = 0;                // of a block
-    std::int64_t shared_bytes = 0;  // of a block; dynamic beyond 48 KiB
-  } persistent;
+  PersistentEntry persistent;
 };
-/// `persistent`: with one more entry, which runs all functions in order, `steps` times, in one cooperative launch of
-/// any number of blocks: entry(table, arrived, steps).
-///   table    i64[G][2], a row for each global memory of each function, in order: its address in step 0, and the bytes
-///            by which it moves with every step
-///   arrived  i64[1] in global memory, 0 at launch: blocks that have come to a barrier of the grid
-///   steps    i64
-/// Block b runs the functions' blocks b, b + grid, b + 2 grid, …; between functions all wait for all. So a device
-/// without a grid may run, for each step, all blocks of each function in order.
+/// `persistent`: with one more entry, the one that runs all functions.
 PtxModule emit_ptx(const std::vector<simt::Function>&, const GpuTarget& target, bool persistent = false);
 
-/// Lowers a program for a device. `with_ptx`: for a real GPU; the emulator needs none.
-DeviceImage compile_device(std::shared_ptr<const Program>, const GpuTarget& target, bool with_ptx);
+struct DeviceOptions {
+  bool ptx = false;         ///< for a real GPU; the emulator needs none
+  bool persistent = false;  ///< with an entry that runs many steps by itself
+};
+/// Lowers a program for a device.
+DeviceImage compile_device(std::shared_ptr<const Program>, const GpuTarget& target, const DeviceOptions&);
 
 }  // namespace weft

@@ -35,15 +35,17 @@ GpuTarget target_for_gpu(const GpuTarget& found) {
   fail("this GPU is {}; weft needs sm_80 or newer", found.name);
 }
 
-DeviceImage compile_device(std::shared_ptr<const Program> program, const GpuTarget& target, bool with_ptx) {
+DeviceImage compile_device(std::shared_ptr<const Program> program, const GpuTarget& target,
+                           const DeviceOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   DeviceImage image;
   image.launches = device_functions(*program, target);
   image.program = std::move(program);
-  if (with_ptx) {
-    PtxModule ptx = emit_ptx(image.launches, target);
+  if (options.ptx) {
+    PtxModule ptx = emit_ptx(image.launches, target, options.persistent);
     image.ptx = std::move(ptx.text);
     image.entries = std::move(ptx.entries);
+    image.persistent = std::move(ptx.persistent);
   }
   image.compile_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return image;

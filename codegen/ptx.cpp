@@ -137,7 +137,7 @@ GpuTarget gpu_target(std::string_view name) {
 PtxModule emit_ptx(const std::vector<simt::Function>& functions, const GpuTarget& target, bool persistent) {
   PtxModule result{{}, codegen::entry_names(functions), {}};
   if (persistent && !functions.empty()) {
-    PtxModule::Persistent& p = result.persistent;
+    PersistentEntry& p = result.persistent;
     p.entry = "persistent$";  // no function's name has a $
     for (const simt::Function& f : functions) {
       p.threads = std::max(p.threads, f.threads);

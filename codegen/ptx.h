@@ -115,6 +115,6 @@ std::unique_ptr<llvm::Module> emit_launch(llvm::LLVMContext&, const simt::Functi
                                           const llvm::DataLayout&);
 /// A module with the entry that codegen/device.h calls persistent (ptx_persistent.cpp).
 std::unique_ptr<llvm::Module> emit_persistent(llvm::LLVMContext&, const std::vector<simt::Function>&,
-                                              const PtxModule::Persistent&, const llvm::DataLayout&);
+                                              const PersistentEntry&, const llvm::DataLayout&);
 
 }  // namespace weft::codegen

@@ -22,7 +22,7 @@ class PersistentEmitter {
   PersistentEmitter(llvm::Module& module, const std::vector<simt::Function>& functions)
       : module_(module), b_(module.getContext()), functions_(functions) {}
 
-  void emit(const PtxModule::Persistent& p) {
+  void emit(const PersistentEntry& p) {
     threads_ = p.threads;
     llvm::Type* pointer = b_.getPtrTy(kGlobalSpace);
     llvm::Function* function = open_entry(module_, b_, p.entry, {pointer, pointer, b_.getInt64Ty()}, threads_);
@@ -143,7 +143,7 @@ class PersistentEmitter {
 }  // namespace
 
 std::unique_ptr<llvm::Module> emit_persistent(llvm::LLVMContext& context, const std::vector<simt::Function>& functions,
-                                              const PtxModule::Persistent& p, const llvm::DataLayout& layout) {
+                                              const PersistentEntry& p, const llvm::DataLayout& layout) {
   auto module = std::make_unique<llvm::Module>(p.entry, context);
   module->setDataLayout(layout);
   PersistentEmitter(*module, functions).emit(p);

@@ -95,7 +95,9 @@ struct Executable::Impl {
     return o;
   }
 
-  Placement place() const { return {options.backend, options.threads, options.check, options.numerics}; }
+  Placement place() const {
+    return {options.backend, options.threads, options.check, options.numerics, options.persistent};
+  }
 
   void build(Bound& b) const {
     if (!b.optimized) b.optimized = optimize(b.graph, pipeline());

@@ -49,7 +49,8 @@ struct CompileOptions {
   int threads = 0;     ///< 0: as many as the process may use
   bool check = false;  ///< the emulator looks for races and reads of what was never written (InternalError)
   Numerics numerics = Numerics::exact;
-  bool training = false;  ///< the value of training()
+  bool persistent = false;  ///< GPUs: run_steps() is one launch of a kernel that stays, not a graph of many launches
+  bool training = false;    ///< the value of training()
   std::string name = "main";
   std::vector<std::string> disable = {};  ///< names of passes to leave out
   /// Files of schedules that `weft tune` wrote, separated by ':'; by default those that $WEFT_SCHEDULES names. Results

@@ -52,7 +52,7 @@ std::shared_ptr<PlacedDevice> device_at(Placement place) {
     fail("a CPU is no device: expected cuda or emulator");
   static Shared<Placement, PlacedDevice> devices;
   if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
-  place.numerics = Numerics::exact;  // one device for all
+  place.numerics = Numerics::exact, place.persistent = false;  // one device for all
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 
@@ -67,8 +67,10 @@ std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program> pr
   const std::shared_ptr<PlacedDevice> on = device_at(place);
   GpuTarget target = on->target;
   target.numerics = place.numerics;
-  return std::make_unique<DeviceExecutor>(compile_device(std::move(program), target, place.backend == Backend::cuda),
-                                          std::shared_ptr<Device>(on, on->device.get()));
+  return std::make_unique<DeviceExecutor>(
+      compile_device(std::move(program), target,
+                     {.ptx = place.backend == Backend::cuda, .persistent = place.persistent}),
+      std::shared_ptr<Device>(on, on->device.get()), ChunkLimits{.persistent = place.persistent});
 }
 
 int threads_of(const Placement& place) {

@@ -15,6 +15,7 @@ struct Placement {
   int threads = 0;     // of the CPU and the emulator; 0: as many as the process may use
   bool check = false;  // the emulator's checking mode
   Numerics numerics = Numerics::exact;
+  bool persistent = false;  // many steps are one launch
   friend auto operator<=>(const Placement&, const Placement&) = default;
 };
 

@@ -112,6 +112,7 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
     o.threads = options->threads;
     o.check = options->check;
     o.numerics = options->numerics;
+    o.persistent = options->persistent;
     o.schedules = options->schedules;
   }
   return o;

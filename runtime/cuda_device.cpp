@@ -207,13 +207,14 @@ class Staging {
 
 class CudaProgram final : public DeviceProgram {
  public:
-  CudaProgram(std::shared_ptr<Session> session, std::shared_ptr<const DeviceImage> image)
+  CudaProgram(std::shared_ptr<Session> session, std::shared_ptr<const DeviceImage> image, int multiprocessors)
       : session_(std::move(session)), image_(std::move(image)) {
     ensure(image_->entries.size() == image_->launches.size() && !image_->ptx.empty(),
            "device image without PTX: {} launches, {} entries", image_->launches.size(), image_->entries.size());
     load_module();
     try {
       for (std::size_t i = 0; i < image_->launches.size(); ++i) add_kernel(image_->launches[i], image_->entries[i]);
+      if (!image_->persistent.entry.empty()) add_persistent(image_->persistent, multiprocessors);
     } catch (...) {
       unload();
       throw;
@@ -230,6 +231,16 @@ class CudaProgram final : public DeviceProgram {
     const Driver& d = session_->enter();
     d("launch", image_->entries[i], d.launch, k.function, k.blocks, 1u, 1u, k.threads, 1u, 1u, k.dynamic_bytes,
       session_->stream(), k.parameters.data(), nullptr);
+  }
+
+  void launch_persistent(DeviceAddress table, DeviceAddress arrived, std::int64_t steps) override {
+    const Kernel& k = persistent_;
+    ensure(k.function != nullptr, "device image without a persistent entry");
+    cuda::Address addresses[] = {table, arrived};
+    void* parameters[] = {&addresses[0], &addresses[1], &steps};
+    const Driver& d = session_->enter();
+    d("launch", image_->persistent.entry, d.launch_cooperative, k.function, k.blocks, 1u, 1u, k.threads, 1u, 1u,
+      k.dynamic_bytes, session_->stream(), parameters);
   }
 
  private:
@@ -250,21 +261,36 @@ class CudaProgram final : public DeviceProgram {
            d.describe(r), d.module_load.symbol, log.c_str());
   }
   void add_kernel(const simt::Function& f, const std::string& entry) {
-    const Driver& d = session_->enter();
     Kernel k;
     ensure(f.blocks >= 0 && f.blocks <= kMaxBlocks, "{}: {} blocks", entry, f.blocks);
     k.blocks = static_cast<unsigned>(f.blocks);
     k.threads = static_cast<unsigned>(f.threads);
-    d("find the kernel", entry, d.module_function, &k.function, module_, entry.c_str());
-    if (const std::int64_t shared = simt::shared_layout(f).back(); shared > kStaticSharedBytes) {
-      k.dynamic_bytes = static_cast<unsigned>(shared);
-      d("give shared memory to", entry, d.function_set, k.function, cuda::FunctionAttribute::dynamic_shared_bytes,
-        static_cast<int>(shared));
-    }
+    find(k, entry, simt::shared_layout(f).back());
     const auto globals = std::ranges::count(f.memories, simt::Memory::global, &simt::Memory::space);
     k.addresses.resize(static_cast<std::size_t>(globals));
     for (cuda::Address& a : k.addresses) k.parameters.push_back(&a);
     kernels_.push_back(std::move(k));
+  }
+  void find(Kernel& k, const std::string& entry, std::int64_t shared) {
+    const Driver& d = session_->enter();
+    d("find the kernel", entry, d.module_function, &k.function, module_, entry.c_str());
+    if (shared <= kStaticSharedBytes) return;
+    k.dynamic_bytes = static_cast<unsigned>(shared);
+    d("give shared memory to", entry, d.function_set, k.function, cuda::FunctionAttribute::dynamic_shared_bytes,
+      static_cast<int>(shared));
+  }
+  /// As many blocks as run at once, since they wait for each other, and no more than there is work for.
+  void add_persistent(const PersistentEntry& p, int multiprocessors) {
+    find(persistent_, p.entry, p.shared_bytes);
+    persistent_.threads = static_cast<unsigned>(p.threads);
+    const Driver& d = session_->enter();
+    int at_once = 0;
+    d("size", p.entry, d.blocks_at_once, &at_once, persistent_.function, p.threads,
+      static_cast<std::size_t>(persistent_.dynamic_bytes));
+    if (at_once < 1) fail("cuda: a block of {} is more than a multiprocessor has room for", p.entry);
+    std::int64_t most = 1;
+    for (const simt::Function& f : image_->launches) most = std::max(most, f.blocks);
+    persistent_.blocks = static_cast<unsigned>(std::min(most, std::int64_t{at_once} * multiprocessors));
   }
   void unload() noexcept {
     if (const Driver* d = session_->try_enter()) d->module_unload.call(module_);
@@ -274,6 +300,7 @@ class CudaProgram final : public DeviceProgram {
   std::shared_ptr<const DeviceImage> image_;
   cuda::Module module_ = nullptr;
   std::vector<Kernel> kernels_;
+  Kernel persistent_;
 };
 
 class CudaGraph final : public DeviceGraph {
@@ -315,6 +342,7 @@ class CudaDevice final : public Device {
  public:
   CudaDevice(const std::shared_ptr<const Driver>& driver, const DeviceInfo& info)
       : name_(fmt::format("{}, {}, driver {}", info.name, info.sm, info.driver)),
+        multiprocessors_(info.target.multiprocessors),
         session_(std::make_shared<Session>(driver, info.ordinal)),
         staging_(session_) {}
 
@@ -350,7 +378,7 @@ class CudaDevice final : public Device {
     d("wait for the device", "", d.stream_wait, session_->stream());
   }
   std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceImage> image) override {
-    return std::make_unique<CudaProgram>(session_, std::move(image));
+    return std::make_unique<CudaProgram>(session_, std::move(image), multiprocessors_);
   }
   std::unique_ptr<DeviceGraph> record(const std::function<void()>& body) override {
     return std::make_unique<CudaGraph>(session_, body);
@@ -358,6 +386,7 @@ class CudaDevice final : public Device {
 
  private:
   std::string name_;
+  int multiprocessors_;
   std::shared_ptr<Session> session_;
   Staging staging_;
 };

@@ -73,6 +73,11 @@ inline constexpr unsigned kStreamNonBlocking = 1, kEventDisableTiming = 2;
   X(launch, cuLaunchKernel,                                                                                     \
     (Function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,           \
      unsigned block_z, unsigned shared_bytes, Stream, void** parameters, void** extra))                         \
+  X(launch_cooperative, cuLaunchCooperativeKernel,                                                              \
+    (Function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,           \
+     unsigned block_z, unsigned shared_bytes, Stream, void** parameters))                                       \
+  X(blocks_at_once, cuOccupancyMaxActiveBlocksPerMultiprocessor,                                                \
+    (int* blocks, Function, int threads, std::size_t shared_bytes))                                             \
   X(capture_begin, cuStreamBeginCapture_v2, (Stream, CaptureMode))                                              \
   X(capture_end, cuStreamEndCapture, (Stream, Graph*))                                                          \
   X(graph_instantiate, cuGraphInstantiateWithFlags, (GraphExec*, Graph, unsigned long long flags))              \

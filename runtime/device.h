@@ -20,6 +20,9 @@ class DeviceProgram {
   virtual ~DeviceProgram() = default;
   /// Starts launches[i]; `addresses`: one for each of its global memories.
   virtual void launch(std::size_t i, std::span<const DeviceAddress> addresses) = 0;
+  /// Starts all launches in order, `steps` times, as one: ir/device_image.h says what lies at `table` and `arrived` in
+  /// the device's memory. Only where the image was compiled for that. Not recorded.
+  virtual void launch_persistent(DeviceAddress table, DeviceAddress arrived, std::int64_t steps) = 0;
 };
 
 /// A sequence of launches and copies that is started as one (on a GPU: a CUDA graph).

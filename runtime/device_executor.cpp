@@ -161,11 +161,37 @@ DeviceExecutor::StepPlan DeviceExecutor::make_plan(std::span<const StepRows> row
   }
   const auto launches = std::max<std::int64_t>(1, std::ranges::ssize(image_.launches));
   const std::int64_t record = std::max<std::int64_t>(1, plan.input_stride + plan.output_stride);
-  plan.most = std::max<std::int64_t>(1, std::min({limits_.steps, limits_.launches / launches, limits_.bytes / record}));
+  const bool persistent = limits_.persistent && std::ranges::all_of(plan.own, std::identity());
+  plan.most = std::min(limits_.steps, limits_.bytes / record);
+  if (!persistent) plan.most = std::min(plan.most, limits_.launches / launches);
+  plan.most = std::max<std::int64_t>(1, plan.most);
   plan.most = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(plan.most)));
   plan.records = DeviceBlock(device_, plan.most * (plan.input_stride + plan.output_stride));
+  if (persistent) {
+    plan.table_values = persistent_table(plan);
+    plan.table = DeviceBlock(device_, std::ssize(plan.table_values) * static_cast<std::int64_t>(sizeof(std::int64_t)));
+  }
   plan.staging.resize(static_cast<std::size_t>(plan.most * std::max(plan.input_stride, plan.output_stride)));
   return plan;
+}
+
+std::vector<std::int64_t> DeviceExecutor::persistent_table(const StepPlan& plan) const {
+  Addresses first = addresses_, stride(addresses_.size());
+  for (const auto& i : plan.inputs) {
+    place(first, i.id, plan.input_record(0) + static_cast<DeviceAddress>(i.offset));
+    place(stride, i.id, static_cast<DeviceAddress>(plan.input_stride));
+  }
+  for (const auto& o : plan.outputs) {
+    place(first, o.id, plan.output_record(0) + static_cast<DeviceAddress>(o.offset));
+    place(stride, o.id, static_cast<DeviceAddress>(plan.output_stride));
+  }
+  std::vector<std::int64_t> values(2);
+  for (const simt::Function& f : image_.launches)
+    for (const simt::Memory& m : f.memories)
+      if (m.space == simt::Memory::global)
+        for (const Addresses* a : {&first, &stride})
+          values.push_back(static_cast<std::int64_t>((*a)[static_cast<std::size_t>(m.buffer)]));
+  return values;
 }
 
 void DeviceExecutor::launch_steps(const StepPlan& plan, std::int64_t steps) {
@@ -191,9 +217,16 @@ void DeviceExecutor::run_chunk(StepPlan& plan, std::int64_t first, std::int64_t 
                   rows[i].array.data() + (first + s) * plan.inputs[i].bytes,
                   static_cast<std::size_t>(plan.inputs[i].bytes));
   if (plan.input_stride > 0) device_->upload(plan.input_record(0), plan.staging.data(), steps * plan.input_stride);
-  auto& graph = plan.graphs[steps];
-  if (!graph) graph = device_->record([&] { launch_steps(plan, steps); });
-  graph->launch();
+  if (!plan.table_values.empty()) {
+    const DeviceAddress table = plan.table.address();
+    device_->upload(table, reinterpret_cast<const std::byte*>(plan.table_values.data()),
+                    std::ssize(plan.table_values) * static_cast<std::int64_t>(sizeof(std::int64_t)));
+    loaded_->launch_persistent(table + 2 * sizeof(std::int64_t), table, steps);
+  } else {
+    auto& graph = plan.graphs[steps];
+    if (!graph) graph = device_->record([&] { launch_steps(plan, steps); });
+    graph->launch();
+  }
   if (plan.output_stride > 0)
     device_->download(plan.staging.data(), plan.output_record(0), steps * plan.output_stride);
   else

@@ -20,6 +20,9 @@ struct ChunkLimits {
   std::int64_t launches = 4096;   // of all steps of a chunk
   std::int64_t bytes = 64 << 20;  // of their rows and outputs
   double seconds = 0.02;          // about; what is seen after each step is seen this late
+  /// Chunks are one launch of the image's persistent entry (which it must have on a GPU) in place of a recorded graph,
+  /// and `launches` does not count. Where an output must be copied after each step they are graphs all the same.
+  bool persistent = false;
 };
 
 /// A block of a device's memory, released when it goes.
@@ -72,6 +75,8 @@ class DeviceExecutor final : public ProgramExecutor {
     std::int64_t most = 1;  // steps of a chunk
     std::int64_t pace = 1;  // steps that have been quick enough
     DeviceBlock records, saved;
+    DeviceBlock table;                       // of the persistent entry: i64[2], of which the first is its counter, rows
+    std::vector<std::int64_t> table_values;  // empty: chunks are graphs
     std::vector<std::byte> staging;
     std::map<std::int64_t, std::unique_ptr<DeviceGraph>> graphs;  // by number of steps
     DeviceAddress input_record(std::int64_t s) const {
@@ -92,6 +97,7 @@ class DeviceExecutor final : public ProgramExecutor {
 
   StepPlan make_plan(std::span<const StepRows> rows);
   void launch_steps(const StepPlan&, std::int64_t steps);
+  std::vector<std::int64_t> persistent_table(const StepPlan&) const;
   void run_chunk(StepPlan&, std::int64_t first, std::int64_t steps, std::span<const StepRows> rows,
                  std::span<const Array> outputs);
 

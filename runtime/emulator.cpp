@@ -87,6 +87,7 @@ class EmulatorProgram : public DeviceProgram {
   EmulatorProgram(EmulatorDevice& device, std::shared_ptr<const Loaded> loaded)
       : device_(device), loaded_(std::move(loaded)) {}
   void launch(std::size_t i, std::span<const DeviceAddress> addresses) override;
+  void launch_persistent(DeviceAddress table, DeviceAddress arrived, std::int64_t steps) override;
 
  private:
   EmulatorDevice& device_;
@@ -166,6 +167,26 @@ class EmulatorDevice : public Device {
 void EmulatorProgram::launch(std::size_t i, std::span<const DeviceAddress> addresses) {
   ensure(i < loaded_->codes.size(), "emulator: launch {} of {}", i, loaded_->codes.size());
   device_.submit({loaded_, i, {addresses.begin(), addresses.end()}, 0});
+}
+
+void EmulatorProgram::launch_persistent(DeviceAddress table, DeviceAddress, std::int64_t steps) {
+  struct Row {
+    DeviceAddress first, stride;
+  };
+  std::size_t globals = 0;
+  for (const Code& code : loaded_->codes) globals += code.globals;
+  std::vector<Row> rows(globals);
+  device_.download(reinterpret_cast<std::byte*>(rows.data()), table, static_cast<std::int64_t>(globals * sizeof(Row)));
+  std::vector<DeviceAddress> addresses;
+  for (DeviceAddress step = 0; step < static_cast<DeviceAddress>(steps); ++step) {
+    auto row = rows.begin();
+    for (std::size_t i = 0; i < loaded_->codes.size(); ++i) {
+      addresses.clear();
+      for (std::size_t g = 0; g < loaded_->codes[i].globals; ++g, ++row)
+        addresses.push_back(row->first + step * row->stride);
+      launch(i, addresses);
+    }
+  }
 }
 
 void EmulatorGraph::launch() {

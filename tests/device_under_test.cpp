@@ -52,7 +52,7 @@ const std::vector<GpuTarget>& device_targets() {
 Evaluation run_on_device(const Program& program, std::span<const Array> inputs, const GpuTarget& target) {
   const auto p = std::make_shared<Program>(program);
   if (p->arena_bytes == 0) plan_memory(*p);  // built by hand
-  DeviceExecutor executor(compile_device(p, target, on_gpu()), device_under_test());
+  DeviceExecutor executor(compile_device(p, target, {.ptx = on_gpu()}), device_under_test());
   std::vector<Array> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, bound.emplace_back(inputs[i].clone()));
   executor.run();

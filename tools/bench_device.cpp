@@ -186,7 +186,7 @@ void bench_limits(const Placement& place, bool small, bool json) {
   Device& device = *on->device;
   const int nodes = small ? 8 : kMostRepeats;
   const auto nothing = program_of([] { return placeholder(f32, {1}, "x") + 1; }, Numerics::exact);
-  Launches launches(device, compile_device(nothing, on->target, place.backend == Backend::cuda));
+  Launches launches(device, compile_device(nothing, on->target, {.ptx = place.backend == Backend::cuda}));
   const double launch = seconds_of(device, nodes, [&] {
     for (int i = 0; i < nodes; ++i) launches.run();
   });
@@ -207,7 +207,7 @@ void bench_ops(const Placement& place, bool small, bool json) {
                   double copy_rate) {
     GpuTarget target = on->target;
     target.numerics = numerics;
-    Launches launches(device, compile_device(program_of(trace, numerics), target, place.backend == Backend::cuda));
+    Launches launches(device, compile_device(program_of(trace, numerics), target, {.ptx = place.backend == Backend::cuda}));
     Result r{name, numerics, launches.seconds(repeats_for(flops, bytes, small)), flops, bytes};
     if (copy_rate > 0) r.of_copy = bytes / r.seconds / copy_rate;
     print(r, device.name(), json);

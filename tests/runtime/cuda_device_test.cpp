@@ -29,7 +29,10 @@ std::shared_ptr<DeviceImage> image() {
                   {.name = "y", .dtype = f32, .elements = 4, .buffer = 1}};
   i->launches = {add, big, simt::Function{.name = "none", .blocks = 0, .threads = 32}};
   i->entries = {"add", "big", "none"};
-  i->ptx = ".entry add(.param .u64 a, .param .u64 b) {}\n.entry big(.param .u64 a) {}\n.entry none() {}";
+  i->persistent = {.entry = "all", .threads = 96, .shared_bytes = 64 << 10};
+  i->ptx =
+      ".entry add(.param .u64 a, .param .u64 b) {}\n.entry big(.param .u64 a) {}\n.entry none() {}\n"
+      ".entry all(.param .u64 table, .param .u64 arrived, .param .u64 steps) {}";
   return i;
 }
 
@@ -138,6 +141,33 @@ TEST_CASE("kernels are launched with their sizes, shared memory and addresses") 
   device->release(b);
 }
 
+TEST_CASE("a persistent kernel has as many blocks as run at once, or as there is work for") {
+  for (const int at_once : {1, 0}) {
+    LoadedFakeCuda fake;
+    fake->blocks_at_once = at_once;
+    const auto device = make_cuda(kFakeCuda);
+    auto many = image();
+    many->launches[0].blocks = 1000;
+    if (at_once == 0) {
+      CHECK(error_of([&] { device->load(many); }) == "cuda: a block of all is more than a multiprocessor has room for");
+      continue;
+    }
+    for (const auto& [loaded, blocks] : {std::pair{image(), 3u}, {many, 16u}}) {
+      fake->launches.clear();
+      const auto program = device->load(loaded);
+      program->launch_persistent(16, 32, 7);
+      device->synchronize();
+      REQUIRE(fake->launches.size() == 1);
+      const FakeCuda::Launch& l = fake->launches[0];
+      CHECK(l.entry == "all");
+      CHECK(l.blocks == blocks);
+      CHECK(l.threads == 96);
+      CHECK(l.shared_bytes == 64 << 10);
+      CHECK(l.parameters == std::vector<std::uint64_t>{16, 32, 7});
+    }
+  }
+}
+
 TEST_CASE("a recording does what it recorded, each time it is launched") {
   LoadedFakeCuda fake;
   fake->on_launch = add_one;
@@ -226,6 +256,7 @@ TEST_CASE("each function that fails is an error that names it, and nothing is le
     device->upload(a, bytes(x), 16);
     device->copy(a, a, 16);
     program->launch(1, std::vector{a});
+    program->launch_persistent(a, a, 1);
     const auto graph = device->record([&] { program->launch(0, std::vector{a, a}); });
     graph->launch();
     device->download(bytes(x), a, 16);
@@ -249,12 +280,14 @@ TEST_CASE("each function that fails is an error that names it, and nothing is le
       {"cuModuleLoadDataEx", "load the code of 'test'"},
       {"cuModuleGetFunction", "find the kernel add"},
       {"cuFuncSetAttribute", "give shared memory to big"},
+      {"cuOccupancyMaxActiveBlocksPerMultiprocessor", "size all"},
       {"cuMemAlloc_v2", "allocate 16 bytes"},
       {"cuMemcpyHtoDAsync_v2", "upload"},
       {"cuMemcpyDtoDAsync_v2", "copy on the device"},
       {"cuEventRecord", "record an event"},
       {"cuEventSynchronize", "wait for the device"},
       {"cuLaunchKernel", "launch big"},
+      {"cuLaunchCooperativeKernel", "launch all"},
       {"cuStreamBeginCapture_v2", "begin a recording"},
       {"cuStreamEndCapture", "end a recording"},
       {"cuGraphInstantiateWithFlags", "prepare a recording"},

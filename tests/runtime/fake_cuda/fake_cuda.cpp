@@ -44,6 +44,7 @@ namespace {
 
 constexpr cuda::Result kInvalidValue = 1, kInvalidContext = 201, kInvalidPtx = 218, kNotFound = 500,
                        kIllegalState = 401;
+constexpr int kMultiprocessors = 16;
 
 FakeCuda& fake() {
   static FakeCuda* state = [] {
@@ -179,7 +180,7 @@ cuda::Result cuDeviceGetAttribute(int* value, cuda::Attribute attribute, cuda::O
   switch (attribute) {
     case cuda::Attribute::major: *value = fake().major; break;
     case cuda::Attribute::minor: *value = fake().minor; break;
-    case cuda::Attribute::multiprocessors: *value = 16; break;
+    case cuda::Attribute::multiprocessors: *value = kMultiprocessors; break;
     case cuda::Attribute::threads_per_multiprocessor: *value = 1536; break;
     case cuda::Attribute::registers_per_multiprocessor: *value = 65536; break;
     case cuda::Attribute::shared_bytes_per_block: *value = 100 << 10; break;
@@ -351,6 +352,20 @@ cuda::Result cuLaunchKernel(cuda::Function function, unsigned grid_x, unsigned g
     fake().launches.push_back(launch);
     if (fake().on_launch) fake().on_launch(launch);
   });
+  return 0;
+}
+// A cooperative launch waits for blocks that may never run when there are more than fit: the driver refuses it.
+cuda::Result cuLaunchCooperativeKernel(cuda::Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                       unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                                       cuda::Stream stream, void** parameters) {
+  ENTER("cuLaunchCooperativeKernel");
+  if (grid_x > static_cast<unsigned>(fake().blocks_at_once * kMultiprocessors) || stream->capture) return kInvalidValue;
+  return cuLaunchKernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes, stream, parameters,
+                        nullptr);
+}
+cuda::Result cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, cuda::Function, int, std::size_t) {
+  ENTER("cuOccupancyMaxActiveBlocksPerMultiprocessor");
+  *blocks = fake().blocks_at_once;
   return 0;
 }
 

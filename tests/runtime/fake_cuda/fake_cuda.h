@@ -24,7 +24,8 @@ struct FakeCuda {
   int failure_of_work = 0;              // what waiting returns, as after a fault of a kernel
   std::size_t memory_bytes = std::size_t{1} << 30;
   int driver_version = 12080, major = 9, minor = 0;
-  std::string jit_log;  // of cuModuleLoadDataEx
+  int blocks_at_once = 2;  // of any kernel on a multiprocessor
+  std::string jit_log;     // of cuModuleLoadDataEx
   std::function<void(const Launch&)> on_launch;
 
   // What was asked of it.
