@@ -7,7 +7,8 @@
 // a launch stores may be loaded in it only by the thread that stored it or, past a barrier, by threads of its block.
 // Barriers, shuffles, matrix products and asynchronous groups are collectives: all threads of the block must reach them
 // together, so they stand only where control flow is the same for the whole block (verify() proves that).
-// Arithmetic is that of ir/scalar.h, subnormals flushed: the same bits as the interpreter.
+// Arithmetic is that of ir/scalar.h, subnormals flushed: the same bits as the interpreter. Arithmetic that leads to an
+// index does not wrap, so that code generation may split constants off it.
 #pragma once
 #include <array>
 #include <cstdint>

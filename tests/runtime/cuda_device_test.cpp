@@ -135,7 +135,7 @@ TEST_CASE("kernels are launched with their sizes, shared memory and addresses") 
   CHECK(add.parameters == std::vector<std::uint64_t>{a, b});
   CHECK((big.entry == "big" && big.blocks == 1 && big.threads == 1024 && big.shared_bytes == 64 << 10));
   CHECK(big.parameters == std::vector<std::uint64_t>{b});
-  CHECK(fake->shared_limits == std::map<std::string, int>{{"big", 64 << 10}});
+  CHECK(fake->shared_limits == std::map<std::string, int>{{"all", 64 << 10}, {"big", 64 << 10}});
   CHECK_THROWS_AS(program->launch(0, std::vector{a}), InternalError);
   device->release(a);
   device->release(b);

@@ -51,7 +51,7 @@ TEST_CASE("weft devices lists what there is, and why there is no GPU") {
   CHECK(none["cpu"]["threads"].get<int>() >= 1);
 }
 
-TEST_CASE("--device cuda without a GPU says why, --check belongs to the emulator") {
+TEST_CASE("a GPU that is not there is an error that says why; --check belongs to the emulator") {
   const TempDir dir;
   for (const std::string command : {"train mnist", "bench mlp", "run x.weft"}) {
     const Result r = shell(kNone + "weft " + command + " --device cuda", dir.path());
