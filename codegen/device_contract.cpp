@@ -10,6 +10,8 @@
 namespace weft::codegen {
 namespace {
 
+constexpr std::int64_t kWordsAhead = 128;  // of operands that a thread may hold
+
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -195,8 +197,16 @@ void DeviceContract::multiply(ValueId stage, std::int64_t count) {
   const ValueId x = b_.multiply(stage, x_.stage), y = b_.multiply(stage, y_.stage);
   const int step = std::max(x_.along_k ? x_.vector : 1, y_.along_k ? y_.vector : 1);
   const std::int64_t whole = count / step * step;
-  loop(
-      b_.integer(0), b_.integer(whole), step, [&](ValueId kk) { multiply_step(x, y, kk, step); }, true);
+  // Code is repeated for as many steps as have operands that fit in registers together: ptxas loads that far ahead.
+  const std::int64_t words = step * (x_.each + y_.each) * static_cast<std::int64_t>(size_of(dtype_)) / 4;
+  std::int64_t repeated = step;
+  while (whole % (2 * repeated) == 0 && 2 * repeated / step * words <= kWordsAhead) repeated *= 2;
+  auto steps = [&](ValueId first) {
+    loop(
+        b_.integer(0), b_.integer(repeated), step, [&](ValueId kk) { multiply_step(x, y, b_.sum(first, kk), step); },
+        true);
+  };
+  loop(b_.integer(0), b_.integer(whole), repeated, steps);
   for (std::int64_t kk = whole; kk < count; ++kk) multiply_step(x, y, b_.integer(kk), 1);
 }
 

@@ -93,28 +93,39 @@ for tool in memcheck racecheck synccheck; do
   fi
 done
 
-say "" "## Benchmarks" "" "| model | samples | step ms | GFLOP/s | loss or forward |" "| --- | --- | --- | --- | --- |"
+say "" "## Training steps" "" "| model | samples | how | step ms | GFLOP/s | loss |" "| --- | --- | --- | --- | --- | --- |"
 value() { sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" "$log"; }
-bench() { # bench MODEL BATCH [--inference]
+bench() { # bench MODEL BATCH [OPTION…]
   local model=$1 batch=$2
   shift 2
   echo "gpu-check: bench $model $batch $*" >&2
   if "$weft" bench "$model" --batch-size "$batch" --device "$device" --steps "$steps" --json "$@" >"$log" 2>&1; then
-    say "| $model | $batch | $(value step_ms) | $(value gflops) | ${1:+forward}$(value loss) |"
+    say "| $model | $batch | ${*:-graph} | $(value step_ms) | $(value gflops) | $(value loss) |"
   elif grep -q 'not yet built in' "$log"; then
-    say "| $model | $batch | | | not yet built in |"
+    say "| $model | $batch | ${*:-graph} | | | not yet built in |"
   else
     failed=$((failed + 1))
-    say "| $model | $batch | | | FAILED: $(tail -n 1 "$log") |"
+    say "| $model | $batch | ${*:-graph} | | | FAILED: $(tail -n 1 "$log") |"
   fi
 }
 for model in mlp cnn lstm vit; do bench "$model" 128; done
+bench mlp 128 --persistent
 if [ -z "$quick" ]; then
+  for numerics in fast bf16; do
+    bench mlp 128 --numerics "$numerics"
+    bench mlp 128 --numerics "$numerics" --persistent
+  done
   bench mlp 32
   bench mlp 1024
   bench mlp 1 --inference
   bench mlp 128 --inference
 fi
+
+small=()
+[ "$device" = cuda ] || small=(--small)
+lines=60
+section "What the device can do at best" "$weft" bench limits --device "$device" "${small[@]}"
+section "Single functions beside that" "$weft" bench ops --device "$device" "${small[@]}"
 
 say "" "## Result" "" "$([ "$failed" -eq 0 ] && echo "all passed" || echo "$failed failed")"
 echo "gpu-check: $([ "$failed" -eq 0 ] && echo "all passed" || echo "$failed failed"); report: $report" >&2

@@ -97,6 +97,19 @@ class Launches {
     });
     return seconds_of(device_, repeats, [&] { graph->launch(); });
   }
+  /// Of one step among many of the persistent entry.
+  double persistent_seconds(int steps) {
+    std::vector<std::int64_t> table(2);  // the counter of arrivals, and what aligns the rows
+    for (const auto& globals : globals_)
+      for (const DeviceAddress a : globals) table.insert(table.end(), {static_cast<std::int64_t>(a), 0});
+    const auto bytes = static_cast<std::int64_t>(table.size() * sizeof(std::int64_t));
+    const DeviceAddress at = blocks_.allocate(bytes);
+    return seconds_of(device_, steps, [&] {
+      device_.upload(at, reinterpret_cast<const std::byte*>(table.data()), bytes);
+      loaded_->launch_persistent(at + 2 * sizeof(std::int64_t), at, steps);
+    });
+  }
+  std::int64_t blocks() const { return image_->launches[0].blocks; }
 
  private:
   /// Small numbers of both signs, the same in every run.
@@ -185,13 +198,23 @@ void bench_limits(const Placement& place, bool small, bool json) {
   const std::shared_ptr<PlacedDevice> on = device_at(place);
   Device& device = *on->device;
   const int nodes = small ? 8 : kMostRepeats;
-  const auto nothing = program_of([] { return placeholder(f32, {1}, "x") + 1; }, Numerics::exact);
-  Launches launches(device, compile_device(nothing, on->target, {.ptx = place.backend == Backend::cuda}));
+  const DeviceOptions options{.ptx = place.backend == Backend::cuda, .persistent = true};
+  auto add_one = [&](std::int64_t n) {
+    const Trace trace = [n] { return placeholder(f32, {n}, "x") + 1; };
+    return compile_device(program_of(trace, Numerics::exact), on->target, options);
+  };
+  Launches launches(device, add_one(1));
   const double launch = seconds_of(device, nodes, [&] {
     for (int i = 0; i < nodes; ++i) launches.run();
   });
   print({"launch of one thread's work", Numerics::exact, launch}, device.name(), json);
   print({"the same as a node of a graph", Numerics::exact, launches.seconds(nodes)}, device.name(), json);
+  print({"… as a step of a persistent kernel", Numerics::exact, launches.persistent_seconds(nodes)}, device.name(),
+        json);
+  Launches wide(device, add_one(std::int64_t{on->target.multiprocessors} * 256));
+  print({fmt::format("… of {} blocks, with a grid barrier", wide.blocks()), Numerics::exact,
+         wide.persistent_seconds(nodes)},
+        device.name(), json);
   for (const std::int64_t bytes : {std::int64_t{4} << 10, std::int64_t{16} << 20, kCopyBytes}) {
     if (small && bytes > kSmallCopyBytes) break;
     const double seconds = copy_seconds(device, bytes);
@@ -207,7 +230,8 @@ void bench_ops(const Placement& place, bool small, bool json) {
                   double copy_rate) {
     GpuTarget target = on->target;
     target.numerics = numerics;
-    Launches launches(device, compile_device(program_of(trace, numerics), target, {.ptx = place.backend == Backend::cuda}));
+    Launches launches(device,
+                      compile_device(program_of(trace, numerics), target, {.ptx = place.backend == Backend::cuda}));
     Result r{name, numerics, launches.seconds(repeats_for(flops, bytes, small)), flops, bytes};
     if (copy_rate > 0) r.of_copy = bytes / r.seconds / copy_rate;
     print(r, device.name(), json);

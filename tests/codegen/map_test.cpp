@@ -1,4 +1,6 @@
 // Elementwise kernels against the interpreter, in bits: every op, dtype and length of the last vector.
+#include <cmath>
+
 #include "catch.h"
 #include "programs.h"
 
@@ -87,6 +89,41 @@ Program identities() {
 }  // namespace
 
 TEST_CASE("subnormals are flushed where LLVM would fold the operation away") { CHECK(check(identities()) == ""); }
+
+namespace {
+
+/// Results around the smallest normal number: those that round up to it are kept, those below are flushed. Whether a
+/// machine flushes before or after it rounds shows here only.
+Program smallest_normals() {
+  ProgramBuilder b;
+  for (DType t : {f32, f64}) {
+    const int digits = t == f32 ? 23 : 52, least = t == f32 ? -126 : -1022;
+    const double half = std::ldexp(1, least / 2), ulp = std::ldexp(1, -digits);
+    for (const double second : {1 - ulp, 1 - 2 * ulp, -(1 - ulp), 1.0}) {
+      const BufferId out = b.output(t, {3});
+      HandBuilder k(b.program(), b.kernel());
+      const ExprId x = k.constant(t, (1 + ulp) * half), y = k.constant(t, second * half);
+      k.phase({}).stages = {map_stage({{out, {{{}, 0, kNone}}, k.op(Op::mul, t, {x, y})},
+                                       {out, {{{}, 1, kNone}}, k.op(Op::fma, t, {x, y, k.constant(t, 0)})},
+                                       {out, {{{}, 2, kNone}}, k.op(Op::sub, t, {k.op(Op::mul, t, {x, y}), y})}})};
+    }
+  }
+  const BufferId out = b.output(f32, {2});
+  HandBuilder k(b.program(), b.kernel());
+  auto shorter = [&](double v) { return k.op(Op::convert, f32, {k.constant(f64, v * std::ldexp(1, -126))}); };
+  k.phase({}).stages = {map_stage({{out, {{{}, 0, kNone}}, shorter(1 - std::ldexp(1, -26))},
+                                   {out, {{{}, 1, kNone}}, shorter(1 - std::ldexp(1, -24))}})};
+  return b.program();
+}
+
+}  // namespace
+
+TEST_CASE("results that round up to the smallest normal number are not flushed") {
+  const Program p = smallest_normals();
+  CHECK(check(p) == "");
+  CHECK(interpret(p, {}).outputs[0].as<float>()[0] == 0x1p-126F);
+  CHECK(interpret(p, {}).outputs[1].as<float>()[0] == 0);
+}
 
 namespace {
 
