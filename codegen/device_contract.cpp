@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::int64_t kWordsAhead = 128;  // of operands that a thread may hold
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace
 
 bool DeviceContract::accepts(const Kernel& kernel, const PhaseInfo& info) {

@@ -14,7 +14,6 @@ namespace {
 constexpr int kStripes = kReduceStripes;
 constexpr std::int64_t kMostHeld = 8;  // elements of a row in a thread's registers
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }
 
 }  // namespace

@@ -24,8 +24,6 @@ constexpr int kOtherRegisters = 40;     // addresses and the like
 constexpr int kMostRegisters = 176;     // of a thread, so that what the model misses spills nothing
 constexpr int kMatrixK = 8;             // products of one matrix instruction (tf32)
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// Of a thread.
 std::int64_t registers(const ContractShape& s, const ContractTile& t) {
   const std::int64_t words = s.element / 4, vector = 16 / s.element;

@@ -11,7 +11,6 @@ namespace {
 /// Longer sums pack their operands chunk by chunk, so that scratch memory does not grow with k.
 constexpr std::int64_t kLongSum = 4 * kContractChunk;
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * b; }
 
 }  // namespace

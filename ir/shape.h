@@ -59,6 +59,8 @@ bool is_static(const Shape&);  ///< no extent is kBatch
 /// extent is negative (kBatch included) or when the product, or the size in bytes, exceeds 2^46.
 std::int64_t element_count(const Shape&);
 std::int64_t byte_size(const Type&);
+/// Parts of `size` that cover `whole`; whole >= 0, size > 0.
+inline std::int64_t ceil_div(std::int64_t whole, std::int64_t size) { return (whole + size - 1) / size; }
 /// Row-major strides in elements: stride[i] = product of the extents after i.
 Dims row_major_strides(const Shape&);
 

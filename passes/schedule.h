@@ -15,7 +15,6 @@ void schedule(Program&, const Target&, const ScheduleTable* = nullptr);
 
 // What the cost model is made of, for those who search beyond its choice.
 
-inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 /// Elements of the widest register.
 std::int64_t lanes_of(DType, const Target&);
 /// The most rows of a register tile of `cols` vectors: it needs rows * cols sums, cols vectors of rhs and one splat of
