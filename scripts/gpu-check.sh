@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and measures weft on a machine with a GPU and no build tools: tests, compute-sanitizer, benchmarks, one report.
-# Needs only `weft-gpu`, which lies beside it (docs/gpu.md says how to build both).
+# Needs only `weft-gpu`, which lies beside it (docs/gpu.md says how to build both); `gpu_peers.py` beside it adds peers.
 set -uo pipefail
 
 usage() {
@@ -126,6 +126,10 @@ small=()
 lines=60
 section "What the device can do at best" "$weft" bench limits --device "$device" "${small[@]}"
 section "Single functions beside that" "$weft" bench ops --device "$device" "${small[@]}"
+
+if [ "$device" = cuda ] && [ -z "$quick" ] && command -v python3 >/dev/null && [ -f "$here/gpu_peers.py" ]; then
+  section "PyTorch and JAX on the same GPU, where they are installed" python3 "$here/gpu_peers.py"
+fi
 
 say "" "## Result" "" "$([ "$failed" -eq 0 ] && echo "all passed" || echo "$failed failed")"
 echo "gpu-check: $([ "$failed" -eq 0 ] && echo "all passed" || echo "$failed failed"); report: $report" >&2
