@@ -5,7 +5,7 @@ namespace weft::codegen {
 
 void PhaseEmitter::run_map(std::size_t index) {
   const KernelStage& s = stage(index);
-  auto stores = [&] {
+  auto store_row = [&] {
     // All values first: a store may overwrite what another one's value was loaded from.
     Values values;
     for (const Store& t : s.stores) values.push_back(value(t.value));
@@ -17,6 +17,7 @@ void PhaseEmitter::run_map(std::size_t index) {
             wide && passes_caches(s.stores[i], info_.store[index][i]));
     }
   };
+  auto stores = [&] { for_rows(store_row); };
   if (s.axis == kNone) {
     stores();
   } else if (lanes_.width > 1) {  // lanes run along the points: the steps of the stage one by one
