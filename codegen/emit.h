@@ -98,7 +98,9 @@ class PhaseEmitter {
   void as_one_vector(AxisId axis, llvm::function_ref<void()> body);
 
   // -- rows side by side (emit_rows.cpp)
-  std::size_t rows_at_once(AxisId along) const;
+  std::size_t rows_at_once(AxisId along, double row_cycles) const;
+  std::vector<ExprId> streamed_loads(AxisId along) const;
+  void prefetch_next_row();  ///< at one step of the loop along a row, for the row being emitted
   void bind_rows(const std::vector<AxisId>& axes, std::vector<Values> at);  ///< at the current level
   void for_rows(llvm::function_ref<void()> body);                           ///< runs body for each row of the group
   bool differs_by_row(ExprId) const;
@@ -192,7 +194,8 @@ class PhaseEmitter {
   llvm::DenseMap<BufferId, Value*> base_;
   std::vector<AxisId> row_axes_;
   std::vector<Row> rows_ = std::vector<Row>(1);  // side by side
-  std::size_t row_ = 0;       // the one that is being emitted
+  std::vector<ExprId> streamed_;                 // loads of groups that are prefetched
+  std::size_t row_ = 0;                          // the one that is being emitted
   Lanes lanes_;
   bool streams_ = false;         // some store bypasses the caches
   std::vector<KeptRow> kept_;    // rows of values in scratch space, when points are single rows

@@ -9,7 +9,6 @@
 #include "ir/eval.h"
 
 namespace weft::codegen {
-namespace {}  // namespace
 
 PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) : guard_(e.b_) {
   for (std::size_t l = static_cast<std::size_t>(level); l < e.levels_.size(); ++l) {

@@ -251,7 +251,8 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
     if (!kept_.empty()) kept_bytes_ = kept_.back().offset + kept_.back().bytes;
   }
 
-  const std::size_t rows = along_rows ? rows_at_once(lane_axis) : 1;
+  const std::size_t rows = along_rows ? rows_at_once(lane_axis, point_cycles) : 1;
+  if (rows > 1) streamed_ = streamed_loads(lane_axis);
   code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(rows);
 
   open_function(symbol);

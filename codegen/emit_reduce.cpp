@@ -92,6 +92,7 @@ Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* en
     for_rows([&] {
       Value* folded = fold(s, acc[row_], lanes(s.value));
       next.push_back(lanes_.full() ? folded : b_.CreateSelect(active_mask(), folded, acc[row_]));
+      prefetch_next_row();
     });
     return next;
   };
