@@ -67,7 +67,7 @@ class PhaseEmitter {
   PhaseCode emit_points(const std::string& symbol);
 
  protected:
-  // -- the function and its loops (emit_map.cpp)
+  // -- the function and its loops (emit_loops.cpp)
   void open_function(const std::string& symbol);
   void close_function();
   /// carried = body(i, carried) for i = begin; i < end; i += step. Opens a level. Constant bounds cost no test.

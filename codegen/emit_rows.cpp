@@ -1,5 +1,5 @@
 // Rows side by side. A reduction along a row is one chain of operations: its stripes fill one or a few registers, and
-// each fold waits for the one before (the maximum of 16 elements for 7 cycles, of which the machine has work for 2).
+// each fold waits for the one before (the maximum of 16 elements for 7 cycles on Zen 4, most of them idle).
 // Rows are independent of one another, so that the chains of several overlap; each row keeps the contract's order.
 #include <algorithm>
 
