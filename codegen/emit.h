@@ -4,6 +4,9 @@
 // exist. Each expression is emitted once, at the outermost loop level where all it depends on is known: levels_[0] is
 // the function, deeper levels are the loops and stages that are open. A level that has an inner one open emits before
 // the branch into it (Level::hoist), which dominates everything later at that level.
+//
+// Where lanes run along rows, the stages may run several rows side by side (emit_rows.cpp): code of one row follows
+// that of another in the same loops, and what differs between rows is remembered for each.
 #pragma once
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/STLFunctionalExtras.h>
@@ -64,7 +67,7 @@ class PhaseEmitter {
   PhaseCode emit_points(const std::string& symbol);
 
  protected:
-  // -- the function and its loops (emit_map.cpp)
+  // -- the function and its loops (emit_loops.cpp)
   void open_function(const std::string& symbol);
   void close_function();
   /// carried = body(i, carried) for i = begin; i < end; i += step. Opens a level. Constant bounds cost no test.
@@ -81,7 +84,9 @@ class PhaseEmitter {
   void bind(AxisId axis, Value* coordinate);  ///< at the current level
   void stages(std::size_t first);             ///< runs the stages from `first` on, for the bound point
   /// Runs body(block) for every unit of the call: `outer` axes bound, then one of `blocks`.
-  void for_units(const std::vector<AxisId>& outer, std::int64_t blocks, llvm::function_ref<void(Value*)> body);
+  /// With `side_by_side` > 1, and blocks == 1, the units of a call run in groups of as many rows; the rest one by one.
+  void for_units(const std::vector<AxisId>& outer, std::int64_t blocks, std::size_t side_by_side,
+                 llvm::function_ref<void(Value*)> body);
   Values next_unit(const Values& at, const std::vector<std::int64_t>& radix);
   int point_lanes() const;  ///< lanes along the innermost parallel axis
   bool loads_neighbours() const;
@@ -92,12 +97,26 @@ class PhaseEmitter {
   bool in_one_vector(AxisId axis) const { return row_lanes_ > 1 && extent(axis) > 0 && extent(axis) <= row_lanes_; }
   void as_one_vector(AxisId axis, llvm::function_ref<void()> body);
 
+  // -- rows side by side (emit_rows.cpp)
+  std::size_t rows_at_once(AxisId along, double row_cycles) const;
+  std::vector<ExprId> streamed_loads(AxisId along) const;
+  void prefetch_next_row();  ///< at one step of the loop along a row, for the row being emitted
+  void bind_rows(const std::vector<AxisId>& axes, std::vector<Values> at);  ///< at the current level
+  void for_rows(llvm::function_ref<void()> body);                           ///< runs body for each row of the group
+  bool differs_by_row(ExprId) const;
+  /// Where a value is remembered at its level.
+  ExprId memo_key(ExprId e) const {
+    return differs_by_row(e) ? e + static_cast<ExprId>(row_ * kernel_.exprs.size()) : e;
+  }
+  Value*& accumulator(std::int32_t result) { return rows_[row_].accumulators[result]; }
+
   // -- stages
   void run_map(std::size_t stage);
   void run_scatter(std::size_t stage);
   void run_reduce(std::size_t stage);  // emit_reduce.cpp
   Value* fold(const KernelStage&, Value* acc, Value* x);
-  Value* striped_chunk(const KernelStage&, Value* begin, Value* end);
+  Values striped_chunk(const KernelStage&, Value* begin, Value* end);  ///< one value a row
+  Value* halve(const KernelStage&, Value* stripes);
   Value* striped_by_lanes(const KernelStage&, Value* begin, Value* end);
   Value* sequential_chunk(const KernelStage&, Value* begin, Value* end);
   Value* arg_reduce(const KernelStage&);
@@ -141,8 +160,12 @@ class PhaseEmitter {
   Value* offset_elements(DType, Value* pointer, Value* elements);
 
   struct Level {
-    llvm::Instruction* hoist = nullptr;  // the branch into the inner level, while one is open
-    llvm::DenseMap<ExprId, Value*> scalars, vectors;
+    llvm::Instruction* hoist = nullptr;               // the branch into the inner level, while one is open
+    llvm::DenseMap<ExprId, Value*> scalars, vectors;  // by memo_key()
+  };
+  struct Row {
+    Values at;  // coordinates along row_axes_
+    llvm::DenseMap<std::int32_t, Value*> accumulators;
   };
   /// Moves the builder to where code of `level` belongs, for the life of the object.
   class AtLevel {
@@ -169,14 +192,18 @@ class PhaseEmitter {
   std::vector<Value*> coordinate_;  // of each axis: its value, or that of lane 0
   std::vector<int> axis_level_;     // level at which it was bound, -1: unbound
   llvm::DenseMap<BufferId, Value*> base_;
-  llvm::DenseMap<std::int32_t, Value*> accumulator_;
+  std::vector<AxisId> row_axes_;
+  std::vector<Row> rows_ = std::vector<Row>(1);  // side by side
+  std::vector<ExprId> streamed_;                 // loads of groups that are prefetched
+  std::size_t row_ = 0;                          // the one that is being emitted
   Lanes lanes_;
-  bool streams_ = false;       // some store bypasses the caches
-  std::vector<KeptRow> kept_;  // rows of values in scratch space, when points are single rows
-  std::size_t stage_ = 0;      // the one that is being emitted
-  int row_lanes_ = 1;          // lanes of map and striped reduce stages when points are single rows
-  int point_level_ = 0;        // where accumulators become known
-  int stage_level_ = 0;        // where loads of what the phase stores are pinned
+  bool streams_ = false;         // some store bypasses the caches
+  std::vector<KeptRow> kept_;    // rows of values in scratch space, when points are single rows
+  std::int64_t kept_bytes_ = 0;  // for each of the rows side by side
+  std::size_t stage_ = 0;        // the one that is being emitted
+  int row_lanes_ = 1;            // lanes of map and striped reduce stages when points are single rows
+  int point_level_ = 0;          // where accumulators become known
+  int stage_level_ = 0;          // where loads of what the phase stores are pinned
 };
 
 }  // namespace weft::codegen

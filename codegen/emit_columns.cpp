@@ -105,7 +105,7 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
     }
     for_lanes(inner, kWidth, from, to, [&] {
       point_level_ = depth();
-      for (std::size_t f = 0; f < folds; ++f) accumulator_[stage(f).result] = get(f, rows > kReduceChunk ? 1 : 0);
+      for (std::size_t f = 0; f < folds; ++f) accumulator(stage(f).result) = get(f, rows > kReduceChunk ? 1 : 0);
       stages(folds);
     });
   };
@@ -117,7 +117,7 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
     for_each("block", b_.CreateMul(begin_, i64(block)), last, kBlock,
              [&](Value* from) { run_block(from, minimum(b_.CreateAdd(from, i64(kBlock)), last)); });
   } else {
-    for_units(outer, blocks, [&](Value* index) {
+    for_units(outer, blocks, 1, [&](Value* index) {
       Value* from = b_.CreateMul(index, i64(block));
       run_block(from, blocks == 1 ? i64(columns) : minimum(b_.CreateAdd(from, i64(block)), i64(columns)));
     });

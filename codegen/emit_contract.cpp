@@ -209,7 +209,7 @@ void ContractEmitter::prefetch(Value* row, Value* column) {
 /// Runs the later stages for the bound row and lanes, whose sums are at `sums`.
 void ContractEmitter::run_epilogue(Value* sums) {
   point_level_ = depth();
-  accumulator_[stage_.result] = read(dtype_, sums, tile_lanes_);
+  accumulator(stage_.result) = read(dtype_, sums, tile_lanes_);
   stages(1);
 }
 

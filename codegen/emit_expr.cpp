@@ -9,7 +9,6 @@
 #include "ir/eval.h"
 
 namespace weft::codegen {
-namespace {}  // namespace
 
 PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) : guard_(e.b_) {
   for (std::size_t l = static_cast<std::size_t>(level); l < e.levels_.size(); ++l) {
@@ -34,16 +33,16 @@ int PhaseEmitter::level_of(ExprId id) const {
 
 Value* PhaseEmitter::value(ExprId id) {
   if (expr(id).kind == Expr::constant) return emit_constant(b_, expr(id).dtype, expr(id).bits);
-  if (expr(id).kind == Expr::accumulator) return accumulator_.lookup(expr(id).result);
+  if (expr(id).kind == Expr::accumulator) return accumulator(expr(id).result);
   const int level = level_of(id);
   auto fits = [&](Value* v) {  // lanes of another width belong to another loop nest
     auto* vector = v ? llvm::dyn_cast<llvm::FixedVectorType>(v->getType()) : nullptr;
     return v && (!vector || static_cast<int>(vector->getNumElements()) == lanes_.width);
   };
-  if (Value* known = levels_[static_cast<std::size_t>(level)].scalars.lookup(id); fits(known)) return known;
+  if (Value* known = levels_[static_cast<std::size_t>(level)].scalars.lookup(memo_key(id)); fits(known)) return known;
   AtLevel at(*this, level);
   Value* v = compute(id);
-  levels_[static_cast<std::size_t>(level)].scalars[id] = v;
+  levels_[static_cast<std::size_t>(level)].scalars[memo_key(id)] = v;
   return v;
 }
 
@@ -53,11 +52,11 @@ Value* PhaseEmitter::lanes(ExprId id) {
   if (llvm::isa<llvm::Constant>(v)) return emit_splat(b_, v, lanes_.width);
   const int level = level_of(id);
   auto& vectors = levels_[static_cast<std::size_t>(level)].vectors;
-  if (Value* known = vectors.lookup(id);
+  if (Value* known = vectors.lookup(memo_key(id));
       known && static_cast<int>(llvm::cast<llvm::FixedVectorType>(known->getType())->getNumElements()) == lanes_.width)
     return known;
   AtLevel at(*this, level);
-  return vectors[id] = emit_splat(b_, v, lanes_.width);
+  return vectors[memo_key(id)] = emit_splat(b_, v, lanes_.width);
 }
 
 const KeptRow* PhaseEmitter::kept(ExprId id) const {
@@ -70,7 +69,8 @@ Value* PhaseEmitter::compute(ExprId id) {
   const KeptRow* row = kept(id);
   if (!row) return evaluate(id);
   const DType t = expr(id).dtype;
-  Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), scratch_, static_cast<std::uint64_t>(row->offset));
+  const std::int64_t offset = row->offset + (differs_by_row(id) ? kept_bytes_ * static_cast<std::int64_t>(row_) : 0);
+  Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), scratch_, static_cast<std::uint64_t>(offset));
   Value* place = offset_elements(t, base, coordinate_[static_cast<std::size_t>(kernel_.schedule.vector_axis)]);
   if (stage_ > row->first_stage) return read(t, place, lanes_.width);
   Value* v = evaluate(id);

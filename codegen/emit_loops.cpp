@@ -212,7 +212,7 @@ void PhaseEmitter::stages(std::size_t first) {
     stage_ = s;
     switch (stage(s).kind) {
       case KernelStage::map: run_map(s); break;
-      case KernelStage::scatter: run_scatter(s); break;
+      case KernelStage::scatter: for_rows([&] { run_scatter(s); }); break;
       case KernelStage::reduce:
       case KernelStage::contract: run_reduce(s); break;
     }
@@ -248,11 +248,15 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
 
   if (along_rows && !in_one_vector(lane_axis)) {
     kept_ = kept_rows(info_, kernel_, lane_axis, kLanes, target_.l2_bytes / 4);
-    if (!kept_.empty()) code.scratch_bytes = kept_.back().offset + kept_.back().bytes;
+    if (!kept_.empty()) kept_bytes_ = kept_.back().offset + kept_.back().bytes;
   }
 
+  const std::size_t rows = along_rows ? rows_at_once(lane_axis, point_cycles) : 1;
+  if (rows > 1) streamed_ = streamed_loads(lane_axis);
+  code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(rows);
+
   open_function(symbol);
-  for_units(outer, blocks, [&](Value* index) {
+  for_units(outer, blocks, rows, [&](Value* index) {
     auto point = [&] {
       point_level_ = depth();
       stages(0);
@@ -270,7 +274,7 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   return code;
 }
 
-void PhaseEmitter::for_units(const std::vector<AxisId>& outer, std::int64_t blocks,
+void PhaseEmitter::for_units(const std::vector<AxisId>& outer, std::int64_t blocks, std::size_t side_by_side,
                              llvm::function_ref<void(Value*)> body) {
   std::vector<std::int64_t> radix;
   for (AxisId a : outer) radix.push_back(extent(a));
@@ -282,11 +286,23 @@ void PhaseEmitter::for_units(const std::vector<AxisId>& outer, std::int64_t bloc
     digits[i] = i ? b_.CreateURem(rest, i64(r)) : rest;
     if (i) rest = b_.CreateUDiv(rest, i64(r));
   }
-  loop("unit", begin_, end_, 1, digits, [&](Value*, const Values& at) -> Values {
-    for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], at[i]);
-    body(at.back());
-    return next_unit(at, radix);
-  });
+  auto run = [&](const char* name, Value* begin, Value* end, std::size_t rows) {
+    digits = loop(name, begin, end, static_cast<std::int64_t>(rows), digits, [&](Value*, const Values& first) {
+      std::vector<Values> at{first};
+      while (at.size() < rows) at.push_back(next_unit(at.back(), radix));
+      const Values next = next_unit(at.back(), radix);
+      bind_rows(outer, at);
+      body(first.back());
+      return next;
+    });
+  };
+  Value* from = begin_;
+  if (side_by_side > 1) {
+    Value* left = b_.CreateURem(b_.CreateSub(end_, begin_), i64(static_cast<std::int64_t>(side_by_side)));
+    from = b_.CreateSub(end_, left);
+    run("rows", begin_, from, side_by_side);
+  }
+  run("unit", from, end_, 1);
 }
 
 /// The coordinates of the unit after `at`: adds one, and carries where an axis is full.

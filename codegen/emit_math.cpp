@@ -104,6 +104,8 @@ Value* select_bits(Builder& b, Value* p, Value* x, Value* y) {
 Value* extreme(const OpArgs& a) {
   const bool max = a.op == Op::max;
   Value *x = a.x[0], *y = a.x[1];
+  // LLVM 19 mistranslates trees of i1 comparisons for SSE (two in one block: constant results).
+  if (a.from == boolean) return max ? a.b.CreateOr(x, y) : a.b.CreateAnd(x, y);
   if (!a.real())
     return a.b.CreateSelect(a.compare(Pred::BAD_FCMP_PREDICATE, max ? Pred::ICMP_SGT : Pred::ICMP_SLT,
                                       max ? Pred::ICMP_UGT : Pred::ICMP_ULT),

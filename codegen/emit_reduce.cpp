@@ -44,32 +44,32 @@ Value* PhaseEmitter::fold(const KernelStage& s, Value* acc, Value* x) {
 void PhaseEmitter::run_reduce(std::size_t index) {
   const KernelStage& s = stage(index);
   if (is_arg(s.op) && s.kind == KernelStage::reduce) {
-    accumulator_[s.result] = arg_reduce(s);
+    for_rows([&] { accumulator(s.result) = arg_reduce(s); });
     return;
   }
   const bool contract = s.kind == KernelStage::contract;
   const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : kReduceChunk;
-  auto run_chunk = [&](Value* begin, Value* end) {
-    if (contract || !s.striped) return sequential_chunk(s, begin, end);
-    return lanes_.width == 1 ? striped_chunk(s, begin, end) : striped_by_lanes(s, begin, end);
+  const bool striped = !contract && s.striped;
+  auto run_chunk = [&](Value* begin, Value* end) -> Values {
+    if (striped && lanes_.width == 1) return striped_chunk(s, begin, end);
+    Values v;
+    for_rows([&] { v.push_back(striped ? striped_by_lanes(s, begin, end) : sequential_chunk(s, begin, end)); });
+    return v;
   };
-  if (n <= chunk) {
-    accumulator_[s.result] = run_chunk(i64(0), i64(n));
-    return;
-  }
+  auto finish = [&](const Values& v) { for_rows([&] { accumulator(s.result) = v[row_]; }); };
+  if (n <= chunk) return finish(run_chunk(i64(0), i64(n)));
   // The first chunk's result is the total; each later one is folded into it.
   auto combine = [&](Value* total, Value* x) {
     if (!contract) return fold(s, total, x);
     const DType t = expr(s.lhs).dtype;
     return emit_op(b_, Op::add, t, t, {total, x});
   };
-  Value* first = run_chunk(i64(0), i64(chunk));
-  const Values total =
-      loop("chunk", i64(chunk), i64(n), chunk, {first}, [&](Value* begin, const Values& so_far) -> Values {
-        Value* end = minimum(b_.CreateAdd(begin, i64(chunk)), i64(n));
-        return {combine(so_far[0], run_chunk(begin, end))};
-      });
-  accumulator_[s.result] = total[0];
+  const Values first = run_chunk(i64(0), i64(chunk));
+  finish(loop("chunk", i64(chunk), i64(n), chunk, first, [&](Value* begin, const Values& so_far) -> Values {
+    Values total = run_chunk(begin, minimum(b_.CreateAdd(begin, i64(chunk)), i64(n)));
+    for_rows([&] { total[row_] = combine(so_far[row_], total[row_]); });
+    return total;
+  }));
 }
 
 Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value* end) {
@@ -84,21 +84,30 @@ Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value*
   })[0];
 }
 
-Value* PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* end) {
+Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* end) {
   static_assert(kReduceStripes == 16);
   const DType t = expr(s.value).dtype;
   auto step = [&](const Values& acc) -> Values {
-    Value* x = lanes(s.value);
-    Value* folded = fold(s, acc[0], x);
-    return {lanes_.full() ? folded : b_.CreateSelect(active_mask(), folded, acc[0])};
+    Values next;
+    for_rows([&] {
+      Value* folded = fold(s, acc[row_], lanes(s.value));
+      next.push_back(lanes_.full() ? folded : b_.CreateSelect(active_mask(), folded, acc[row_]));
+      prefetch_next_row();
+    });
+    return next;
   };
-  Values acc{emit_splat(b_, identity_of(b_, s.op, t), kReduceStripes)};
+  Values acc(rows_.size(), emit_splat(b_, identity_of(b_, s.op, t), kReduceStripes));
   if (in_one_vector(s.axis)) {
     as_one_vector(s.axis, [&] { acc = step(acc); });
   } else {
     acc = for_lanes(s.axis, kReduceStripes, begin, end, acc, step);
   }
-  Value* v = acc[0];
+  for (Value*& v : acc) v = halve(s, v);
+  return acc;
+}
+
+/// The stripes folded to one value: the upper half into the lower one, until one is left.
+Value* PhaseEmitter::halve(const KernelStage& s, Value* v) {
   for (int half = kReduceStripes / 2; half >= 1; half /= 2) {
     llvm::SmallVector<int, 8> low, high;
     for (int i = 0; i < half; ++i) low.push_back(i), high.push_back(i + half);

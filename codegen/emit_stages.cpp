@@ -18,16 +18,21 @@ void PhaseEmitter::run_map(std::size_t index) {
     }
   };
   if (s.axis == kNone) {
-    stores();
+    for_rows(stores);
   } else if (lanes_.width > 1) {  // lanes run along the points: the steps of the stage one by one
     for_each("map", i64(0), i64(extent(s.axis)), 1, [&](Value* at) {
       bind(s.axis, at);
       stores();
     });
   } else if (in_one_vector(s.axis)) {
-    as_one_vector(s.axis, stores);
+    as_one_vector(s.axis, [&] { for_rows(stores); });
   } else {
-    for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), stores);
+    for_rows([&] {  // nothing waits for anything here: one stream of stores at a time
+      for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), [&] {
+        stores();
+        prefetch_next_row();
+      });
+    });
   }
 }
 

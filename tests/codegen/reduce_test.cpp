@@ -74,6 +74,32 @@ Program softmax(std::int64_t rows, std::int64_t columns, bool best = false) {
   return b.program();
 }
 
+/// Rows of two axes that do not merge, and a costly row that all of them share: w[j] = exp(v[j]),
+/// y[k, i, j] = w[j] * x[i, k, j] - max_j (w[j] * x[i, k, j]), best[i, k] = arg_max_j (w[j] * y[k, i, j]),
+/// and the sum of the whole row added to count[i, k].
+Program shared_row(DType t, std::int64_t outer, std::int64_t inner, std::int64_t columns) {
+  ProgramBuilder b;
+  const BufferId x = b.input(t, {outer, inner, columns}), v = b.input(t, {columns});
+  const BufferId y = b.output(t, {inner, outer, columns}), index = b.output(i32, {outer, inner});
+  const BufferId total = b.state(t, {outer, inner});
+  HandBuilder h(b.program(), b.kernel());
+  const AxisId i = h.axis("i", outer), k = h.axis("k", inner), j = h.axis("j", columns);
+  const ExprId w = h.op(Op::exp, t, {h.load(v, {at(j)})});
+  const ExprId scaled = h.op(Op::mul, t, {w, h.load(x, {at(i), at(k), at(j)})});
+  const ExprId shifted = h.op(Op::sub, t, {scaled, h.accumulator(0, t)});
+  const ExprId sum = h.op(Op::add, t, {h.load(total, {at(i), at(k)}), h.accumulator(1, t)});
+  h.phase({i, k}).stages = {
+      reduce_stage(0, Op::reduce_max, j, scaled, true),
+      map_stage({{y, {at(k), at(i), at(j)}, shifted}}, j),
+      reduce_stage(1, Op::reduce_sum, j, shifted, true),
+      map_stage({{total, {at(i), at(k)}, sum}}),
+      reduce_stage(2, Op::arg_max, j, h.op(Op::mul, t, {w, shifted}), false),
+      map_stage({{index, {at(i), at(k)}, h.accumulator(2, i32)}}),
+  };
+  h.schedule().vector_axis = j;
+  return b.program();
+}
+
 }  // namespace
 
 TEST_CASE("every reduction equals the interpreter in bits") {
@@ -96,4 +122,14 @@ TEST_CASE("chains of row stages share what fits one vector") {
 
 TEST_CASE("rows of costly values are kept for later stages, by vectors and by single elements") {
   for (std::int64_t columns : {17, 64, 100, 5000}) CHECK(check(softmax(3, columns, true)) == "");
+}
+
+TEST_CASE("rows side by side, and those that are left over") {
+  for (std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 9, 23})
+    for (std::int64_t columns : {10, 17, 64}) CHECK(check(softmax(rows, columns, rows % 2 == 0)) == "");
+  CHECK(check(softmax(9, 5000)) == "");    // several chunks
+  CHECK(check(softmax(5, 70000)) == "");   // too long to run side by side
+  CHECK(check(softmax(301, 1000)) == "");  // more than the L2 holds: the next rows are prefetched
+  for (DType t : {f32, f64})
+    for (std::int64_t columns : {10, 100}) CHECK(check(shared_row(t, 5, 3, columns)) == "");
 }
