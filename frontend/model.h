@@ -28,7 +28,7 @@ struct TrainOptions {
   int threads = 0;     ///< 0: as many as the process may use
   bool check = false;  ///< as CompileOptions::check
   Numerics numerics = Numerics::exact;
-  bool persistent = false;  ///< as CompileOptions::persistent
+  bool persistent = false;     ///< as CompileOptions::persistent
   std::string schedules = {};  ///< as CompileOptions::schedules
 };
 

@@ -14,7 +14,7 @@ using Ledger = std::map<std::string, std::int64_t>;
 
 struct SimplifyOptions {
   Numerics mode = Numerics::exact;  // which rules may run: those that keep every bit, or all
-  Ledger* ledger = nullptr;  // counts are added to it when given
+  Ledger* ledger = nullptr;         // counts are added to it when given
 };
 
 /// Applies the rules of passes/rules_table.cpp, and constant folding, until none applies: simplify(simplify(g)) ==
