@@ -152,6 +152,20 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
   return info;
 }
 
+std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
+  std::vector<bool> need(kernel.exprs.size(), false);
+  for (ExprId e : roots)
+    if (e != kNone) need[static_cast<std::size_t>(e)] = true;
+  std::vector<ExprId> loads;
+  for (std::size_t e = kernel.exprs.size(); e-- > 0;) {
+    if (!need[e]) continue;
+    for (ExprId a : kernel.exprs[e].args) need[static_cast<std::size_t>(a)] = true;
+    for (auto [stride, a] : info.access[e].indirect) need[static_cast<std::size_t>(a)] = true;
+    if (kernel.exprs[e].kind == Expr::load) loads.push_back(static_cast<ExprId>(e));
+  }
+  return loads;
+}
+
 double point_cost(const PhaseInfo& info, const Kernel& kernel) {
   auto extent = [&](AxisId a) {
     return a == kNone ? 1.0 : static_cast<double>(info.extent[static_cast<std::size_t>(a)]);

@@ -46,21 +46,14 @@ bool DeviceContract::is_plain_load(ExprId id) const {
 
 /// Neighbours along `axis` that every load under the expression can take at once, at most `most`.
 int DeviceContract::operand_lanes(ExprId root, AxisId axis, int most) const {
-  std::vector<bool> needed(kernel_.exprs.size(), false);
-  needed[static_cast<std::size_t>(root)] = true;
-  for (std::size_t e = static_cast<std::size_t>(root) + 1; e-- > 0;) {
-    if (!needed[e]) continue;
-    for (ExprId a : kernel_.exprs[e].args) needed[static_cast<std::size_t>(a)] = true;
-    for (auto [stride, indirect] : info_.access[e].indirect) needed[static_cast<std::size_t>(indirect)] = true;
-  }
+  const std::vector<ExprId> loads = loads_under(kernel_, info_, {root});
   for (int lanes = most; lanes > 1; lanes /= 2) {
     bool all = extent(axis) % lanes == 0, along = false;
-    for (std::size_t e = 0; e < needed.size(); ++e)
-      if (needed[e] && kernel_.exprs[e].kind == Expr::load) {
-        const Linear& l = info_.access[e];
-        all &= are_neighbours(l, axis, lanes);
-        along |= l.coefficient[static_cast<std::size_t>(axis)] == 1;
-      }
+    for (ExprId load : loads) {
+      const Linear& l = info_.access[static_cast<std::size_t>(load)];
+      all &= are_neighbours(l, axis, lanes);
+      along |= l.coefficient[static_cast<std::size_t>(axis)] == 1;
+    }
     if (all && along) return lanes;
   }
   return 1;
@@ -74,10 +67,11 @@ DeviceContract::Operand DeviceContract::plan(ExprId value, AxisId free) const {
   // Where neither axis has vectors, that one whose neighbours are neighbours in memory.
   bool k_is_contiguous = false;
   if (along_k == 1 && along_free == 1)
-    for (std::size_t e = 0; e <= static_cast<std::size_t>(value); ++e)
-      if (kernel_.exprs[e].kind == Expr::load && info_.used[e])
-        k_is_contiguous |= info_.access[e].coefficient[static_cast<std::size_t>(axis_k_)] == 1 &&
-                           info_.access[e].coefficient[static_cast<std::size_t>(free)] != 0;
+    for (ExprId load : loads_under(kernel_, info_, {value})) {
+      const Linear& l = info_.access[static_cast<std::size_t>(load)];
+      k_is_contiguous |=
+          l.coefficient[static_cast<std::size_t>(axis_k_)] == 1 && l.coefficient[static_cast<std::size_t>(free)] != 0;
+    }
   o.along_k = along_k > along_free || k_is_contiguous;
   o.vector = o.along_k ? along_k : along_free;
   o.async = is_plain_load(value);

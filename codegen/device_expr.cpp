@@ -237,7 +237,9 @@ int DevicePhase::vector_lanes(AxisId axis, int most) const {
   return 1;
 }
 
-Op DevicePhase::fold_op(Op reduce) { return weft::fold_op(reduce); }
+ValueId DevicePhase::fold(Op reduce, ValueId acc, ValueId x) {
+  return b_.apply(fold_op(reduce), b_.type(acc), {acc, x});
+}
 
 ValueId DevicePhase::identity(Op reduce, DType t) {
   return visit_dtype(

@@ -48,8 +48,7 @@ class DevicePhase {
   std::int64_t extent(AxisId a) const { return a == kNone ? 1 : info_.extent[static_cast<std::size_t>(a)]; }
   const Expr& expr(ExprId e) const { return kernel_.exprs[static_cast<std::size_t>(e)]; }
   ValueId identity(Op reduce, DType);
-  ValueId fold(Op reduce, ValueId acc, ValueId x) { return b_.apply(fold_op(reduce), b_.type(acc), {acc, x}); }
-  static Op fold_op(Op reduce);
+  ValueId fold(Op reduce, ValueId acc, ValueId x);
   /// acc = x * y + acc: fused for floats, wrapping for integers.
   ValueId multiply_add(ValueId x, ValueId y, ValueId acc);
 

@@ -14,8 +14,6 @@ namespace {
 constexpr int kStripes = kReduceStripes;
 constexpr std::int64_t kMostHeld = 8;  // elements of a row in a thread's registers
 
-bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }
-
 }  // namespace
 
 PointSchedule schedule_points(const Kernel& kernel, const PhaseInfo& info, int lanes, const GpuTarget& target) {
@@ -24,7 +22,7 @@ PointSchedule schedule_points(const Kernel& kernel, const PhaseInfo& info, int l
   std::int64_t row = 0;  // longest striped reduction
   bool rows = false;
   for (const KernelStage& stage : info.phase.stages) {
-    const bool striped = stage.kind == KernelStage::reduce && (stage.striped || is_arg(stage.op));
+    const bool striped = stage.kind == KernelStage::reduce && (stage.striped || is_arg_reduce(stage.op));
     rows |= striped && (stage.striped || kernel.schedule.vector_axis == stage.axis);
     if (striped) row = std::max(row, info.extent[static_cast<std::size_t>(stage.axis)]);
   }
@@ -112,22 +110,13 @@ void DevicePoints::hold_row() {
 void DevicePoints::separate_stages(std::size_t index) {
   Touched now;
   const KernelStage& s = info_.phase.stages[index];
-  std::vector<bool> needed(kernel_.exprs.size(), false);
-  auto need = [&](ExprId e) {
-    if (e != kNone) needed[static_cast<std::size_t>(e)] = true;
-  };
-  for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) need(e);
+  std::vector<ExprId> roots = {s.predicate, s.value, s.lhs, s.rhs};
   for (const Store& t : s.stores) {
-    need(t.value);
-    for (const Index& i : t.access) need(i.indirect);
+    roots.push_back(t.value);
+    for (const Index& i : t.access) roots.push_back(i.indirect);
     now.stored.push_back(storage(program_, t.buffer));
   }
-  for (std::size_t e = kernel_.exprs.size(); e-- > 0;) {
-    if (!needed[e]) continue;
-    for (ExprId a : kernel_.exprs[e].args) need(a);
-    for (auto [stride, indirect] : info_.access[e].indirect) need(indirect);
-    if (kernel_.exprs[e].kind == Expr::load) now.loaded.push_back(storage(program_, kernel_.exprs[e].buffer));
-  }
+  for (ExprId load : loads_under(kernel_, info_, roots)) now.loaded.push_back(storage(program_, expr(load).buffer));
   auto meet = [](const std::vector<BufferId>& a, const std::vector<BufferId>& b) {
     return std::ranges::any_of(a, [&](BufferId id) { return std::ranges::count(b, id) > 0; });
   };
@@ -191,7 +180,7 @@ void DevicePoints::run_scatter(std::size_t index) {
 
 void DevicePoints::run_reduce(std::size_t index) {
   const KernelStage& s = info_.phase.stages[index];
-  if (s.kind == KernelStage::reduce && is_arg(s.op))
+  if (s.kind == KernelStage::reduce && is_arg_reduce(s.op))
     return bind_accumulator(s.result, schedule_.team > 1 ? ValueIds{arg_reduce_team(s)} : arg_reduce(s));
   if (s.kind == KernelStage::reduce && s.striped) {
     ensure(schedule_.team > 1, "kernel {}: a striped reduction needs a team of threads", kernel_.name);

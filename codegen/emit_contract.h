@@ -11,9 +11,6 @@
 
 namespace weft::codegen {
 
-/// The loads that the expressions `roots` need.
-std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vector<ExprId>& roots);
-
 class ContractEmitter : public PhaseEmitter {
  public:
   /// Whether the engine takes this phase: a contraction with a register tile, over b, m and n only, nothing empty.

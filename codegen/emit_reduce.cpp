@@ -19,8 +19,6 @@ Op binary_of(Op reduce) {
   }
 }
 
-bool is_arg(Op op) { return op == Op::arg_max || op == Op::arg_min; }
-
 }  // namespace
 
 llvm::Constant* identity_of(Builder& b, Op op, DType t) {
@@ -43,7 +41,7 @@ Value* PhaseEmitter::fold(const KernelStage& s, Value* acc, Value* x) {
 
 void PhaseEmitter::run_reduce(std::size_t index) {
   const KernelStage& s = stage(index);
-  if (is_arg(s.op) && s.kind == KernelStage::reduce) {
+  if (is_arg_reduce(s.op) && s.kind == KernelStage::reduce) {
     for_rows([&] { accumulator(s.result) = arg_reduce(s); });
     return;
   }

@@ -15,20 +15,6 @@ std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * 
 
 }  // namespace
 
-std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
-  std::vector<bool> need(kernel.exprs.size(), false);
-  for (ExprId e : roots)
-    if (e != kNone) need[static_cast<std::size_t>(e)] = true;
-  std::vector<ExprId> loads;
-  for (std::size_t e = kernel.exprs.size(); e-- > 0;) {
-    if (!need[e]) continue;
-    for (ExprId a : kernel.exprs[e].args) need[static_cast<std::size_t>(a)] = true;
-    for (auto [stride, a] : info.access[e].indirect) need[static_cast<std::size_t>(a)] = true;
-    if (kernel.exprs[e].kind == Expr::load) loads.push_back(static_cast<ExprId>(e));
-  }
-  return loads;
-}
-
 bool ContractEmitter::accepts(const Kernel& kernel, const PhaseInfo& info) {
   const Schedule& s = kernel.schedule;
   const KernelStage& first = info.phase.stages[0];

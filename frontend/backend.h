@@ -13,6 +13,8 @@ enum class Backend : std::uint8_t {
   interpreter,  // the reference interpreter: slow; to debug with, or to check a kernel against
 };
 
+/// Runs device code, in memory of its own.
+constexpr bool is_device(Backend b) { return b == Backend::cuda || b == Backend::emulator; }
 std::string_view name(Backend);  ///< "cpu", "cuda", …
 /// The backend of that name; "auto" is cuda where there is a usable GPU, else cpu. Throws Error for an unknown name.
 Backend backend_named(std::string_view name);

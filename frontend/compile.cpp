@@ -357,9 +357,7 @@ std::string Executable::dump(Stage stage, std::int64_t batch) const {
   const GpuTarget gpu{.numerics = impl_->options.numerics};
   const std::vector<simt::Function> functions = device_functions(p, gpu);
   if (stage == Stage::ptx) return emit_ptx(functions, gpu).text;
-  std::string text;
-  for (const simt::Function& f : functions) text += simt::print(f) + "\n";
-  return text;
+  return simt::print(functions);
 }
 
 MemoryReport Executable::memory(std::int64_t batch) const {

@@ -99,7 +99,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   const std::vector<std::string> states = step.state_names();
   const bool uses_rate = std::ranges::count(states, m.rate.name()) > 0;
   // A device says that steps are done some at a time.
-  const bool in_chunks = step.backend() == Backend::cuda || step.backend() == Backend::emulator;
+  const bool in_chunks = is_device(step.backend());
   // A callback that looks at every step gets a call for each.
   const bool single = std::ranges::any_of(callbacks, [](const Callback& c) { return c.has_step_end(); });
   const std::int64_t most =

@@ -48,17 +48,14 @@ PlacedDevice open(const Placement& place) {
 }  // namespace
 
 std::shared_ptr<PlacedDevice> device_at(Placement place) {
-  if (place.backend != Backend::cuda && place.backend != Backend::emulator)
-    fail("a CPU is no device: expected cuda or emulator");
+  if (!is_device(place.backend)) fail("a CPU is no device: expected cuda or emulator");
   static Shared<Placement, PlacedDevice> devices;
   if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
   place.numerics = Numerics::exact, place.persistent = false;  // one device for all
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 
-Target machine_of(Backend backend) {
-  return backend == Backend::cuda || backend == Backend::emulator ? Target{} : host_target();
-}
+Target machine_of(Backend backend) { return is_device(backend) ? Target{} : host_target(); }
 
 std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program> program, const Placement& place) {
   if (place.backend == Backend::cpu)

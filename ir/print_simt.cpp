@@ -100,4 +100,10 @@ std::string print(const Function& f) {
   return s + "}\n";
 }
 
+std::string print(const std::vector<Function>& functions) {
+  std::string text;
+  for (const Function& f : functions) text += print(f) + "\n";
+  return text;
+}
+
 }  // namespace weft::simt

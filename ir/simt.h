@@ -107,6 +107,7 @@ std::vector<std::int64_t> shared_layout(const Function&);
 
 /// `device @contract2 blocks=64 threads=128 { … }`
 std::string print(const Function&);
+std::string print(const std::vector<Function>&);  ///< a blank line behind each
 
 /// Throws InternalError naming the function, the instruction and the broken invariant (listed in ir/verify_simt.cpp).
 void verify(const Function&);

@@ -11,6 +11,7 @@
 #include "frontend/activations.h"
 #include "frontend/compile.h"
 #include "passes/pipeline.h"
+#include "runtime/device_executor.h"
 #include "tools/io.h"
 
 namespace weft::tools {
@@ -40,46 +41,27 @@ double seconds_of(Device& device, int repeats, F&& body) {
   return best / repeats;
 }
 
-/// Memory of a device for the life of the object.
-class Blocks {
- public:
-  explicit Blocks(Device& device) : device_(device) {}
-  ~Blocks() {
-    for (DeviceAddress a : blocks_) device_.release(a);
-  }
-  Blocks(const Blocks&) = delete;
-  Blocks& operator=(const Blocks&) = delete;
-  DeviceAddress allocate(std::int64_t bytes) {
-    return blocks_.emplace_back(device_.allocate(std::max<std::int64_t>(bytes, 1)));
-  }
-
- private:
-  Device& device_;
-  std::vector<DeviceAddress> blocks_;
-};
-
-double copy_seconds(Device& device, std::int64_t bytes) {
-  Blocks blocks(device);
-  const DeviceAddress from = blocks.allocate(bytes), to = blocks.allocate(bytes);
+double copy_seconds(const std::shared_ptr<Device>& device, std::int64_t bytes) {
+  const DeviceBlock from(device, bytes), to(device, bytes);
   const std::vector<std::byte> zeros(static_cast<std::size_t>(bytes));
-  device.upload(from, zeros.data(), bytes);
-  return seconds_of(device, 1, [&] { device.copy(to, from, bytes); });
+  device->upload(from.address(), zeros.data(), bytes);
+  return seconds_of(*device, 1, [&] { device->copy(to.address(), from.address(), bytes); });
 }
 
 /// A program's launches with its buffers on the device, each in a block of its own.
 class Launches {
  public:
-  Launches(Device& device, DeviceImage image)
-      : device_(device), blocks_(device), image_(std::make_shared<const DeviceImage>(std::move(image))) {
-    loaded_ = device.load(image_);
+  Launches(std::shared_ptr<Device> device, DeviceImage image)
+      : device_(std::move(device)), image_(std::make_shared<const DeviceImage>(std::move(image))) {
+    loaded_ = device_->load(image_);
     const Program& p = *image_->program;
     std::vector<DeviceAddress> address(p.buffers.size());
     for (std::size_t i = 0; i < p.buffers.size(); ++i) {
       const Buffer& b = p.buffers[i];
       if (b.kind == Buffer::view) continue;
-      address[i] = blocks_.allocate(byte_size(b.type));
+      address[i] = allocate(byte_size(b.type));
       const Array values = b.literal ? *b.literal : operand(b.type);
-      device.upload(address[i], values.data(), static_cast<std::int64_t>(values.bytes()));
+      device_->upload(address[i], values.data(), static_cast<std::int64_t>(values.bytes()));
     }
     for (const simt::Function& f : image_->launches) {
       std::vector<DeviceAddress>& globals = globals_.emplace_back();
@@ -92,10 +74,10 @@ class Launches {
   }
   /// Of one run among many that a graph holds.
   double seconds(int repeats) {
-    const auto graph = device_.record([&] {
+    const auto graph = device_->record([&] {
       for (int r = 0; r < repeats; ++r) run();
     });
-    return seconds_of(device_, repeats, [&] { graph->launch(); });
+    return seconds_of(*device_, repeats, [&] { graph->launch(); });
   }
   /// Of one step among many of the persistent entry.
   double persistent_seconds(int steps) {
@@ -103,9 +85,9 @@ class Launches {
     for (const auto& globals : globals_)
       for (const DeviceAddress a : globals) table.insert(table.end(), {static_cast<std::int64_t>(a), 0});
     const auto bytes = static_cast<std::int64_t>(table.size() * sizeof(std::int64_t));
-    const DeviceAddress at = blocks_.allocate(bytes);
-    return seconds_of(device_, steps, [&] {
-      device_.upload(at, reinterpret_cast<const std::byte*>(table.data()), bytes);
+    const DeviceAddress at = allocate(bytes);
+    return seconds_of(*device_, steps, [&] {
+      device_->upload(at, reinterpret_cast<const std::byte*>(table.data()), bytes);
       loaded_->launch_persistent(at + 2 * sizeof(std::int64_t), at, steps);
     });
   }
@@ -123,8 +105,10 @@ class Launches {
     }
     return a;
   }
-  Device& device_;
-  Blocks blocks_;
+  DeviceAddress allocate(std::int64_t bytes) { return blocks_.emplace_back(device_, bytes).address(); }
+
+  std::shared_ptr<Device> device_;
+  std::vector<DeviceBlock> blocks_;
   std::shared_ptr<const DeviceImage> image_;
   std::unique_ptr<DeviceProgram> loaded_;
   std::vector<std::vector<DeviceAddress>> globals_;  // of each launch
@@ -203,7 +187,7 @@ void bench_limits(const Placement& place, bool small, bool json) {
     const Trace trace = [n] { return placeholder(f32, {n}, "x") + 1; };
     return compile_device(program_of(trace, Numerics::exact), on->target, options);
   };
-  Launches launches(device, add_one(1));
+  Launches launches(on->device, add_one(1));
   const double launch = seconds_of(device, nodes, [&] {
     for (int i = 0; i < nodes; ++i) launches.run();
   });
@@ -211,13 +195,13 @@ void bench_limits(const Placement& place, bool small, bool json) {
   print({"the same as a node of a graph", Numerics::exact, launches.seconds(nodes)}, device.name(), json);
   print({"… as a step of a persistent kernel", Numerics::exact, launches.persistent_seconds(nodes)}, device.name(),
         json);
-  Launches wide(device, add_one(std::int64_t{on->target.multiprocessors} * 256));
+  Launches wide(on->device, add_one(std::int64_t{on->target.multiprocessors} * 256));
   print({fmt::format("… of {} blocks, with a grid barrier", wide.blocks()), Numerics::exact,
          wide.persistent_seconds(nodes)},
         device.name(), json);
   for (const std::int64_t bytes : {std::int64_t{4} << 10, std::int64_t{16} << 20, kCopyBytes}) {
     if (small && bytes > kSmallCopyBytes) break;
-    const double seconds = copy_seconds(device, bytes);
+    const double seconds = copy_seconds(on->device, bytes);
     print({fmt::format("copy of {} KiB", bytes >> 10), Numerics::exact, seconds, 0, 2.0 * static_cast<double>(bytes)},
           device.name(), json);
   }
@@ -230,7 +214,7 @@ void bench_ops(const Placement& place, bool small, bool json) {
                   double copy_rate) {
     GpuTarget target = on->target;
     target.numerics = numerics;
-    Launches launches(device,
+    Launches launches(on->device,
                       compile_device(program_of(trace, numerics), target, {.ptx = place.backend == Backend::cuda}));
     Result r{name, numerics, launches.seconds(repeats_for(flops, bytes, small)), flops, bytes};
     if (copy_rate > 0) r.of_copy = bytes / r.seconds / copy_rate;
@@ -244,7 +228,7 @@ void bench_ops(const Placement& place, bool small, bool json) {
            4.0 * static_cast<double>(m * k + k * n + m * n), 0);
     }
   const std::int64_t copied = small ? kSmallCopyBytes : kCopyBytes, columns = 1024, rows = copied / 4 / columns;
-  const double bytes = 2.0 * static_cast<double>(copied), rate = bytes / copy_seconds(device, copied);
+  const double bytes = 2.0 * static_cast<double>(copied), rate = bytes / copy_seconds(on->device, copied);
   for (const Stream& s : kStreams)
     time(
         fmt::format("{} [{}, {}]", s.name, rows, columns), Numerics::exact,

@@ -17,12 +17,6 @@ constexpr const char* kStageNames = "graph, optimized, kernels, llvm, asm, devic
 bool for_cpu(std::string_view stage) { return stage == "kernels" || stage == "llvm" || stage == "asm"; }
 bool for_gpu(std::string_view stage) { return stage == "device" || stage == "ptx"; }
 
-std::string print_device(const Program& p, const GpuTarget& gpu) {
-  std::string text;
-  for (const simt::Function& f : device_functions(p, gpu)) text += simt::print(f) + "\n";
-  return text;
-}
-
 }  // namespace
 
 void EmitOptions::add_to(CLI::App& command) {
@@ -78,7 +72,7 @@ std::string emit(const Program& p, const EmitOptions& o) {
   if (o.emit == "kernels") return print(p, o.locs);
   if (o.emit == "llvm") return emit_llvm(p, o.machine());
   if (o.emit == "asm") return emit_asm(p, o.machine());
-  if (o.emit == "device") return print_device(p, o.gpu());
+  if (o.emit == "device") return simt::print(device_functions(p, o.gpu()));
   if (o.emit == "ptx") return emit_ptx(device_functions(p, o.gpu()), o.gpu()).text;
   fail(
       "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm, "
