@@ -102,10 +102,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   const bool in_chunks = is_device(step.backend());
   // A callback that looks at every step gets a call for each.
   const bool single = std::ranges::any_of(callbacks, [](const Callback& c) { return c.has_step_end(); });
-  const std::int64_t most =
-      single
-          ? 1
-          : std::max<std::int64_t>(1, kResultBytes / std::max<std::int64_t>(1, step.memory(o.batch_size).output_bytes));
+  const std::int64_t most = single ? 1 : steps_within(kResultBytes, step, o.batch_size);
 
   for (Callback& c : callbacks) c.on_train_begin(run);
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
