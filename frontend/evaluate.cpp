@@ -22,11 +22,11 @@ void for_batches(const Executable& step, const std::vector<Array>& data, std::in
     const std::int64_t steps = std::min((n - begin) / batch, steps_within(kResultBytes, step, batch));
     const std::int64_t end = begin + steps * batch;
     std::vector<StepArgument> arguments;
-    for (const Array& a : data) {
-      Shape stacked = a.shape();
+    for (const Array& rows : rows_of(data, begin, end)) {
+      Shape stacked = rows.shape();
       stacked[0] = batch;
       stacked.insert(0, steps);
-      arguments.push_back(per_step(a.view_rows(begin, end).reshaped(stacked)));
+      arguments.push_back(per_step(rows.reshaped(stacked)));
     }
     use(step.run_steps(steps, arguments), begin, batch);
     begin = end;

@@ -22,10 +22,10 @@ double median(std::vector<double> v) {
 
 constexpr std::int64_t kResultBytes = 64 << 20;  // of the outputs of all steps of one call
 
-/// Samples [0, train) are trained on; the validation samples are arrays of their own.
+/// Samples [0, train) are trained on.
 struct Split {
   std::int64_t train = 0;
-  std::vector<Array> x, y;  // validation; empty: none
+  std::vector<Array> x, y;  // to validate with; empty: none
 };
 
 Split split(const FitOptions& o, const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t n) {

@@ -86,7 +86,7 @@ std::vector<Type> types_of(std::span<const Array>);
 std::vector<Type> row_types(std::span<const Array>);
 /// How many steps of a function on this batch extent run in one call, so that their results take no more than `bytes`.
 std::int64_t steps_within(std::int64_t bytes, const Executable&, std::int64_t batch);
-/// Copies of rows [begin, end).
+/// Rows [begin, end), where they lie.
 std::vector<Array> rows_of(std::span<const Array>, std::int64_t begin, std::int64_t end);
 
 }  // namespace weft

@@ -58,7 +58,7 @@ std::int64_t steps_within(std::int64_t bytes, const Executable& step, std::int64
 
 std::vector<Array> rows_of(std::span<const Array> arrays, std::int64_t begin, std::int64_t end) {
   std::vector<Array> rows;
-  for (const Array& a : arrays) rows.push_back(a.rows(begin, end));
+  for (const Array& a : arrays) rows.push_back(a.view_rows(begin, end));
   return rows;
 }
 
