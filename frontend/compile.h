@@ -105,7 +105,7 @@ class Executable {
   std::vector<std::string> input_names() const;
   std::vector<std::string> output_names() const;
   std::vector<std::string> state_names() const;  ///< parameters and states that the function reads or updates
-  /// The value of a parameter or state that the function uses; Error on an unknown name.
+  /// A copy of the value of a parameter or state that the function uses; Error on an unknown name.
   Array state(const std::string& name) const;
   void set_state(const std::string& name, const Array& value) const;
 
