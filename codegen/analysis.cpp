@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "ir/at.h"
+#include "ir/panels.h"
+
 namespace weft::codegen {
 namespace {
 
@@ -18,8 +21,14 @@ Linear linearise(const std::vector<Index>& access, const Dims& strides, std::siz
   return l;
 }
 
-const Dims& strides_of(const Program& p, BufferId id, Dims& strides) {
-  return strides = row_major_strides(p.buffers[static_cast<std::size_t>(id)].type.shape);
+Linear linearise(const std::vector<Index>& access, const Buffer& buffer, std::size_t axes) {
+  Linear l = linearise(access, storage_strides(buffer), axes);
+  if (buffer.panels) {
+    l.panel_axis = access.back().terms[0].first;
+    l.panel_width = buffer.panels;
+    l.panel_gap = panel_gap(buffer);
+  }
+  return l;
 }
 
 template <class F>
@@ -39,6 +48,7 @@ void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
     for_each_access(info, kernel, [&](Linear& l) {
       linear &= l.coefficient[static_cast<std::size_t>(outer)] ==
                 extent(inner) * l.coefficient[static_cast<std::size_t>(inner)];
+      linear &= l.panel_axis == kNone || (l.panel_axis != outer && l.panel_axis != inner);
     });
     // An axis of one point has no coefficient worth keeping; the other then carries the whole index.
     if (!linear && extent(outer) != 1 && extent(inner) != 1) continue;
@@ -48,11 +58,15 @@ void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
       for_each_access(info, kernel, [&](Linear& l) {
         l.coefficient[static_cast<std::size_t>(inner)] = l.coefficient[static_cast<std::size_t>(outer)];
         l.coefficient[static_cast<std::size_t>(outer)] = 0;
+        if (l.panel_axis == outer || l.panel_axis == inner) l.panel_axis = l.panel_axis == outer ? inner : kNone;
       });
       extent(inner) = extent(outer);
       extent(outer) = 1;
     } else {
-      for_each_access(info, kernel, [&](Linear& l) { l.coefficient[static_cast<std::size_t>(gone)] = 0; });
+      for_each_access(info, kernel, [&](Linear& l) {
+        l.coefficient[static_cast<std::size_t>(gone)] = 0;
+        if (l.panel_axis == gone) l.panel_axis = kNone;
+      });
       extent(kept) *= extent(gone);
       extent(gone) = 1;
     }
@@ -119,11 +133,9 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
   info.phase = phase;
   for (const Axis& a : kernel.axes) info.extent.push_back(a.extent);
   info.access.resize(kernel.exprs.size());
-  Dims strides;
   for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
     const Expr& e = kernel.exprs[i];
-    if (e.kind == Expr::load)
-      info.access[i] = linearise(e.access, strides_of(program, e.buffer, strides), kernel.axes.size());
+    if (e.kind == Expr::load) info.access[i] = linearise(e.access, at(program.buffers, e.buffer), kernel.axes.size());
     if (e.kind == Expr::index) info.access[i] = linearise(e.access, Dims{1}, kernel.axes.size());
   }
   info.used.assign(kernel.exprs.size(), false);
@@ -133,7 +145,7 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
   for (const KernelStage& s : phase.stages) {
     std::vector<Linear>& stores = info.store.emplace_back();
     for (const Store& t : s.stores) {
-      stores.push_back(linearise(t.access, strides_of(program, t.buffer, strides), kernel.axes.size()));
+      stores.push_back(linearise(t.access, at(program.buffers, t.buffer), kernel.axes.size()));
       use(t.value);
       for (const Index& index : t.access) use(index.indirect);
     }

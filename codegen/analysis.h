@@ -10,12 +10,15 @@
 
 namespace weft::codegen {
 
-/// An access with the row-major strides of its buffer multiplied in, in elements:
-/// offset + sum over axes of coefficient[axis] * axis + sum of stride * indirect.
+/// An access with the strides of its buffer's storage multiplied in, in elements:
+/// offset + sum over axes of coefficient[axis] * axis + sum of stride * indirect (+ panel_axis / panel_width *
+/// panel_gap).
 struct Linear {
   std::int64_t offset = 0;
   std::vector<std::int64_t> coefficient;  // one for each axis of the kernel
   std::vector<std::pair<std::int64_t, ExprId>> indirect;
+  AxisId panel_axis = kNone;  // of a buffer in panels: the axis that walks through them
+  std::int64_t panel_width = 0, panel_gap = 0;
 };
 
 struct Dependence {

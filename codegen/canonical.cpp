@@ -8,6 +8,7 @@
 #include "codegen/analysis.h"
 #include "ir/at.h"
 #include "ir/error.h"
+#include "ir/panels.h"
 
 namespace weft::codegen {
 namespace {
@@ -46,6 +47,7 @@ void renumber_buffers(const Program& program, CanonicalKernel& c) {
       const auto [at_root, owns] = root.emplace(storage(program, id), next);
       Buffer b{.kind = owns ? Buffer::state : Buffer::view, .name = numbered("b", c.places.size())};
       b.type = at(program.buffers, id).type;
+      b.panels = at(program.buffers, id).panels;
       if (!owns) b.base = at_root->second;
       if (owns) c.program.inputs.push_back(next);
       c.program.buffers.push_back(std::move(b));
@@ -77,7 +79,7 @@ void rebase_indices(CanonicalKernel& c) {
       for (const Store& store : stage.stores) stored[static_cast<std::size_t>(store.buffer)] = true;
   for (std::size_t b = 0; b < begin.size(); ++b) {
     const Type& type = c.program.buffers[b].type;
-    const Dims strides = row_major_strides(type.shape);
+    const Dims strides = storage_strides(c.program.buffers[b]);  // in panels the last index is an axis: it begins at 0
     std::int64_t bytes = 0;
     for (std::size_t d = 0; d < begin[b].size(); ++d)
       bytes += begin[b][d] * strides[static_cast<int>(d)] * static_cast<std::int64_t>(size_of(type.dtype));

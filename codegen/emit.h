@@ -90,6 +90,7 @@ class PhaseEmitter {
   Values next_unit(const Values& at, const std::vector<std::int64_t>& radix);
   int point_lanes() const;  ///< lanes along the innermost parallel axis
   bool loads_neighbours() const;
+  bool walks_panels(AxisId) const;
   std::size_t column_folds() const;  // emit_columns.cpp
   PhaseCode emit_columns(const std::string& symbol, std::size_t folds, double cost);
   /// A row of at most one vector needs no loop: its axis is bound at the point's level, so that stages share its

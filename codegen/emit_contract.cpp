@@ -194,15 +194,20 @@ void ContractEmitter::find_prefetches() {
 /// Asks for the memory that the epilogue of a row of a group will touch, which arrives while the sums are computed.
 void ContractEmitter::prefetch(Value* row, Value* column) {
   bind(schedule_.m, row);
-  bind(schedule_.n, column);
   for (const Prefetch& p : prefetches_) {
     const DType t = program_.buffers[static_cast<std::size_t>(p.buffer)].type.dtype;
-    const auto bytes = group_columns() * static_cast<std::int64_t>(size_of(t));
-    Value* pointer = address(p.buffer, *p.access).pointer;
-    for (std::int64_t at = 0; at < bytes; at += kCacheLine)
-      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
-                         {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
-                          b_.getInt32(p.written), b_.getInt32(3), b_.getInt32(1)});
+    const std::int64_t columns = group_columns();
+    const std::int64_t piece = p.access->panel_axis == kNone ? columns : std::min(columns, p.access->panel_width);
+    for (std::int64_t first = 0; first < columns; first += piece) {
+      push_level();
+      bind(schedule_.n, b_.CreateAdd(column, i64(first)));
+      Value* pointer = address(p.buffer, *p.access).pointer;
+      for (std::int64_t at = 0; at < piece * static_cast<std::int64_t>(size_of(t)); at += kCacheLine)
+        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                           {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
+                            b_.getInt32(p.written), b_.getInt32(3), b_.getInt32(1)});
+      pop_level();
+    }
   }
 }
 

@@ -24,10 +24,11 @@ class ContractEmitter : public PhaseEmitter {
     ExprId value = kNone;
     AxisId free = kNone;  // m or n
     bool packed = false;
-    bool along_k = false;                        // packed by vectors along k (else along the free axis)
-    std::int64_t free_stride = 1, k_stride = 1;  // as the microkernel reads it
-    std::int64_t piece = 0;                      // elements of one packed strip or panel
-    std::int64_t offset = 0;                     // of the packed pieces in scratch, bytes
+    bool along_k = false;                         // packed by vectors along k (else along the free axis)
+    std::int64_t free_stride = 1, k_stride = 1;   // as the microkernel reads it
+    std::int64_t panel_width = 0, panel_gap = 0;  // of the buffer, where a panel of y is several of its panels
+    std::int64_t piece = 0;                       // elements of one packed strip or panel
+    std::int64_t offset = 0;                      // of the packed pieces in scratch, bytes
   };
   void plan();
   Operand plan_lhs() const;
@@ -52,6 +53,7 @@ class ContractEmitter : public PhaseEmitter {
   llvm::Function* emit_micro_kernel(const MicroKernel&, const std::string& name);
   void open_micro_kernel(const std::string& name);
   int lanes_of(const MicroKernel&, int r) const;
+  std::int64_t rhs_offset(int k, int r) const;
   llvm::Type* register_of(const MicroKernel&, int r);
   Value* tile_pointer(const MicroKernel&, int sum);
   Value* read_tile(const MicroKernel&, int sum);

@@ -154,6 +154,13 @@ PhaseEmitter::Address PhaseEmitter::address(BufferId id, const Linear& l) {
            kernel_.axes[axis].name);
     terms.push_back({axis_level_[axis], coordinate_[axis], l.coefficient[axis]});
   }
+  if (l.panel_axis != kNone) {  // lanes begin at multiples of their number, so they lie in one panel
+    ensure(l.panel_axis != lanes_.axis || l.panel_width % lanes_.width == 0,
+           "kernel {}: {} lanes would cross panels of {}", kernel_.name, lanes_.width, l.panel_width);
+    const auto axis = static_cast<std::size_t>(l.panel_axis);
+    AtLevel at(*this, axis_level_[axis]);
+    terms.push_back({axis_level_[axis], b_.CreateUDiv(coordinate_[axis], i64(l.panel_width)), l.panel_gap});
+  }
   if (lanes_.axis != kNone) a.step = l.coefficient[static_cast<std::size_t>(lanes_.axis)];
   for (auto [stride, indirect] : l.indirect) {
     Value* v = value(indirect);

@@ -329,7 +329,17 @@ int PhaseEmitter::point_lanes() const {
     if (s.kind == KernelStage::reduce) element = std::max(element, size_of(expr(s.value).dtype));
   }
   const int registers = 4 * target_.vector_bytes / static_cast<int>(element);
-  return reduces && loads_neighbours() && extent(axis) >= registers ? std::max(kLanes, registers) : kLanes;
+  const bool wide = reduces && !walks_panels(axis) && loads_neighbours() && extent(axis) >= registers;
+  return wide ? std::max(kLanes, registers) : kLanes;
+}
+
+/// Some buffer lies in panels along the axis: they are whole vectors of kLanes, not of more.
+bool PhaseEmitter::walks_panels(AxisId axis) const {
+  bool found = false;
+  for (std::size_t e = 0; e < kernel_.exprs.size(); ++e) found |= info_.used[e] && info_.access[e].panel_axis == axis;
+  for (const auto& stores : info_.store)
+    for (const Linear& l : stores) found |= l.panel_axis == axis;
+  return found;
 }
 
 /// Lanes along the innermost parallel axis load one element for all or neighbours in memory.

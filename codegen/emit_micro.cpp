@@ -85,12 +85,19 @@ Value* ContractEmitter::read_tile(const MicroKernel& m, int sum) {
   return b_.CreateAlignedLoad(register_of(m, sum % m.registers), tile_pointer(m, sum), llvm::Align(size_of(dtype_)));
 }
 
+/// Elements from the current pointer to register r of y at product k.
+std::int64_t ContractEmitter::rhs_offset(int k, int r) const {
+  const std::int64_t column = r * lanes_of_register_;
+  const std::int64_t gaps = rhs_.panel_gap ? column / rhs_.panel_width * rhs_.panel_gap : 0;
+  return k * rhs_.k_stride + column + gaps;
+}
+
 /// One product for every sum, at element `k` from the current pointers. state: x, y, sum[row][register].
 void ContractEmitter::step(const MicroKernel& m, int k, Values& state) {
   const llvm::Align align(size_of(dtype_));
   Values y;
   for (int r = 0; r < m.registers; ++r) {
-    Value* p = offset_elements(dtype_, state[1], i64(k * rhs_.k_stride + r * lanes_of_register_));
+    Value* p = offset_elements(dtype_, state[1], i64(rhs_offset(k, r)));
     llvm::Type* type = register_of(m, r);
     const int lanes = lanes_of(m, r);
     if (r + 1 < m.registers || rhs_.packed || m.last_lanes == lanes) {  // a packed panel has room for whole registers

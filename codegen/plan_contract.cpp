@@ -90,6 +90,12 @@ void ContractEmitter::plan() {
 
 namespace {
 
+/// Whether tiles of `nr` columns begin and end with panels of the buffer, or lie within one.
+bool panels_fit(const Linear& access, std::int64_t nr) {
+  const std::int64_t width = access.panel_axis == kNone ? nr : access.panel_width;
+  return nr % width == 0 || width % nr == 0;
+}
+
 /// Relative cost of the loads that `root` needs when lanes run along `axis`: neighbours in memory, one address for all
 /// lanes, or an address each.
 int load_cost(const Kernel& kernel, const PhaseInfo& info, ExprId root, AxisId axis) {
@@ -133,10 +139,12 @@ ContractEmitter::Operand ContractEmitter::plan_rhs() const {
   Operand o{stage_.rhs, schedule_.n};
   const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
   const bool plain = expr(o.value).kind == Expr::load && expr(o.value).args.empty() && access.indirect.empty() &&
-                     access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1;
+                     access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 && panels_fit(access, nr_);
   o.packed = schedule_.pack_rhs || !plain;
   if (!o.packed) {
     o.k_stride = access.coefficient[static_cast<std::size_t>(schedule_.k)];
+    if (access.panel_axis == schedule_.n && nr_ > access.panel_width)
+      o.panel_width = access.panel_width, o.panel_gap = access.panel_gap;
     return o;
   }
   o.along_k = load_cost(kernel_, info_, o.value, schedule_.k) < load_cost(kernel_, info_, o.value, schedule_.n);

@@ -12,6 +12,7 @@
 #include "frontend/placement.h"
 #include "frontend/stopwatch.h"
 #include "frontend/stored_schedules.h"
+#include "ir/panels.h"
 #include "passes/autodiff.h"
 #include "passes/pipeline.h"
 
@@ -66,7 +67,8 @@ struct Executable::Impl {
     Graph graph;
     std::optional<Graph> optimized;
     std::shared_ptr<const Program> program;
-    std::unique_ptr<ProgramExecutor> executor;  // none: interpreted
+    std::unique_ptr<ProgramExecutor> executor;   // none: interpreted
+    std::vector<const std::byte*> state_memory;  // what the executor's states are bound to, by `states`
   };
 
   std::shared_ptr<Trace> trace;
@@ -74,9 +76,9 @@ struct Executable::Impl {
   std::shared_ptr<const ScheduleTable> schedules;  // measured ones, if any
   Graph graph;                                     // before the batch is bound
   bool has_batch = false;
-  std::vector<std::size_t> data, states;  // positions in graph.inputs()
-  std::vector<Array> state_values;        // handles, by `states`
-  std::vector<std::size_t> update_state;  // by Graph::updates(): index in `states`
+  std::vector<std::size_t> data, states;                  // positions in graph.inputs()
+  std::vector<std::shared_ptr<StateValue>> state_values;  // by `states`
+  std::vector<std::size_t> update_state;                  // by Graph::updates(): index in `states`
   std::map<std::int64_t, Bound> bound;
   std::int64_t last = 0;  // the batch compiled or called last
   double compile_seconds = 0;
@@ -92,6 +94,7 @@ struct Executable::Impl {
     o.numerics = options.numerics;
     o.disable = options.disable;
     o.schedules = schedules.get();
+    o.panels = options.backend == Backend::cpu;
     return o;
   }
 
@@ -119,10 +122,24 @@ struct Executable::Impl {
     if (options.backend != Backend::interpreter) {
       build(b);
       b.executor = make_executor(b.program, place());
-      for (std::size_t i = 0; i < states.size(); ++i) b.executor->bind(states[i], state_values[i]);
+      b.state_memory.resize(states.size());
     }
     compile_seconds += watch.seconds();
     return bound.emplace(batch, std::move(b)).first->second;
+  }
+
+  std::int64_t panels(const Bound& b, std::size_t state) const {
+    return b.program->buffers[static_cast<std::size_t>(b.program->inputs[states[state]])].panels;
+  }
+
+  /// Binds the states in the order that the program wants: another executable may have left them in another.
+  void bind_states(Bound& b) {
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      const Array& memory = state_values[i]->storage(panels(b, i));
+      if (memory.data() == b.state_memory[i]) continue;
+      b.executor->bind(states[i], memory);
+      b.state_memory[i] = memory.data();
+    }
   }
 
   void check_count(std::size_t inputs) const {
@@ -161,6 +178,7 @@ struct Executable::Impl {
     Bound& b = at(check([&](std::size_t i) -> const Type& { return inputs[i].type(); }));
     std::vector<Array> outputs;
     if (b.executor) {
+      bind_states(b);
       for (std::size_t i = 0; i < data.size(); ++i) b.executor->bind(data[i], inputs[i]);
       b.executor->run();
       for (std::size_t i = 0; i < b.executor->output_count(); ++i) outputs.push_back(b.executor->output(i).clone());
@@ -168,15 +186,10 @@ struct Executable::Impl {
     }
     std::vector<Array> all(graph.inputs().size());
     for (std::size_t i = 0; i < data.size(); ++i) all[data[i]] = inputs[i];
-    for (std::size_t i = 0; i < states.size(); ++i) all[states[i]] = state_values[i];
+    for (std::size_t i = 0; i < states.size(); ++i) all[states[i]] = state_values[i]->read();
     Evaluation e = interpret(b.graph, all);
-    for (const Array& a : e.outputs) outputs.push_back(a.clone());  // an output may be a state
-    for (std::size_t i = 0; i < e.states.size(); ++i) e.states[i] = e.states[i].clone();
-    for (std::size_t i = 0; i < e.states.size(); ++i) {
-      const Array& to = state_values[update_state[i]];
-      std::copy_n(e.states[i].data(), to.bytes(), to.data());
-    }
-    return outputs;
+    for (std::size_t i = 0; i < e.states.size(); ++i) state_values[update_state[i]]->write(e.states[i]);
+    return e.outputs;
   }
 
   /// The type of one of the rows. Error unless there are `steps` of them.
@@ -221,16 +234,18 @@ struct Executable::Impl {
     const auto go_on = [&](std::int64_t step) { return !o.after || o.after(step, results.outputs); };
     const auto set_states = [&](std::int64_t step) {
       for (std::size_t i = 0; i < step_states.size(); ++i)
-        copy_row(o.states[i].value, step, state_values[step_states[i]]);
+        state_values[step_states[i]]->write(row_of(o.states[i].value, step));
     };
     if (b.executor) {
+      bind_states(b);
       std::vector<StepRows> rows;
       for (std::size_t i = 0; i < data.size(); ++i)
         if (inputs[i].per_step)
           rows.push_back({data[i], inputs[i].array});
         else
           b.executor->bind(data[i], inputs[i].array, inputs[i].version);
-      for (std::size_t i = 0; i < step_states.size(); ++i) rows.push_back({states[step_states[i]], o.states[i].value});
+      for (std::size_t i = 0; i < step_states.size(); ++i)
+        rows.push_back({states[step_states[i]], each_to_panels(o.states[i].value, panels(b, step_states[i]))});
       results.steps = b.executor->run_steps(steps, rows, results.outputs, go_on);
       set_states(results.steps - 1);
     } else {
@@ -239,8 +254,7 @@ struct Executable::Impl {
         set_states(s);
         std::vector<Array> arguments;
         for (std::size_t i = 0; i < data.size(); ++i) {
-          arguments.push_back(inputs[i].per_step ? Array(types[i]) : inputs[i].array);
-          if (inputs[i].per_step) copy_row(inputs[i].array, s, arguments.back());
+          arguments.push_back(inputs[i].per_step ? row_of(inputs[i].array, s) : inputs[i].array);
         }
         const std::vector<Array> outputs = run(arguments);
         for (std::size_t i = 0; i < outputs.size(); ++i)
@@ -253,8 +267,21 @@ struct Executable::Impl {
     return results;
   }
 
-  static void copy_row(const Array& rows, std::int64_t row, const Array& to) {
-    std::copy_n(rows.data() + static_cast<std::size_t>(row) * to.bytes(), to.bytes(), to.data());
+  static Array row_of(const Array& rows, std::int64_t row) {
+    Type type = rows.type();
+    type.shape.erase(0);
+    return rows.rows(row, row + 1).reshaped(type.shape);
+  }
+
+  /// The rows of [steps, …], each in panels.
+  static Array each_to_panels(const Array& rows, std::int64_t panels) {
+    if (panels == 0) return rows;
+    const Array converted(rows.type());
+    for (std::int64_t s = 0; s < rows.shape()[0]; ++s) {
+      const Array row = to_panels(row_of(rows, s), panels);
+      std::copy_n(row.data(), row.bytes(), converted.data() + s * static_cast<std::int64_t>(row.bytes()));
+    }
+    return converted;
   }
 
   Variable& variable(const std::string& name) const {
@@ -331,7 +358,7 @@ std::vector<std::string> Executable::state_names() const {
   return names;
 }
 
-Array Executable::state(const std::string& name) const { return impl_->variable(name).value; }
+Array Executable::state(const std::string& name) const { return impl_->variable(name).value->read(); }
 
 void Executable::set_state(const std::string& name, const Array& value) const {
   Tensor(impl_->trace, impl_->variable(name).id).set_value(value);
@@ -356,9 +383,10 @@ std::string Executable::dump(Stage stage, std::int64_t batch) const {
   // Code for another kind of machine than it runs on begins at schedules for that.
   const bool for_gpu = stage == Stage::device || stage == Stage::ptx;
   const Target machine = for_gpu ? machine_of(Backend::cuda) : host_target();
-  const Program p = machine == machine_of(impl_->options.backend)
-                        ? *b.program
-                        : make_program(*b.optimized, machine, impl_->pipeline());
+  PipelineOptions options = impl_->pipeline();
+  options.panels = !for_gpu;
+  const Program p =
+      options.panels == (backend() == Backend::cpu) ? *b.program : make_program(*b.optimized, machine, options);
   if (stage == Stage::llvm) return emit_llvm(p, machine);
   if (stage == Stage::assembly) return emit_asm(p, machine);
   const GpuTarget gpu{.numerics = impl_->options.numerics};

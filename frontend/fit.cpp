@@ -72,7 +72,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   if (m.order != order) m.batch = 0;  // a broken-off epoch goes on only in the same order of samples
   m.order = order;
   if (Variable* seed = m.trace->find(std::string(kSeedName)))
-    seed->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(o.seed);
+    seed->value->write(Array::scalar(static_cast<std::int64_t>(o.seed)));
 
   const double compiled_before = compile_seconds();
   const Executable step = m.training_step(types_of(x), types_of(y));
@@ -95,7 +95,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   for (const Array& a : x) arguments.push_back(resident(a));
   for (const Array& a : y) arguments.push_back(resident(a));
   arguments.emplace_back(Array());
-  const auto rate = m.rate.value().as<float>();
+  const auto rate = [&] { return m.rate.value().item<float>(); };
   const std::vector<std::string> states = step.state_names();
   const bool uses_rate = std::ranges::count(states, m.rate.name()) > 0;
   // A device says that steps are done some at a time.
@@ -139,7 +139,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
         times.insert(times.end(), static_cast<std::size_t>(results.steps),
                      call_watch.seconds() / static_cast<double>(results.steps));
       tally.add(results, batch);
-      rate[0] = rates.as<float>()[static_cast<std::size_t>(results.steps - 1)];
+      m.rate.set_value(Array::scalar(rates.as<float>()[static_cast<std::size_t>(results.steps - 1)]));
       run.loss = results.outputs[0].at(results.steps - 1);
       m.batch += results.steps;
       m.steps += results.steps;
@@ -151,7 +151,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
             "fit: the loss is {} at step {} of {} in epoch {}: training has diverged. Try a smaller learning rate (now "
             "{:g}), "
             "clip the gradients (clip_norm in compile()), or look for infinite or very large values in the data",
-            run.loss, run.batch + 1, batches, run.epoch + 1, rate[0]);
+            run.loss, run.batch + 1, batches, run.epoch + 1, rate());
       }
       for (Callback& c : callbacks) c.on_step_end(run);
       if (interrupt.interrupted()) run.stop("interrupted");
@@ -164,7 +164,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
     history.seconds.push_back(watch.seconds());
     history.step_ms.push_back(1e3 * median(times));
     run.logs = tally.logs();
-    run.logs["learning_rate"] = static_cast<double>(rate[0]);
+    run.logs["learning_rate"] = static_cast<double>(rate());
     if (!data.x.empty()) {
       const Scores scores = evaluate(data.x, data.y);
       run.logs["val_loss"] = scores.loss;

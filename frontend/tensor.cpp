@@ -62,14 +62,14 @@ LocSet Tensor::locs() const { return defined() ? trace_->graph[id_].locs : LocSe
 
 std::string Tensor::str() const { return to_string(type()) + (locs().empty() ? "" : " (" + locs().str() + ")"); }
 
-Array Tensor::value() const { return variable_of(*this, "value").value; }
+Array Tensor::value() const { return variable_of(*this, "value").value->read(); }
 
 void Tensor::set_value(const Array& value) const {
   Variable& v = variable_of(*this, "set_value");
-  if (!(value.type() == v.value.type()))
-    fail("set_value: '{}' is {}, the new value is {}; expected the same type", v.name, to_string(v.value.type()),
+  if (!(value.type() == v.value->type()))
+    fail("set_value: '{}' is {}, the new value is {}; expected the same type", v.name, to_string(v.value->type()),
          to_string(value.type()));
-  std::copy_n(value.data(), value.bytes(), v.value.data());
+  v.value->write(value);
 }
 
 Tensor Operand::resolve(const std::shared_ptr<Trace>& trace, DType dtype) const {
@@ -103,7 +103,7 @@ namespace {
 
 Tensor variable(std::string_view base, const std::string& name, Array value, bool trainable) {
   const Tensor t = make_input(base, name, value.type(), InputKind::state);
-  t.trace()->add(Variable{t.id(), t.name(), std::move(value), trainable});
+  t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(std::move(value)), trainable});
   return t;
 }
 

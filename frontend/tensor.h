@@ -26,7 +26,7 @@ class Tensor {
   LocSet locs() const;       ///< the source lines it was built on
   std::string str() const;   ///< "f32[?,784] (model.cpp:12)"
 
-  /// The value of a parameter or state (a handle: the storage that executables update). Error for any other tensor.
+  /// The value of a parameter or state: a copy, which later calls of executables leave alone. Error for any other tensor.
   Array value() const;
   /// Overwrites the value of a parameter or state. Error unless the type fits.
   void set_value(const Array& value) const;

@@ -65,7 +65,7 @@ void set_seed(std::uint64_t seed) {
   Trace& trace = *current_trace();
   trace.seed = seed;
   if (Variable* v = trace.find(std::string(kSeedName)))
-    v->value.as<std::int64_t>()[0] = static_cast<std::int64_t>(seed);
+    v->value->write(Array::scalar(static_cast<std::int64_t>(seed)));
 }
 
 LocScope::LocScope(const std::source_location& where) : saved_(thread_locs()) {

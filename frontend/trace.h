@@ -8,16 +8,17 @@
 #include <unordered_set>
 #include <vector>
 
+#include "frontend/state_value.h"
 #include "ir/graph.h"
 
 namespace weft {
 
 /// A value kept between calls: a parameter, an optimiser slot, a counter. Every executable compiled from the trace
-/// reads and writes the storage of `value`, so that a training step and an inference function share their weights.
+/// reads and writes `value`, so that a training step and an inference function share their weights.
 struct Variable {
   ValueId id = kNoValue;
   std::string name;
-  Array value;
+  std::shared_ptr<StateValue> value;
   bool trainable = false;
 };
 

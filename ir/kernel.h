@@ -1,14 +1,15 @@
-// The kernel IR: what a fused group becomes. Scalar expressions over named axes, loads and stores with affine indices, and
-// phases separated by barriers. A schedule says how it runs; the same kernel runs on CPU threads, on the emulator and on a GPU.
+// The kernel IR: what a fused group becomes. Scalar expressions over named axes, loads and stores with affine indices,
+// and phases separated by barriers. A schedule says how it runs; the same kernel runs on CPU threads, on the emulator
+// and on a GPU.
 //
 // Meaning of a phase: for every point of its parallel axes (in any order, on any thread), run its stages in order.
 //   map       for every value of `axis` (or once, when axis is kNone): evaluate all stored values, then write them
 //   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped or sequential)
-//   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in order
-//   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
-// Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later stages of
-// the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index stored (in-place
-// update), or by a later stage of the same point.
+//   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in
+//   order scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
+// Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later
+// stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index
+// stored (in-place update), or by a later stage of the same point.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -42,10 +43,10 @@ struct Index {
 
 struct Expr {
   enum Kind : std::uint8_t {
-    constant,     // `bits`, the value in its dtype (low bytes)
-    index,        // the i64 value of `access[0]`
-    load,         // buffer[access]; args = {} or {predicate: bool}: 0 where it is false, and memory is not touched there
-    apply,        // `op` of args: any elementwise op, or random of (key, step, index: i64)
+    constant,  // `bits`, the value in its dtype (low bytes)
+    index,     // the i64 value of `access[0]`
+    load,      // buffer[access]; args = {} or {predicate: bool}: 0 where it is false, and memory is not touched there
+    apply,     // `op` of args: any elementwise op, or random of (key, step, index: i64)
     accumulator,  // the result of the stage whose `result` is `result`
   } kind = constant;
   DType dtype = f32;
@@ -75,8 +76,9 @@ struct KernelStage {
   // reduce, contract
   std::int32_t result = kNone;  // accumulator number, unique in the kernel
   Op op = Op::reduce_sum;       // reduce: reduce_* or arg_*
-  bool striped = false;         // reduce: kReduceStripes stripes and a halving tree (the graph op folded its last axis); else in order
-  ExprId value = kNone;         // reduce
+  bool striped =
+      false;  // reduce: kReduceStripes stripes and a halving tree (the graph op folded its last axis); else in order
+  ExprId value = kNone;             // reduce
   ExprId lhs = kNone, rhs = kNone;  // contract
   friend bool operator==(const KernelStage&, const KernelStage&) = default;
 };
@@ -89,15 +91,16 @@ struct Phase {
 
 /// How a kernel runs on the CPU. Chosen by passes/schedule.cpp from the Target; never changes a result's bits.
 struct Schedule {
-  AxisId vector_axis = kNone;  // the axis that SIMD lanes run along: the last parallel axis, or the axis of the row stages
+  AxisId vector_axis =
+      kNone;  // the axis that SIMD lanes run along: the last parallel axis, or the axis of the row stages
   // Contractions (phase 0, stage 0). Roles of the axes; b is kNone when there is no batch axis.
   AxisId b = kNone, m = kNone, n = kNone, k = kNone;
-  int mr = 0, nr = 0;          // register tile: mr rows of nr elements
-  std::int64_t kc = 0;         // products of k in one pass over a packed panel
-  std::int64_t mc = 0, nc = 0; // macro tile: rows, columns; multiples of mr and nr except at the edge
-  bool split_n = false;        // threads split n (else m); b is split first
-  bool pack_lhs = false;       // copy lhs into [k][mr] panels (a prologue is evaluated there), else read rows directly
-  bool pack_rhs = false;       // copy rhs into [k][nr] panels, else read rows directly
+  int mr = 0, nr = 0;           // register tile: mr rows of nr elements
+  std::int64_t kc = 0;          // products of k in one pass over a packed panel
+  std::int64_t mc = 0, nc = 0;  // macro tile: rows, columns; multiples of mr and nr except at the edge
+  bool split_n = false;         // threads split n (else m); b is split first
+  bool pack_lhs = false;        // copy lhs into [k][mr] panels (a prologue is evaluated there), else read rows directly
+  bool pack_rhs = false;        // copy rhs into [k][nr] panels, else read rows directly
   friend bool operator==(const Schedule&, const Schedule&) = default;
 };
 
@@ -122,8 +125,9 @@ struct Buffer {
   } kind = temp;
   std::string name;
   Type type;
-  BufferId base = kNone;              // view
-  std::int64_t offset = 0;            // temp: bytes from the start of the arena, a multiple of 64
+  BufferId base = kNone;    // view
+  std::int64_t offset = 0;  // temp: bytes from the start of the arena, a multiple of 64
+  std::int64_t panels = 0;  // state, temp, their views: the last dimension is stored in panels this wide (ir/panels.h)
   std::shared_ptr<const Array> literal;
 };
 
@@ -134,19 +138,23 @@ struct Program {
   std::vector<Kernel> kernels;
   std::vector<BufferId> inputs;   // one for each Graph::inputs(), data and state
   std::vector<BufferId> outputs;  // one for each Graph::outputs()
-  std::vector<BufferId> updates;  // one for each Graph::updates(): the state's buffer, which holds the new value afterwards
-  std::int64_t arena_bytes = 0;   // size of the arena that the temps share; set by plan_memory
+  std::vector<BufferId>
+      updates;  // one for each Graph::updates(): the state's buffer, which holds the new value afterwards
+  std::int64_t arena_bytes = 0;  // size of the arena that the temps share; set by plan_memory
 };
 
 /// The buffer that owns the storage of `id`.
 inline BufferId storage(const Program& p, BufferId id) {
-  while (p.buffers[static_cast<std::size_t>(id)].kind == Buffer::view) id = p.buffers[static_cast<std::size_t>(id)].base;
+  while (p.buffers[static_cast<std::size_t>(id)].kind == Buffer::view)
+    id = p.buffers[static_cast<std::size_t>(id)].base;
   return id;
 }
 
 std::string print(const Program&, bool locs = false);
-Program parse_program(std::string_view text, const std::string& file = "<text>");  ///< throws Error "file:line:col: error: …"
-void verify(const Program&);  ///< throws InternalError naming the kernel and the broken invariant (listed in ir/verify_kernel.cpp)
+Program parse_program(std::string_view text,
+                      const std::string& file = "<text>");  ///< throws Error "file:line:col: error: …"
+void verify(const Program&);  ///< throws InternalError naming the kernel and the broken invariant (listed in
+                              ///< ir/verify_kernel.cpp)
 
 /// Runs a program naively, one point at a time: the oracle between lowering and code generation.
 /// `inputs` as for interpret(); returns outputs and the updated states in the same order.

@@ -84,7 +84,7 @@ void ProgramParser::item() {
   lex_.fail_at(t, "expected a buffer, arena, inputs, outputs, updates, kernel or '}}', found {}", describe(t));
 }
 
-// temp %t0: f32[2] {offset=64} | view %v of %t0: f32[2,1] | constant %c: f32[2] = [1, 2] | input %x: f32[2] | …
+// temp %t0: f32[2] {offset=64} | state %w: f32[2,64] {panels=32} | view %v of %t0: f32[2,1] | constant %c: f32[2] = [1, 2] | input %x: f32[2] | …
 void ProgramParser::buffer(Buffer::Kind kind) {
   lex_.next();
   Buffer b;
@@ -99,11 +99,17 @@ void ProgramParser::buffer(Buffer::Kind kind) {
   const Token type_at = lex_.peek();
   b.type = parse_type(lex_);
   if (!is_static(b.type.shape)) lex_.fail_at(type_at, "a buffer cannot have the batch extent '?'");
-  if (kind == Buffer::temp && lex_.accept('{')) {
-    lex_.expect_word("offset", "in the braces of a temp");
-    lex_.expect('=', "after offset");
-    b.offset = parse_integer(lex_, "an offset in bytes");
-    lex_.expect('}', "after the offset");
+  if ((kind == Buffer::temp || kind == Buffer::state || kind == Buffer::view) && lex_.accept('{')) {
+    do {
+      const Token field = lex_.peek();
+      const bool offset = kind == Buffer::temp && lex_.accept("offset");
+      if (!offset && !lex_.accept("panels"))
+        lex_.fail_at(field, "expected {}panels in the braces of a buffer, found {}",
+                     kind == Buffer::temp ? "offset or " : "", describe(field));
+      lex_.expect('=', "after the name of a field");
+      (offset ? b.offset : b.panels) = parse_integer(lex_, offset ? "an offset in bytes" : "the width of a panel");
+    } while (lex_.accept(','));
+    lex_.expect('}', "or ',' after a field of a buffer");
   }
   if (kind == Buffer::constant) {
     lex_.expect('=', "before the value of a constant");

@@ -21,7 +21,10 @@ std::string buffer_text(const Program& p, const Buffer& b) {
   std::string s = fmt::format("{} %{}", kBufferKinds[b.kind], b.name);
   if (b.kind == Buffer::view) s += " of " + buffer_name(p, b.base);
   s += ": " + to_string(b.type);
-  if (b.kind == Buffer::temp) s += fmt::format(" {{offset={}}}", b.offset);
+  std::string storage;
+  if (b.kind == Buffer::temp) storage = fmt::format("offset={}", b.offset);
+  if (b.panels) storage += fmt::format("{}panels={}", storage.empty() ? "" : ", ", b.panels);
+  if (!storage.empty()) s += fmt::format(" {{{}}}", storage);
   if (b.kind == Buffer::constant && b.literal) s += " = " + literal_text(*b.literal);
   return s;
 }

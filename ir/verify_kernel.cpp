@@ -21,6 +21,8 @@
 // 11. What a stage loads from a temp or an output, or scatters to, an earlier kernel, phase or stage has stored.
 // 12. A schedule's axes exist and its sizes are not negative. With an m, n or k axis, phase 0 starts with a contraction
 //     over k, and its parallel axes hold b, m and n.
+// 13. A buffer in panels is a state or a temp and no output, its views have its type and panels, and panel_objection()
+//     (ir/panels.h) has none.
 // Races between points are found by the kernel interpreter, which sees the values of indirect indices.
 #include "ir/verify_kernel.h"
 
@@ -480,7 +482,7 @@ std::optional<Violation> find_violation(const Program& p) {
   } catch (const Found& found) {
     return found;
   }
-  return {};
+  return find_panel_violation(p);
 }
 
 void verify(const Program& p) {

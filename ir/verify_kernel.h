@@ -15,5 +15,7 @@ struct Violation {
 };
 /// The first broken invariant of ir/verify_kernel.cpp, if there is one. Safe on any Program.
 std::optional<Violation> find_violation(const Program&);
+/// Of invariant 13, in a program that keeps the others (ir/panels.cpp).
+std::optional<Violation> find_panel_violation(const Program&);
 
 }  // namespace weft

@@ -7,6 +7,7 @@
 #include "passes/canonicalize.h"
 #include "passes/fold.h"
 #include "passes/fuse.h"
+#include "passes/layout.h"
 #include "passes/lower.h"
 #include "passes/memory.h"
 #include "passes/schedule.h"
@@ -85,6 +86,7 @@ Program make_program(const Graph& g, const Target& target, const PipelineOptions
       fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
            g[v].locs.str(), name(g[v].op), to_string(g[v].type));
   Program p = lower(g);
+  if (options.panels) assign_layouts(p, target);  // before schedules, which depend on what can be read in place
   schedule(p, target, options.schedules);
   plan_memory(p);
   if (options.verify) verify(p);

@@ -8,15 +8,16 @@
 
 #include "ir/cache_line.h"
 #include "ir/eval.h"
+#include "ir/panels.h"
 #include "passes/schedule_table.h"
 
 namespace weft {
 namespace {
 
-/// The sum of an access's coefficients for `axis` in elements of row-major memory; nothing when the access is indirect
-/// along it.
+/// The sum of an access's coefficients for `axis` in elements of memory, within a panel where there are panels; nothing
+/// when the access is indirect along it.
 std::int64_t stride_along(const Program& p, const Expr& e, AxisId axis) {
-  const Dims strides = row_major_strides(p.buffers[static_cast<std::size_t>(e.buffer)].type.shape);
+  const Dims strides = storage_strides(p.buffers[static_cast<std::size_t>(e.buffer)]);
   std::int64_t total = 0;
   for (std::size_t d = 0; d < e.access.size(); ++d)
     for (auto [a, coefficient] : e.access[d].terms)
@@ -34,6 +35,7 @@ struct Tile {
 struct Product {
   std::int64_t m, n, k, lanes, element;
   bool cold;
+  std::int64_t panels;  // the width of those that rhs lies in along n, or 0
 };
 
 /// Modelled cycles (in multiply-adds of a vector, per step of k) of a product cut into strips of `strips` and panels of
@@ -53,7 +55,7 @@ double tile_cost(const Product& p, std::int64_t strips, std::int64_t cols) {
   double cost = static_cast<double>(strips) *
                 (static_cast<double>(whole) * step(cols) + (rest ? step(ceil_div(rest, p.lanes)) : 0));
   if (p.cold) {
-    const bool wide = whole == 0 || cols * p.lanes * p.element >= kStream;
+    const bool wide = p.panels || whole == 0 || cols * p.lanes * p.element >= kStream;
     cost += static_cast<double>(ceil_div(p.n, p.lanes)) * (wide ? kColdVector : kColdPiece);
   }
   return cost;
@@ -65,6 +67,7 @@ Tile choose_tile(const Product& p, const Target& target) {
   double least = 0;
   for (std::int64_t cols = 1; most_rows(cols, target) >= 1; ++cols) {
     if (cols > 1 && (cols - 1) * p.lanes >= p.n) break;
+    if (!fits_panels(cols * p.lanes, p.panels)) continue;
     const std::int64_t strips = ceil_div(p.m, std::min(most_rows(cols, target), p.m)), rows = ceil_div(p.m, strips);
     const double cost = tile_cost(p, strips, cols);
     if (least == 0 || cost < 0.99 * least) least = cost, best = {rows, cols};
@@ -89,7 +92,8 @@ Product product_of(const Program& p, const Kernel& k, const Target& target) {
   auto extent = [&](AxisId a) { return k.axes[static_cast<std::size_t>(a)].extent; };
   auto at_least_1 = [&](AxisId a) { return std::max<std::int64_t>(1, extent(a)); };
   const std::int64_t bytes = static_cast<std::int64_t>(size_of(rhs.dtype));
-  Product x{at_least_1(s.m), at_least_1(s.n), at_least_1(s.k), lanes_of(rhs.dtype, target), bytes, false};
+  Product x{at_least_1(s.m), at_least_1(s.n), at_least_1(s.k), lanes_of(rhs.dtype, target), bytes, false, 0};
+  x.panels = rhs_panels(p, k);
   x.cold = is_readable_in_place(p, k, sum.rhs, s.n) && s.b != kNone && stride_along(p, rhs, s.b) != 0 &&
            extent(s.b) * x.n * x.k * bytes > target.l2_bytes;
   return x;
@@ -108,13 +112,17 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
 
   // lhs is read in place along k where the rows of a strip do not evict each other, and along m where a strip stays in
   // the cache for all its panels. A panel of rhs that few strips of rows read does not repay packing (measured with
-  // 14x32 tiles: 0.98 of the peak read in place at 128 rows, 0.93 packed).
+  // 14x32 tiles: 0.98 of the peak read in place at 128 rows, 0.93 packed), unless its rows lie pages apart (with rows
+  // of 8 KiB: 0.60 in place, 0.82 packed). One that lies in panels need never be packed.
   const bool plain = is_readable_in_place(p, k, sum.lhs, kNone);
   const std::int64_t along_k = plain ? stride_along(p, lhs, s.k) : 0, along_m = plain ? stride_along(p, lhs, s.m) : 0;
   const bool in_place = (along_k == 1 && fits_l1(s.mr, along_m, x.element, target)) ||
                         (along_m == 1 && fits_l1(2 * chunk, along_k, x.element, target));
   s.pack_lhs = !in_place;
-  s.pack_rhs = !(is_readable_in_place(p, k, sum.rhs, s.n) && x.m <= 12 * s.mr);
+  constexpr std::int64_t kFar = 8192;  // bytes from one row of rhs to the next
+  const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, s.n);
+  const bool far = rhs_plain && stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], s.k) * x.element >= kFar;
+  s.pack_rhs = !x.panels && !(rhs_plain && x.m <= (far ? 2 : 12) * s.mr);
 
   // Each thread packs the whole operand that is not split, so the cheaper one to repeat stays whole; few strips of rows
   // leave nothing else to share out than the panels.
@@ -131,6 +139,14 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
 std::int64_t lanes_of(DType t, const Target& target) {
   return std::max<std::int64_t>(1, target.vector_bytes / static_cast<std::int64_t>(size_of(t)));
 }
+
+std::int64_t rhs_panels(const Program& p, const Kernel& k) {
+  const ExprId rhs = k.phases[0].stages[0].rhs;
+  if (!is_readable_in_place(p, k, rhs, k.schedule.n)) return 0;
+  return p.buffers[static_cast<std::size_t>(k.exprs[static_cast<std::size_t>(rhs)].buffer)].panels;
+}
+
+bool fits_panels(std::int64_t nr, std::int64_t panels) { return panels == 0 || nr % panels == 0 || panels % nr == 0; }
 
 std::int64_t most_rows(std::int64_t cols, const Target& target) { return (target.vector_registers - 1 - cols) / cols; }
 

@@ -26,6 +26,10 @@ std::int64_t cache_block(std::int64_t whole, std::int64_t tile, std::int64_t k, 
 /// Whether the expression is a load that a microkernel can address itself: no prologue, no indirection, and neighbours
 /// along the axis `contiguous` (unless kNone) are neighbours in memory.
 bool is_readable_in_place(const Program&, const Kernel&, ExprId, AxisId contiguous);
+/// The width of the panels that a contraction's right operand lies in along n; 0: none.
+std::int64_t rhs_panels(const Program&, const Kernel&);
+/// Whether tiles of `nr` columns begin and end with panels, or lie within one; otherwise they would have to be packed.
+bool fits_panels(std::int64_t nr, std::int64_t panels);
 /// Modelled cost of a scheduled contraction's tile; comparable between schedules of one kernel.
 double contraction_cost(const Program&, const Kernel&, const Target&);
 

@@ -7,6 +7,7 @@
 
 #include "ir/at.h"
 #include "ir/graph.h"
+#include "ir/panels.h"
 #include "passes/schedule_table.h"
 
 namespace weft {
@@ -99,9 +100,10 @@ class Walk {
 
   /// A buffer by its storage, and the access as elements from its beginning.
   void access(BufferId buffer, const std::vector<Index>& access) {
-    const Type& type = at(p_.buffers, buffer).type;
-    add(" {} buffer {}", name(type.dtype), index_in(storages_, storage(p_, buffer)));
-    const Dims strides = row_major_strides(type.shape);
+    const Buffer& b = at(p_.buffers, buffer);
+    add(" {} buffer {}", name(b.type.dtype), index_in(storages_, storage(p_, buffer)));
+    if (b.panels) add(" in panels of {}, {} apart", b.panels, panel_gap(b));
+    const Dims strides = storage_strides(b);
     linear(access, {strides.begin(), strides.end()});
   }
   void linear(const std::vector<Index>& access, const std::vector<std::int64_t>& strides) {

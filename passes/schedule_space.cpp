@@ -46,7 +46,8 @@ Contraction contraction_of(const Program& p, const Kernel& k) {
           extent(s.k),
           k.exprs[static_cast<std::size_t>(sum.lhs)].dtype,
           is_readable_in_place(p, k, sum.lhs, kNone),
-          is_readable_in_place(p, k, sum.rhs, s.n)};
+          is_readable_in_place(p, k, sum.rhs, s.n),
+          rhs_panels(p, k)};
 }
 
 Objection objection(const Contraction& c, const Schedule& s, const Target& target) {
@@ -55,6 +56,9 @@ Objection objection(const Contraction& c, const Schedule& s, const Target& targe
   while (most_rows(most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
   if (s.nr < lanes || s.nr % lanes != 0 || s.nr > most_cols * lanes)
     return {"nr", fmt::format("found {}, expected a multiple of {} up to {}", s.nr, lanes, most_cols * lanes)};
+  if (!s.pack_rhs && !fits_panels(s.nr, c.rhs_panels))
+    return {"nr", fmt::format("found {}, expected a multiple or a divisor of {}, the width of its panels", s.nr,
+                              c.rhs_panels)};
   const std::int64_t rows = std::min(c.m, most_rows(s.nr / lanes, target));
   if (s.mr < 1 || s.mr > rows) return {"mr", fmt::format("found {}, expected 1 to {}", s.mr, rows)};
   const std::int64_t chunk = std::min(c.k, kContractChunk);

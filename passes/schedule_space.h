@@ -19,6 +19,7 @@ struct Contraction {
   std::int64_t b = 1, m = 1, n = 1, k = 1;
   DType dtype = f32;
   bool lhs_in_place = true, rhs_in_place = true;  // a microkernel can read the operand where it is
+  std::int64_t rhs_panels = 0;                    // the width of the panels that it lies in along n, or 0
   friend bool operator==(const Contraction&, const Contraction&) = default;
 };
 /// Of a kernel for which is_tiled_contraction() holds.

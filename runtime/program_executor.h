@@ -51,7 +51,8 @@ class ProgramExecutor {
   ProgramExecutor& operator=(const ProgramExecutor&) = delete;
 
   /// Binds input or state number `position` of Program::inputs to this array's storage (no copy) until it is bound
-  /// anew. A state is updated in place, so executors that bind the same array share it. `version` is for inputs.
+  /// anew. A state is updated in place, so executors that bind the same array share it; where the program has it in
+  /// panels (ir/panels.h), so must the array. `version` is for inputs.
   /// Throws Error unless the array has exactly the input's type: "input 'image': expected f32[128,784], got f32[64]".
   void bind(std::size_t position, Array, ArrayVersion version = kMayChange);
   std::size_t input_count() const { return program_->inputs.size(); }

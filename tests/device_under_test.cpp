@@ -51,6 +51,7 @@ const std::vector<GpuTarget>& device_targets() {
 
 Evaluation run_on_device(const Program& program, std::span<const Array> inputs, const GpuTarget& target) {
   const auto p = std::make_shared<Program>(program);
+  for (Buffer& b : p->buffers) b.panels = 0;  // a CPU's
   if (p->arena_bytes == 0) plan_memory(*p);  // built by hand
   DeviceExecutor executor(compile_device(p, target, {.ptx = on_gpu()}), device_under_test());
   std::vector<Array> bound;

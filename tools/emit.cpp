@@ -65,7 +65,9 @@ std::string emit(const Graph& g, const EmitOptions& o, const PipelineOptions& op
   const Graph optimized = fused(g, options);
   if (o.emit == "optimized") return print(optimized, {.locs = o.locs});
   if (o.emit == "dot") return to_dot(optimized);
-  return emit(make_program(optimized, o.machine(), options), o);
+  PipelineOptions for_machine = options;
+  for_machine.panels = for_cpu(o.emit);
+  return emit(make_program(optimized, o.machine(), for_machine), o);
 }
 
 std::string emit(const Program& p, const EmitOptions& o) {

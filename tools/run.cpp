@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "frontend/placement.h"
+#include "ir/at.h"
+#include "ir/panels.h"
 #include "runtime/npy.h"
 #include "tools/commands.h"
 #include "tools/emit.h"
@@ -102,18 +104,20 @@ std::vector<Array> bind(const Signature& s, const Arrays& given) {
   return arrays;
 }
 
-/// Compiles and runs the program. States are updated in place, so it works on copies of the inputs.
+/// Compiles and runs the program. States are updated in place, so it works on copies of the inputs, in the order that
+/// the program wants.
 Evaluation execute(std::shared_ptr<const Program> program, const std::vector<Array>& inputs, const Placement& place) {
   const std::unique_ptr<ProgramExecutor> executor = make_executor(program, place);
   std::map<BufferId, Array> bound;
+  const auto panels = [&](BufferId id) { return at(program->buffers, id).panels; };
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const Array& copy = bound[program->inputs[i]] = inputs[i].clone();
+    const Array& copy = bound[program->inputs[i]] = to_panels(inputs[i], panels(program->inputs[i]));
     executor->bind(i, copy);
   }
   executor->run();
   Evaluation e;
   for (std::size_t i = 0; i < program->outputs.size(); ++i) e.outputs.push_back(executor->output(i));
-  for (const BufferId id : program->updates) e.states.push_back(bound.at(id));
+  for (const BufferId id : program->updates) e.states.push_back(from_panels(bound.at(id), panels(id)));
   return e;
 }
 
@@ -149,6 +153,7 @@ void run(const Options& o) {
   PipelineOptions options;
   options.numerics = place.numerics;
   options.schedules = schedules.get();
+  options.panels = place.backend == Backend::cpu;
   const auto compiled = [&] {
     return execute(std::make_shared<const Program>(make_program(fused(g, options), machine, options)), inputs, place);
   };

@@ -6,6 +6,7 @@
 
 #include "device_under_test.h"
 #include "ir/eval.h"
+#include "ir/panels.h"
 
 namespace weft {
 
@@ -101,7 +102,10 @@ struct Buffers {
 Buffers buffers_of(const Program& p, std::span<const Array> inputs) {
   Buffers run;
   run.memory.resize(p.buffers.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) run.memory[static_cast<std::size_t>(p.inputs[i])] = inputs[i].clone();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto id = static_cast<std::size_t>(p.inputs[i]);
+    run.memory[id] = to_panels(inputs[i], p.buffers[id].panels);
+  }
   for (std::size_t i = 0; i < p.buffers.size(); ++i) {
     const Buffer& b = p.buffers[i];
     if (b.kind == Buffer::constant) run.memory[i] = *b.literal;
@@ -114,7 +118,10 @@ Buffers buffers_of(const Program& p, std::span<const Array> inputs) {
 Evaluation results_of(const Program& p, const Buffers& run) {
   Evaluation e;
   for (BufferId id : p.outputs) e.outputs.push_back(run.memory[static_cast<std::size_t>(id)]);
-  for (BufferId id : p.updates) e.states.push_back(run.memory[static_cast<std::size_t>(id)]);
+  for (BufferId id : p.updates) {
+    const auto i = static_cast<std::size_t>(id);
+    e.states.push_back(from_panels(run.memory[i], p.buffers[i].panels));
+  }
   return e;
 }
 

@@ -32,7 +32,7 @@ Graph layer(Rng& rng, DType t, Dims e, Prologue prologue, Epilogue epilogue) {
   };
   const Shape out = shape(m, n, false);
   ValueId x = g.input("x", {t, shape(m, k, lhs_swapped)}, InputKind::data, b.locs),
-          y = g.input("y", {t, shape(k, n, rhs_swapped)}, InputKind::data, b.locs);
+          y = g.input("y", {t, shape(k, n, rhs_swapped)}, InputKind::state, b.locs);
   if (prologue == gathered && !has_batch && !lhs_swapped) {
     const ValueId table = g.input("table", {u8, {m + 5, k}}, InputKind::data, b.locs),
                   rows = g.input("rows", {i32, {m}}, InputKind::data, b.locs);
@@ -82,7 +82,8 @@ Schedule random_schedule(Rng& rng, const Contraction& c, const Schedule& from, c
   };
   s.mc = block(c.m, s.mr), s.nc = block(c.n, s.nr);
   s.split_n = rng.chance(0.5);
-  s.pack_lhs = !c.lhs_in_place || rng.chance(0.5), s.pack_rhs = !c.rhs_in_place || rng.chance(0.5);
+  s.pack_lhs = !c.lhs_in_place || rng.chance(0.5);
+  s.pack_rhs = !c.rhs_in_place || !fits_panels(s.nr, c.rhs_panels) || rng.chance(0.5);
   return s;
 }
 
@@ -96,7 +97,7 @@ void sweep(DType t, std::uint64_t begin, std::uint64_t end) {
     const auto epilogue = static_cast<Epilogue>(rng.below(kEpilogues));
     const Graph g = optimize(layer(rng, t, extents, prologue, epilogue));
     const std::string differs = check_next_target([&](const Target& target) {
-      Program p = make_program(g, target);
+      Program p = make_program(g, target, {.panels = seed % 2 == 0});
       for (Kernel& k : p.kernels) {
         if (!is_tiled_contraction(k)) continue;
         const Contraction c = contraction_of(p, k);

@@ -21,7 +21,7 @@ inline Array i(const std::vector<std::int32_t>& values, const Shape& shape) {
 /// from compiled code and from device code on the emulator, which must agree in bits.
 inline Array run(const Tensor& t, const std::vector<Array>& inputs = {}, const std::vector<Tensor>& order = {}) {
   auto rewind = [&] {
-    if (Variable* step = t.trace()->find(std::string(kStepName))) step->value.as<std::int64_t>()[0] = 0;
+    if (Variable* step = t.trace()->find(std::string(kStepName))) step->value->write(Array::scalar(std::int64_t{0}));
   };
   rewind();
   const Array oracle = compile({t}, {.inputs = order, .backend = Backend::interpreter})(inputs)[0];
