@@ -63,7 +63,7 @@ std::string problem(const CacheDirectory& directory, const std::string& name, bo
     const KeyParts parts = parse_key(key);
     const auto machine = make_target_machine(parts.target);
     const CompiledKernel again = compile_kernel(parts.program, parts.program.kernels[0], parts.target, *machine,
-                                                KernelKey{key, name}.symbol(), {false, parts.check_memory});
+                                                KernelKey{key, name}.symbol(), {false, parts.sanitizer});
     checked = true;
     const bool same = encode(entry_of(key, again)) == bytes;
     return same ? "" : "it differs from what compiling its kernel gives";

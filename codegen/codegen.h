@@ -1,5 +1,6 @@
 // From kernels to machine code: the interface of codegen/, free of LLVM.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,17 +11,22 @@
 
 namespace weft {
 
+/// What watches the accesses of compiled code.
+enum class Sanitizer : std::uint8_t { none, address, thread };
+/// The one that this process was built for, whose runtime it has.
 #ifdef WEFT_SANITIZE
-inline constexpr bool kAddressSanitizer = std::string_view(WEFT_SANITIZE).find("address") != std::string_view::npos;
+inline constexpr Sanitizer kSanitizer =
+    std::string_view(WEFT_SANITIZE).find("thread") != std::string_view::npos    ? Sanitizer::thread
+    : std::string_view(WEFT_SANITIZE).find("address") != std::string_view::npos ? Sanitizer::address
+                                                                                : Sanitizer::none;
 #else
-inline constexpr bool kAddressSanitizer = false;
+inline constexpr Sanitizer kSanitizer = Sanitizer::none;
 #endif
 
 struct CodegenOptions {
   int threads = 0;      ///< kernels compiled at once; 0: one a core
   bool verify = false;  ///< run LLVM's verifier over each module; InternalError when it objects. Goes past the cache
-  bool check_memory =
-      kAddressSanitizer;  ///< check accesses with LLVM's AddressSanitizer; the process must have its runtime
+  Sanitizer sanitizer = kSanitizer;  ///< another than `none` needs its runtime in the process
   CacheOptions cache = cache_from_environment();
   CacheStatistics* statistics = nullptr;  ///< what the cache did is added here
 };

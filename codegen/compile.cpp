@@ -88,7 +88,7 @@ struct Code {
 
 Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  Forms forms = forms_of(*program, KeyMaker(target, options.check_memory));
+  Forms forms = forms_of(*program, KeyMaker(target, options.sanitizer));
   ObjectCache cache(options.verify ? CacheOptions{} : options.cache);
   for (Form& f : forms.list)
     if (auto code = cache.load(f.key, f.kernel().phases.size())) f.code = std::move(*code);
@@ -98,7 +98,7 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
       Form& f = *missing[i];
       try {
         f.code = compile_kernel(f.canonical.program, f.kernel(), target, *machine, f.key.symbol(),
-                                {options.verify, options.check_memory});
+                                {options.verify, options.sanitizer});
       } catch (const InternalError& e) {
         throw InternalError(fmt::format("{} (in the kernel @{})", e.what(), f.first->name));
       }
@@ -117,7 +117,7 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
     for (const PhaseCode& p : f.code.phases) symbols.push_back(p.symbol);
   }
   auto code = std::make_shared<Code>();
-  code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.check_memory);
+  code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.sanitizer != Sanitizer::none);
   const std::vector<void*> addresses = code->kernels->addresses(symbols);
 
   Image image{program, {}, code, 0, 0};

@@ -4,6 +4,7 @@
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/Support/BLAKE3.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "codegen/identity.h"
@@ -31,7 +32,8 @@ constexpr TargetField kTargetFields[] = {
     {.name = "l2_bytes", .big = &Target::l2_bytes},
     {.name = "l3_bytes", .big = &Target::l3_bytes},
 };
-constexpr std::string_view kCheckMemory = "check_memory";
+constexpr std::string_view kSanitizerField = "sanitizer";
+constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by Sanitizer
 
 /// Does nothing, and does not compile when a struct has a new field. What code depends on must be in the key: a field
 /// of the target belongs into the table above, one of the kernel IR into its text (ir/print_kernel.cpp,
@@ -73,8 +75,9 @@ T number(std::string_view text) {
 
 }  // namespace
 
-KeyMaker::KeyMaker(const Target& target, bool check_memory)
-    : header_(fmt::format("{}\n{} {:d}\n", generator_identity(), kCheckMemory, check_memory)) {
+KeyMaker::KeyMaker(const Target& target, Sanitizer sanitizer)
+    : header_(
+          fmt::format("{}\n{} {}\n", generator_identity(), kSanitizerField, kSanitizers[static_cast<int>(sanitizer)])) {
   for (const TargetField& f : kTargetFields) {
     header_ += fmt::format("{} ", f.name);
     if (f.text) header_ += target.*f.text;
@@ -101,7 +104,10 @@ KeyParts parse_key(const std::string& text) {
   KeyParts parts;
   std::string_view rest = text;
   parts.generator = take_line(rest);
-  parts.check_memory = number<int>(take_field(rest, kCheckMemory)) != 0;
+  const std::string_view sanitizer = take_field(rest, kSanitizerField);
+  const auto known = std::ranges::find(kSanitizers, sanitizer);
+  if (known == std::end(kSanitizers)) fail("expected none, address or thread in the key, found '{}'", sanitizer);
+  parts.sanitizer = static_cast<Sanitizer>(known - kSanitizers);
   for (const TargetField& f : kTargetFields) {
     const std::string_view value = take_field(rest, f.name);
     if (f.text) parts.target.*f.text = value;

@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "codegen/codegen.h"
 #include "ir/kernel.h"
 #include "ir/target.h"
 
@@ -18,7 +19,7 @@ struct KernelKey {
 /// Makes keys for one target and one set of options.
 class KeyMaker {
  public:
-  KeyMaker(const Target&, bool check_memory);
+  KeyMaker(const Target&, Sanitizer);
   /// The key of a kernel in its canonical form.
   KernelKey operator()(const Program& canonical) const;
 
@@ -30,7 +31,7 @@ class KeyMaker {
 struct KeyParts {
   std::string generator;
   Target target;
-  bool check_memory = false;
+  Sanitizer sanitizer = Sanitizer::none;
   Program program;
 };
 /// Throws Error when the text is not a key's.

@@ -5,7 +5,6 @@
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/SmallVectorMemoryBuffer.h>
 #include <llvm/Support/raw_ostream.h>
-#include <llvm/Transforms/Instrumentation/AddressSanitizer.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 
 #include <algorithm>
@@ -23,31 +22,6 @@ std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::
   if (machine.addPassesToEmitFile(passes, out, nullptr, type)) return "LLVM cannot emit this file type";
   passes.run(module);
   return {};
-}
-
-/// Checks every access against the shadow memory of the process's AddressSanitizer runtime. Globals are left alone:
-/// nobody would run the constructor that registers them.
-void check_accesses(llvm::Module& module) {
-  for (llvm::GlobalVariable& g : module.globals()) {
-    llvm::GlobalValue::SanitizerMetadata none;
-    none.NoAddress = true;
-    g.setSanitizerMetadata(none);
-  }
-  for (llvm::Function& f : module)
-    if (!f.isDeclaration()) f.addFnAttr(llvm::Attribute::SanitizeAddress);
-  llvm::PassBuilder builder;
-  llvm::LoopAnalysisManager loops;  // destroyed last: the others' results refer to it
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager sccs;
-  llvm::ModuleAnalysisManager modules;
-  builder.registerModuleAnalyses(modules);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.registerCGSCCAnalyses(sccs);
-  builder.crossRegisterProxies(loops, functions, sccs, modules);
-  llvm::AddressSanitizerOptions options;
-  llvm::AddressSanitizerPass(options, false, false, llvm::AsanDtorKind::None, llvm::AsanCtorKind::None)
-      .run(module, modules);
 }
 
 /// Attributes that every function needs: the target and the treatment of subnormals.
@@ -100,7 +74,7 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine, const BackEndO
   passes.addPass(llvm::EarlyCSEPass());
   for (llvm::Function& f : module)
     if (!f.isDeclaration()) passes.run(f, functions);
-  if (options.check_memory) check_accesses(module);
+  sanitize(module, options.sanitizer);
 }
 
 std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module& module, llvm::TargetMachine& machine) {

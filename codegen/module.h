@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/codegen.h"
 #include "codegen/emit.h"
 
 namespace weft::codegen {
@@ -23,8 +24,10 @@ KernelModule emit_kernel(llvm::LLVMContext&, const Program&, const Kernel&, cons
 
 struct BackEndOptions {
   bool verify = false;
-  bool check_memory = false;
+  Sanitizer sanitizer = Sanitizer::none;
 };
+/// Has every access checked, or reported, by functions of the sanitizer's runtime.
+void sanitize(llvm::Module&, Sanitizer);
 /// Runs the short pass pipeline.
 void optimise(llvm::Module&, llvm::TargetMachine&, const BackEndOptions&);
 std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module&, llvm::TargetMachine&);

@@ -165,8 +165,8 @@ TEST_CASE("cache: object code is the same in every compilation", "[cache]") {
 }
 
 TEST_CASE("cache: a key depends on what determines the code, and on nothing else", "[cache]") {
-  const auto digest = [](const Program& p, const Target& t = {}, bool check_memory = false) {
-    return codegen::KeyMaker(t, check_memory)(codegen::canonical(p, p.kernels.back()).program).digest;
+  const auto digest = [](const Program& p, const Target& t = {}, Sanitizer sanitizer = Sanitizer::none) {
+    return codegen::KeyMaker(t, sanitizer)(codegen::canonical(p, p.kernels.back()).program).digest;
   };
   const std::string plain = digest(add(8));
   CHECK(digest(add(8, kAddend, 3)) == plain);         // other numbers for the buffers
@@ -178,8 +178,8 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
 
   std::set<std::string> digests{plain};
   std::size_t expected = 1;
-  const auto differs = [&](const Program& p, const Target& t = {}, bool check_memory = false) {
-    digests.insert(digest(p, t, check_memory));
+  const auto differs = [&](const Program& p, const Target& t = {}, Sanitizer sanitizer = Sanitizer::none) {
+    digests.insert(digest(p, t, sanitizer));
     CHECK(digests.size() == ++expected);
   };
   void (*const changes[])(Target&) = {
@@ -194,7 +194,7 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
     change(t);
     differs(add(8), t);
   }
-  differs(add(8), {}, true);
+  for (const Sanitizer s : {Sanitizer::address, Sanitizer::thread}) differs(add(8), {}, s);
   differs(add(9));
   differs(add(8, 3));
   Program p = add(8);
@@ -210,19 +210,20 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
 
 TEST_CASE("cache: keys can be read back", "[cache]") {
   for (const Target& target : {host_target(), Target{}}) {
-    const codegen::KeyMaker make(target, true);
+    const codegen::KeyMaker make(target, Sanitizer::thread);
     const Program p = make_program(optimize(mlp_step()), target);
     for (const Kernel& k : p.kernels) {
       const codegen::KernelKey key = make(codegen::canonical(p, k).program);
       const codegen::KeyParts parts = codegen::parse_key(key.text);
       CHECK(parts.target == target);
-      CHECK(parts.check_memory);
+      CHECK(parts.sanitizer == Sanitizer::thread);
       CHECK(make(parts.program).text == key.text);
     }
   }
   CHECK(error_of([] { codegen::parse_key("weft"); }) == "the key ends in its header");
-  CHECK(error_of([] { codegen::parse_key("weft\ncheck_memory x\n"); }) == "expected a number in the key, found 'x'");
-  CHECK(error_of([] { codegen::parse_key("weft\ncpu y\n"); }) == "expected 'check_memory …' in the key, found 'cpu y'");
+  CHECK(error_of([] { codegen::parse_key("weft\nsanitizer x\n"); }) ==
+        "expected none, address or thread in the key, found 'x'");
+  CHECK(error_of([] { codegen::parse_key("weft\ncpu y\n"); }) == "expected 'sanitizer …' in the key, found 'cpu y'");
 }
 
 TEST_CASE("cache: every byte and every length of an entry counts", "[cache]") {
@@ -400,7 +401,7 @@ TEST_CASE("cache: verify finds what is wrong and removes it", "[cache]") {
 
   const auto path = [&](int n) {
     const Program p = add(n);
-    const codegen::KeyMaker make(host_target(), CodegenOptions{}.check_memory);
+    const codegen::KeyMaker make(host_target(), CodegenOptions{}.sanitizer);
     return dir.file(make(codegen::canonical(p, p.kernels[0]).program).digest);
   };
   plant_difference(path(5));

@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "catch.h"
 #include "error_of.h"
@@ -102,7 +103,7 @@ TEST_CASE("code pages are executable and not writable, and none is both") {
 }
 
 TEST_CASE("a sanitized build checks what compiled code touches") {
-  if (!kAddressSanitizer) return;
+  if (kSanitizer != Sanitizer::address) return;
   const Image image = compile(std::make_shared<Program>(identity(100)), host_target());
   const Array x(Type{f32, {100}});
   const pid_t child = fork();
@@ -116,6 +117,29 @@ TEST_CASE("a sanitized build checks what compiled code touches") {
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(status != 0);
+}
+
+TEST_CASE("a build for the thread sanitizer sees races of compiled code") {
+  if (kSanitizer != Sanitizer::thread) return;
+  const Image image = compile(std::make_shared<Program>(identity(100)), host_target());
+  const Array x(Type{f32, {100}}), y(Type{f32, {100}}), z(Type{f32, {100}});
+  for (const bool race : {false, true}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      std::freopen("/dev/null", "w", stderr);  // the sanitizer's report
+      const auto copy = [&](const Array& to) {
+        std::byte* buffers[] = {x.data(), to.data()};
+        image.code[0].fn(buffers, 0, image.code[0].units, nullptr);
+      };
+      std::thread other([&] { copy(y); });
+      copy(race ? y : z);
+      other.join();
+      std::exit(0);  // as the sanitizer decides
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK((status != 0) == race);
+  }
 }
 
 TEST_CASE("the code outlives the session that made it as long as its image does") {
