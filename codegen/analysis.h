@@ -5,11 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "ir/cache_line.h"
 #include "ir/kernel.h"
 
 namespace weft::codegen {
-
-inline constexpr std::int64_t kCacheLine = 64;  // bytes; of the widest register too
 
 /// An access with the strides of its buffer's storage multiplied in, in elements:
 /// offset + sum over axes of coefficient[axis] * axis + sum of stride * indirect (+ panel_axis / panel_width *

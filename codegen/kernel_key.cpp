@@ -27,6 +27,7 @@ constexpr TargetField kTargetFields[] = {
     {.name = "vector_registers", .small = &Target::vector_registers},
     {.name = "fma", .flag = &Target::fma},
     {.name = "l1_bytes", .big = &Target::l1_bytes},
+    {.name = "l1_ways", .small = &Target::l1_ways},
     {.name = "l2_bytes", .big = &Target::l2_bytes},
     {.name = "l3_bytes", .big = &Target::l3_bytes},
 };
@@ -37,7 +38,7 @@ constexpr std::string_view kCheckMemory = "check_memory";
 /// ir/parse_kernel.cpp).
 [[maybe_unused]] void fields_of_the_key(const Target& target, const Schedule& schedule, const Expr& expr,
                                         const KernelStage& stage, const Phase& phase, const Index& index) {
-  [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l2, l3] = target;
+  [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l1_ways, l2, l3] = target;
   [[maybe_unused]] const auto& [vector, b, m, n, k, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
   [[maybe_unused]] const auto& [kind, dtype, op, args, bits, buffer, access, result] = expr;
   [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, striped, value, lhs, rhs] = stage;

@@ -41,7 +41,7 @@ ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, c
 
 std::int64_t ContractEmitter::reserve(std::int64_t bytes) {
   const std::int64_t at = scratch_bytes_;
-  scratch_bytes_ += round_up(bytes, kCacheLine);
+  scratch_bytes_ += whole_lines(bytes);
   return at;
 }
 

@@ -52,10 +52,12 @@ Target host_target() {
     for (const auto& feature : features)
       t.features += (t.features.empty() ? "" : ",") + std::string(feature.second ? "+" : "-") + feature.first().str();
     set_vectors(t, [&](const char* name) { return features.lookup(name); });  // without starting LLVM's back end
-    auto cache = [](int name, std::int64_t& bytes) {
-      if (const long found = sysconf(name); found > 0) bytes = found;
+    auto cache = [](int name, auto& value) {
+      if (const long found = sysconf(name); found > 0)
+        value = static_cast<std::remove_reference_t<decltype(value)>>(found);
     };
     cache(_SC_LEVEL1_DCACHE_SIZE, t.l1_bytes);
+    cache(_SC_LEVEL1_DCACHE_ASSOC, t.l1_ways);
     cache(_SC_LEVEL2_CACHE_SIZE, t.l2_bytes);
     cache(_SC_LEVEL3_CACHE_SIZE, t.l3_bytes);
     return t;

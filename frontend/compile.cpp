@@ -345,6 +345,13 @@ std::vector<std::string> Executable::output_names() const {
   return names;
 }
 
+std::vector<Type> Executable::output_types(std::int64_t batch) const {
+  const Graph& g = impl_->at(batch).graph;
+  std::vector<Type> types;
+  for (const Output& o : g.outputs()) types.push_back(g[o.id].type);
+  return types;
+}
+
 std::vector<std::string> Executable::state_names() const {
   std::vector<std::string> names;
   for (std::size_t p : impl_->states) names.push_back(impl_->graph.inputs()[p].name);

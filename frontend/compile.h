@@ -104,6 +104,7 @@ class Executable {
 
   std::vector<std::string> input_names() const;
   std::vector<std::string> output_names() const;
+  std::vector<Type> output_types(std::int64_t batch = 0) const;  ///< a batch extent of 0: the one called last
   std::vector<std::string> state_names() const;  ///< parameters and states that the function reads or updates
   /// A copy of the value of a parameter or state that the function uses; Error on an unknown name.
   Array state(const std::string& name) const;

@@ -10,12 +10,27 @@ void require_batch(std::string_view what, std::int64_t batch_size) {
   if (batch_size < 1) fail("{}: batch_size is {}; expected at least 1", what, batch_size);
 }
 
-/// Rows [begin, end) of the inputs, then of the targets.
-std::vector<Array> batch_of(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t begin,
-                            std::int64_t end) {
-  std::vector<Array> batch = rows_of(x, begin, end);
-  for (const Array& a : rows_of(y, begin, end)) batch.push_back(a);
-  return batch;
+constexpr std::int64_t kResultBytes = 1 << 20;  // of the outputs of all steps of one call, which should stay in a cache
+
+/// Calls use(results, begin, batch) for all n rows of the data in order: whole batches as many steps of one call, read
+/// where they lie, then the rows that are left as one smaller batch. The results are of the rows from `begin` on.
+template <class F>
+void for_batches(const Executable& step, const std::vector<Array>& data, std::int64_t n, std::int64_t batch_size,
+                 F&& use) {
+  for (std::int64_t begin = 0; begin < n;) {
+    const std::int64_t batch = std::min(batch_size, n - begin);
+    const std::int64_t steps = std::min((n - begin) / batch, steps_within(kResultBytes, step, batch));
+    const std::int64_t end = begin + steps * batch;
+    std::vector<StepArgument> arguments;
+    for (const Array& rows : rows_of(data, begin, end)) {
+      Shape stacked = rows.shape();
+      stacked[0] = batch;
+      stacked.insert(0, steps);
+      arguments.push_back(per_step(rows.reshaped(stacked)));
+    }
+    use(step.run_steps(steps, arguments), begin, batch);
+    begin = end;
+  }
 }
 
 }  // namespace
@@ -41,10 +56,10 @@ Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y,
   const std::int64_t n = impl_->check_data("evaluate", x, y);
   const Executable& step = impl_->evaluation_step(row_types(x), row_types(y));
   Tally tally(impl_->options->metrics, step);
-  for (std::int64_t begin = 0; begin < n; begin += batch_size) {
-    const std::int64_t end = std::min(n, begin + batch_size);
-    tally.add(step(batch_of(x, y, begin, end)), end - begin);
-  }
+  std::vector<Array> data = x;
+  data.insert(data.end(), y.begin(), y.end());
+  for_batches(step, data, n, batch_size,
+              [&](const StepResults& r, std::int64_t, std::int64_t batch) { tally.add(r, batch); });
   const std::map<std::string, double> logs = tally.logs();
   Scores scores{tally.loss(), {}, tally.totals()};
   for (const Metric& m : impl_->options->metrics) scores.metrics.emplace_back(m.name, logs.at(m.name));
@@ -61,18 +76,19 @@ std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batc
   const std::int64_t n = impl_->check_data("predict", x, {});
   const Executable& step = impl_->prediction_step(row_types(x));
   std::vector<Array> results;
-  for (std::int64_t begin = 0; begin < n; begin += batch_size) {
-    const std::vector<Array> parts = step(rows_of(x, begin, std::min(n, begin + batch_size)));
-    for (std::size_t i = 0; i < parts.size(); ++i) {
+  for_batches(step, x, n, batch_size, [&](const StepResults& r, std::int64_t begin, std::int64_t) {
+    for (std::size_t i = 0; i < r.outputs.size(); ++i) {
+      const Array& part = r.outputs[i];  // [steps, batch, …]
       if (begin == 0) {
-        Type all = parts[i].type();
+        Type all = part.type();
+        all.shape.erase(0);
         all.shape[0] = n;
         results.emplace_back(all);
       }
-      const auto row = static_cast<std::int64_t>(parts[i].bytes()) / parts[i].shape()[0];
-      std::copy_n(parts[i].data(), parts[i].bytes(), results[i].data() + begin * row);
+      const std::size_t row = results[i].bytes() / static_cast<std::size_t>(n);
+      std::copy_n(part.data(), part.bytes(), results[i].data() + static_cast<std::size_t>(begin) * row);
     }
-  }
+  });
   return results;
 }
 

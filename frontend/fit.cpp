@@ -22,10 +22,10 @@ double median(std::vector<double> v) {
 
 constexpr std::int64_t kResultBytes = 64 << 20;  // of the outputs of all steps of one call
 
-/// Samples [0, train) are trained on; the validation samples are arrays of their own.
+/// Samples [0, train) are trained on.
 struct Split {
   std::int64_t train = 0;
-  std::vector<Array> x, y;  // validation; empty: none
+  std::vector<Array> x, y;  // to validate with; empty: none
 };
 
 Split split(const FitOptions& o, const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t n) {
@@ -102,10 +102,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   const bool in_chunks = is_device(step.backend());
   // A callback that looks at every step gets a call for each.
   const bool single = std::ranges::any_of(callbacks, [](const Callback& c) { return c.has_step_end(); });
-  const std::int64_t most =
-      single
-          ? 1
-          : std::max<std::int64_t>(1, kResultBytes / std::max<std::int64_t>(1, step.memory(o.batch_size).output_bytes));
+  const std::int64_t most = single ? 1 : steps_within(kResultBytes, step, o.batch_size);
 
   for (Callback& c : callbacks) c.on_train_begin(run);
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {

@@ -63,17 +63,16 @@ struct Model::Impl {
 class Tally {
  public:
   Tally(const std::vector<Metric>& metrics, const Executable& step);
-  void add(const std::vector<Array>& outputs, std::int64_t samples) { add_row(outputs, false, 0, samples); }
   void add(const StepResults& results, std::int64_t samples_per_step) {
-    for (std::int64_t s = 0; s < results.steps; ++s) add_row(results.outputs, true, s, samples_per_step);
+    for (std::int64_t s = 0; s < results.steps; ++s) add_step(results.outputs, s, samples_per_step);
   }
   double loss() const { return samples_ ? loss_ / static_cast<double>(samples_) : 0; }
   std::map<std::string, double> logs(const std::string& prefix = "") const;
   const std::vector<std::vector<Array>>& totals() const { return totals_; }
 
  private:
-  /// Outputs of one step, or row `row` of outputs that are `stacked`.
-  void add_row(const std::vector<Array>& outputs, bool stacked, std::int64_t row, std::int64_t samples);
+  /// Row `step` of outputs [steps, …].
+  void add_step(const std::vector<Array>& outputs, std::int64_t step, std::int64_t samples);
 
   const std::vector<Metric>& metrics_;
   std::vector<MetricOutputs> places_;
@@ -85,7 +84,9 @@ class Tally {
 /// Types of arrays, and of arrays with the rows replaced by the batch.
 std::vector<Type> types_of(std::span<const Array>);
 std::vector<Type> row_types(std::span<const Array>);
-/// Copies of rows [begin, end).
+/// How many steps of a function on this batch extent run in one call, so that their results take no more than `bytes`.
+std::int64_t steps_within(std::int64_t bytes, const Executable&, std::int64_t batch);
+/// Rows [begin, end), where they lie.
 std::vector<Array> rows_of(std::span<const Array>, std::int64_t begin, std::int64_t end);
 
 }  // namespace weft

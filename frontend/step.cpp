@@ -50,9 +50,15 @@ std::vector<Type> row_types(std::span<const Array> arrays) {
   return types;
 }
 
+std::int64_t steps_within(std::int64_t bytes, const Executable& step, std::int64_t batch) {
+  std::int64_t each = 1;
+  for (const Type& t : step.output_types(batch)) each += byte_size(t);
+  return std::max<std::int64_t>(1, bytes / each);
+}
+
 std::vector<Array> rows_of(std::span<const Array> arrays, std::int64_t begin, std::int64_t end) {
   std::vector<Array> rows;
-  for (const Array& a : arrays) rows.push_back(a.rows(begin, end));
+  for (const Array& a : arrays) rows.push_back(a.view_rows(begin, end));
   return rows;
 }
 
@@ -185,8 +191,8 @@ Tally::Tally(const std::vector<Metric>& metrics, const Executable& step) : metri
   }
 }
 
-void Tally::add_row(const std::vector<Array>& outputs, bool stacked, std::int64_t row, std::int64_t samples) {
-  loss_ += outputs[0].at(row) * static_cast<double>(samples);
+void Tally::add_step(const std::vector<Array>& outputs, std::int64_t step, std::int64_t samples) {
+  loss_ += outputs[0].at(step) * static_cast<double>(samples);
   samples_ += samples;
   for (std::size_t m = 0; m < places_.size(); ++m) {
     std::vector<Array>& sums = totals_[m];
@@ -194,11 +200,11 @@ void Tally::add_row(const std::vector<Array>& outputs, bool stacked, std::int64_
       const Array& part = outputs[places_[m].begin + i];
       if (i == sums.size()) {
         Type total{f64, part.shape()};
-        if (stacked) total.shape.erase(0);
+        total.shape.erase(0);
         sums.emplace_back(total);
       }
       const auto values = sums[i].as<double>();
-      const std::int64_t first = row * sums[i].size();
+      const std::int64_t first = step * sums[i].size();
       for (std::int64_t e = 0; e < sums[i].size(); ++e) values[static_cast<std::size_t>(e)] += part.at(first + e);
     }
   }

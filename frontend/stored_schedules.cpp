@@ -35,6 +35,7 @@ std::shared_ptr<const ScheduleTable> read_schedules(const std::string& paths, co
 }
 
 void add_schedules(const std::string& path, const ScheduleTable& rows, const Target& target) {
+  const FolderLock lock(path);  // nobody else adds rows between reading and writing
   ScheduleTable all;
   if (std::filesystem::exists(path)) all = read_table(path, target);
   all.merge(rows);

@@ -13,8 +13,9 @@ namespace weft {
 /// that is no table whose rows of `target` are legal.
 std::shared_ptr<const ScheduleTable> read_schedules(const std::string& paths, const Target& target);
 
-/// Adds rows to the file, in place of its rows of the same kernels and machine; others stay. The file is replaced at
-/// once, or made. Throws Error as read_schedules() does, and when it cannot be written.
+/// Adds rows to the file, in place of its rows of the same kernels and machine; others stay, those too that other
+/// processes add at the same time. The file is replaced at once, or made. Throws Error as read_schedules() does, and
+/// when it cannot be written.
 void add_schedules(const std::string& path, const ScheduleTable& rows, const Target& target);
 
 }  // namespace weft

@@ -1,18 +1,19 @@
 // Host tensors.
 #include "ir/array.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <new>
 
+#include "ir/cache_line.h"
+
 namespace weft {
 namespace {
 
-std::shared_ptr<std::byte[]> allocate(std::size_t bytes) {
-  constexpr std::size_t kAlign = 64;
-  bytes = (bytes + kAlign - 1) / kAlign * kAlign;
-  if (bytes == 0) bytes = kAlign;
-  void* p = std::aligned_alloc(kAlign, bytes);
+std::shared_ptr<std::byte[]> allocate(std::int64_t wanted) {
+  const auto bytes = static_cast<std::size_t>(whole_lines(std::max<std::int64_t>(wanted, 1)));
+  void* p = std::aligned_alloc(kCacheLine, bytes);
   if (!p) fail("cannot allocate {} bytes for a tensor", bytes);
   std::memset(p, 0, bytes);
   return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
@@ -33,7 +34,7 @@ bool same_values(std::span<T> a, std::span<T> b) {
 Array::Array() : Array(Type{f32, {}}) {}
 
 Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) {
-  data_ = allocate(static_cast<std::size_t>(byte_size(type)));
+  data_ = allocate(byte_size(type));
 }
 
 Array Array::filled(const Type& type, double value) {
@@ -68,18 +69,18 @@ Array Array::reshaped(const Shape& shape) const {
   return a;
 }
 
-Array Array::rows(std::int64_t begin, std::int64_t end) const {
+Array Array::view_rows(std::int64_t begin, std::int64_t end) const {
   if (type_.shape.empty() || begin < 0 || end < begin || end > type_.shape[0])
     fail("rows [{}, {}) of an array of {}", begin, end, to_string(type_));
-  Type t = type_;
-  t.shape[0] = end - begin;
-  Array a(t);
-  if (a.bytes()) {
-    const std::size_t row = bytes() / static_cast<std::size_t>(type_.shape[0]);
-    std::memcpy(a.data(), data() + static_cast<std::size_t>(begin) * row, a.bytes());
-  }
+  const std::size_t row = type_.shape[0] ? bytes() / static_cast<std::size_t>(type_.shape[0]) : 0;
+  Array a = *this;
+  a.type_.shape[0] = end - begin;
+  a.count_ = element_count(a.type_.shape);
+  a.data_ = {data_, data() + static_cast<std::size_t>(begin) * row};
   return a;
 }
+
+Array Array::rows(std::int64_t begin, std::int64_t end) const { return view_rows(begin, end).clone(); }
 
 Array Array::converted(DType to) const {
   Array a(Type{to, type_.shape});

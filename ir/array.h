@@ -11,7 +11,7 @@
 
 namespace weft {
 
-/// A handle to 64-byte-aligned storage; copies share it (clone() does not), as in NumPy. bool elements are one byte, 0 or 1.
+/// A handle to storage at a multiple of kCacheLine (64) bytes; copies share it (clone() does not), as in NumPy. bool elements are one byte, 0 or 1.
 class Array {
  public:
   Array();                              ///< f32[] holding 0
@@ -34,6 +34,8 @@ class Array {
   Array clone() const;
   Array reshaped(const Shape&) const;   ///< the same storage under another shape; Error when the counts differ
   Array rows(std::int64_t begin, std::int64_t end) const;  ///< a copy of rows [begin, end) of axis 0
+  /// Rows [begin, end) of axis 0 in the same storage, aligned to their elements only: for those who read them.
+  Array view_rows(std::int64_t begin, std::int64_t end) const;
   Array converted(DType) const;         ///< element-wise C++ conversion, into new storage
   bool same_bits(const Array&) const;   ///< equal type and equal bytes (any NaN equals any NaN)
   std::string str(std::int64_t max_elements = 64) const;

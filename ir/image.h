@@ -10,7 +10,7 @@
 namespace weft {
 
 /// One phase of a kernel as machine code: runs units [begin, end). buffers[i] is the base address of Program::buffers[i].
-/// `scratch` is private to the thread, 64-byte aligned, KernelCode::scratch_bytes long. Called with FTZ and DAZ set.
+/// `scratch` is private to the thread, kCacheLine-aligned, KernelCode::scratch_bytes long. Called with FTZ and DAZ set.
 using KernelFn = void (*)(std::byte* const* buffers, std::int64_t begin, std::int64_t end, std::byte* scratch);
 
 /// Which values of one parallel axis of its phase a unit of work takes. Groups of `units` consecutive units share their

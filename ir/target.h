@@ -14,6 +14,7 @@ struct Target {
   int vector_registers = 16;
   bool fma = false;
   std::int64_t l1_bytes = 32 << 10;
+  int l1_ways = 8;  // lines that a set of the first-level cache holds
   std::int64_t l2_bytes = 512 << 10;
   std::int64_t l3_bytes = 8 << 20;
   friend bool operator==(const Target&, const Target&) = default;

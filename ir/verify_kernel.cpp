@@ -3,7 +3,8 @@
 // Buffers
 //  1. Names are identifiers and unique; types are static, of an allowed size, with no reserved dtype.
 //  2. A view's base precedes it and has its dtype and number of elements. A constant has a literal of its type.
-//  3. A temp's offset is a multiple of 64. In a planned program (arena_bytes > 0) it lies inside the arena, and temps
+//  3. A temp's offset is a multiple of kCacheLine. In a planned program (arena_bytes > 0) it lies inside the arena, and
+//  temps
 //     that are in use at once (from the first to the last kernel that touches them) share no byte.
 //  4. `inputs` lists every input and state buffer once and nothing else; `updates` lists states, each at most once;
 //     `outputs` lists buffers that have been stored, or that hold a value from the start.
@@ -32,6 +33,7 @@
 #include <unordered_set>
 
 #include "ir/at.h"
+#include "ir/cache_line.h"
 #include "ir/infer.h"
 #include "ir/lexer.h"
 #include "ir/print_kernel.h"
@@ -174,7 +176,8 @@ void ProgramVerifier::check_arena() const {
     const Buffer& b = p_.buffers[i];
     if (b.kind != Buffer::temp) continue;
     const std::int64_t size = byte_size(b.type);
-    if (b.offset < 0 || b.offset % 64 != 0) broken("temp %{}: offset {} is not a multiple of 64", b.name, b.offset);
+    if (b.offset < 0 || b.offset % kCacheLine != 0)
+      broken("temp %{}: offset {} is not a multiple of {}", b.name, b.offset, kCacheLine);
     if (p_.arena_bytes == 0) continue;
     if (b.offset > p_.arena_bytes || size > p_.arena_bytes - b.offset)
       broken("temp %{}: {} bytes at offset {} do not fit the arena of {}", b.name, size, b.offset, p_.arena_bytes);

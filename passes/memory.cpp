@@ -7,12 +7,11 @@
 #include <set>
 #include <vector>
 
+#include "ir/cache_line.h"
 #include "ir/error.h"
 
 namespace weft {
 namespace {
-
-constexpr std::int64_t kAlign = 64;  // a cache line, and the widest vector
 
 struct FreeList {
   std::map<std::int64_t, std::int64_t> blocks;              // offset -> size, never adjacent
@@ -82,7 +81,7 @@ void plan_memory(Program& p) {
     ends[static_cast<std::size_t>(last[b])].push_back(b);
   }
   FreeList free;
-  auto size = [&](std::size_t b) { return (byte_size(p.buffers[b].type) + kAlign - 1) / kAlign * kAlign; };
+  auto size = [&](std::size_t b) { return whole_lines(byte_size(p.buffers[b].type)); };
   for (std::size_t k = 0; k < p.kernels.size(); ++k) {
     // Larger first: they are the harder ones to place.
     std::ranges::stable_sort(starts[k], std::greater<>(), size);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "ir/cache_line.h"
 #include "ir/eval.h"
 #include "ir/panels.h"
 #include "passes/schedule_table.h"
@@ -76,12 +77,11 @@ Tile choose_tile(const Product& p, const Target& target) {
 
 /// Whether `lines` cache lines that lie `stride` elements apart stay in the first-level cache together.
 bool fits_l1(std::int64_t lines, std::int64_t stride, std::int64_t element, const Target& target) {
-  constexpr std::int64_t kLine = 64, kWays = 8;
-  const std::int64_t sets = target.l1_bytes / kLine / kWays;
+  const std::int64_t sets = target.l1_bytes / kCacheLine / target.l1_ways;
   const std::int64_t bytes = std::max<std::int64_t>(stride * element, 1);
   // Addresses a multiple of 2^p bytes apart meet only 1 of 2^p / line sets.
-  const std::int64_t apart = std::max<std::int64_t>(1, (bytes & -bytes) / kLine);
-  return lines <= std::max<std::int64_t>(1, sets / apart) * (kWays - 1);
+  const std::int64_t apart = std::max<std::int64_t>(1, (bytes & -bytes) / kCacheLine);
+  return lines <= std::max<std::int64_t>(1, sets / apart) * (target.l1_ways - 1);
 }
 
 /// Of a contraction: extents at least 1, so that an empty one has a schedule too.

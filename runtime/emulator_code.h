@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "ir/cache_line.h"
 #include "ir/simt.h"
 
 namespace weft::emulator {
@@ -19,7 +20,7 @@ inline constexpr Place kNowhere = ~Place{0};
 /// Places start at whole cache lines, and their distance is an odd number of them: places of 1 KiB at multiples of 1
 /// KiB would share the sets of a cache, and stores would seem to overlap later loads in the low bits of their
 /// addresses.
-inline constexpr std::size_t kLine = 64;
+inline constexpr std::size_t kLine = kCacheLine;
 
 struct Machine;
 struct Step;

@@ -7,16 +7,14 @@
 #include <cstring>
 #include <new>
 
+#include "ir/cache_line.h"
 #include "ir/error.h"
 #include "ir/eval.h"
 
 namespace weft {
 namespace {
 
-constexpr std::int64_t kAlign = 64;
 constexpr std::int64_t kMaxUnits = std::int64_t{1} << 46;  // times kMaxThreads it still fits 64 bits
-
-std::int64_t round_up(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 /// A buffer that lies elsewhere at each step: at base + step * stride.
 struct Moving {
@@ -34,11 +32,11 @@ struct Copied {
 
 }  // namespace
 
-void Executor::AlignedFree::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{kAlign}); }
+void Executor::AlignedFree::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{kCacheLine}); }
 
 Executor::Memory Executor::allocate(std::int64_t bytes, const char* what) {
   if (bytes == 0) return {};
-  void* p = ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{kAlign}, std::nothrow);
+  void* p = ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{kCacheLine}, std::nothrow);
   if (!p) fail("cannot allocate {} bytes for the {} of a compiled program", bytes, what);
   return Memory(static_cast<std::byte*>(p));
 }
@@ -64,7 +62,8 @@ void Executor::check_code() const {
 }
 
 void Executor::place_buffers() {
-  for (const KernelCode& code : image_.code) scratch_stride_ = std::max(scratch_stride_, round_up(code.scratch_bytes));
+  for (const KernelCode& code : image_.code)
+    scratch_stride_ = std::max(scratch_stride_, whole_lines(code.scratch_bytes));
   memory_.scratch_bytes = scratch_stride_ * team_->size();
   arena_ = allocate(memory_.arena_bytes, "arena");
   scratch_ = allocate(memory_.scratch_bytes, "scratch space");
@@ -122,7 +121,7 @@ std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> r
     const BufferId root = storage(p, p.outputs[i]);
     const std::int64_t bytes = byte_size(at(p.outputs[i]).type);
     // A kernel may store whole vectors as aligned ones, so a row that begins within a cache line is copied there.
-    const bool own = at(root).kind == Buffer::output && bytes % kAlign == 0 &&
+    const bool own = at(root).kind == Buffer::output && bytes % kCacheLine == 0 &&
                      std::ranges::none_of(moving, [&](const Moving& m) { return m.id == root; });
     if (own)
       move(root, outputs[i], bytes);

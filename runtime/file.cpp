@@ -2,6 +2,7 @@
 #include "runtime/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,6 +137,24 @@ void atomic_write(const std::string& path, std::span<const std::span<const std::
   // The new name is durable once the folder is. Some file systems cannot sync a folder (EINVAL) and need not.
   FileDescriptor folder(open_retrying(folder_of(path), O_RDONLY | O_DIRECTORY));
   if (folder.get() >= 0 && ::fsync(folder.get()) != 0 && errno != EINVAL) refuse(errno);
+}
+
+FolderLock::FolderLock(const std::string& path_of_file) {
+  const std::string folder = folder_of(path_of_file);
+  FileDescriptor fd(open_retrying(folder, O_RDONLY | O_DIRECTORY));
+  if (fd.get() < 0) fail("cannot lock '{}': {}", folder, reason(errno));
+  int failed;
+  do failed = ::flock(fd.get(), LOCK_EX);
+  while (failed != 0 && errno == EINTR);
+  // NFS wants a descriptor for writing, which a folder has none of (EBADF).
+  if (failed != 0 && errno != EBADF && errno != EINVAL && errno != ENOLCK && errno != ENOTSUP)
+    fail("cannot lock '{}': {}", folder, reason(errno));
+  fd_ = fd.release();
+}
+
+FolderLock::~FolderLock() {
+  ::flock(fd_, LOCK_UN);  // a child that was forked meanwhile may hold the descriptor too
+  ::close(fd_);
 }
 
 }  // namespace weft

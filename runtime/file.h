@@ -43,4 +43,19 @@ Array read_array(const InputFile&, std::int64_t offset, const Type&, const std::
 /// write 'x': No space left on device") the old file is as it was. A symbolic link is replaced, not followed.
 void atomic_write(const std::string& path, std::span<const std::span<const std::byte>> pieces);
 
+/// For files that are read, changed and written again: while it lives, no other thread or process holds one of the same
+/// folder. It waits for that. The folder itself is locked (not the file, which atomic_write exchanges), and nothing is
+/// left there. Throws Error "cannot lock 'x': No such file or directory"; where the file system has no locks, it locks
+/// nothing.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::string& path_of_file);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
 }  // namespace weft

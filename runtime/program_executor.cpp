@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <atomic>
 
+#include "ir/cache_line.h"
 #include "ir/error.h"
 
 namespace weft {
 namespace {
-
-constexpr std::int64_t kAlign = 64;
 
 bool overlap(const Array& a, const Array& b) {
   return a.bytes() != 0 && b.bytes() != 0 && a.data() < b.data() + b.bytes() && b.data() < a.data() + a.bytes();
@@ -80,7 +79,7 @@ void ProgramExecutor::check_program() const {
                "buffer {}: view of another dtype or size", b.name);
         break;
       case Buffer::temp:
-        ensure(b.offset >= 0 && b.offset % kAlign == 0 && b.offset <= p.arena_bytes - bytes,
+        ensure(b.offset >= 0 && b.offset % kCacheLine == 0 && b.offset <= p.arena_bytes - bytes,
                "buffer {}: {} bytes at {} in an arena of {}", b.name, bytes, b.offset, p.arena_bytes);
         break;
       case Buffer::constant:
@@ -106,8 +105,8 @@ void ProgramExecutor::bind(std::size_t position, Array array, ArrayVersion versi
   const BufferId id = program_->inputs[position];
   const Buffer& b = at(id);
   if (array.type() != b.type) fail("{}: expected {}, got {}", describe(b), to_string(b.type), to_string(array.type()));
-  ensure(reinterpret_cast<std::uintptr_t>(array.data()) % kAlign == 0, "{}: storage at {} is not 64-byte aligned",
-         describe(b), fmt::ptr(array.data()));
+  ensure(reinterpret_cast<std::uintptr_t>(array.data()) % kCacheLine == 0, "{}: storage at {} is not {}-byte aligned",
+         describe(b), fmt::ptr(array.data()), kCacheLine);
   arrays_[static_cast<std::size_t>(id)] = std::move(array);
   versions_[static_cast<std::size_t>(id)] = version;
   checked_ = false;

@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "ir/cache_line.h"
+
 namespace weft {
 
 inline constexpr int kMaxThreads = 1024;
@@ -59,7 +61,7 @@ class ThreadTeam {
   void call(int thread) noexcept;
   void stop() noexcept;
   /// Pauses before a waiting thread offers its CPU to others, adapted to how long its waits take.
-  struct alignas(64) Patience {
+  struct alignas(kCacheLine) Patience {
     int start = 0, barrier = 0;  // for a run to begin; for the others at a barrier or at the end of a run
   };
   void await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old, int& spins) const noexcept;
@@ -81,11 +83,11 @@ class ThreadTeam {
   std::exception_ptr failure_;  // the first exception of this run
 
   // Each on its own cache line: they are what threads spin on.
-  alignas(64) std::atomic<std::uint32_t> epoch_{0};       // one more for each run
-  alignas(64) std::atomic<std::uint32_t> pending_{0};     // workers that have not finished this run
-  alignas(64) std::atomic<std::uint32_t> arrived_{0};     // threads at the barrier
-  alignas(64) std::atomic<std::uint32_t> generation_{0};  // barriers passed: the sense that waiters watch
-  std::atomic<bool> broken_{false};                       // a thread has thrown: nobody waits at a barrier any more
+  alignas(kCacheLine) std::atomic<std::uint32_t> epoch_{0};       // one more for each run
+  alignas(kCacheLine) std::atomic<std::uint32_t> pending_{0};     // workers that have not finished this run
+  alignas(kCacheLine) std::atomic<std::uint32_t> arrived_{0};     // threads at the barrier
+  alignas(kCacheLine) std::atomic<std::uint32_t> generation_{0};  // barriers passed: the sense that waiters watch
+  std::atomic<bool> broken_{false};  // a thread has thrown: nobody waits at a barrier any more
 };
 
 }  // namespace weft

@@ -186,7 +186,8 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
       [](Target& t) { t.cpu = "znver4"; },    [](Target& t) { t.features = "+avx"; },
       [](Target& t) { t.vector_bytes = 32; }, [](Target& t) { t.vector_registers = 32; },
       [](Target& t) { t.fma = true; },        [](Target& t) { ++t.l1_bytes; },
-      [](Target& t) { ++t.l2_bytes; },        [](Target& t) { ++t.l3_bytes; },
+      [](Target& t) { ++t.l1_ways; },         [](Target& t) { ++t.l2_bytes; },
+      [](Target& t) { ++t.l3_bytes; },
   };
   for (const auto& change : changes) {
     Target t;

@@ -1,4 +1,6 @@
 // Model: construction, summary, several inputs and outputs, shared layers, fit, evaluate and predict.
+#include <numeric>
+
 #include "runtime/preprocess.h"
 #include "support.h"
 
@@ -152,6 +154,61 @@ TEST_CASE("several inputs and outputs, a shared layer, weighted losses") {
   }
   REQUIRE(after.loss == Approx(want / n).epsilon(1e-5));
   REQUIRE(h["loss"].size() == 60);
+}
+
+TEST_CASE("evaluate and predict give the bits of one call a batch, however many batches a call has") {
+  constexpr std::int64_t kRows = 200, kBatchSize = 7, kWide = 3000;  // twelve batches of results in a call
+  Array x(Type{u8, {kRows, 3}}), y(Type{i32, {kRows}});
+  for (std::int64_t k = 0; k < x.size(); ++k)
+    x.as<std::uint8_t>()[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(k * 89);
+  for (std::int64_t k = 0; k < kRows; ++k)
+    y.as<std::int32_t>()[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(k * 13 % 10);
+  for (const TrainOptions& place :
+       {TrainOptions{.threads = 1}, TrainOptions{.threads = 2}, TrainOptions{.backend = Backend::interpreter},
+        TrainOptions{.backend = Backend::emulator}}) {
+    GraphScope graph;
+    set_seed(2);
+    const Tensor image = input(f32, {3}, "image");
+    const Tensor classes = Dense(10, tanh)(image);
+    TrainOptions options = place;
+    options.loss = softmax_cross_entropy, options.metrics = {accuracy, confusion_matrix(10)};
+    Model classifier(image, classes);
+    classifier.compile(options);
+    options.loss = mse, options.metrics = {};
+    Model two({image}, {image, Dense(kWide, tanh)(classes)});  // an output that is the input
+    two.compile(options);
+
+    std::vector<double> loss;
+    std::vector<std::vector<Array>> totals;
+    for (std::int64_t begin = 0; begin < kRows; begin += kBatchSize) {
+      const std::int64_t end = std::min(kRows, begin + kBatchSize);
+      const Scores s = classifier.evaluate(x.rows(begin, end), y.rows(begin, end), kBatchSize);
+      loss.push_back(s.loss * static_cast<double>(end - begin));
+      totals.push_back({s.totals[0][0], s.totals[1][0]});
+    }
+    const Scores all = classifier.evaluate(x, y, kBatchSize);
+    REQUIRE(all.loss == Approx(std::accumulate(loss.begin(), loss.end(), 0.0) / kRows).epsilon(1e-12));
+    for (std::size_t m : {0, 1})
+      for (std::int64_t e = 0; e < all.totals[m][0].size(); ++e) {
+        double sum = 0;  // of counts: exact
+        for (const auto& t : totals) sum += t[m].at(e);
+        REQUIRE(all.totals[m][0].at(e) == sum);
+      }
+
+    const Array converted = x.converted(f32);
+    for (const Array& data : {x, converted}) {
+      const auto predict = [&](const Array& rows, std::int64_t batch_size) {
+        return two.predict(std::vector<Array>{rows}, batch_size);
+      };
+      const std::vector<Array> p = predict(data, kBatchSize);
+      REQUIRE(p[0].same_bits(predict(data, kRows)[0]));
+      REQUIRE(p[1].shape() == Shape{kRows, kWide});
+      for (std::int64_t begin = 0; begin < kRows; begin += kBatchSize) {
+        const std::int64_t end = std::min(kRows, begin + kBatchSize);
+        REQUIRE(p[1].rows(begin, end).same_bits(predict(data.rows(begin, end), kBatchSize)[1]));
+      }
+    }
+  }
 }
 
 TEST_CASE("a model is a function: calling it shares its parameters") {

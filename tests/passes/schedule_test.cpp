@@ -61,6 +61,13 @@ TEST_CASE("contractions are packed and shared out as the cost model says") {
   }
 }
 
+TEST_CASE("rows that evict each other in a cache of eight ways stay in one of sixteen") {
+  Target sixteen = kWide;
+  sixteen.l1_bytes = 2 * kWide.l1_bytes, sixteen.l1_ways = 2 * kWide.l1_ways;  // as many sets
+  CHECK(schedule_of(128, 512, 1024, false, kWide).pack_lhs);
+  CHECK_FALSE(schedule_of(128, 512, 1024, false, sixteen).pack_lhs);
+}
+
 TEST_CASE("a register tile and what feeds it fit the registers, whatever the shape") {
   for (const Target& target : {kWide, kAvx2})
     for (const std::int64_t m : {1, 2, 5, 13, 17, 100, 1000})

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <thread>
+
 #include "catch.h"
 #include "support.h"
 
@@ -94,4 +96,23 @@ TEST_CASE("atomic_write works in the current folder") {
   write("plain-name", "x");
   std::filesystem::current_path(old);
   CHECK(slurp(dir.file("plain-name")) == "x");
+}
+
+TEST_CASE("a folder's lock is held by one at a time") {
+  const TempDir dir;
+  const auto path = dir.file("count");
+  spill(path, "0");
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) {
+        const FolderLock lock(path);
+        write(path, std::to_string(std::stoi(slurp(path)) + 1));
+      }
+    });
+  for (std::thread& t : threads) t.join();
+  CHECK(slurp(path) == "200");
+  CHECK(dir.entries() == 1);
+  const auto nowhere = dir.file("no/file");
+  CHECK(error_of([&] { FolderLock{nowhere}; }) == "cannot lock '" + dir.file("no") + "': No such file or directory");
 }

@@ -1,7 +1,11 @@
 // `weft tune`, and its files where they are used: --schedules, WEFT_SCHEDULES, CompileOptions::schedules.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "catch.h"
 #include "codegen/codegen.h"
@@ -117,6 +121,40 @@ TEST_CASE("a compiled function has the same bits under an odd table of schedules
   CHECK(odd.second);  // the table was used
   CHECK(own.first.same_bits(expected.first));
   CHECK(odd.first.same_bits(expected.first));
+}
+
+TEST_CASE("rows that processes and threads add to one file at once are all there") {
+  const TempDir dir;
+  const std::string path = dir.file("s.txt");
+  const weft::Target target = weft::host_target();
+  constexpr std::uint64_t kRows = 20, kWriters = 4;
+  const auto add = [&](std::uint64_t writer) {
+    for (std::uint64_t i = 0; i < kRows; ++i) {
+      weft::ScheduleTable one;
+      one.set({writer * kRows + i, {.b = 1, .m = 1, .n = 1, .k = 1}, {.cpu = "another"}, {.mr = 1, .nr = 1}, "", ""});
+      weft::add_schedules(path, one, target);
+    }
+  };
+  std::vector<pid_t> children;
+  for (std::uint64_t w : {0, 1}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const std::string error = weft::error_of([&] { add(w); });
+      _exit(error == "no error" ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  std::vector<std::thread> threads;
+  for (std::uint64_t w : {2, 3}) threads.emplace_back([&, w] { add(w); });
+  for (std::thread& t : threads) t.join();
+  for (const pid_t child : children) {
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(status == 0);
+  }
+  const auto all = weft::read_schedules(path, target);
+  CHECK(all->size() == kRows * kWriters);
+  CHECK(dir.entries() == 1);  // neither a lock nor a temporary file is left
 }
 
 TEST_CASE("mistakes around tune and its files") {
