@@ -81,9 +81,11 @@ struct Fuser {
   std::vector<int> again;                   // instructions that a grouped value costs outside its group
   std::vector<Streams> streams;
   std::vector<Readers> readers;
-  std::vector<bool> result;                               // output or update
-  std::map<std::pair<ValueId, int>, std::int32_t> loops;  // (operand or stream, axis) -> loop group that reduces it
-  std::unordered_map<std::int32_t, std::int32_t> next;    // full group -> map group of what no longer fitted in it
+  std::vector<bool> result;                                       // output or update
+  using Loops = std::map<std::pair<ValueId, int>, std::int32_t>;  // (value, axis) -> loop group
+  Loops reducing;                                                 // the group that reduces the value
+  Loops reading;  // the group that reads the value for a reduction, other than an arg-reduction
+  std::unordered_map<std::int32_t, std::int32_t> next;  // full group -> map group of what no longer fitted in it
 
   explicit Fuser(const Graph& graph)
       : g(graph),
@@ -229,22 +231,23 @@ struct Fuser {
     return instructions <= kCheap && read.count <= kFewStreams;
   }
 
-  /// A loop over `axis` that reads x, or part of what x is read from, and that v may join without depending on it.
+  /// A loop that v may join without depending on it: one that reduces x already, or one that reads what x is read from.
+  /// An arg-reduction walks its axis by itself and gains nothing from what others read.
   std::int32_t find_loop(ValueId v, ValueId x, int axis) const {
-    auto usable = [&](ValueId read) {
+    auto find = [&](const Loops& loops, ValueId read) {
       const auto it = loops.find({read, axis});
       return it != loops.end() && latest[v] < it->second && !is_full(it->second) ? it->second : kNoGroup;
     };
-    if (const std::int32_t in = usable(x); in != kNoGroup || is_arg_reduce(g[v].op)) return in;
-    for (ValueId s : streams[x])
-      if (const std::int32_t in = usable(s); in != kNoGroup) return in;
-    return kNoGroup;
+    std::int32_t in = find(reducing, x);
+    if (!is_arg_reduce(g[v].op))
+      for (const ValueId* s = streams[x].begin(); in == kNoGroup && s != streams[x].end(); ++s) in = find(reading, *s);
+    return in;
   }
 
   void place_in_loop(ValueId v, ValueId x, int axis, std::int32_t in) {
-    loops[{x, axis}] = in;
+    reducing[{x, axis}] = in;
     if (!is_arg_reduce(g[v].op))
-      for (ValueId s : streams[x]) loops[{s, axis}] = in;
+      for (ValueId s : streams[x]) reading[{s, axis}] = in;
     place(v, in, true);
   }
 
