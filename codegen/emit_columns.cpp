@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kRows = 8;         // rows folded for one load and store of the accumulators
 constexpr int kWidth = 16;                // columns in a vector
+constexpr std::int64_t kGranule = 64;     // columns that threads share out; neighbours go to one thread as one block
 constexpr std::int64_t kBlock = 2048;     // columns whose accumulators stay in L1
 constexpr std::int64_t kShortest = 4096;  // elements in all: a smaller table is in L1 however it is walked
 
@@ -48,11 +49,14 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
   for (AxisId a : outer) outer_points *= extent(a);
   const bool whole_range = outer_points == 1;  // all units of a call are neighbours: they make one block
 
-  // Threads share out whole lines of a row, so that a table of few columns occupies more than one of them.
-  std::size_t element = kCacheLine;
-  for (std::size_t f = 0; f < folds; ++f) element = std::min(element, size_of(expr(stage(f).value).dtype));
-  const std::int64_t lines = std::max<std::int64_t>(kWidth, kCacheLine / static_cast<std::int64_t>(element));
-  const std::int64_t block = whole_range ? lines : std::min(kBlock, columns);
+  // Threads share out whole lines of a row, so that a table of few columns occupies more than one of them; not where
+  // the table comes from memory, which delivers pieces of two lines of a row at half the rate of the whole row.
+  std::int64_t element = kCacheLine;
+  for (std::size_t f = 0; f < folds; ++f)
+    element = std::min(element, static_cast<std::int64_t>(size_of(expr(stage(f).value).dtype)));
+  const bool cached = rows * columns * element <= target_.l3_bytes / 4;
+  const std::int64_t granule = cached ? std::max<std::int64_t>(kWidth, kCacheLine / element) : kGranule;
+  const std::int64_t block = whole_range ? granule : std::min(kBlock, columns);
   const std::int64_t blocks = (columns + block - 1) / block;
   PhaseCode code{symbol, outer_points * blocks, 0, cost};
   // Accumulators of each fold: those of the chunk, and the total where there is more than one chunk.
