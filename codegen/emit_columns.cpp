@@ -54,7 +54,7 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
   std::int64_t element = kCacheLine;
   for (std::size_t f = 0; f < folds; ++f)
     element = std::min(element, static_cast<std::int64_t>(size_of(expr(stage(f).value).dtype)));
-  const bool cached = rows * columns * element <= target_.l3_bytes / 4;
+  const bool cached = rows * columns * element <= 4 * target_.l2_bytes;  // what an L3 may be relied on to hold
   const std::int64_t granule = cached ? std::max<std::int64_t>(kWidth, kCacheLine / element) : kGranule;
   const std::int64_t block = whole_range ? granule : std::min(kBlock, columns);
   const std::int64_t blocks = (columns + block - 1) / block;

@@ -14,8 +14,9 @@
 // full-size value in common, as the gradients of a layer norm's scale and shift do: memory is read once. What a value
 // is read from are its `streams`, inherited from its operands, so that such a loop is found by a look-up.
 //
-// Why no cycle between groups can arise: a node joins the highest-numbered group that it depends on, or a new group
-// with a higher number, so that every edge between groups leads from a lower number to a higher one.
+// Why no cycle between groups can arise: a node joins the highest-numbered group that it depends on, or one with a
+// higher number, new or (a sibling reduction) not, so that every edge between groups leads from a lower number to a
+// higher one.
 #include "passes/fuse.h"
 
 #include <algorithm>
