@@ -151,12 +151,18 @@ TEST_CASE("rows of costly values are kept for later stages, by vectors and by si
   for (std::int64_t columns : {17, 64, 100, 5000}) CHECK(check(softmax(3, columns, true)) == "");
 }
 
+TEST_CASE("rows in a pipeline keep the values of one another apart") {
+  for (std::int64_t rows : {1, 2, 3, 5, 6, 23})
+    for (std::int64_t columns : {128, 200, 1000}) CHECK(check(softmax(rows, columns)) == "");
+}
+
 TEST_CASE("rows side by side, and those that are left over") {
   for (std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 9, 23})
     for (std::int64_t columns : {10, 17, 64}) CHECK(check(softmax(rows, columns, rows % 2 == 0)) == "");
   CHECK(check(softmax(9, 5000)) == "");    // several chunks
   CHECK(check(softmax(5, 70000)) == "");   // too long to run side by side
-  CHECK(check(softmax(301, 1000)) == "");  // more than the L2 holds: the next rows are prefetched
+  CHECK(check(softmax(301, 1000)) == "");  // more than the L2 holds: what comes next is prefetched, in a pipeline
+  CHECK(check(softmax(3001, 100)) == "");  // and side by side
   for (DType t : {f32, f64})
     for (std::int64_t columns : {10, 100}) CHECK(check(shared_row(t, 5, 3, columns)) == "");
 }
