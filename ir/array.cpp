@@ -14,17 +14,18 @@
 namespace weft {
 namespace {
 
-/// Zeros, aligned to cache lines. Large tensors ask for huge pages: a kernel that streams through memory would wait for
-/// the translation of each small one.
+/// Zeros, aligned to cache lines. What whole huge pages a large tensor covers asks for them: a kernel that streams
+/// through memory would wait for the translation of each small one.
 std::shared_ptr<std::byte[]> allocate(std::int64_t wanted) {
-  constexpr std::int64_t kHugePage = 2 << 20;
-  const std::int64_t align = wanted >= kHugePage ? kHugePage : kCacheLine;
+  constexpr std::uintptr_t kHugePage = 2 << 20;
   const auto bytes = static_cast<std::size_t>(whole_lines(std::max<std::int64_t>(wanted, 1)));
-  void* p = nullptr;
-  if (posix_memalign(&p, static_cast<std::size_t>(align), bytes) != 0)
-    fail("cannot allocate {} bytes for a tensor", bytes);
+  void* p = std::aligned_alloc(kCacheLine, bytes);
+  if (!p) fail("cannot allocate {} bytes for a tensor", bytes);
 #ifdef MADV_HUGEPAGE
-  if (align == kHugePage) madvise(p, bytes, MADV_HUGEPAGE);  // a wish: without it the pages stay small
+  const auto address = reinterpret_cast<std::uintptr_t>(p);
+  const std::uintptr_t first = (address + kHugePage - 1) / kHugePage * kHugePage,
+                       last = (address + bytes) / kHugePage * kHugePage;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);  // a wish: it may be refused
 #endif
   std::memset(p, 0, bytes);
   return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
@@ -44,9 +45,7 @@ bool same_values(std::span<T> a, std::span<T> b) {
 
 Array::Array() : Array(Type{f32, {}}) {}
 
-Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) {
-  data_ = allocate(byte_size(type));
-}
+Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) { data_ = allocate(byte_size(type)); }
 
 Array Array::filled(const Type& type, double value) {
   Array a(type);
