@@ -27,7 +27,7 @@ std::size_t PhaseEmitter::column_folds() const {
   if (parallel.empty() || parallel.back() != kernel_.schedule.vector_axis) return 0;
   std::size_t n = 0;
   for (const KernelStage& s : info_.phase.stages) {
-    const bool folds = s.kind == KernelStage::reduce && !s.striped && s.op != Op::arg_max && s.op != Op::arg_min;
+    const bool folds = s.kind == KernelStage::reduce && !s.striped && !is_arg_reduce(s.op);
     if (!folds || s.axis == kNone || s.axis != info_.phase.stages[0].axis) break;
     const Dependence& d = info_.depends[static_cast<std::size_t>(s.value)];
     if (d.accumulator || d.pinned) break;

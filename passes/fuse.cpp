@@ -53,8 +53,6 @@ struct Streams {
   const ValueId* end() const { return begin() + count; }
 };
 
-bool is_arg_reduce(Op op) { return op == Op::arg_max || op == Op::arg_min; }
-
 /// What reads a value.
 struct Readers {
   std::uint32_t folding = 0;  // bit a: a reduction over axis a
