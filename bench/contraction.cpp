@@ -15,12 +15,22 @@ void product(benchmark::State& state, bool lhs_k_last, bool rhs_k_last) {
   time_calls(state, compile({c}), {random(a_shape, 0), random(b_shape, 1)}, 2.0 * static_cast<double>(m * k * n), 0);
 }
 
+/// z[m,n] = sum over k of x and the weights, which lie in panels.
+void layer(benchmark::State& state) {
+  GraphScope scope;
+  const std::int64_t m = state.range(0), k = state.range(1), n = state.range(2);
+  const Tensor x = placeholder(f32, {m, k}, "x"), w = weft::state(random({k, n}, 1), "w");
+  time_calls(state, compile({contract(x, w, {1}, {0})}), {random({m, k}, 0)}, 2.0 * static_cast<double>(m * k * n), 0);
+}
+
 // Arguments: m, k, n.
 BENCHMARK_CAPTURE(product, forward, true, false)
     ->Args({128, 784, 512})
     ->Args({128, 512, 256})
     ->Args({128, 256, 10})
     ->UseRealTime();
+BENCHMARK_CAPTURE(product, wide, true, false)->Args({16, 2048, 2048})->Args({128, 2048, 2048})->UseRealTime();
+BENCHMARK(layer)->Args({128, 784, 512})->Args({16, 2048, 2048})->Args({128, 2048, 2048})->UseRealTime();
 BENCHMARK_CAPTURE(product, weight_gradient, false, false)
     ->Args({784, 128, 512})
     ->Args({512, 128, 256})

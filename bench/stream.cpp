@@ -127,7 +127,7 @@ int register_stream(const std::vector<StreamRow>& list) {
   const Place places[] = {{"L1", host.l1_bytes * 3 / 4},
                           {"L2", host.l2_bytes / 2},
                           {"L3", host.l3_bytes / 3},
-                          {"memory", std::max<std::int64_t>(2 * host.l3_bytes, 64 << 20)}};
+                          {"memory", std::max<std::int64_t>(4 * host.l3_bytes, 64 << 20)}};
   for (const StreamRow& row : list)
     for (const Place& p : places)
       register_stream(row, p.name, std::max<std::int64_t>(1, p.bytes / (4 * row.columns * row.arrays)));

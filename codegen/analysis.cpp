@@ -205,7 +205,7 @@ double point_cost(const PhaseInfo& info, const Kernel& kernel) {
 
 std::vector<KeptRow> kept_rows(const PhaseInfo& info, const Kernel& kernel, AxisId axis, int width,
                                std::int64_t bytes) {
-  constexpr double kWorthKeeping = 12;  // instructions: a store and a load of L1 or L2, with a margin
+  constexpr double kWorthKeeping = 10;  // instructions: a division; a store and a load of L1 or L2 take less
   const std::size_t n = kernel.exprs.size();
   const std::int64_t row = (info.extent[static_cast<std::size_t>(axis)] + width - 1) / width * width;
   std::vector<KeptRow> kept;

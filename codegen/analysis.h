@@ -47,8 +47,6 @@ PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis,
 /// The loads that the expressions `roots` (kNone: none) need, indices included.
 std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vector<ExprId>& roots);
 
-inline bool is_arg_reduce(Op op) { return op == Op::arg_max || op == Op::arg_min; }
-
 /// Rough cycles of one evaluation of all the phase's expressions and stores on one register each; stage loops included.
 double point_cost(const PhaseInfo&, const Kernel&);
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "codegen/analysis.h"
+#include "codegen/row_pipeline.h"
 #include "ir/image.h"
 #include "ir/target.h"
 
@@ -43,6 +44,9 @@ struct Lanes {
   int active = 1;
   bool full() const { return active == width; }
 };
+
+/// The attribute of a function that says how wide its registers are; emit_math.cpp reads it.
+inline constexpr const char* kRegisterBits = "prefer-vector-width";
 
 // emit_math.cpp: elementwise ops on scalars or equal vectors; the numerics contract in LLVM terms.
 llvm::Type* register_type(Builder&, DType);  ///< i1 for bool
@@ -87,6 +91,7 @@ class PhaseEmitter {
   /// With `side_by_side` > 1, and blocks == 1, the units of a call run in groups of as many rows; the rest one by one.
   void for_units(const std::vector<AxisId>& outer, std::int64_t blocks, std::size_t side_by_side,
                  llvm::function_ref<void(Value*)> body);
+  Values unit_at(Value* index, const std::vector<std::int64_t>& radix);
   Values next_unit(const Values& at, const std::vector<std::int64_t>& radix);
   int point_lanes() const;  ///< lanes along the innermost parallel axis
   bool loads_neighbours() const;
@@ -102,8 +107,10 @@ class PhaseEmitter {
   std::size_t rows_at_once(AxisId along, double row_cycles) const;
   std::vector<ExprId> streamed_loads(AxisId along) const;
   void prefetch_next_row();  ///< at one step of the loop along a row, for the row being emitted
+  void prefetch(ExprId load, std::int64_t ahead);
   void bind_rows(const std::vector<AxisId>& axes, std::vector<Values> at);  ///< at the current level
-  void for_rows(llvm::function_ref<void()> body);                           ///< runs body for each row of the group
+  void select_row(std::size_t row);
+  void for_rows(llvm::function_ref<void()> body);  ///< runs body for each row of the group
   bool differs_by_row(ExprId) const;
   /// Where a value is remembered at its level.
   ExprId memo_key(ExprId e) const {
@@ -111,11 +118,19 @@ class PhaseEmitter {
   }
   Value*& accumulator(std::int32_t result) { return rows_[row_].accumulators[result]; }
 
+  // -- rows in a pipeline (emit_pipeline.cpp)
+  std::vector<PipelineStep> pipeline(AxisId along) const;
+  void for_units_in_pipeline(const std::vector<AxisId>& outer, const std::vector<PipelineStep>&);
+  Values walk(const std::vector<PipelineStep>&, std::size_t first, std::size_t end);
+  llvm::Constant* nothing(std::int32_t result);  ///< in place of an accumulator that is not known yet
+
   // -- stages
   void run_map(std::size_t stage);
+  void store_values(std::size_t stage);  ///< those of a map, at the bound point
   void run_scatter(std::size_t stage);
   void run_reduce(std::size_t stage);  // emit_reduce.cpp
   Value* fold(const KernelStage&, Value* acc, Value* x);
+  Value* fold_lanes(const KernelStage&, Value* acc);                   ///< those that exist, of the bound vector
   Values striped_chunk(const KernelStage&, Value* begin, Value* end);  ///< one value a row
   Value* halve(const KernelStage&, Value* stripes);
   Value* striped_by_lanes(const KernelStage&, Value* begin, Value* end);
@@ -165,8 +180,9 @@ class PhaseEmitter {
     llvm::DenseMap<ExprId, Value*> scalars, vectors;  // by memo_key()
   };
   struct Row {
-    Values at;  // coordinates along row_axes_
-    llvm::DenseMap<std::int32_t, Value*> accumulators;
+    Values at;              // coordinates along row_axes_
+    Value* kept = nullptr;  // offset in scratch space of the rows of values that it keeps
+    llvm::DenseMap<std::int32_t, Value*> accumulators{};
   };
   /// Moves the builder to where code of `level` belongs, for the life of the object.
   class AtLevel {

@@ -2,7 +2,8 @@
 //
 // Walking down one vector of columns at a time would touch a new page at each step and come back to every row once for
 // each vector. Rows are outermost here instead: the accumulators of a block of columns live in scratch space, in L1,
-// and each is loaded and stored once for kRows rows, whose elements it folds in the contract's order.
+// and each is loaded and stored once for kRows rows, whose elements it folds in the contract's order. What depends on
+// the row alone (a mean, say) is computed once for all columns of a block.
 #include <algorithm>
 #include <array>
 
@@ -26,7 +27,7 @@ std::size_t PhaseEmitter::column_folds() const {
   if (parallel.empty() || parallel.back() != kernel_.schedule.vector_axis) return 0;
   std::size_t n = 0;
   for (const KernelStage& s : info_.phase.stages) {
-    const bool folds = s.kind == KernelStage::reduce && !s.striped && s.op != Op::arg_max && s.op != Op::arg_min;
+    const bool folds = s.kind == KernelStage::reduce && !s.striped && !is_arg_reduce(s.op);
     if (!folds || s.axis == kNone || s.axis != info_.phase.stages[0].axis) break;
     const Dependence& d = info_.depends[static_cast<std::size_t>(s.value)];
     if (d.accumulator || d.pinned) break;
@@ -48,7 +49,14 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
   for (AxisId a : outer) outer_points *= extent(a);
   const bool whole_range = outer_points == 1;  // all units of a call are neighbours: they make one block
 
-  const std::int64_t block = whole_range ? kGranule : std::min(kBlock, columns);
+  // Threads share out whole lines of a row, so that a table of few columns occupies more than one of them; not where
+  // the table comes from memory, which delivers pieces of two lines of a row at half the rate of the whole row.
+  std::int64_t element = kCacheLine;
+  for (std::size_t f = 0; f < folds; ++f)
+    element = std::min(element, static_cast<std::int64_t>(size_of(expr(stage(f).value).dtype)));
+  const bool cached = rows * columns * element <= 4 * target_.l2_bytes;  // what an L3 may be relied on to hold
+  const std::int64_t granule = cached ? std::max<std::int64_t>(kWidth, kCacheLine / element) : kGranule;
+  const std::int64_t block = whole_range ? granule : std::min(kBlock, columns);
   const std::int64_t blocks = (columns + block - 1) / block;
   PhaseCode code{symbol, outer_points * blocks, 0, cost};
   // Accumulators of each fold: those of the chunk, and the total where there is more than one chunk.
@@ -69,17 +77,18 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
     auto get = [&](std::size_t f, int which) { return read(expr(stage(f).value).dtype, slot(f, which), kWidth); };
     auto put = [&](std::size_t f, int which, Value* v) { write(expr(stage(f).value).dtype, slot(f, which), v); };
     auto fold_rows = [&](Value* first, std::int64_t count) {
+      std::vector<Values> at;
+      for (std::int64_t r = 0; r < count; ++r) at.push_back({b_.CreateAdd(first, i64(r))});
+      bind_rows({axis}, at);
       for_lanes(inner, kWidth, from, to, [&] {
         Values acc;
         for (std::size_t f = 0; f < folds; ++f) acc.push_back(get(f, 0));
-        for (std::int64_t r = 0; r < count; ++r) {
-          push_level();
-          bind(axis, b_.CreateAdd(first, i64(r)));
+        for_rows([&] {
           for (std::size_t f = 0; f < folds; ++f) acc[f] = fold(stage(f), acc[f], lanes(stage(f).value));
-          pop_level();
-        }
+        });
         for (std::size_t f = 0; f < folds; ++f) put(f, 0, acc[f]);
       });
+      bind_rows({}, {{}});
     };
     auto run_chunk = [&](Value* begin, Value* end) {
       for_lanes(inner, kWidth, from, to, [&] {

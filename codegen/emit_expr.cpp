@@ -69,8 +69,8 @@ Value* PhaseEmitter::compute(ExprId id) {
   const KeptRow* row = kept(id);
   if (!row) return evaluate(id);
   const DType t = expr(id).dtype;
-  const std::int64_t offset = row->offset + (differs_by_row(id) ? kept_bytes_ * static_cast<std::int64_t>(row_) : 0);
-  Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), scratch_, static_cast<std::uint64_t>(offset));
+  Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), scratch_, static_cast<std::uint64_t>(row->offset));
+  if (differs_by_row(id)) base = b_.CreateGEP(b_.getInt8Ty(), base, rows_[row_].kept);
   Value* place = offset_elements(t, base, coordinate_[static_cast<std::size_t>(kernel_.schedule.vector_axis)]);
   if (stage_ > row->first_stage) return read(t, place, lanes_.width);
   Value* v = evaluate(id);

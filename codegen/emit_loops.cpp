@@ -35,6 +35,7 @@ void PhaseEmitter::open_function(const std::string& symbol) {
   llvm::Type *pointer = b_.getPtrTy(), *i64 = b_.getInt64Ty();
   auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer, i64, i64, pointer}, false);
   function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, symbol, module_);
+  function_->addFnAttr(kRegisterBits, std::to_string(8 * target_.vector_bytes));
   function_->addParamAttr(0, llvm::Attribute::NoAlias);
   function_->addParamAttr(3, llvm::Attribute::NoAlias);
   Value** arguments[] = {&buffers_, &begin_, &end_, &scratch_};
@@ -251,6 +252,15 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
     if (!kept_.empty()) kept_bytes_ = kept_.back().offset + kept_.back().bytes;
   }
 
+  const std::vector<PipelineStep> steps = along_rows ? pipeline(lane_axis) : std::vector<PipelineStep>{};
+  if (!steps.empty()) {
+    code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(steps.size() - 1);
+    streamed_ = streamed_loads(lane_axis);
+    open_function(symbol);
+    for_units_in_pipeline(outer, steps);
+    close_function();
+    return code;
+  }
   const std::size_t rows = along_rows ? rows_at_once(lane_axis, point_cycles) : 1;
   if (rows > 1) streamed_ = streamed_loads(lane_axis);
   code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(rows);
@@ -279,13 +289,7 @@ void PhaseEmitter::for_units(const std::vector<AxisId>& outer, std::int64_t bloc
   std::vector<std::int64_t> radix;
   for (AxisId a : outer) radix.push_back(extent(a));
   radix.push_back(blocks);
-  Values digits(radix.size());
-  Value* rest = begin_;
-  for (std::size_t i = radix.size(); i-- > 0;) {
-    const std::int64_t r = std::max<std::int64_t>(radix[i], 1);
-    digits[i] = i ? b_.CreateURem(rest, i64(r)) : rest;
-    if (i) rest = b_.CreateUDiv(rest, i64(r));
-  }
+  Values digits = unit_at(begin_, radix);
   auto run = [&](const char* name, Value* begin, Value* end, std::size_t rows) {
     digits = loop(name, begin, end, static_cast<std::int64_t>(rows), digits, [&](Value*, const Values& first) {
       std::vector<Values> at{first};
@@ -303,6 +307,17 @@ void PhaseEmitter::for_units(const std::vector<AxisId>& outer, std::int64_t bloc
     run("rows", begin_, from, side_by_side);
   }
   run("unit", from, end_, 1);
+}
+
+/// The coordinates of unit `index`.
+Values PhaseEmitter::unit_at(Value* index, const std::vector<std::int64_t>& radix) {
+  Values digits(radix.size());
+  for (std::size_t i = radix.size(); i-- > 0;) {
+    const std::int64_t r = std::max<std::int64_t>(radix[i], 1);
+    digits[i] = i ? b_.CreateURem(index, i64(r)) : index;
+    if (i) index = b_.CreateUDiv(index, i64(r));
+  }
+  return digits;
 }
 
 /// The coordinates of the unit after `at`: adds one, and carries where an axis is full.

@@ -1,6 +1,7 @@
 // Elementwise ops as LLVM IR, scalar or vector alike: one row an op. No fast-math flag is ever set, and no LLVM
 // intrinsic is used whose NaN, zero or overflow behaviour differs from the op table's equations.
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/IntrinsicsX86.h>
 
 #include <array>
 #include <cmath>
@@ -84,6 +85,59 @@ Value* with_machine(const OpArgs& a, Body body) {
     return body(m, typename M::F{a.x[0]}).v;
   };
   return a.from == f64 ? run(std::true_type{}) : run(std::false_type{});
+}
+
+/// Whether the function is compiled for registers of 512 bits, and v fills some.
+bool fills_wide_registers(Builder& b, Value* v) {
+  const llvm::Attribute width = b.GetInsertBlock()->getParent()->getFnAttribute(kRegisterBits);
+  auto* type = llvm::dyn_cast<llvm::FixedVectorType>(v->getType());
+  return width.isValid() && width.getValueAsString() == "512" && type && type->getPrimitiveSizeInBits() % 512 == 0;
+}
+
+/// body(x, y) for each register of 512 bits that x and y fill.
+Value* by_wide_registers(Builder& b, Value* x, Value* y, llvm::function_ref<Value*(Value*, Value*)> body) {
+  auto* type = llvm::cast<llvm::FixedVectorType>(x->getType());
+  const int all = static_cast<int>(type->getNumElements());
+  const bool fits = type->getPrimitiveSizeInBits() == 512;
+  if (fits) return body(x, y);
+  llvm::SmallVector<int, 64> order;
+  for (int i = 0; i < all; ++i) order.push_back(i);
+  const llvm::ArrayRef<int> lanes(order), low = lanes.take_front(order.size() / 2), high = lanes.drop_front(low.size());
+  auto half = [&](llvm::ArrayRef<int> picked) {
+    return by_wide_registers(b, b.CreateShuffleVector(x, picked), b.CreateShuffleVector(y, picked), body);
+  };
+  return b.CreateShuffleVector(half(low), half(high), order);
+}
+
+/// e^x with AVX-512's product y * 2^n, which overflows to inf and, as all results are, is flushed where it is
+/// subnormal: approx::exp in fewer operations. n and r only mean something near the range of exp, so that x is
+/// confined to its neighbourhood; both instructions return their second operand if either is NaN.
+Value* exp_by_scaling(const OpArgs& a) {
+  const bool f64_ = a.from == f64;
+  const double lowest = f64_ ? -800 : -128, highest = f64_ ? 800 : 128;
+  const auto op = [&](llvm::Intrinsic::ID of_f32, llvm::Intrinsic::ID of_f64, Value* x, Value* y, bool masked) {
+    return by_wide_registers(a.b, x, y, [&](Value* left, Value* right) -> Value* {
+      llvm::SmallVector<Value*, 5> args{left, right};
+      if (masked) args.append({left, f64_ ? a.b.getInt8(0xff) : a.b.getInt16(0xffff)});
+      args.push_back(a.b.getInt32(4));  // rounding as the control register says
+      return a.b.CreateIntrinsic(f64_ ? of_f64 : of_f32, {}, args);
+    });
+  };
+  namespace id = llvm::Intrinsic;
+  Value* x = op(id::x86_avx512_max_ps_512, id::x86_avx512_max_pd_512, a.constant_fp(lowest), a.x[0], false);
+  x = op(id::x86_avx512_min_ps_512, id::x86_avx512_min_pd_512, a.constant_fp(highest), x, false);
+  Value* n = nullptr;
+  Value* y = with_machine({a.b, a.op, a.from, a.to, x}, [&](auto& m, auto v) {
+    const auto reduced = approx::reduce_exp(m, v);
+    n = reduced.n.v;
+    return approx::exp_of_rest(m, reduced.r);
+  });
+  return op(id::x86_avx512_mask_scalef_ps_512, id::x86_avx512_mask_scalef_pd_512, y, n, true);
+}
+
+Value* exponential(const OpArgs& a) {
+  if (fills_wide_registers(a.b, a.x[0])) return exp_by_scaling(a);
+  return with_machine(a, [](auto& m, auto x) { return approx::exp(m, x); });
 }
 
 bool is_not_nan(Value* v) {
@@ -261,7 +315,7 @@ constexpr Row kRows[] = {
   {Op::ceil,  [](const OpArgs& a) { return a.call(llvm::Intrinsic::ceil); }},
   {Op::round, [](const OpArgs& a) { return a.call(llvm::Intrinsic::roundeven); }},
   {Op::sqrt,  [](const OpArgs& a) { return a.call(llvm::Intrinsic::sqrt); }},
-  {Op::exp,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::exp(m, x); }); }},
+  {Op::exp,   exponential},
   {Op::log,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::log(m, x); }); }},
   {Op::sin,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::sin(m, x); }); }},
   {Op::cos,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::cos(m, x); }); }},

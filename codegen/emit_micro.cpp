@@ -54,6 +54,7 @@ void ContractEmitter::open_micro_kernel(const std::string& name) {
       b_.getVoidTy(), {pointer, pointer, pointer, i64, b_.getInt1Ty(), pointer, pointer, i64, i64, i64, i64, i64, i64},
       false);
   function_ = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module_);
+  function_->addFnAttr(kRegisterBits, std::to_string(8 * target_.vector_bytes));
   function_->addFnAttr(llvm::Attribute::NoInline);
   for (unsigned i : {0, 1, 2, 5, 6}) function_->addParamAttr(i, llvm::Attribute::NoAlias);
   Value** arguments[] = {&micro_.x,     &micro_.y,    &micro_.tile,     &micro_.k,        &micro_.continued,

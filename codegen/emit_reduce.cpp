@@ -39,6 +39,11 @@ Value* PhaseEmitter::fold(const KernelStage& s, Value* acc, Value* x) {
   return emit_op(b_, binary_of(s.op), t, t, {acc, x});
 }
 
+Value* PhaseEmitter::fold_lanes(const KernelStage& s, Value* acc) {
+  Value* folded = fold(s, acc, lanes(s.value));
+  return lanes_.full() ? folded : b_.CreateSelect(active_mask(), folded, acc);
+}
+
 void PhaseEmitter::run_reduce(std::size_t index) {
   const KernelStage& s = stage(index);
   if (is_arg_reduce(s.op) && s.kind == KernelStage::reduce) {
@@ -88,8 +93,7 @@ Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* en
   auto step = [&](const Values& acc) -> Values {
     Values next;
     for_rows([&] {
-      Value* folded = fold(s, acc[row_], lanes(s.value));
-      next.push_back(lanes_.full() ? folded : b_.CreateSelect(active_mask(), folded, acc[row_]));
+      next.push_back(fold_lanes(s, acc[row_]));
       prefetch_next_row();
     });
     return next;

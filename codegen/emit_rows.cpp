@@ -13,6 +13,7 @@ namespace {
 constexpr int kChains = 4;
 /// What one of several threads gets from memory while they write as much.
 constexpr double kBytesPerCycle = 5;
+constexpr unsigned kToL2 = 2;  // of the prefetch instruction
 
 }  // namespace
 
@@ -38,21 +39,23 @@ void PhaseEmitter::bind_rows(const std::vector<AxisId>& axes, std::vector<Values
   for (std::size_t i = 0; i < axes.size(); ++i) bind(axes[i], at[0][i]);
   row_axes_ = axes;
   rows_.clear();
-  for (Values& v : at) rows_.emplace_back().at = std::move(v);
+  for (Values& v : at) rows_.push_back({std::move(v), i64(static_cast<std::int64_t>(rows_.size()) * kept_bytes_)});
+  row_ = 0;
+}
+
+void PhaseEmitter::select_row(std::size_t row) {
+  row_ = row;
+  for (std::size_t i = 0; i < row_axes_.size(); ++i)
+    coordinate_[static_cast<std::size_t>(row_axes_[i])] = rows_[row].at[i];
 }
 
 void PhaseEmitter::for_rows(llvm::function_ref<void()> body) {
-  auto select = [&](std::size_t row) {
-    row_ = row;
-    for (std::size_t i = 0; i < row_axes_.size(); ++i)
-      coordinate_[static_cast<std::size_t>(row_axes_[i])] = rows_[row].at[i];
-  };
   if (rows_.size() == 1) return body();
   for (std::size_t row = 0; row < rows_.size(); ++row) {
-    select(row);
+    select_row(row);
     body();
   }
-  select(0);
+  select_row(0);
 }
 
 bool PhaseEmitter::differs_by_row(ExprId e) const {
@@ -92,14 +95,18 @@ void PhaseEmitter::prefetch_next_row() {
   if (row_ % loops != after) return;
   for (ExprId e : streamed_) {
     const Linear& l = info_.access[static_cast<std::size_t>(e)];
-    const DType t = expr(e).dtype;
-    const std::int64_t ahead =
-        static_cast<std::int64_t>(rows_.size()) * l.coefficient[static_cast<std::size_t>(row_axes_.back())];
-    Value* next = offset_elements(t, address(expr(e).buffer, l).pointer, i64(ahead));  // past the end is no fault
-    for (std::int64_t at = 0; at < lanes_.active; at += kCacheLine / static_cast<std::int64_t>(size_of(t)))
-      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
-                         {offset_elements(t, next, i64(at)), b_.getInt32(0), b_.getInt32(2), b_.getInt32(1)});
+    prefetch(e, static_cast<std::int64_t>(rows_.size()) * l.coefficient[static_cast<std::size_t>(row_axes_.back())]);
   }
+}
+
+/// Asks for the lines of the bound vector of a load, `ahead` elements on: past the end is no fault.
+void PhaseEmitter::prefetch(ExprId load, std::int64_t ahead) {
+  const DType t = expr(load).dtype;
+  Value* next =
+      offset_elements(t, address(expr(load).buffer, info_.access[static_cast<std::size_t>(load)]).pointer, i64(ahead));
+  for (std::int64_t at = 0; at < lanes_.active; at += kCacheLine / static_cast<std::int64_t>(size_of(t)))
+    b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                       {offset_elements(t, next, i64(at)), b_.getInt32(0), b_.getInt32(kToL2), b_.getInt32(1)});
 }
 
 }  // namespace weft::codegen

@@ -3,20 +3,22 @@
 
 namespace weft::codegen {
 
+void PhaseEmitter::store_values(std::size_t index) {
+  const KernelStage& s = stage(index);
+  // All values first: a store may overwrite what another one's value was loaded from.
+  Values values;
+  for (const Store& t : s.stores) values.push_back(value(t.value));
+  for (std::size_t i = 0; i < s.stores.size(); ++i) {
+    const DType t = expr(s.stores[i].value).dtype;
+    const Address a = address(s.stores[i].buffer, info_.store[index][i]);
+    const bool wide = a.contiguous() && lanes_.width > 1;
+    store(t, a, wide ? lanes(s.stores[i].value) : values[i], wide && passes_caches(s.stores[i], info_.store[index][i]));
+  }
+}
+
 void PhaseEmitter::run_map(std::size_t index) {
   const KernelStage& s = stage(index);
-  auto stores = [&] {
-    // All values first: a store may overwrite what another one's value was loaded from.
-    Values values;
-    for (const Store& t : s.stores) values.push_back(value(t.value));
-    for (std::size_t i = 0; i < s.stores.size(); ++i) {
-      const DType t = expr(s.stores[i].value).dtype;
-      const Address a = address(s.stores[i].buffer, info_.store[index][i]);
-      const bool wide = a.contiguous() && lanes_.width > 1;
-      store(t, a, wide ? lanes(s.stores[i].value) : values[i],
-            wide && passes_caches(s.stores[i], info_.store[index][i]));
-    }
-  };
+  auto stores = [&] { store_values(index); };
   if (s.axis == kNone) {
     for_rows(stores);
   } else if (lanes_.width > 1) {  // lanes run along the points: the steps of the stage one by one

@@ -31,7 +31,7 @@ void finish_functions(llvm::Module& module, const Target& target) {
     if (f.isDeclaration()) continue;
     f.addFnAttr(llvm::Attribute::NoUnwind);
     f.addFnAttr("denormal-fp-math", "preserve-sign,preserve-sign");
-    f.addFnAttr("prefer-vector-width", width);
+    f.addFnAttr(kRegisterBits, width);
     f.addFnAttr("min-legal-vector-width", width);
     f.addFnAttr("target-cpu", target.cpu);
     if (!target.features.empty()) f.addFnAttr("target-features", target.features);

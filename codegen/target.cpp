@@ -6,6 +6,9 @@
 #include <llvm/TargetParser/Host.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <fstream>
+
 #include "codegen/codegen.h"
 #include "codegen/llvm_target.h"
 #include "ir/error.h"
@@ -42,6 +45,15 @@ void set_vectors(Target& t, Has has) {
   t.fma = avx512 || has("fma");
 }
 
+/// Bytes of the last cache that the first processor shares with others, 0 where the kernel does not say. sysconf adds
+/// up what lies beside other processors, which this one does not fill.
+std::int64_t shared_cache_bytes() {
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");  // "32768K"
+  std::int64_t kib = 0;
+  char unit = 0;
+  return file >> kib >> unit && unit == 'K' ? kib << 10 : 0;
+}
+
 }  // namespace
 
 Target host_target() {
@@ -60,6 +72,7 @@ Target host_target() {
     cache(_SC_LEVEL1_DCACHE_ASSOC, t.l1_ways);
     cache(_SC_LEVEL2_CACHE_SIZE, t.l2_bytes);
     cache(_SC_LEVEL3_CACHE_SIZE, t.l3_bytes);
+    if (const std::int64_t shared = shared_cache_bytes(); shared > 0) t.l3_bytes = std::min(t.l3_bytes, shared);
     return t;
   }();
   return host;

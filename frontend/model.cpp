@@ -186,7 +186,7 @@ void Model::set_learning_rate(double rate) {
 
 std::map<std::string, Array> Model::weights() const {
   std::map<std::string, Array> all;
-  for (const Tensor& p : impl_->parameters) all[impl_->stable_names[p.id()]] = p.value().clone();
+  for (const Tensor& p : impl_->parameters) all[impl_->stable_names[p.id()]] = p.value();
   return all;
 }
 

@@ -22,7 +22,7 @@ std::string shape_of(const Tensor& t) {
 /// 535818 -> "535,818"
 std::string grouped(std::int64_t n) {
   std::string s = std::to_string(n);
-  for (int at = static_cast<int>(s.size()) - 3; at > 0; at -= 3) s.insert(static_cast<std::size_t>(at), ",");
+  for (int at = static_cast<int>(s.size()) - 3; at > 0; at -= 3) s.insert(static_cast<std::size_t>(at), 1, ',');
   return s;
 }
 

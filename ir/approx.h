@@ -142,7 +142,7 @@ typename M::I sign_of(M& m, typename M::I x) {
 /// x = n ln2 + r with |r| <= ln2 / 2: e^x = 2^n e^r.
 template <class M>
 struct ExpReduction {
-  typename M::F r;
+  typename M::F r, n;
   typename M::I exponent;  // n, at the place of a float's exponent: adding it to a float's bits multiplies by 2^n
 };
 
@@ -154,16 +154,21 @@ ExpReduction<M> reduce_exp(M& m, typename M::F x) {
   auto shifted = m.fma(x, m.f(C::log2e), m.f(C::round_magic));
   auto n = m.sub(shifted, m.f(C::round_magic));
   auto r = m.fma(n, m.f(-C::ln2[0]), x);  // exact
-  return {m.fma(n, m.f(-C::ln2[1]), r), m.shl(m.bits(shifted), C::mantissa_bits)};
+  return {m.fma(n, m.f(-C::ln2[1]), r), n, m.shl(m.bits(shifted), C::mantissa_bits)};
+}
+
+/// e^r for |r| <= ln2 / 2.
+template <class M>
+typename M::F exp_of_rest(M& m, typename M::F r) {
+  auto q = polynomial(m, r, Constants<M::is_f64>::exp);
+  return m.fma(m.fma(q, r, m.f(1)), r, m.f(1));  // 1 + r + q r^2
 }
 
 /// e^x where it is a normal number; meaningless elsewhere.
 template <class M>
 typename M::F exp_in_range(M& m, typename M::F x) {
-  auto [r, exponent] = reduce_exp(m, x);
-  auto q = polynomial(m, r, Constants<M::is_f64>::exp);
-  auto y = m.fma(m.fma(q, r, m.f(1)), r, m.f(1));  // e^r = 1 + r + q r^2
-  return m.from_bits(m.iadd(m.bits(y), exponent));
+  auto [r, n, exponent] = reduce_exp(m, x);
+  return m.from_bits(m.iadd(m.bits(exp_of_rest(m, r)), exponent));
 }
 
 /// e^x. 0 below ln(smallest normal), inf above ln(largest). Error <= 0.92 ulp (f32), 1 ulp (f64).
@@ -244,7 +249,7 @@ typename M::F tanh(M& m, typename M::F x) {
   using C = Constants<M::is_f64>;
   auto ax = m.abs(x);
   ax = m.select(m.lt(m.f(C::tanh_is_one), ax), m.f(C::tanh_is_one), ax);
-  auto [r, exponent] = reduce_exp(m, m.add(ax, ax));
+  auto [r, n, exponent] = reduce_exp(m, m.add(ax, ax));
   auto expm1_r = m.fma(m.mul(r, r), polynomial(m, r, C::exp), r);
   auto half = m.from_bits(m.iadd(m.bits(m.f(0.5)), exponent));
   auto h = m.fma(half, expm1_r, m.sub(half, m.f(0.5)));  // (e^(2|x|) - 1) / 2, so that tanh |x| = h / (1 + h)

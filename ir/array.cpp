@@ -1,8 +1,11 @@
 // Host tensors.
 #include "ir/array.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -11,10 +14,19 @@
 namespace weft {
 namespace {
 
+/// Zeros, aligned to cache lines. What whole huge pages a large tensor covers asks for them: a kernel that streams
+/// through memory would wait for the translation of each small one.
 std::shared_ptr<std::byte[]> allocate(std::int64_t wanted) {
+  constexpr std::uintptr_t kHugePage = 2 << 20;
   const auto bytes = static_cast<std::size_t>(whole_lines(std::max<std::int64_t>(wanted, 1)));
   void* p = std::aligned_alloc(kCacheLine, bytes);
   if (!p) fail("cannot allocate {} bytes for a tensor", bytes);
+#ifdef MADV_HUGEPAGE
+  const auto address = reinterpret_cast<std::uintptr_t>(p);
+  const std::uintptr_t first = (address + kHugePage - 1) / kHugePage * kHugePage,
+                       last = (address + bytes) / kHugePage * kHugePage;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);  // a wish: it may be refused
+#endif
   std::memset(p, 0, bytes);
   return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
 }
@@ -33,9 +45,7 @@ bool same_values(std::span<T> a, std::span<T> b) {
 
 Array::Array() : Array(Type{f32, {}}) {}
 
-Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) {
-  data_ = allocate(byte_size(type));
-}
+Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) { data_ = allocate(byte_size(type)); }
 
 Array Array::filled(const Type& type, double value) {
   Array a(type);
@@ -52,7 +62,8 @@ void Array::check_type(DType wanted) const {
 
 double Array::at(std::int64_t i) const {
   ensure(i >= 0 && i < count_, "element {} of an array of {}", i, count_);
-  return visit_dtype(type_.dtype, [&](auto zero) { return static_cast<double>(as<decltype(zero)>()[static_cast<std::size_t>(i)]); });
+  return visit_dtype(type_.dtype,
+                     [&](auto zero) { return static_cast<double>(as<decltype(zero)>()[static_cast<std::size_t>(i)]); });
 }
 
 Array Array::clone() const {
@@ -63,7 +74,8 @@ Array Array::clone() const {
 
 Array Array::reshaped(const Shape& shape) const {
   if (element_count(shape) != count_)
-    fail("cannot reshape {} to {}: {} elements into {}", to_string(type_), to_string(shape), count_, element_count(shape));
+    fail("cannot reshape {} to {}: {} elements into {}", to_string(type_), to_string(shape), count_,
+         element_count(shape));
   Array a = *this;
   a.type_.shape = shape;
   return a;
@@ -98,7 +110,8 @@ Array Array::converted(DType to) const {
 
 bool Array::same_bits(const Array& other) const {
   if (!(type_ == other.type_)) return false;
-  return visit_dtype(type_.dtype, [&](auto zero) { return same_values(as<decltype(zero)>(), other.as<decltype(zero)>()); });
+  return visit_dtype(type_.dtype,
+                     [&](auto zero) { return same_values(as<decltype(zero)>(), other.as<decltype(zero)>()); });
 }
 
 std::string Array::str(std::int64_t max_elements) const {

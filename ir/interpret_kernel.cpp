@@ -117,8 +117,7 @@ void PhaseRun::run() {
         case KernelStage::scatter: scatter(plan); break;
         case KernelStage::contract: accumulators_[stage.result] = contract(plan); break;
         case KernelStage::reduce:
-          accumulators_[stage.result] =
-              stage.op == Op::arg_max || stage.op == Op::arg_min ? arg_reduce(plan) : reduce(plan);
+          accumulators_[stage.result] = is_arg_reduce(stage.op) ? arg_reduce(plan) : reduce(plan);
           break;
       }
     }

@@ -98,5 +98,6 @@ const OpInfo& info(Op);
 std::optional<Op> parse_op(std::string_view name);
 inline std::string_view name(Op op) { return info(op).name; }
 inline bool is_elementwise(Op op) { return info(op).cls == OpClass::elementwise; }
+inline bool is_arg_reduce(Op op) { return op == Op::arg_max || op == Op::arg_min; }
 
 }  // namespace weft

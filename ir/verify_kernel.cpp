@@ -333,7 +333,7 @@ void ProgramVerifier::check_phase(const Kernel& k, const Phase& phase, std::unor
     }
     if (stage.result == kNone) continue;
     if (!results.insert(stage.result).second) broken("{}: accumulator %a{} has a value already", what, stage.result);
-    const bool arg = stage.op == Op::arg_max || stage.op == Op::arg_min;
+    const bool arg = is_arg_reduce(stage.op);
     const ExprId source = stage.kind == KernelStage::contract ? stage.lhs : stage.value;
     visible_.emplace(stage.result, stage.kind == KernelStage::reduce && arg ? i32 : at(k.exprs, source).dtype);
   }
@@ -357,7 +357,7 @@ void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, con
     const bool known = static_cast<int>(stage.op) < kOpCount && info(stage.op).cls == OpClass::reduce;
     const DType t = at(k.exprs, stage.value).dtype;
     if (!known || !in_set(t, info(stage.op).dtypes)) broken("{}: does not fold {}", what, name(t));
-    const bool arg = stage.op == Op::arg_max || stage.op == Op::arg_min;
+    const bool arg = is_arg_reduce(stage.op);
     if (stage.striped && arg) broken("{}: arg_max and arg_min are not striped", what);
     if (arg && at(k.axes, stage.axis).extent > std::numeric_limits<std::int32_t>::max())
       broken("{}: the axis is too long for i32", what);

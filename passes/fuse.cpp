@@ -10,11 +10,17 @@
 // Leaves, views and cheap elementwise values belong to no group until the end: each consumer computes them for itself,
 // which makes them prologues of the kernels that read them.
 //
-// Why no cycle between groups can arise: a node joins the highest-numbered group that it depends on, or a new group
-// with a higher number, so that every edge between groups leads from a lower number to a higher one.
+// Reductions that do not feed one another share a loop when they fold the same axis of the same domain and read one
+// full-size value in common, as the gradients of a layer norm's scale and shift do: memory is read once. What a value
+// is read from are its `streams`, inherited from its operands, so that such a loop is found by a look-up.
+//
+// Why no cycle between groups can arise: a node joins the highest-numbered group that it depends on, or one with a
+// higher number, new or (a sibling reduction) not, so that every edge between groups leads from a lower number to a
+// higher one.
 #include "passes/fuse.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <numeric>
 #include <unordered_map>
@@ -33,6 +39,26 @@ constexpr int kMaxVirtualCost = 128;  // instructions that one ungrouped express
 constexpr std::size_t kMaxVirtualConcat = 8;  // operands
 constexpr int kCheap = 8;  // a value of several consumers that costs more than this is stored, not repeated
 constexpr std::int64_t kLongRow = 4096;  // a single row longer than this is left to a kernel of its own
+constexpr std::size_t kMaxStreams = 4;   // of a value: more are not remembered
+constexpr std::size_t kFewStreams = 2;   // that a reduction reads rather than one value stored for it
+
+/// The values of v's shape in memory that computing v reads.
+struct Streams {
+  std::array<ValueId, kMaxStreams> ids;
+  std::size_t count = 0;
+  void add(ValueId v) {
+    if (std::find(begin(), end(), v) == end() && count < kMaxStreams) ids[count++] = v;
+  }
+  const ValueId* begin() const { return ids.data(); }
+  const ValueId* end() const { return begin() + count; }
+};
+
+/// What reads a value.
+struct Readers {
+  std::uint32_t folding = 0;  // bit a: a reduction over axis a
+  bool storing = false;       // a contraction or scatter, or the caller: they need it in memory
+  bool others = false;
+};
 
 struct Fuser {
   enum Kind : std::uint8_t { map, loop, contract, scatter };
@@ -51,9 +77,14 @@ struct Fuser {
   std::vector<std::int32_t> group, latest;  // latest[v]: the highest group that v is in or depends on
   std::vector<bool> outer;                  // member of a loop group without the looped axis
   std::vector<int> cost, weight;            // of an ungrouped value with its ungrouped operands: instructions, nodes
-  std::vector<bool> result;                 // output or update
-  std::map<std::pair<ValueId, int>, std::int32_t> loops;  // (operand, axis) -> loop group that reduces it
-  std::unordered_map<std::int32_t, std::int32_t> next;    // full group -> map group of what no longer fitted in it
+  std::vector<int> again;                   // instructions that a grouped value costs outside its group
+  std::vector<Streams> streams;
+  std::vector<Readers> readers;
+  std::vector<bool> result;                                       // output or update
+  using Loops = std::map<std::pair<ValueId, int>, std::int32_t>;  // (value, axis) -> loop group
+  Loops reducing;                                                 // the group that reduces the value
+  Loops reading;  // the group that reads the value for a reduction, other than an arg-reduction
+  std::unordered_map<std::int32_t, std::int32_t> next;  // full group -> map group of what no longer fitted in it
 
   explicit Fuser(const Graph& graph)
       : g(graph),
@@ -63,9 +94,21 @@ struct Fuser {
         outer(graph.size(), false),
         cost(graph.size(), 0),
         weight(graph.size(), 0),
+        again(graph.size(), 0),
+        streams(graph.size()),
+        readers(graph.size()),
         result(graph.size(), false) {
     for (const Output& o : g.outputs()) result[o.id] = true;
     for (const Update& u : g.updates()) result[u.value] = true;
+    for (ValueId v = 0; v < g.size(); ++v) {
+      readers[v].storing |= result[v];
+      for (ValueId o : g[v].operands) switch (info(g[v].op).cls) {
+          case OpClass::contract:
+          case OpClass::scatter: readers[o].storing = true; break;
+          case OpClass::reduce: readers[o].folding |= 1u << g[v].attrs.dims[0][0]; break;
+          default: readers[o].others = true;
+        }
+    }
   }
 
   const Shape& shape(ValueId v) const { return g[v].type.shape; }
@@ -137,6 +180,76 @@ struct Fuser {
     return true;
   }
 
+  /// The axis that group `in` loops over or may come to loop over, as a bit.
+  std::uint32_t loop_axis(std::int32_t in) const {
+    const GroupState& s = groups[static_cast<std::size_t>(in)];
+    if (s.kind != loop && s.kind != map) return 0;
+    const int axis = s.kind == loop ? s.axis : s.domain.rank() - 1;
+    return axis < 0 ? 0 : 1u << axis;
+  }
+
+  /// v, of group `in`, lies in memory whatever other groups make of it: one of them needs it, and not cheaply.
+  bool surely_stored(ValueId v, std::int32_t in) const {
+    const Readers& r = readers[v];
+    return r.storing || (again[v] > kRecomputeCost && (r.folding & ~loop_axis(in)) != 0);
+  }
+
+  void find_streams(ValueId v) {
+    const Node& n = g[v];
+    const std::int32_t in = group[v];
+    if (in != kNoGroup) {
+      again[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n);
+      for (ValueId o : n.operands)
+        if (group[o] == in && outer[o] == outer[v]) again[v] = std::min(again[v] + again[o], kRecomputeCost + 1);
+    }
+    const bool read_itself = n.op == Op::input || is_anchor(n.op) || readers[v].storing ||
+                             (in != kNoGroup && again[v] > kRecomputeCost) ||
+                             (info(n.op).cls == OpClass::view && n.op != Op::broadcast) ||
+                             (n.op == Op::constant && n.attrs.literal->size() > 1);
+    if (read_itself) return streams[v].add(v);
+    for (ValueId o : n.operands)
+      if (shape(o) == shape(v))
+        for (ValueId s : streams[o]) streams[v].add(s);
+  }
+
+  /// v, which could join the group that it depends on, is read by reductions over another axis only: they compute it
+  /// from a few values that are in memory anyway, and nothing is stored for them.
+  bool is_left_to_reductions(ValueId v) const {
+    const std::int32_t in = latest[v];
+    const Readers& r = readers[v];
+    if (in == kNoGroup || r.storing || r.others || !r.folding || (r.folding & loop_axis(in)) ||
+        !(groups[static_cast<std::size_t>(in)].domain == shape(v)))
+      return false;
+    int instructions = element_cost(g[v]);
+    Streams read;
+    for (ValueId o : g[v].operands) {
+      instructions += group[o] == kNoGroup ? cost[o] : again[o];
+      if (group[o] == in && again[o] > kRecomputeCost && !surely_stored(o, in)) return false;
+      for (ValueId s : streams[o]) read.add(s);
+    }
+    return instructions <= kCheap && read.count <= kFewStreams;
+  }
+
+  /// A loop that v may join without depending on it: one that reduces x already, or one that reads what x is read from.
+  /// An arg-reduction walks its axis by itself and gains nothing from what others read.
+  std::int32_t find_loop(ValueId v, ValueId x, int axis) const {
+    auto find = [&](const Loops& loops, ValueId read) {
+      const auto it = loops.find({read, axis});
+      return it != loops.end() && latest[v] < it->second && !is_full(it->second) ? it->second : kNoGroup;
+    };
+    std::int32_t in = find(reducing, x);
+    if (!is_arg_reduce(g[v].op))
+      for (const ValueId* s = streams[x].begin(); in == kNoGroup && s != streams[x].end(); ++s) in = find(reading, *s);
+    return in;
+  }
+
+  void place_in_loop(ValueId v, ValueId x, int axis, std::int32_t in) {
+    reducing[{x, axis}] = in;
+    if (!is_arg_reduce(g[v].op))
+      for (ValueId s : streams[x]) reading[{s, axis}] = in;
+    place(v, in, true);
+  }
+
   void place_reduce(ValueId v) {
     const ValueId x = g[v].operands[0];
     const int axis = static_cast<int>(g[v].attrs.dims[0][0]);
@@ -151,15 +264,12 @@ struct Fuser {
         s.kind = loop, s.axis = axis;
       if (room && s.kind == loop && s.axis == axis) {
         if (group[x] != in) place(x, in);
-        return place(v, in, true);
+        return place_in_loop(v, x, axis, in);
       }
     }
-    // Join a group that reduces the same value already.
-    if (auto it = loops.find({x, axis}); it != loops.end() && latest[v] < it->second && !is_full(it->second))
-      return place(v, it->second, true);
-    const std::int32_t in = open(loop, shape(x), axis);
-    loops[{x, axis}] = in;
-    place(v, in, true);
+    std::int32_t in = find_loop(v, x, axis);
+    if (in == kNoGroup) in = open(loop, shape(x), axis);
+    place_in_loop(v, x, axis, in);
   }
 
   /// A map group for v alone. Where v comes too late for the group that it depends on, it shares the next one with the
@@ -191,7 +301,7 @@ struct Fuser {
       case OpClass::scatter: return place(v, open(scatter, n.type.shape));
       case OpClass::reduce: return place_reduce(v);
       case OpClass::elementwise:
-        if (try_join(v)) return;
+        if (!is_left_to_reductions(v) && try_join(v)) return;
         break;
       case OpClass::leaf:
         if (n.op == Op::input) return;
@@ -260,7 +370,7 @@ Graph fuse(const Graph& graph) {
   if (!graph.groups().empty()) return graph;
   const Graph g = remove_dead(graph);
   Fuser f(g);
-  for (ValueId v : f.by_depth()) f.place_node(v);
+  for (ValueId v : f.by_depth()) f.place_node(v), f.find_streams(v);
   f.adopt();
   return f.rebuild();
 }

@@ -164,7 +164,7 @@ struct Lowering final : BufferMap {
       s.axis = folded;
       s.result = results++;
       s.op = g[v].op;
-      s.striped = axis == domain.rank() - 1 && s.op != Op::arg_max && s.op != Op::arg_min;
+      s.striped = axis == domain.rank() - 1 && !is_arg_reduce(s.op);
       s.value = b.value(g[v].operands[0], full);
       phase.stages.push_back(s);
       b.bind_accumulator(v, outer, s.result);

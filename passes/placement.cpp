@@ -6,9 +6,6 @@
 namespace weft {
 namespace {
 
-constexpr int kRecomputeCost =
-    2;  // a value this cheap is computed again beside its stored operands instead of being stored too
-
 /// Splits the axes of both shapes into runs with equal products, calling f(from_begin, from_end, to_begin, to_end).
 template <class F>
 void match_runs(const Shape& from, const Shape& to, F&& f) {
@@ -157,18 +154,38 @@ std::vector<bool> stored_values(const Graph& g) {
     if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;
   std::vector<int> cost(g.size(), 0);  // of computing a value again outside its group; large when that is impossible
   std::vector<int> size(g.size(), 0);  // nodes that computing it again takes, in all groups
+  std::vector<bool> by_row(g.size(), false);      // doing so reads a value that its group computes once a row
+  std::vector<bool> multiplied(g.size(), false);  // by a contraction, which then reads it best as it lies in memory
+  for (ValueId v = 0; v < g.size(); ++v)
+    if (info(g[v].op).cls == OpClass::contract)
+      for (ValueId o : g[v].operands) multiplied[o] = true;
+  auto is_worth_storing = [&](ValueId v) {
+    return cost[v] > kRecomputeCost || size[v] > kMaxVirtual || (by_row[v] && multiplied[v]);
+  };
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
     if (n.op == Op::input) continue;
     size[v] = 1;
-    for (ValueId o : n.operands)
-      if (!stored[o]) size[v] = std::min(size[v] + size[o], kMaxVirtual + 1);
-    if (n.group == kNoGroup) continue;
-    cost[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n);
-    for (ValueId o : n.operands)
-      if (g[o].group == n.group && !stored[o]) cost[v] += cost[o];
-    cost[v] = std::min(cost[v], kRecomputeCost + 1);
-    stored[v] = must[v] || (outside[v] && (cost[v] > kRecomputeCost || size[v] > kMaxVirtual));
+    if (n.op == Op::broadcast && stands_for_operand(v) && is_worth_storing(n.operands[0])) {
+      by_row[v] = true;  // the row's value will be in memory for whoever needs this
+    } else {
+      for (ValueId o : n.operands)
+        if (!stored[o]) size[v] = std::min(size[v] + size[o], kMaxVirtual + 1);
+      if (n.group == kNoGroup) continue;
+      cost[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n);
+      for (ValueId o : n.operands)
+        if (g[o].group == n.group && !stored[o]) cost[v] += cost[o], by_row[v] = by_row[v] || by_row[o];
+      cost[v] = std::min(cost[v], kRecomputeCost + 1);
+    }
+    stored[v] = must[v] || (outside[v] && is_worth_storing(v));
+  }
+  // What computes a value again needs its operands; those of full size are no dearer than the value itself.
+  for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
+    if (!outside[v] || g[v].group == kNoGroup) continue;
+    stored[v] = stored[v] || is_worth_storing(v);
+    if (stored[v]) continue;
+    for (ValueId o : g[v].operands)
+      if (g[o].group == g[v].group) outside[o] = true;
   }
   return stored;
 }

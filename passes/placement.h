@@ -14,6 +14,9 @@ bool is_anchor(Op);
 /// Rough cost of evaluating one element, in vector instructions, its operands not counted.
 int element_cost(const Node&);
 
+/// A value this cheap is computed again beside its stored operands instead of being stored too.
+inline constexpr int kRecomputeCost = 2;
+
 /// Nodes that one kernel may compute for itself to obtain one value: bounds the size of kernels, and how deep the walks
 /// over their expressions recurse.
 inline constexpr int kMaxVirtual = 128;

@@ -217,7 +217,8 @@ void add_bench(CLI::App& app) {
   command->add_flag("--inference", o->inference, "time forward passes, one a call, instead of training steps");
   o->device.add_to(*command);
   o->schedules.add_to(*command);
-  command->add_flag("--report", o->report, "also print the time, FLOP/s, traffic and source lines of each kernel");
+  command->add_flag("--report", o->report,
+                    "also print the time, FLOP/s, traffic, share of its roof and source lines of each kernel");
   command->add_flag("--json", o->json, "print one JSON object instead of text");
   command->callback([o] { bench(*o); });
 }

@@ -1,4 +1,5 @@
-// Measures the peak rate of f32 multiply-adds: one loop, compiled for each vector width, on all threads at once.
+// Measures the rate of a copy, and the peak rate of f32 multiply-adds: one loop, compiled for each vector width, on all
+// threads at once.
 //
 // A fused multiply-add has a latency of 4 cycles and up to two start every cycle, so 8 independent accumulators are the
 // least that keep both pipes full; 12 leave room for slower ones and still fit 16 registers beside the two factors.
@@ -9,7 +10,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <vector>
 
 #include "runtime/thread_team.h"
 
@@ -19,6 +22,7 @@ namespace {
 constexpr int kAccumulators = 12;
 constexpr std::int64_t kIterations = 1 << 18;
 constexpr int kRounds = 12;
+constexpr std::int64_t kCopied = 4 << 20;  // bytes that a thread copies in a round, at least
 
 // Each loop multiplies by 0.5 and adds 1, which tends to 2: no overflow, no subnormals, nothing a compiler could fold.
 // `opaque` hides the factors from the optimiser. Returns a value that depends on every accumulator.
@@ -67,26 +71,48 @@ Loop widest_loop() {
   return {loop_sse2, 4};
 }
 
-}  // namespace
-
-double measure_peak_flops(int threads) {
+/// Seconds of the fastest of several rounds of work(thread) on all threads at once; a round takes as long as its
+/// slowest thread.
+template <class F>
+double fastest_round(int threads, F&& work) {
   using clock = std::chrono::steady_clock;
-  const Loop loop = widest_loop();
-  volatile float opaque = 0.5f, sink = 0;
-  double best_seconds = std::numeric_limits<double>::infinity();
+  double best = std::numeric_limits<double>::infinity();
   ThreadTeam team(threads);
   team.run([&](int thread) {
     for (int round = 0; round < kRounds; ++round) {
       team.barrier();
       const auto start = clock::now();
-      const float result = loop.run(opaque);
-      team.barrier();  // a round takes as long as its slowest thread
-      if (thread != 0) continue;
-      best_seconds = std::min(best_seconds, std::chrono::duration<double>(clock::now() - start).count());
-      sink = result;  // keeps the loop
+      work(thread);
+      team.barrier();
+      if (thread == 0) best = std::min(best, std::chrono::duration<double>(clock::now() - start).count());
     }
   });
-  return 2.0 * loop.lanes * kAccumulators * kIterations * threads / best_seconds;
+  return best;
+}
+
+}  // namespace
+
+double measure_peak_flops(int threads) {
+  const Loop loop = widest_loop();
+  volatile float opaque = 0.5f, sink = 0;
+  const double seconds = fastest_round(threads, [&](int thread) {
+    const float result = loop.run(opaque);
+    if (thread == 0) sink = result;  // keeps the loop
+  });
+  return 2.0 * loop.lanes * kAccumulators * kIterations * threads / seconds;
+}
+
+double measure_copy_rate(int threads, std::int64_t bytes) {
+  const std::int64_t half = std::max<std::int64_t>(1, bytes / 2 / threads);
+  const std::int64_t repeats = std::max<std::int64_t>(1, kCopied / half);
+  std::vector<std::vector<char>> memory(static_cast<std::size_t>(threads));
+  const double seconds = fastest_round(threads, [&](int thread) {
+    std::vector<char>& own = memory[static_cast<std::size_t>(thread)];
+    if (own.empty()) own.assign(static_cast<std::size_t>(2 * half), 1);  // in a round that is not the fastest
+    for (std::int64_t i = 0; i < repeats; ++i)
+      std::memcpy(own.data() + half, own.data(), static_cast<std::size_t>(half));
+  });
+  return 2.0 * static_cast<double>(half * repeats) * threads / seconds;
 }
 
 }  // namespace weft::tools

@@ -1,5 +1,6 @@
 // Times each kernel of a compiled step and sets it beside its work: multiply-adds of its contractions, and bytes of the
-// elements that it loads and stores (each counted once, wherever it comes from).
+// elements that it loads and stores (each counted once, wherever it comes from). Its roof is the time that either would
+// take at the best rate measured in this run.
 #include "tools/profile.h"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "codegen/codegen.h"
 #include "passes/pipeline.h"
 #include "runtime/executor.h"
+#include "tools/peak.h"
 
 namespace weft::tools {
 namespace {
@@ -92,20 +94,29 @@ std::string profile_report(const Graph& fused, const std::vector<Array>& inputs,
       times[static_cast<std::size_t>(executor.image().code[c].kernel)][static_cast<std::size_t>(run)] += seconds[c];
   }
 
-  std::string table =
-      fmt::format("{:<32} {:>9} {:>9} {:>10} {:>8}  {}\n", "kernel", "ms", "GFLOP/s", "bytes", "GB/s", "lines");
-  double total = 0;
+  const MemoryReport& m = executor.memory();
+  const double peak = measure_peak_flops(executor.threads()),
+               copy = measure_copy_rate(executor.threads(), m.state_bytes + m.arena_bytes + m.output_bytes);
+  std::string table = fmt::format("{:<32} {:>9} {:>9} {:>10} {:>8} {:>10}  {}\n", "kernel", "ms", "GFLOP/s", "bytes",
+                                  "GB/s", "of roof", "lines");
+  double total = 0, least = 0;
   for (std::size_t i = 0; i < program->kernels.size(); ++i) {
     const Kernel& kernel = program->kernels[i];
     std::ranges::sort(times[i]);
-    const double seconds = times[i][kRuns / 2], bytes = bytes_moved(*program, kernel);
+    const double seconds = times[i][kRuns / 2], bytes = bytes_moved(*program, kernel),
+                 flops = contraction_flops(kernel), arithmetic = flops / peak, traffic = bytes / copy;
     total += seconds;
-    table += fmt::format("{:<32} {:>9.4f} {:>9.1f} {:>10.0f} {:>8.1f}  {}\n", kernel.name, seconds * 1e3,
-                         contraction_flops(kernel) / seconds * 1e-9, bytes, bytes / seconds * 1e-9,
-                         source_lines(kernel.locs));
+    least += std::max(arithmetic, traffic);
+    table += fmt::format(
+        "{:<32} {:>9.4f} {:>9.1f} {:>10.0f} {:>8.1f} {:>10}  {}\n", kernel.name, seconds * 1e3, flops / seconds * 1e-9,
+        bytes, bytes / seconds * 1e-9,
+        fmt::format("{:.0f}% {}", std::max(arithmetic, traffic) / seconds * 100, arithmetic > traffic ? "fma" : "copy"),
+        source_lines(kernel.locs));
   }
-  table += fmt::format("{:<32} {:>9.4f}\n", "all", total * 1e3);
-  const MemoryReport& m = executor.memory();
+  table += fmt::format("{:<32} {:>9.4f} {:>40}\n", "all", total * 1e3, fmt::format("{:.0f}%", least / total * 100));
+  table += fmt::format("roofs, measured on {} threads: fma {:.1f} GFLOP/s; copy {:.1f} GB/s within {:.1f} MB\n",
+                       executor.threads(), peak * 1e-9, copy * 1e-9,
+                       static_cast<double>(m.state_bytes + m.arena_bytes + m.output_bytes) * 1e-6);
   table +=
       fmt::format("memory: states {} B, temporaries {} B, outputs {} B, scratch {} B, inputs {} B, constants {} B\n",
                   m.state_bytes, m.arena_bytes, m.output_bytes, m.scratch_bytes, m.input_bytes, m.constant_bytes);

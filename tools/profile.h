@@ -9,7 +9,8 @@
 namespace weft::tools {
 
 /// Compiles the fused graph, runs it on `inputs` (data and states, in the order of Graph::inputs(); states are copied)
-/// and returns a table: for each kernel the median time of several runs, its rates, and the source lines it came from.
+/// and returns a table: for each kernel the median time of several runs, its rates, the share of the limiting roof that
+/// they reach (multiply-adds, or a copy within the program's memory), and the source lines it came from.
 std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads,
                            const ScheduleTable* schedules = nullptr);
 

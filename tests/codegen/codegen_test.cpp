@@ -16,11 +16,13 @@ using namespace weft;
 
 namespace {
 
-/// x[m, k] y[k, n] of the reference model's first layer, with the register tile (mr, columns * lanes).
-Program layer(const Target& target, int mr, int columns, bool pack) {
+/// x[m, k] y[k, n] of the reference model's first layer, with the register tile (mr, columns * lanes); y in panels, if
+/// any.
+Program layer(const Target& target, int mr, int columns, bool pack, std::int64_t panels = 0) {
   constexpr std::int64_t M = 128, N = 512, K = 784;
   ProgramBuilder p;
-  const BufferId x = p.input(f32, {M, K}), y = p.input(f32, {K, N}), out = p.output(f32, {M, N});
+  const BufferId x = p.input(f32, {M, K}), y = p.state(f32, {K, N}), out = p.output(f32, {M, N});
+  p.set_panels(y, panels);
   HandBuilder k(p.program(), p.kernel());
   const AxisId m = k.axis("m", M), n = k.axis("n", N), s = k.axis("k", K);
   KernelStage contract;
@@ -58,10 +60,12 @@ TEST_CASE("the microkernels keep every sum in a register") {
                            {"znver4", 12, 2},
                            {"znver4", 9, 3},
                            {"znver4", 6, 4}})
-    for (bool pack : {false, true}) {
+    for (const auto& [pack, panels] : {std::pair{false, 0}, {true, 0}, {false, 16}, {false, 32}}) {
       const Target target = target_for(tile.cpu);
+      const int nr = tile.columns * target.vector_bytes / 4;
+      if (panels && nr % panels != 0 && panels % nr != 0) continue;  // such a tile is packed
       // The innermost loops of the microkernels: from a label to the jump back to it.
-      std::istringstream text(emit_asm(layer(target, tile.mr, tile.columns, pack), target));
+      std::istringstream text(emit_asm(layer(target, tile.mr, tile.columns, pack, panels), target));
       bool micro = false;
       int loops = 0;
       std::string label, body;
@@ -78,7 +82,8 @@ TEST_CASE("the microkernels keep every sum in a register") {
         };
         if (count("vfmadd") == 0) continue;
         ++loops;
-        INFO(tile.cpu << " " << tile.mr << "x" << tile.columns << " pack " << pack << ":\n" << body);
+        INFO(tile.cpu << " " << tile.mr << "x" << tile.columns << " pack " << pack << " panels " << panels << ":\n"
+                      << body);
         CHECK(count("vfmadd") >= (tile.mr - 2) * tile.columns);
         CHECK(count("(%rsp") + count("(%rbp") == 0);
       }

@@ -1,5 +1,8 @@
 // Elementwise kernels against the interpreter, in bits: every op, dtype and length of the last vector.
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "catch.h"
 #include "programs.h"
@@ -154,5 +157,54 @@ TEST_CASE("results larger than the caches are written past them, where they are 
     CHECK(code.find("sfence") != code.npos);
     target.l3_bytes = 1 << 20;
     CHECK(emit_llvm(*program, target).find("!nontemporal") == std::string::npos);
+  }
+}
+
+namespace {
+
+/// The float of type T whose bits are those of x, moved by `steps` to larger or smaller magnitudes.
+template <class T, class Bits>
+T neighbour(T x, std::int64_t steps) {
+  return std::bit_cast<T>(static_cast<Bits>(std::bit_cast<Bits>(x) + static_cast<Bits>(steps)));
+}
+
+/// Every 4099th f32 (all signs, exponents, NaNs), or as many f64 over the range of exp and beyond, and the neighbours
+/// of the limits of exp: where results turn into 0 and inf.
+template <class T, class Bits>
+Array arguments_of_exp(std::initializer_list<T> limits) {
+  constexpr std::int64_t kNear = 4000;
+  std::vector<T> x;
+  if constexpr (sizeof(T) == 4)
+    for (std::uint64_t bits = 0; bits < std::uint64_t{1} << 32; bits += 4099)
+      x.push_back(std::bit_cast<T>(static_cast<Bits>(bits)));
+  else
+    for (T v = -1200; v < 1200; v += 0.0037) x.push_back(v);
+  for (T limit : limits)
+    for (std::int64_t i = -kNear; i <= kNear; ++i) x.push_back(neighbour<T, Bits>(limit, i));
+  for (T v : {T(1e30), T(-1e30), std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity()})
+    x.push_back(v);
+  x.resize((x.size() + 15) / 16 * 16, std::numeric_limits<T>::quiet_NaN());
+  Array a(Type{dtype_of<T>, {static_cast<std::int64_t>(x.size())}});
+  std::ranges::copy(x, a.as<T>().begin());
+  return a;
+}
+
+}  // namespace
+
+TEST_CASE("exp on vectors is its definition everywhere, at the limits above all") {
+  const Array arguments[] = {
+      arguments_of_exp<float, std::uint32_t>({-0x1.5d589ep+6F, 0x1.62e42ep+6F, -104, 128, -128}),
+      arguments_of_exp<double, std::uint64_t>({-0x1.6232bdd7abcd2p+9, 0x1.62e42fefa39efp+9, 800, -800})};
+  for (const Array& x : arguments) {
+    ProgramBuilder b;
+    const Type type = x.type();
+    const BufferId in = b.input(type.dtype, type.shape), out = b.output(type.dtype, type.shape);
+    HandBuilder k(b.program(), b.kernel());
+    const AxisId i = k.axis("i", type.shape[0]);
+    k.phase({i}).stages = {map_stage({{out, {at(i)}, k.op(Op::exp, type.dtype, {k.load(in, {at(i)})})}})};
+    k.schedule().vector_axis = i;
+    const Evaluation expected = interpret(b.program(), {&x, 1});
+    for (const Target& target : runnable_targets())
+      CHECK(difference(run_image(compile(b.finish(), target), {&x, 1}), expected) == "");
   }
 }

@@ -22,6 +22,7 @@ class ProgramBuilder {
   BufferId output(DType t, const Shape& shape) { return buffer(Buffer::output, t, shape); }
   BufferId state(DType t, const Shape& shape) { return buffer(Buffer::state, t, shape); }
   BufferId temp(DType t, const Shape& shape) { return buffer(Buffer::temp, t, shape); }
+  void set_panels(BufferId b, std::int64_t width) { p_.buffers[static_cast<std::size_t>(b)].panels = width; }
   Kernel& kernel() { return p_.kernels.emplace_back(Kernel{.name = "k" + std::to_string(p_.kernels.size())}); }
   const Program& program() const { return p_; }
   std::shared_ptr<const Program> finish() const { return std::make_shared<Program>(p_); }

@@ -100,6 +100,33 @@ Program shared_row(DType t, std::int64_t outer, std::int64_t inner, std::int64_t
   return b.program();
 }
 
+/// The gradients of a layer norm's shift and scale, for each o: two folds down the same columns, one of which reads
+/// values of the row: shift[o, j] = sum_i dy[o, i, j], scale[o, j] = sum_i dy[o, i, j] * (x[o, i, j] - mean[o, i]) /
+/// sqrt(var[o, i]), and with `best` also arg_max_i x[o, i, j], which walks the column by itself.
+Program column_folds(DType t, std::int64_t outer, std::int64_t rows, std::int64_t columns, bool best) {
+  ProgramBuilder b;
+  const BufferId x = b.input(t, {outer, rows, columns}), dy = b.input(t, {outer, rows, columns});
+  const BufferId mean = b.input(t, {outer, rows}), var = b.input(t, {outer, rows});
+  const BufferId shift = b.output(t, {outer, columns}), scale = b.output(t, {outer, columns});
+  HandBuilder k(b.program(), b.kernel());
+  const AxisId o = k.axis("o", outer), i = k.axis("i", rows), j = k.axis("j", columns);
+  const ExprId value = k.load(x, {at(o), at(i), at(j)}), gradient = k.load(dy, {at(o), at(i), at(j)});
+  const ExprId deviation = k.op(Op::sqrt, t, {k.load(var, {at(o), at(i)})});
+  const ExprId centred = k.op(Op::sub, t, {value, k.load(mean, {at(o), at(i)})});
+  const ExprId product = k.op(Op::mul, t, {gradient, k.op(Op::div, t, {centred, deviation})});
+  Phase& phase = k.phase({o, j});
+  phase.stages = {
+      reduce_stage(0, Op::reduce_sum, i, gradient, false), reduce_stage(1, Op::reduce_sum, i, product, false),
+      map_stage({{shift, {at(o), at(j)}, k.accumulator(0, t)}, {scale, {at(o), at(j)}, k.accumulator(1, t)}})};
+  if (best) {
+    const BufferId index = b.output(i32, {outer, columns});
+    phase.stages.push_back(reduce_stage(2, Op::arg_max, i, value, false));
+    phase.stages.push_back(map_stage({{index, {at(o), at(j)}, k.accumulator(2, i32)}}));
+  }
+  k.schedule().vector_axis = j;
+  return b.program();
+}
+
 }  // namespace
 
 TEST_CASE("every reduction equals the interpreter in bits") {
@@ -124,12 +151,32 @@ TEST_CASE("rows of costly values are kept for later stages, by vectors and by si
   for (std::int64_t columns : {17, 64, 100, 5000}) CHECK(check(softmax(3, columns, true)) == "");
 }
 
+TEST_CASE("rows in a pipeline keep the values of one another apart") {
+  for (std::int64_t rows : {1, 2, 3, 5, 6, 23})
+    for (std::int64_t columns : {128, 200, 1000}) CHECK(check(softmax(rows, columns)) == "");
+}
+
 TEST_CASE("rows side by side, and those that are left over") {
   for (std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 9, 23})
     for (std::int64_t columns : {10, 17, 64}) CHECK(check(softmax(rows, columns, rows % 2 == 0)) == "");
   CHECK(check(softmax(9, 5000)) == "");    // several chunks
   CHECK(check(softmax(5, 70000)) == "");   // too long to run side by side
-  CHECK(check(softmax(301, 1000)) == "");  // more than the L2 holds: the next rows are prefetched
+  CHECK(check(softmax(301, 1000)) == "");  // more than the L2 holds: what comes next is prefetched, in a pipeline
+  CHECK(check(softmax(3001, 100)) == "");  // and side by side
   for (DType t : {f32, f64})
     for (std::int64_t columns : {10, 100}) CHECK(check(shared_row(t, 5, 3, columns)) == "");
+}
+
+TEST_CASE("several folds down the same columns, with values of the row") {
+  struct Table {
+    std::int64_t outer, rows, columns;
+  };
+  const Table tables[] = {{1, 7, 700},  {1, 64, 64},  {1, 65, 80},  {1, 300, 17},
+                          {1, 9, 2100}, {3, 41, 130}, {1, 4113, 40}};
+  for (const Table& c : tables)
+    for (DType t : {f32, f64})
+      for (bool best : {false, true}) {
+        INFO(c.outer << " x " << c.rows << " x " << c.columns << " of " << name(t) << (best ? " and the best" : ""));
+        CHECK(check(column_folds(t, c.outer, c.rows, c.columns, best)) == "");
+      }
 }

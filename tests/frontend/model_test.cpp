@@ -253,7 +253,7 @@ TEST_CASE("penalties are part of the loss, and pull weights to zero") {
     Model model(x, Dense(1, {}, {.use_bias = false, .l1 = l1, .l2 = l2})(x));
     model.compile({.optimizer = SGD{0.05}, .loss = mse});
     const Array zero = Array::filled({f32, {4, 3}}, 0), y = Array::filled({f32, {4, 1}}, 0);
-    const Array w = model.parameters()[0].value().clone();
+    const Array w = model.parameters()[0].value();
     double want = 0;
     for (double v : doubles(w)) want += l1 * std::abs(v) + l2 * v * v;
     REQUIRE(model.evaluate(zero, y).loss == Approx(want).epsilon(1e-5));  // the data's own loss is 0
