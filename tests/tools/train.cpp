@@ -135,7 +135,9 @@ TEST_CASE("bench times a step") {
   const double forward = 2.0 * 128 * (784 * 512 + 512 * 256 + 256 * 10), inputs = 2.0 * 128 * (512 * 256 + 256 * 10);
   CHECK(std::abs(gflop - (2 * forward + inputs) * 1e-9) < 1e-6);
   CHECK(line["peak_fraction"].get<double>() > 0);
+#ifndef WEFT_SANITIZE  // which slows down the loop that the peak is measured by
   CHECK(line["peak_fraction"].get<double>() < 1.1);
+#endif
 }
 
 TEST_CASE("bench times forward passes, other batches, and takes the same steps in calls of any length") {
