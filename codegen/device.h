@@ -19,6 +19,7 @@ GpuTarget gpu_target(std::string_view name);
 GpuTarget target_for_gpu(const GpuTarget& found);
 
 /// Device code of every phase of every kernel, in order, scheduled for `target`.
+/// Throws Error for a program in panels, which are a CPU's storage order.
 std::vector<simt::Function> device_functions(const Program&, const GpuTarget& target);
 
 /// One PTX module with an entry for each function: its parameters are one 64-bit address for each global memory, in

@@ -39,8 +39,6 @@ DeviceImage compile_device(std::shared_ptr<const Program> program, const GpuTarg
                            const DeviceOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   DeviceImage image;
-  for (const Buffer& b : program->buffers)
-    ensure(b.panels == 0, "%{} lies in panels, which are a CPU's storage order", b.name);
   image.launches = device_functions(*program, target);
   image.program = std::move(program);
   if (options.ptx) {

@@ -6,6 +6,8 @@
 namespace weft {
 
 std::vector<simt::Function> device_functions(const Program& program, const GpuTarget& target) {
+  for (const Buffer& b : program.buffers)
+    if (b.panels) fail("%{} lies in panels of {}, a CPU's storage order; expected row-major buffers", b.name, b.panels);
   std::vector<simt::Function> functions;
   for (std::size_t k = 0; k < program.kernels.size(); ++k) {
     const Kernel& kernel = program.kernels[k];

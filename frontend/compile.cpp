@@ -189,7 +189,8 @@ struct Executable::Impl {
     for (std::size_t i = 0; i < states.size(); ++i) all[states[i]] = state_values[i]->read();
     Evaluation e = interpret(b.graph, all);
     for (std::size_t i = 0; i < e.states.size(); ++i) state_values[update_state[i]]->write(e.states[i]);
-    return e.outputs;
+    for (const Array& a : e.outputs) outputs.push_back(a.clone());  // an output may be an input
+    return outputs;
   }
 
   /// The type of one of the rows. Error unless there are `steps` of them.

@@ -97,6 +97,10 @@ TEST_CASE("updates are kept between calls and shared by all functions of the gra
       const Array before = step({f({1, 1}, {2})})[0];
       step({f({1, 1}, {2})});
       require_close(before, {7, 8});  // results are the caller's own
+      const Array given = f({1, 2}, {2});
+      const Array same = compile({x}, {.backend = backend})({given})[0];
+      given.as<float>()[0] = 9;
+      require_close(same, {1, 2});  // so is one that is an argument
       // Two states that swap.
       const Executable swap = compile({}, {.updates = {{count, other}, {other, count}}, .backend = backend});
       swap();

@@ -182,6 +182,17 @@ TEST_CASE("run computes outputs and new states from npy files") {
   CHECK(weft::read_npy(dir.file("s.npy")).item<float>() == 8);  // the files given are only read
 }
 
+TEST_CASE("a program in a CPU's storage order is no program of a GPU") {
+  const TempDir dir;
+  CHECK(shell("weft dump mlp --emit kernels --target znver3 -o step.kernels", dir.path()).code == 0);
+  for (const char* stage : {"device", "ptx"}) {
+    const Result r = shell(std::string("weft opt step.kernels --emit ") + stage, dir.path());
+    INFO(r);
+    CHECK(r.code != 0);
+    CHECK(contains(r.err, "lies in panels of 16, a CPU's storage order; expected row-major buffers"));
+  }
+}
+
 TEST_CASE("run reports what is wrong with its inputs") {
   const TempDir dir;
   write_inputs(dir);
