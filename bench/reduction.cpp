@@ -49,6 +49,10 @@ const int registered = register_stream({
     {"layer_norm_grad", backward<normalised>, 1024, 3},
     {"layer_norm_affine", layer_norm_affine},
     {"layer_norm_affine_grad", layer_norm_affine_grad, 1024, 3},
+    {"layer_norm_affine_grad", layer_norm_affine_grad, 256, 3},
+    {"layer_norm_affine_grad", layer_norm_affine_grad, 512, 3},
+    {"layer_norm_affine_grad", layer_norm_affine_grad, 768, 3},
+    {"layer_norm_grad", backward<normalised>, 512, 3},
 });
 
 const int shapes = [] {

@@ -32,7 +32,7 @@ class Subject {
     const Executable f = compile(traced.outputs, {.updates = traced.updates, .backend = Backend::interpreter});
     const Graph graph = f.optimized();
     work = work_of(graph);
-    const auto program = std::make_shared<const Program>(make_program(graph, target()));
+    const auto program = std::make_shared<const Program>(make_program(graph, target(), {.for_cpu = true}));
     kernels = program->kernels.size();
     executor_ = std::make_unique<Executor>(weft::compile(program, target()), std::move(team));
     for (std::size_t i = 0; i < program->inputs.size(); ++i) {

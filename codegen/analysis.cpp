@@ -164,6 +164,14 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
   return info;
 }
 
+bool is_along_row(const PhaseInfo& info, const Kernel& kernel, std::size_t stage) {
+  const KernelStage& s = info.phase.stages[stage];
+  if (s.kind != KernelStage::scatter || s.axis == kNone || s.axis != kernel.schedule.vector_axis) return false;
+  const Linear& to = info.store[stage][0];
+  return s.predicate == kNone && to.panel_axis == kNone && to.coefficient[static_cast<std::size_t>(s.axis)] == 1 &&
+         std::ranges::none_of(to.indirect, [&](const auto& i) { return info.depends_on(i.second, s.axis); });
+}
+
 std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
   std::vector<bool> need(kernel.exprs.size(), false);
   for (ExprId e : roots)

@@ -44,6 +44,9 @@ struct PhaseInfo {
 /// access.
 PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis, bool merge);
 
+/// A scatter that adds a row to a row, neighbour by neighbour: `stage` of the phase.
+bool is_along_row(const PhaseInfo&, const Kernel&, std::size_t stage);
+
 /// The loads that the expressions `roots` (kNone: none) need, indices included.
 std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vector<ExprId>& roots);
 

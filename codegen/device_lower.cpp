@@ -12,6 +12,8 @@ std::vector<simt::Function> device_functions(const Program& program, const GpuTa
   for (std::size_t k = 0; k < program.kernels.size(); ++k) {
     const Kernel& kernel = program.kernels[k];
     for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
+      if (const std::int64_t chunk = kernel.phases[p].chunk)
+        fail("kernel @{} runs points in chunks of {}, which only a CPU's code does", kernel.name, chunk);
       simt::Function f;
       f.name = kernel.phases.size() == 1 ? kernel.name : fmt::format("{}.{}", kernel.name, p);
       f.kernel = static_cast<std::int32_t>(k), f.phase = static_cast<std::int32_t>(p), f.locs = kernel.locs;

@@ -30,7 +30,7 @@ PointSchedule schedule_points(const Kernel& kernel, const PhaseInfo& info, int l
   if (rows) {
     // More threads a row where there are chunks for them and rows alone do not fill the machine.
     s.team = kStripes;
-    const std::int64_t chunks = ceil_div(row, kReduceChunk);
+    const std::int64_t chunks = ceil_div(row, kStripedChunk);
     while (s.team < 512 && s.team / kStripes < chunks && points * s.team < machine) s.team *= 2;
     s.threads = s.team > kStripes ? s.team : 128;
   } else {
@@ -209,7 +209,7 @@ ValueIds DevicePoints::chunk_in_order(const KernelStage& s, ValueId begin, Value
 
 ValueIds DevicePoints::sequential(const KernelStage& s) {
   const bool contract = s.kind == KernelStage::contract;
-  const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : kReduceChunk;
+  const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : reduce_chunk(n, s.striped);
   auto combine = [&](ValueId total, ValueId x) {
     return contract ? b_.apply(Op::add, b_.type(total), {total, x}) : fold(s.op, total, x);
   };
@@ -259,13 +259,13 @@ ValueId DevicePoints::striped_chunk(const KernelStage& s, ValueId begin, ValueId
 }
 
 ValueId DevicePoints::striped(const KernelStage& s) {
-  const std::int64_t n = extent(s.axis), chunks = ceil_div(n, kReduceChunk);
+  const std::int64_t n = extent(s.axis), chunks = ceil_div(n, kStripedChunk);
   const int at_once = schedule_.team / kStripes;
   if (chunks <= 1) return from_first(striped_chunk(s, b_.integer(0), b_.integer(n)));
-  auto end_of = [&](ValueId begin) { return b_.minimum(b_.add(begin, kReduceChunk), n); };
+  auto end_of = [&](ValueId begin) { return b_.minimum(b_.add(begin, kStripedChunk), n); };
   if (at_once == 1) {
-    const ValueId total = b_.variable(striped_chunk(s, b_.integer(0), b_.integer(kReduceChunk)));
-    loop(b_.integer(kReduceChunk), b_.integer(n), kReduceChunk,
+    const ValueId total = b_.variable(striped_chunk(s, b_.integer(0), b_.integer(kStripedChunk)));
+    loop(b_.integer(kStripedChunk), b_.integer(n), kStripedChunk,
          [&](ValueId begin) { b_.set(total, fold(s.op, total, striped_chunk(s, begin, end_of(begin)))); });
     return from_first(total);
   }
@@ -273,7 +273,7 @@ ValueId DevicePoints::striped(const KernelStage& s) {
   const MemoryId partial = b_.shared(fmt::format("partial{}", s.result), t, chunks);
   const std::int32_t origin = b_.origin("partial results of chunks");
   loop(b_.integer(0), b_.integer(chunks), at_once, [&](ValueId first) {
-    const ValueId chunk = b_.sum(first, b_.divide(rank_, kStripes)), begin = b_.multiply(chunk, kReduceChunk);
+    const ValueId chunk = b_.sum(first, b_.divide(rank_, kStripes)), begin = b_.multiply(chunk, kStripedChunk);
     const ValueId x = striped_chunk(s, begin, end_of(begin));
     const ValueId first_of_16 = b_.equal(b_.remainder(rank_, kStripes), 0);
     when(b_.both(first_of_16, b_.less(chunk, chunks)), [&] { b_.store(partial, chunk, {x}, origin); });

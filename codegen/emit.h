@@ -103,6 +103,8 @@ class PhaseEmitter {
   bool in_one_vector(AxisId axis) const { return row_lanes_ > 1 && extent(axis) > 0 && extent(axis) <= row_lanes_; }
   void as_one_vector(AxisId axis, llvm::function_ref<void()> body);
 
+  void count_in_chunks();  ///< begin_ and end_ of chunks become those of points
+
   // -- rows side by side (emit_rows.cpp)
   std::size_t rows_at_once(AxisId along, double row_cycles) const;
   std::vector<ExprId> streamed_loads(AxisId along) const;
@@ -120,14 +122,19 @@ class PhaseEmitter {
 
   // -- rows in a pipeline (emit_pipeline.cpp)
   std::vector<PipelineStep> pipeline(AxisId along) const;
-  void for_units_in_pipeline(const std::vector<AxisId>& outer, const std::vector<PipelineStep>&);
-  Values walk(const std::vector<PipelineStep>&, std::size_t first, std::size_t end);
+  struct StepOfRow {
+    std::size_t step, row;
+  };
+  std::size_t walks_of_tick(const std::vector<PipelineStep>&, AxisId along) const;
+  void for_units_in_pipeline(const std::vector<AxisId>& outer, const std::vector<PipelineStep>&, std::size_t walks);
+  Values walk(const std::vector<PipelineStep>&, const std::vector<StepOfRow>&);
   llvm::Constant* nothing(std::int32_t result);  ///< in place of an accumulator that is not known yet
 
   // -- stages
   void run_map(std::size_t stage);
   void store_values(std::size_t stage);  ///< those of a map, at the bound point
   void run_scatter(std::size_t stage);
+  void add_along_row(std::size_t stage);  ///< a scatter's sum, at the bound vector of neighbours
   void run_reduce(std::size_t stage);  // emit_reduce.cpp
   Value* fold(const KernelStage&, Value* acc, Value* x);
   Value* fold_lanes(const KernelStage&, Value* acc);                   ///< those that exist, of the bound vector

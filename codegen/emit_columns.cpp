@@ -44,7 +44,7 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
   const std::vector<AxisId>& parallel = info_.phase.parallel;
   const AxisId inner = parallel.back(), axis = stage(0).axis;
   const std::vector<AxisId> outer(parallel.begin(), parallel.end() - 1);
-  const std::int64_t columns = extent(inner), rows = extent(axis);
+  const std::int64_t columns = extent(inner), rows = extent(axis), chunk = reduce_chunk(rows, false);
   std::int64_t outer_points = 1;
   for (AxisId a : outer) outer_points *= extent(a);
   const bool whole_range = outer_points == 1;  // all units of a call are neighbours: they make one block
@@ -65,7 +65,7 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
   for (std::size_t f = 0; f < folds; ++f) {
     const auto bytes = held * static_cast<std::int64_t>(size_of(expr(stage(f).value).dtype));
     offsets.push_back({code.scratch_bytes, code.scratch_bytes + bytes});
-    code.scratch_bytes += rows > kReduceChunk ? 2 * bytes : bytes;
+    code.scratch_bytes += rows > chunk ? 2 * bytes : bytes;
   }
 
   auto run_block = [&](Value* from, Value* to) {
@@ -100,13 +100,13 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
       for_each("row", whole, end, 1, [&](Value* row) { fold_rows(row, 1); });
     };
     // The first chunk's result is the total; each later one is folded into it.
-    run_chunk(i64(0), i64(std::min(rows, kReduceChunk)));
-    if (rows > kReduceChunk) {
+    run_chunk(i64(0), i64(std::min(rows, chunk)));
+    if (rows > chunk) {
       for_lanes(inner, kWidth, from, to, [&] {
         for (std::size_t f = 0; f < folds; ++f) put(f, 1, get(f, 0));
       });
-      for_each("chunk", i64(kReduceChunk), i64(rows), kReduceChunk, [&](Value* begin) {
-        run_chunk(begin, minimum(b_.CreateAdd(begin, i64(kReduceChunk)), i64(rows)));
+      for_each("chunk", i64(chunk), i64(rows), chunk, [&](Value* begin) {
+        run_chunk(begin, minimum(b_.CreateAdd(begin, i64(chunk)), i64(rows)));
         for_lanes(inner, kWidth, from, to, [&] {
           for (std::size_t f = 0; f < folds; ++f) put(f, 1, fold(stage(f), get(f, 1), get(f, 0)));
         });
@@ -114,7 +114,7 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
     }
     for_lanes(inner, kWidth, from, to, [&] {
       point_level_ = depth();
-      for (std::size_t f = 0; f < folds; ++f) accumulator(stage(f).result) = get(f, rows > kReduceChunk ? 1 : 0);
+      for (std::size_t f = 0; f < folds; ++f) accumulator(stage(f).result) = get(f, rows > chunk ? 1 : 0);
       stages(folds);
     });
   };

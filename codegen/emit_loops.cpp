@@ -242,10 +242,16 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const std::int64_t blocks = (extent(inner) + block - 1) / block;
   PhaseCode code{symbol, blocks, 0, cost};
   for (AxisId a : outer) code.units *= extent(a);
+  const std::int64_t chunk = info_.phase.chunk;
+  ensure(chunk == 0 || inner == kNone, "kernel {}: lanes along the points of a chunk", kernel_.name);
+  if (chunk) code.units = ceil_div(code.units, chunk);
   // The axis that units run along slowest, where it is one of the kernel's and not several merged into one.
   if (const AxisId a = parallel.empty() ? kNone : parallel.front();
       a != kNone && extent(a) > 0 && extent(a) == kernel_.axes[static_cast<std::size_t>(a)].extent)
-    code.split = outer.empty() ? UnitSplit{a, 1, block} : UnitSplit{a, code.units / extent(a)};
+    code.split = outer.empty() ? UnitSplit{a, 1, block}
+                 : chunk == 0  ? UnitSplit{a, code.units / extent(a)}
+                 : outer.size() == 1 ? UnitSplit{a, 1, chunk}
+                                     : UnitSplit{};
 
   if (along_rows && !in_one_vector(lane_axis)) {
     kept_ = kept_rows(info_, kernel_, lane_axis, kLanes, target_.l2_bytes / 4);
@@ -254,10 +260,12 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
 
   const std::vector<PipelineStep> steps = along_rows ? pipeline(lane_axis) : std::vector<PipelineStep>{};
   if (!steps.empty()) {
-    code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(steps.size() - 1);
+    const std::size_t walks = walks_of_tick(steps, lane_axis);
+    code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(walks == 1 ? steps.size() - 1 : ceil_div(static_cast<std::int64_t>(steps.size()), static_cast<std::int64_t>(walks)));
     streamed_ = streamed_loads(lane_axis);
     open_function(symbol);
-    for_units_in_pipeline(outer, steps);
+    count_in_chunks();
+    for_units_in_pipeline(outer, steps, walks);
     close_function();
     return code;
   }
@@ -266,6 +274,7 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(rows);
 
   open_function(symbol);
+  count_in_chunks();
   for_units(outer, blocks, rows, [&](Value* index) {
     auto point = [&] {
       point_level_ = depth();
@@ -282,6 +291,13 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   });
   close_function();
   return code;
+}
+
+void PhaseEmitter::count_in_chunks() {
+  const std::int64_t chunk = info_.phase.chunk;
+  if (chunk == 0) return;
+  begin_ = b_.CreateMul(begin_, i64(chunk));
+  end_ = minimum(b_.CreateMul(end_, i64(chunk)), i64(info_.points()));
 }
 
 void PhaseEmitter::for_units(const std::vector<AxisId>& outer, std::int64_t blocks, std::size_t side_by_side,

@@ -7,6 +7,11 @@
 //
 //   tick t:  for each vector of columns:  step 2 of row t - 2,  step 1 of row t - 1,  step 0 of row t
 //
+// Where so many rows do not fit the L1, a tick takes several walks, and each row several steps further: with two,
+//
+//   tick t:  for each vector:  step 2 of row t - 1,  step 0 of row t
+//            for each vector:  step 3 of row t - 1,  step 1 of row t
+//
 // While the pipeline fills and drains, the steps of the rows that exist run by themselves.
 #include <llvm/IR/Constants.h>
 
@@ -42,17 +47,17 @@ llvm::Constant* PhaseEmitter::nothing(std::int32_t result) {
   return nullptr;
 }
 
-/// Runs step k of row k in flight, for first <= k < end: one walk for all of them. Returns the results of their
-/// reductions, the oldest row's first.
-Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, std::size_t first, std::size_t end) {
+/// Runs the given steps, each for its row in flight: one walk for all of them. Returns the results of their reductions,
+/// the last step's first.
+Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, const std::vector<StepOfRow>& which) {
   struct Job {
     std::size_t row, stage;
   };
   std::vector<Job> jobs, reductions;
-  for (std::size_t k = end; k-- > first;)
-    for (std::size_t s : steps[k].stages) {
-      jobs.push_back({k, s});
-      if (stage(s).kind == KernelStage::reduce) reductions.push_back({k, s});
+  for (std::size_t i = which.size(); i-- > 0;)
+    for (std::size_t s : steps[which[i].step].stages) {
+      jobs.push_back({which[i].row, s});
+      if (stage(s).kind == KernelStage::reduce) reductions.push_back({which[i].row, s});
     }
   push_level();
   stage_level_ = depth();
@@ -62,12 +67,13 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, std::size_t fi
     for (const Job& job : jobs) {
       select_row(job.row);
       stage_ = job.stage;
-      if (stage(stage_).kind == KernelStage::reduce)
-        next.push_back(fold_lanes(stage(stage_), acc[next.size()]));
-      else
-        store_values(stage_);
+      switch (stage(stage_).kind) {
+        case KernelStage::reduce: next.push_back(fold_lanes(stage(stage_), acc[next.size()])); break;
+        case KernelStage::scatter: add_along_row(stage_); break;
+        default: store_values(stage_);
+      }
     }
-    if (first == 0 && lanes_.full()) {
+    if (which[0].step == 0 && lanes_.full()) {
       select_row(0);
       for (ExprId e : streamed_) prefetch(e, kAhead / static_cast<std::int64_t>(size_of(expr(e).dtype)));
     }
@@ -83,12 +89,12 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, std::size_t fi
     return acc;
   };
   Values results;
-  if (const std::int64_t n = extent(axis); n <= kReduceChunk) {
+  if (const std::int64_t n = extent(axis); n <= kStripedChunk) {
     results = chunk(i64(0), i64(n));
   } else {  // the first chunk's result is the total; each later one is folded into it
     for (const Job& r : reductions) results.push_back(nothing(stage(r.stage).result));
-    results = loop("chunk", i64(0), i64(n), kReduceChunk, results, [&](Value* from, const Values& so_far) {
-      Values total = chunk(from, minimum(b_.CreateAdd(from, i64(kReduceChunk)), i64(n)));
+    results = loop("chunk", i64(0), i64(n), kStripedChunk, results, [&](Value* from, const Values& so_far) {
+      Values total = chunk(from, minimum(b_.CreateAdd(from, i64(kStripedChunk)), i64(n)));
       Value* is_first = b_.CreateICmpEQ(from, i64(0));
       for (std::size_t i = 0; i < total.size(); ++i)
         total[i] = b_.CreateSelect(is_first, total[i], fold(stage(reductions[i].stage), so_far[i], total[i]));
@@ -97,9 +103,9 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, std::size_t fi
   }
   for (std::size_t i = 0; i < results.size(); ++i)
     rows_[reductions[i].row].accumulators[stage(reductions[i].stage).result] = results[i];
-  for (std::size_t k = end; k-- > first;)
-    for (std::size_t s : steps[k].after) {
-      select_row(k);
+  for (std::size_t i = which.size(); i-- > 0;)
+    for (std::size_t s : steps[which[i].step].after) {
+      select_row(which[i].row);
       stage_ = s;
       store_values(s);
     }
@@ -107,80 +113,120 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, std::size_t fi
   return results;
 }
 
-void PhaseEmitter::for_units_in_pipeline(const std::vector<AxisId>& outer, const std::vector<PipelineStep>& steps) {
-  const std::size_t length = steps.size();
+/// Walks of a tick: as few as let the rows in flight stay in the L1.
+std::size_t PhaseEmitter::walks_of_tick(const std::vector<PipelineStep>& steps, AxisId along) const {
+  std::vector<BufferId> rows, shared;  // what lies at the row, and what all rows read or add to
+  const auto touch = [&](BufferId buffer, const Linear& l) {
+    if (l.coefficient[static_cast<std::size_t>(along)] == 0) return;
+    const bool of_row = std::ranges::any_of(info_.phase.parallel, [&](AxisId a) {
+      return l.coefficient[static_cast<std::size_t>(a)] != 0;
+    });
+    std::vector<BufferId>& list = of_row ? rows : shared;
+    if (!std::ranges::count(list, buffer)) list.push_back(buffer);
+  };
+  for (ExprId e = 0; e < static_cast<ExprId>(kernel_.exprs.size()); ++e)
+    if (info_.used[static_cast<std::size_t>(e)] && expr(e).kind == Expr::load)
+      touch(expr(e).buffer, info_.access[static_cast<std::size_t>(e)]);
+  for (std::size_t s = 0; s < info_.phase.stages.size(); ++s)
+    if (stage(s).kind == KernelStage::scatter) touch(stage(s).stores[0].buffer, info_.store[s][0]);
+  const auto bytes = [&](const std::vector<BufferId>& list) {
+    std::int64_t n = 0;
+    for (BufferId b : list)
+      n += extent(along) * static_cast<std::int64_t>(size_of(program_.buffers[static_cast<std::size_t>(b)].type.dtype));
+    return n;
+  };
+  const auto length = static_cast<std::int64_t>(steps.size());
+  std::int64_t walks = 1;
+  while (walks < length &&
+         ceil_div(length, walks) * (bytes(rows) + kept_bytes_) + bytes(shared) > target_.l1_bytes * 9 / 8)
+    ++walks;
+  if (const char* w = std::getenv("WEFT_WALKS")) walks = std::min<std::int64_t>(length, atoi(w));
+  return static_cast<std::size_t>(walks);
+}
+
+void PhaseEmitter::for_units_in_pipeline(const std::vector<AxisId>& outer, const std::vector<PipelineStep>& steps,
+                                         std::size_t walks) {
+  const std::size_t length = steps.size(), in_flight = (length + walks - 1) / walks;
   const std::vector<std::vector<std::int32_t>> brought = accumulators_brought(info_, steps);
-  std::vector<std::vector<std::int32_t>> made(length);  // results of each step
-  for (std::size_t k = 0; k < length; ++k)
-    for (std::size_t s : steps[k].stages)
-      if (stage(s).kind == KernelStage::reduce) made[k].push_back(stage(s).result);
   std::vector<std::int64_t> radix;
   for (AxisId a : outer) radix.push_back(extent(a));
 
-  // The rows in flight as values that the loop carries. The oldest shares its scratch space with the newest: it reads
-  // an element before that one writes it.
+  // The rows in flight as values that the loop carries, each with the accumulators that its next steps read. In a tick
+  // of one walk the oldest row shares its scratch space with the newest: it reads an element before that one writes it.
+  const bool shares = walks == 1 && in_flight > 1;
   auto pack = [&](const std::vector<Row>& rows) {
     Values v;
-    for (std::size_t k = 0; k < length; ++k) {
-      v.append(rows[k].at.begin(), rows[k].at.end());
-      if (k + 1 < length) v.push_back(rows[k].kept);
-      for (std::int32_t r : brought[k]) v.push_back(rows[k].accumulators.lookup(r));
+    for (std::size_t r = 0; r < in_flight; ++r) {
+      v.append(rows[r].at.begin(), rows[r].at.end());
+      if (!shares || r + 1 < in_flight) v.push_back(rows[r].kept);
+      for (std::int32_t a : brought[r * walks]) v.push_back(rows[r].accumulators.lookup(a));
     }
     return v;
   };
   auto unpack = [&](const Values& v) {
-    std::vector<Row> rows(length);
+    std::vector<Row> rows(in_flight);
     const auto* next = v.begin();
-    for (std::size_t k = 0; k < length; ++k) {
-      rows[k].at.append(next, next + outer.size());
+    for (std::size_t r = 0; r < in_flight; ++r) {
+      rows[r].at.append(next, next + outer.size());
       next += outer.size();
-      rows[k].kept = k + 1 < length ? *next++ : rows[0].kept;
-      for (std::int32_t r : brought[k]) rows[k].accumulators[r] = *next++;
+      rows[r].kept = shares && r + 1 == in_flight ? rows[0].kept : *next++;
+      for (std::int32_t a : brought[r * walks]) rows[r].accumulators[a] = *next++;
     }
     return rows;
   };
 
-  std::vector<Row> start(length);
-  for (std::size_t k = 0; k < length; ++k) {
-    start[k].at = unit_at(begin_, radix);
-    start[k].kept = i64(static_cast<std::int64_t>(k) * kept_bytes_);
-    for (std::int32_t r : brought[k]) start[k].accumulators[r] = nothing(r);
+  std::vector<Row> start(in_flight);
+  for (std::size_t r = 0; r < in_flight; ++r) {
+    start[r].at = unit_at(begin_, radix);
+    start[r].kept = i64(static_cast<std::int64_t>(r) * kept_bytes_);
+    for (std::int32_t a : brought[r * walks]) start[r].accumulators[a] = nothing(a);
   }
-  Value* ticks = b_.CreateAdd(end_, i64(static_cast<std::int64_t>(length) - 1));
+  Value* ticks = b_.CreateAdd(end_, i64(static_cast<std::int64_t>(in_flight) - 1));
   loop("tick", begin_, ticks, 1, pack(start), [&](Value* tick, const Values& carried) -> Values {
-    const std::vector<Row> rows = unpack(carried);
-    auto exists = [&](std::size_t k) {  // row k in flight
-      Value* unit = b_.CreateSub(tick, i64(static_cast<std::int64_t>(k)));
+    std::vector<Row> rows = unpack(carried);
+    auto exists = [&](std::size_t row) {
+      Value* unit = b_.CreateSub(tick, i64(static_cast<std::int64_t>(row)));
       return b_.CreateAnd(b_.CreateICmpSGE(unit, begin_), b_.CreateICmpSLT(unit, end_));
     };
-    auto run = [&](std::size_t first, std::size_t end) {
+    auto run = [&](const std::vector<StepOfRow>& which) {
       rows_ = rows;
       row_axes_ = outer;
-      for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], rows[first].at[i]);
+      for (std::size_t i = 0; i < outer.size(); ++i) bind(outer[i], rows[which[0].row].at[i]);
       point_level_ = depth();
-      return walk(steps, first, end);
+      return walk(steps, which);
     };
-    Values results;
-    for (std::size_t k = length; k-- > 0;)
-      for (std::int32_t r : made[k]) results.push_back(nothing(r));
-    Value* full = b_.CreateAnd(exists(0), exists(length - 1));
-    results = when(full, results, [&](const Values&) { return run(0, length); });
-    results = when(b_.CreateNot(full), results, [&](const Values& init) {
-      Values each;
-      for (std::size_t k = length; k-- > 0;) {
-        const Values own(init.begin() + static_cast<std::ptrdiff_t>(each.size()),
-                         init.begin() + static_cast<std::ptrdiff_t>(each.size() + made[k].size()));
-        each.append(when(exists(k), own, [&](const Values&) { return run(k, k + 1); }));
-      }
-      return each;
-    });
-    std::vector<Row> next(length);
-    next[0] = {next_unit(rows[0].at, radix), rows[std::max<std::size_t>(length, 2) - 2].kept};
-    const auto* result = results.end();
-    for (std::size_t k = 1; k < length; ++k) {
-      next[k] = rows[k - 1];
-      for (std::size_t i = made[k - 1].size(); i-- > 0;) next[k].accumulators[made[k - 1][i]] = *--result;
+    Value* full = b_.CreateAnd(exists(0), exists(in_flight - 1));
+    for (std::size_t w = 0; w < walks; ++w) {
+      std::vector<StepOfRow> which;
+      for (std::size_t k = w; k < length; k += walks) which.push_back({k, k / walks});
+      struct Made {
+        std::size_t row;
+        std::int32_t result;
+      };
+      std::vector<Made> made;
+      Values results;
+      for (std::size_t i = which.size(); i-- > 0;)
+        for (std::size_t s : steps[which[i].step].stages)
+          if (stage(s).kind == KernelStage::reduce) {
+            made.push_back({which[i].row, stage(s).result});
+            results.push_back(nothing(stage(s).result));
+          }
+      results = when(full, results, [&](const Values&) { return run(which); });
+      results = when(b_.CreateNot(full), results, [&](const Values& init) {
+        Values each;
+        for (std::size_t i = which.size(); i-- > 0;) {
+          const auto own = static_cast<std::size_t>(std::ranges::count(made, which[i].row, &Made::row));
+          const Values before(init.begin() + static_cast<std::ptrdiff_t>(each.size()),
+                              init.begin() + static_cast<std::ptrdiff_t>(each.size() + own));
+          each.append(when(exists(which[i].row), before, [&](const Values&) { return run({which[i]}); }));
+        }
+        return each;
+      });
+      for (std::size_t i = 0; i < made.size(); ++i) rows[made[i].row].accumulators[made[i].result] = results[i];
     }
+    std::vector<Row> next(in_flight);
+    for (std::size_t r = 1; r < in_flight; ++r) next[r] = rows[r - 1];
+    next[0] = {next_unit(rows[0].at, radix), rows[shares ? in_flight - 2 : in_flight - 1].kept};
     return pack(next);
   });
 }

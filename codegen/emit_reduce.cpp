@@ -51,7 +51,7 @@ void PhaseEmitter::run_reduce(std::size_t index) {
     return;
   }
   const bool contract = s.kind == KernelStage::contract;
-  const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : kReduceChunk;
+  const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : reduce_chunk(n, s.striped);
   const bool striped = !contract && s.striped;
   auto run_chunk = [&](Value* begin, Value* end) -> Values {
     if (striped && lanes_.width == 1) return striped_chunk(s, begin, end);

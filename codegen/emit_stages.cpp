@@ -38,8 +38,20 @@ void PhaseEmitter::run_map(std::size_t index) {
   }
 }
 
+void PhaseEmitter::add_along_row(std::size_t index) {
+  const Store& t = stage(index).stores[0];
+  const DType type = expr(t.value).dtype;
+  Value* x = lanes(t.value);
+  const Address to = address(t.buffer, info_.store[index][0]);
+  store(type, to, emit_op(b_, Op::add, type, type, {load(type, to, nullptr), x}));
+}
+
 void PhaseEmitter::run_scatter(std::size_t index) {
   const KernelStage& s = stage(index);
+  if (is_along_row(info_, kernel_, index) && row_lanes_ > 1) {
+    if (in_one_vector(s.axis)) return as_one_vector(s.axis, [&] { add_along_row(index); });
+    return for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), [&] { add_along_row(index); });
+  }
   const Store& t = s.stores[0];
   const DType type = expr(t.value).dtype;
   for_each("scatter", i64(0), i64(extent(s.axis)), 1, [&](Value* at) {

@@ -94,7 +94,7 @@ struct Executable::Impl {
     o.numerics = options.numerics;
     o.disable = options.disable;
     o.schedules = schedules.get();
-    o.panels = options.backend == Backend::cpu;
+    o.for_cpu = options.backend == Backend::cpu;
     return o;
   }
 
@@ -385,9 +385,9 @@ std::string Executable::dump(Stage stage, std::int64_t batch) const {
   const bool for_gpu = stage == Stage::device || stage == Stage::ptx;
   const Target machine = for_gpu ? machine_of(Backend::cuda) : host_target();
   PipelineOptions options = impl_->pipeline();
-  options.panels = !for_gpu;
+  options.for_cpu = !for_gpu;
   const Program p =
-      options.panels == (backend() == Backend::cpu) ? *b.program : make_program(*b.optimized, machine, options);
+      options.for_cpu == (backend() == Backend::cpu) ? *b.program : make_program(*b.optimized, machine, options);
   if (stage == Stage::llvm) return emit_llvm(p, machine);
   if (stage == Stage::assembly) return emit_asm(p, machine);
   const GpuTarget gpu{.numerics = impl_->options.numerics};

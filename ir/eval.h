@@ -1,6 +1,8 @@
 // Reference semantics of each op, naive on purpose: the oracle that everything compiled must equal in bits. The numerics contract
 // (order of sums, flushed subnormals, NaN rules) is written down in ir/README.md and implemented here first.
 #pragma once
+#include <algorithm>
+
 #include "ir/op.h"
 
 namespace weft {
@@ -32,8 +34,14 @@ Array contract(const EvalArgs&);
 
 /// Lengths at which a sum is split into chunks whose partial results are combined in order: part of the numerics contract.
 inline constexpr std::int64_t kContractChunk = 1024;  // products in one fma chain of a contraction
-inline constexpr std::int64_t kReduceChunk = 4096;    // elements in one chunk of a reduction
+inline constexpr std::int64_t kStripedChunk = 4096;   // elements in one chunk of a reduction over the last axis
 inline constexpr int kReduceStripes = 16;             // stripes of a reduction over the last axis
+inline constexpr std::int64_t kSequentialChunk = 256; // the shortest chunk of a reduction over another axis, and the most chunks
+
+/// Elements in one chunk of a reduction of n elements.
+constexpr std::int64_t reduce_chunk(std::int64_t n, bool striped) {
+  return striped ? kStripedChunk : std::max(kSequentialChunk, (n + kSequentialChunk - 1) / kSequentialChunk);
+}
 
 /// Flushes subnormal inputs and results to zero for the life of the object, on this thread (x86: FTZ and DAZ).
 class FlushSubnormals {

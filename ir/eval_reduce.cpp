@@ -36,8 +36,9 @@ template <class T>
 T fold(Op reduce, const T* x, const AroundAxis& f, bool last) {
   const Op op = fold_op(reduce);
   T total = reduce_identity<T>(reduce);
-  for (std::int64_t begin = 0; begin < f.extent; begin += kReduceChunk) {
-    const std::int64_t n = std::min(kReduceChunk, f.extent - begin);
+  const std::int64_t most = reduce_chunk(f.extent, last);
+  for (std::int64_t begin = 0; begin < f.extent; begin += most) {
+    const std::int64_t n = std::min(most, f.extent - begin);
     const T* chunk = x + begin * f.inner;
     const T identity = reduce_identity<T>(reduce);
     const T result = last ? fold_striped(op, chunk, n, identity) : fold_in_order(op, chunk, f.inner, n, identity);

@@ -75,7 +75,8 @@ class PhaseRun {
   void run();
 
  private:
-  void set_lanes(std::int64_t first, std::int64_t count);
+  void set_lanes(std::int64_t first, std::int64_t count, std::int64_t apart, std::int64_t offset);
+  void run_lanes();
   void enter(Plan&, std::int32_t stage);
   void step_to(const Plan&, std::int64_t step);
   const Array& value(ExprId e) const { return at(values_, e); }
@@ -105,26 +106,37 @@ class PhaseRun {
 void PhaseRun::run() {
   std::int64_t points = 1;
   for (AxisId a : phase_.parallel) points *= at(k_.axes, a).extent;
-  for (std::int64_t first = 0; first < points; first += kLanes) {
-    set_lanes(first, std::min(kLanes, points - first));
-    accumulators_.clear();
-    for (std::int32_t i = 0; i < static_cast<std::int32_t>(plans_.size()); ++i) {
-      Plan& plan = at(plans_, i);
-      const KernelStage& stage = *plan.stage;
-      enter(plan, i);
-      switch (stage.kind) {
-        case KernelStage::map: map(plan); break;
-        case KernelStage::scatter: scatter(plan); break;
-        case KernelStage::contract: accumulators_[stage.result] = contract(plan); break;
-        case KernelStage::reduce:
-          accumulators_[stage.result] = is_arg_reduce(stage.op) ? arg_reduce(plan) : reduce(plan);
-          break;
-      }
+  // Lanes are chunks, of one point each where the phase has none; only the last chunk is shorter than others.
+  const std::int64_t chunk = std::max<std::int64_t>(1, phase_.chunk), chunks = (points + chunk - 1) / chunk;
+  for (std::int64_t first = 0; first < chunks; first += kLanes)
+    for (std::int64_t i = 0; i < chunk; ++i) {
+      const std::int64_t have_point = std::max<std::int64_t>(0, (points - i + chunk - 1) / chunk);
+      const std::int64_t count = std::min(kLanes, have_point - first);
+      if (count <= 0) break;
+      set_lanes(first, count, chunk, i);
+      run_lanes();
+    }
+}
+
+void PhaseRun::run_lanes() {
+  accumulators_.clear();
+  for (std::int32_t i = 0; i < static_cast<std::int32_t>(plans_.size()); ++i) {
+    Plan& plan = at(plans_, i);
+    const KernelStage& stage = *plan.stage;
+    enter(plan, i);
+    switch (stage.kind) {
+      case KernelStage::map: map(plan); break;
+      case KernelStage::scatter: scatter(plan); break;
+      case KernelStage::contract: accumulators_[stage.result] = contract(plan); break;
+      case KernelStage::reduce:
+        accumulators_[stage.result] = is_arg_reduce(stage.op) ? arg_reduce(plan) : reduce(plan);
+        break;
     }
   }
 }
 
-void PhaseRun::set_lanes(std::int64_t first, std::int64_t count) {
+/// Lane l is point (first + l) * apart + offset.
+void PhaseRun::set_lanes(std::int64_t first, std::int64_t count, std::int64_t apart, std::int64_t offset) {
   lanes_.first = first;
   lanes_.count = count;
   std::int64_t inner = 1;  // points from one value of the axis to the next
@@ -132,7 +144,7 @@ void PhaseRun::set_lanes(std::int64_t first, std::int64_t count) {
     const std::int64_t extent = at(k_.axes, phase_.parallel[i]).extent;
     std::vector<std::int64_t>& values = at(lanes_.axis, phase_.parallel[i]);
     values.resize(static_cast<std::size_t>(count));
-    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = (first + l) / inner % extent;
+    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = ((first + l) * apart + offset) / inner % extent;
     inner *= extent;
   }
 }
@@ -181,10 +193,11 @@ Array PhaseRun::reduce(const Plan& plan) {
     std::ranges::fill(identity.as<decltype(zero)>(), reduce_identity<decltype(zero)>(stage.op));
   });
   const std::int64_t width = stage.striped ? kReduceStripes : 1;
+  const std::int64_t chunk = reduce_chunk(plan.steps, stage.striped);
   Array total = identity;
-  for (std::int64_t begin = 0; begin < plan.steps; begin += kReduceChunk) {
+  for (std::int64_t begin = 0; begin < plan.steps; begin += chunk) {
     std::vector<Array> stripes(static_cast<std::size_t>(width), identity);
-    for (std::int64_t i = begin; i < std::min(begin + kReduceChunk, plan.steps); ++i) {
+    for (std::int64_t i = begin; i < std::min(begin + chunk, plan.steps); ++i) {
       step_to(plan, i);
       Array& stripe = stripes[static_cast<std::size_t>(i % width)];
       stripe = combine(stripe, value(stage.value));

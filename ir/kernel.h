@@ -6,7 +6,10 @@
 //   map       for every value of `axis` (or once, when axis is kNone): evaluate all stored values, then write them
 //   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped or sequential)
 //   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in
-//   order scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
+//             order
+//   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
+// In a phase with a chunk, the points of each `chunk` consecutive ones (the last axis counts fastest) run in order on one
+// thread, so that a scatter may add up what they have in common.
 // Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later
 // stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index
 // stored (in-place update), or by a later stage of the same point.
@@ -86,6 +89,7 @@ struct KernelStage {
 struct Phase {
   std::vector<AxisId> parallel;  // outermost first
   std::vector<KernelStage> stages;
+  std::int64_t chunk = 0;  // 0: points run in any order
   friend bool operator==(const Phase&, const Phase&) = default;
 };
 

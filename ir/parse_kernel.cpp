@@ -241,7 +241,7 @@ void ProgramParser::expression() {
   if (is_new) kernel_.exprs.push_back(std::move(e));
 }
 
-// phase (m, n) { stage … }
+// phase (m, n) chunk=256 { stage … }
 void ProgramParser::phase() {
   Phase phase;
   lex_.expect('(', "before the parallel axes of a phase");
@@ -249,6 +249,10 @@ void ProgramParser::phase() {
     do phase.parallel.push_back(axis());
     while (lex_.accept(','));
     lex_.expect(')', "or ',' after a parallel axis");
+  }
+  if (lex_.accept("chunk")) {
+    lex_.expect('=', "after chunk");
+    phase.chunk = parse_integer(lex_, "the points of a chunk");
   }
   lex_.expect('{', "before the stages of a phase");
   while (!lex_.accept('}')) stage(phase);

@@ -55,7 +55,9 @@ std::string kernel_text(const Program& p, const Kernel& k, bool locs) {
   for (const Phase& phase : k.phases) {
     s += "    phase (";
     for (std::size_t i = 0; i < phase.parallel.size(); ++i) s += (i ? ", " : "") + axis_name(k, phase.parallel[i]);
-    s += ") {\n";
+    s += ")";
+    if (phase.chunk) s += fmt::format(" chunk={}", phase.chunk);
+    s += " {\n";
     for (const KernelStage& stage : phase.stages) s += stage_text(p, k, stage, "      ");
     s += "    }\n";
   }

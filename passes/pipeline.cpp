@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "passes/canonicalize.h"
+#include "passes/column_sums.h"
 #include "passes/fold.h"
 #include "passes/fuse.h"
 #include "passes/layout.h"
@@ -86,7 +87,10 @@ Program make_program(const Graph& g, const Target& target, const PipelineOptions
       fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
            g[v].locs.str(), name(g[v].op), to_string(g[v].type));
   Program p = lower(g);
-  if (options.panels) assign_layouts(p, target);  // before schedules, which depend on what can be read in place
+  if (options.for_cpu) {  // before schedules, which depend on phases and on what can be read in place
+    split_column_sums(p, target);
+    assign_layouts(p, target);
+  }
   schedule(p, target, options.schedules);
   plan_memory(p);
   if (options.verify) verify(p);

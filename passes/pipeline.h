@@ -33,7 +33,7 @@ struct PipelineOptions {
   std::vector<std::string> disable;          ///< names of passes to skip
   Ledger* ledger = nullptr;                  ///< which rules fired
   const ScheduleTable* schedules = nullptr;  ///< measured schedules, in place of the cost model where they fit
-  bool panels = false;                       ///< for a CPU: states may lie in panels (passes/layout.h)
+  bool for_cpu = false;                      ///< its code knows panels (passes/layout.h) and chunks (column_sums.h)
   std::vector<PassTiming>* timings = nullptr;
   /// Called after every graph pass with its name, its result, and whether it changed anything.
   std::function<void(std::string_view, const Graph&, bool)> after;

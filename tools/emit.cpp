@@ -66,7 +66,7 @@ std::string emit(const Graph& g, const EmitOptions& o, const PipelineOptions& op
   if (o.emit == "optimized") return print(optimized, {.locs = o.locs});
   if (o.emit == "dot") return to_dot(optimized);
   PipelineOptions for_machine = options;
-  for_machine.panels = for_cpu(o.emit);
+  for_machine.for_cpu = for_cpu(o.emit);
   return emit(make_program(optimized, o.machine(), for_machine), o);
 }
 

@@ -82,7 +82,7 @@ std::string profile_report(const Graph& fused, const std::vector<Array>& inputs,
                            const ScheduleTable* schedules) {
   PipelineOptions options;
   options.schedules = schedules;
-  options.panels = true;
+  options.for_cpu = true;
   const auto program = std::make_shared<const Program>(make_program(fused, host_target(), options));
   Executor executor(compile(program, host_target()), threads);
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, inputs[i].clone());

@@ -153,7 +153,7 @@ void run(const Options& o) {
   PipelineOptions options;
   options.numerics = place.numerics;
   options.schedules = schedules.get();
-  options.panels = place.backend == Backend::cpu;
+  options.for_cpu = place.backend == Backend::cpu;
   const auto compiled = [&] {
     return execute(std::make_shared<const Program>(make_program(fused(g, options), machine, options)), inputs, place);
   };

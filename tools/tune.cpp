@@ -144,7 +144,7 @@ Outcome confirm(const Graph& graph, const std::shared_ptr<const Program>& before
   auto with = [&](const ScheduleTable& table) {
     PipelineOptions options;
     options.schedules = &table;
-    options.panels = true;
+    options.for_cpu = true;
     return race({before, std::make_shared<const Program>(make_program(graph, target, options))}, target, team, seconds);
   };
   for (Task& t : tasks) t.stored = t.alone.faster;
@@ -169,7 +169,7 @@ void tune_command(const Options& o) {
   check_writable(o.output);
   if (std::filesystem::exists(o.output)) read_schedules(o.output, target);  // now, not after the search
   const Graph graph = graph_of(o);
-  const auto program = std::make_shared<const Program>(make_program(graph, target, {.panels = true}));
+  const auto program = std::make_shared<const Program>(make_program(graph, target, {.for_cpu = true}));
   std::vector<Task> tasks = tasks_of(*program);
   if (tasks.empty()) fail("{}: there is no contraction to tune", display_name(o.what));
   const auto team = std::make_shared<ThreadTeam>(o.threads);

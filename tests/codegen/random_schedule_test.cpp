@@ -97,7 +97,7 @@ void sweep(DType t, std::uint64_t begin, std::uint64_t end) {
     const auto epilogue = static_cast<Epilogue>(rng.below(kEpilogues));
     const Graph g = optimize(layer(rng, t, extents, prologue, epilogue));
     const std::string differs = check_next_target([&](const Target& target) {
-      Program p = make_program(g, target, {.panels = seed % 2 == 0});
+      Program p = make_program(g, target, {.for_cpu = seed % 2 == 0});
       for (Kernel& k : p.kernels) {
         if (!is_tiled_contraction(k)) continue;
         const Contraction c = contraction_of(p, k);

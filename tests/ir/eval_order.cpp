@@ -37,9 +37,10 @@ Array run(Op op, const std::vector<Array>& operands, Attrs attrs) {
 template <class T>
 T sequential_sum(const std::vector<T>& v) {
   T total = 0;
-  for (std::size_t c = 0; c < v.size(); c += 4096) {
+  const std::size_t chunk = std::max<std::size_t>(256, (v.size() + 255) / 256);
+  for (std::size_t c = 0; c < v.size(); c += chunk) {
     T part = 0;
-    for (std::size_t i = c; i < v.size() && i < c + 4096; ++i) part = part + v[i];
+    for (std::size_t i = c; i < v.size() && i < c + chunk; ++i) part = part + v[i];
     total = c == 0 ? part : total + part;
   }
   return total;
@@ -75,7 +76,8 @@ template <class T>
 void check_orders() {
   int order_mattered = 0;
   for (std::int64_t n :
-       {1, 2, 7, 15, 16, 17, 31, 33, 100, 1023, 1024, 1025, 2049, 4095, 4096, 4097, 8191, 8192, 12289}) {
+       {1, 2, 7, 15, 16, 17, 31, 33, 100, 255, 256, 257, 1023, 1024, 1025, 2049, 4095, 4096, 4097, 8191, 8192, 12289, 65536,
+        65537, 70001}) {
     INFO(n << " elements of " << name(dtype_of<T>));
     const std::vector<T> v = wild<T>(n, n), w = wild<T>(n, n + 100000);
     const Array x = Array::from(v, {n}), y = Array::from(w, {n});

@@ -66,7 +66,7 @@ TEST_CASE("states lie in panels where all that use them can") {
     const std::string text = fmt::format("func @f(%x: f32[4,8], %y: f32[4,64], state %w: f32[8,64]) {{ {} }}", r.body);
     INFO(r.why);
     const Graph g = optimize(parse_graph(text));
-    const PipelineOptions options{.verify = true, .panels = true};
+    const PipelineOptions options{.verify = true, .for_cpu = true};
     CHECK(panels_of(make_program(g, kWide, options), "w") == r.wide);
     CHECK(panels_of(make_program(g, kAvx2, options), "w") == r.narrow);
     CHECK(panels_of(make_program(g, kSse, options), "w") == r.narrow);
@@ -81,7 +81,7 @@ TEST_CASE("a temporary that is only a right operand is stored in panels by its p
     %2 = contract %z, %1 {lhs=[0], rhs=[0]} : f32[4,64]
     return r = %2
   })";
-  const Program p = make_program(optimize(parse_graph(text)), kWide, {.verify = true, .panels = true});
+  const Program p = make_program(optimize(parse_graph(text)), kWide, {.verify = true, .for_cpu = true});
   int temps = 0;
   for (const Buffer& b : p.buffers)
     if (b.kind == Buffer::temp) {
@@ -102,5 +102,5 @@ TEST_CASE("panels hold whole vectors of every loop, and two of the widest") {
 }
 
 TEST_CASE("a step in panels", "[golden]") {
-  check_golden("layout/mlp_step", print(make_program(optimize(mlp_step()), kAvx2, {.verify = true, .panels = true})));
+  check_golden("layout/mlp_step", print(make_program(optimize(mlp_step()), kAvx2, {.verify = true, .for_cpu = true})));
 }
