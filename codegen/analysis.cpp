@@ -95,6 +95,13 @@ void find_dependences(PhaseInfo& info, const Program& program, const Kernel& ker
   }
 }
 
+/// A size of at least `bytes` at whose multiples no two of four rows are near each other modulo 4 KiB: there, a load
+/// waits for stores that are still on their way to another page.
+std::int64_t apart_in_l1(std::int64_t bytes) {
+  constexpr std::int64_t kPage = 4096, kApart = kPage / 4 + kCacheLine;
+  return bytes + ((kApart - bytes) % kPage + kPage) % kPage;
+}
+
 /// Rough instructions of one op on one register.
 double op_cost(Op op) {
   switch (op) {
@@ -250,7 +257,7 @@ std::vector<KeptRow> kept_rows(const PhaseInfo& info, const Kernel& kernel, Axis
       if (kernel.exprs[i].kind == Expr::apply) cost += op_cost(kernel.exprs[i].op);
       for_each_operand(info, kernel, i, [&](ExprId arg) { part[static_cast<std::size_t>(arg)] = true; });
     }
-    const auto size = (row * static_cast<std::int64_t>(size_of(kernel.exprs[e].dtype)) + 63) / 64 * 64;
+    const std::int64_t size = apart_in_l1(row * static_cast<std::int64_t>(size_of(kernel.exprs[e].dtype)));
     if (cost < kWorthKeeping || used + size > bytes) continue;
     kept.push_back({static_cast<ExprId>(e), first, used, size});
     used += size;

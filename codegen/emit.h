@@ -15,6 +15,7 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -125,9 +126,15 @@ class PhaseEmitter {
   struct StepOfRow {
     std::size_t step, row;
   };
-  std::size_t walks_of_tick(const std::vector<PipelineStep>&, AxisId along) const;
   void for_units_in_pipeline(const std::vector<AxisId>& outer, const std::vector<PipelineStep>&, std::size_t walks);
   Values walk(const std::vector<PipelineStep>&, const std::vector<StepOfRow>&);
+  /// Emits a store: at once, or in a pipeline's walk after all that the step loads and computes.
+  void last_of_walk(std::function<void()> store) {
+    if (in_walk_)
+      deferred_.push_back(std::move(store));
+    else
+      store();
+  }
   llvm::Constant* nothing(std::int32_t result);  ///< in place of an accumulator that is not known yet
 
   // -- stages
@@ -135,7 +142,7 @@ class PhaseEmitter {
   void store_values(std::size_t stage);  ///< those of a map, at the bound point
   void run_scatter(std::size_t stage);
   void add_along_row(std::size_t stage);  ///< a scatter's sum, at the bound vector of neighbours
-  void run_reduce(std::size_t stage);  // emit_reduce.cpp
+  void run_reduce(std::size_t stage);     // emit_reduce.cpp
   Value* fold(const KernelStage&, Value* acc, Value* x);
   Value* fold_lanes(const KernelStage&, Value* acc);                   ///< those that exist, of the bound vector
   Values striped_chunk(const KernelStage&, Value* begin, Value* end);  ///< one value a row
@@ -218,6 +225,8 @@ class PhaseEmitter {
   llvm::DenseMap<BufferId, Value*> base_;
   std::vector<AxisId> row_axes_;
   std::vector<Row> rows_ = std::vector<Row>(1);  // side by side
+  bool in_walk_ = false;                         // one step of a pipeline's walk is being emitted
+  std::vector<std::function<void()>> deferred_;  // its stores
   std::vector<ExprId> streamed_;                 // loads of groups that are prefetched
   std::size_t row_ = 0;                          // the one that is being emitted
   Lanes lanes_;

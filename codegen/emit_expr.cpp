@@ -74,7 +74,7 @@ Value* PhaseEmitter::compute(ExprId id) {
   Value* place = offset_elements(t, base, coordinate_[static_cast<std::size_t>(kernel_.schedule.vector_axis)]);
   if (stage_ > row->first_stage) return read(t, place, lanes_.width);
   Value* v = evaluate(id);
-  write(t, place, v);
+  last_of_walk([=, this] { write(t, place, v); });
   return v;
 }
 

@@ -248,8 +248,8 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   // The axis that units run along slowest, where it is one of the kernel's and not several merged into one.
   if (const AxisId a = parallel.empty() ? kNone : parallel.front();
       a != kNone && extent(a) > 0 && extent(a) == kernel_.axes[static_cast<std::size_t>(a)].extent)
-    code.split = outer.empty() ? UnitSplit{a, 1, block}
-                 : chunk == 0  ? UnitSplit{a, code.units / extent(a)}
+    code.split = outer.empty()       ? UnitSplit{a, 1, block}
+                 : chunk == 0        ? UnitSplit{a, code.units / extent(a)}
                  : outer.size() == 1 ? UnitSplit{a, 1, chunk}
                                      : UnitSplit{};
 
@@ -260,12 +260,12 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
 
   const std::vector<PipelineStep> steps = along_rows ? pipeline(lane_axis) : std::vector<PipelineStep>{};
   if (!steps.empty()) {
-    const std::size_t walks = walks_of_tick(steps, lane_axis);
-    code.scratch_bytes = kept_bytes_ * static_cast<std::int64_t>(walks == 1 ? steps.size() - 1 : ceil_div(static_cast<std::int64_t>(steps.size()), static_cast<std::int64_t>(walks)));
+    const std::int64_t walks = walks_of_tick(program_, info_, kernel_, lane_axis, steps, kept_, target_.l1_bytes);
+    code.scratch_bytes = kept_bytes_ * ceil_div(static_cast<std::int64_t>(steps.size()), walks);
     streamed_ = streamed_loads(lane_axis);
     open_function(symbol);
     count_in_chunks();
-    for_units_in_pipeline(outer, steps, walks);
+    for_units_in_pipeline(outer, steps, static_cast<std::size_t>(walks));
     close_function();
     return code;
   }

@@ -64,6 +64,7 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, const std::vec
   const AxisId axis = kernel_.schedule.vector_axis;
   auto step = [&](const Values& acc) {
     Values next;
+    in_walk_ = true;
     for (const Job& job : jobs) {
       select_row(job.row);
       stage_ = job.stage;
@@ -73,10 +74,13 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, const std::vec
         default: store_values(stage_);
       }
     }
+    in_walk_ = false;
     if (which[0].step == 0 && lanes_.full()) {
       select_row(0);
       for (ExprId e : streamed_) prefetch(e, kAhead / static_cast<std::int64_t>(size_of(expr(e).dtype)));
     }
+    for (const auto& store : deferred_) store();
+    deferred_.clear();
     return next;
   };
   auto chunk = [&](Value* from, Value* to) {
@@ -113,37 +117,6 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, const std::vec
   return results;
 }
 
-/// Walks of a tick: as few as let the rows in flight stay in the L1.
-std::size_t PhaseEmitter::walks_of_tick(const std::vector<PipelineStep>& steps, AxisId along) const {
-  std::vector<BufferId> rows, shared;  // what lies at the row, and what all rows read or add to
-  const auto touch = [&](BufferId buffer, const Linear& l) {
-    if (l.coefficient[static_cast<std::size_t>(along)] == 0) return;
-    const bool of_row = std::ranges::any_of(info_.phase.parallel, [&](AxisId a) {
-      return l.coefficient[static_cast<std::size_t>(a)] != 0;
-    });
-    std::vector<BufferId>& list = of_row ? rows : shared;
-    if (!std::ranges::count(list, buffer)) list.push_back(buffer);
-  };
-  for (ExprId e = 0; e < static_cast<ExprId>(kernel_.exprs.size()); ++e)
-    if (info_.used[static_cast<std::size_t>(e)] && expr(e).kind == Expr::load)
-      touch(expr(e).buffer, info_.access[static_cast<std::size_t>(e)]);
-  for (std::size_t s = 0; s < info_.phase.stages.size(); ++s)
-    if (stage(s).kind == KernelStage::scatter) touch(stage(s).stores[0].buffer, info_.store[s][0]);
-  const auto bytes = [&](const std::vector<BufferId>& list) {
-    std::int64_t n = 0;
-    for (BufferId b : list)
-      n += extent(along) * static_cast<std::int64_t>(size_of(program_.buffers[static_cast<std::size_t>(b)].type.dtype));
-    return n;
-  };
-  const auto length = static_cast<std::int64_t>(steps.size());
-  std::int64_t walks = 1;
-  while (walks < length &&
-         ceil_div(length, walks) * (bytes(rows) + kept_bytes_) + bytes(shared) > target_.l1_bytes * 9 / 8)
-    ++walks;
-  if (const char* w = std::getenv("WEFT_WALKS")) walks = std::min<std::int64_t>(length, atoi(w));
-  return static_cast<std::size_t>(walks);
-}
-
 void PhaseEmitter::for_units_in_pipeline(const std::vector<AxisId>& outer, const std::vector<PipelineStep>& steps,
                                          std::size_t walks) {
   const std::size_t length = steps.size(), in_flight = (length + walks - 1) / walks;
@@ -151,14 +124,12 @@ void PhaseEmitter::for_units_in_pipeline(const std::vector<AxisId>& outer, const
   std::vector<std::int64_t> radix;
   for (AxisId a : outer) radix.push_back(extent(a));
 
-  // The rows in flight as values that the loop carries, each with the accumulators that its next steps read. In a tick
-  // of one walk the oldest row shares its scratch space with the newest: it reads an element before that one writes it.
-  const bool shares = walks == 1 && in_flight > 1;
+  // The rows in flight as values that the loop carries, each with the accumulators that its next steps read.
   auto pack = [&](const std::vector<Row>& rows) {
     Values v;
     for (std::size_t r = 0; r < in_flight; ++r) {
       v.append(rows[r].at.begin(), rows[r].at.end());
-      if (!shares || r + 1 < in_flight) v.push_back(rows[r].kept);
+      v.push_back(rows[r].kept);
       for (std::int32_t a : brought[r * walks]) v.push_back(rows[r].accumulators.lookup(a));
     }
     return v;
@@ -169,7 +140,7 @@ void PhaseEmitter::for_units_in_pipeline(const std::vector<AxisId>& outer, const
     for (std::size_t r = 0; r < in_flight; ++r) {
       rows[r].at.append(next, next + outer.size());
       next += outer.size();
-      rows[r].kept = shares && r + 1 == in_flight ? rows[0].kept : *next++;
+      rows[r].kept = *next++;
       for (std::int32_t a : brought[r * walks]) rows[r].accumulators[a] = *next++;
     }
     return rows;
@@ -226,7 +197,7 @@ void PhaseEmitter::for_units_in_pipeline(const std::vector<AxisId>& outer, const
     }
     std::vector<Row> next(in_flight);
     for (std::size_t r = 1; r < in_flight; ++r) next[r] = rows[r - 1];
-    next[0] = {next_unit(rows[0].at, radix), rows[shares ? in_flight - 2 : in_flight - 1].kept};
+    next[0] = {next_unit(rows[0].at, radix), rows.back().kept};
     return pack(next);
   });
 }

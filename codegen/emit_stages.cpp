@@ -12,7 +12,9 @@ void PhaseEmitter::store_values(std::size_t index) {
     const DType t = expr(s.stores[i].value).dtype;
     const Address a = address(s.stores[i].buffer, info_.store[index][i]);
     const bool wide = a.contiguous() && lanes_.width > 1;
-    store(t, a, wide ? lanes(s.stores[i].value) : values[i], wide && passes_caches(s.stores[i], info_.store[index][i]));
+    Value* v = wide ? lanes(s.stores[i].value) : values[i];
+    const bool streaming = wide && passes_caches(s.stores[i], info_.store[index][i]);
+    last_of_walk([=, this] { store(t, a, v, streaming); });
   }
 }
 
@@ -43,7 +45,8 @@ void PhaseEmitter::add_along_row(std::size_t index) {
   const DType type = expr(t.value).dtype;
   Value* x = lanes(t.value);
   const Address to = address(t.buffer, info_.store[index][0]);
-  store(type, to, emit_op(b_, Op::add, type, type, {load(type, to, nullptr), x}));
+  Value* sum = emit_op(b_, Op::add, type, type, {load(type, to, nullptr), x});
+  last_of_walk([=, this] { store(type, to, sum); });
 }
 
 void PhaseEmitter::run_scatter(std::size_t index) {

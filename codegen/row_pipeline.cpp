@@ -2,6 +2,9 @@
 #include "codegen/row_pipeline.h"
 
 #include <algorithm>
+#include <map>
+
+#include "ir/at.h"
 
 namespace weft::codegen {
 namespace {
@@ -70,6 +73,67 @@ std::vector<PipelineStep> pipeline_steps(const Program& program, const PhaseInfo
   }
   const bool walk_each = std::ranges::none_of(steps, [](const PipelineStep& s) { return s.stages.empty(); });
   return steps.size() > 1 && walk_each ? steps : std::vector<PipelineStep>{};
+}
+
+std::int64_t walks_of_tick(const Program& program, const PhaseInfo& info, const Kernel& kernel, AxisId along,
+                           const std::vector<PipelineStep>& steps, const std::vector<KeptRow>& kept,
+                           std::int64_t l1_bytes) {
+  struct Span {
+    std::int64_t first, last, bytes;
+  };
+  std::map<BufferId, Span> rows;            // what lies at the row, by buffer
+  std::map<ExprId, Span> kept_rows;         // by value
+  std::map<BufferId, std::int64_t> shared;  // what all rows read or add to: bytes
+  const std::int64_t extent = info.extent[static_cast<std::size_t>(along)];
+  const auto touch = [](auto& spans, auto key, std::int64_t step, std::int64_t bytes) {
+    Span& s = spans.try_emplace(key, Span{step, step, bytes}).first->second;
+    s.last = step;
+  };
+  const auto access = [&](BufferId buffer, const Linear& l, std::int64_t step) {
+    if (l.coefficient[static_cast<std::size_t>(along)] == 0) return;
+    const std::int64_t bytes = extent * static_cast<std::int64_t>(size_of(at(program.buffers, buffer).type.dtype));
+    const bool of_row = std::ranges::any_of(info.phase.parallel,
+                                            [&](AxisId a) { return l.coefficient[static_cast<std::size_t>(a)] != 0; });
+    if (of_row)
+      touch(rows, buffer, step, bytes);
+    else
+      shared[buffer] = bytes;
+  };
+  for (std::size_t k = 0; k < steps.size(); ++k)
+    for (std::size_t s : steps[k].stages) {
+      const auto step = static_cast<std::int64_t>(k);
+      const KernelStage& stage = info.phase.stages[s];
+      std::vector<bool> needed(kernel.exprs.size(), false);
+      const auto need = [&](ExprId e) {
+        if (e != kNone) needed[static_cast<std::size_t>(e)] = true;
+      };
+      need(stage.value);
+      for (std::size_t t = 0; t < stage.stores.size(); ++t) {
+        need(stage.stores[t].value);
+        if (stage.kind == KernelStage::scatter) access(stage.stores[t].buffer, info.store[s][t], step);
+      }
+      for (std::size_t e = needed.size(); e-- > 0;) {
+        if (!needed[e]) continue;
+        const auto row = std::ranges::find(kept, static_cast<ExprId>(e), &KeptRow::value);
+        if (row != kept.end()) touch(kept_rows, row->value, step, row->bytes);
+        if (row != kept.end() && s > row->first_stage) continue;
+        for (ExprId arg : kernel.exprs[e].args) need(arg);
+        if (kernel.exprs[e].kind == Expr::load) access(kernel.exprs[e].buffer, info.access[e], step);
+      }
+    }
+  const auto length = static_cast<std::int64_t>(steps.size());
+  const auto in_flight = [&](std::int64_t walks) {
+    std::int64_t bytes = 0;
+    const auto add = [&](const auto& spans) {
+      for (const auto& [key, s] : spans) bytes += (s.last / walks - s.first / walks + 1) * s.bytes;
+    };
+    add(rows), add(kept_rows);
+    for (const auto& [buffer, of_all] : shared) bytes += of_all;
+    return bytes;
+  };
+  std::int64_t walks = 1;
+  while (walks < length && in_flight(walks) > l1_bytes + l1_bytes / 8) ++walks;
+  return walks;
 }
 
 std::vector<std::vector<std::int32_t>> accumulators_brought(const PhaseInfo& info,

@@ -19,6 +19,11 @@ struct PipelineStep {
 /// stage neither runs along the axis `along` nor once, or where there would be but one step.
 std::vector<PipelineStep> pipeline_steps(const Program&, const PhaseInfo&, const Kernel&, AxisId along);
 
+/// Walks of a tick (codegen/emit_pipeline.cpp): as few as leave what a tick touches in `l1_bytes`, more or less. A row
+/// stays in the cache from the first step that touches it to the last.
+std::int64_t walks_of_tick(const Program&, const PhaseInfo&, const Kernel&, AxisId along,
+                           const std::vector<PipelineStep>&, const std::vector<KeptRow>&, std::int64_t l1_bytes);
+
 /// For each step, the accumulators that a row brings along when it enters: made before, and read there or later.
 std::vector<std::vector<std::int32_t>> accumulators_brought(const PhaseInfo&, const std::vector<PipelineStep>&);
 

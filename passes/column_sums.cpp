@@ -69,7 +69,8 @@ std::optional<ColumnSums> as_column_sums(const Kernel& k) {
       if (need[e] && k.exprs[e].kind == Expr::accumulator) return {};
   }
   const auto once = [](const KernelStage& stage) { return stage.kind == KernelStage::map && stage.axis == kNone; };
-  const bool all = s.folds > 0 && std::all_of(stages.begin() + static_cast<std::ptrdiff_t>(s.folds), stages.end(), once);
+  const bool all =
+      s.folds > 0 && std::all_of(stages.begin() + static_cast<std::ptrdiff_t>(s.folds), stages.end(), once);
   return all ? std::optional(s) : std::nullopt;
 }
 
@@ -295,9 +296,8 @@ class Split {
 void drop_unread(Program& p, Kernel& k) {
   const auto read = [&](BufferId root) {
     return std::ranges::any_of(p.kernels, [&](const Kernel& other) {
-      return std::ranges::any_of(other.exprs, [&](const Expr& e) {
-        return e.kind == Expr::load && storage(p, e.buffer) == root;
-      });
+      return std::ranges::any_of(other.exprs,
+                                 [&](const Expr& e) { return e.kind == Expr::load && storage(p, e.buffer) == root; });
     });
   };
   std::vector<ExprId> roots;
