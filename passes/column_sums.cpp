@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::int64_t kLeastChunks = 16;  // fewer would leave threads without work
 constexpr std::size_t kWindow = 32;        // kernels looked back at for one that has the rows at hand
-constexpr std::int64_t kNarrowBytes = 1024, kNarrowest = 16;  // of a row that few threads could share; elements of it
+constexpr std::int64_t kNarrowest = 16;    // columns: fewer do not fill a vector
 
 /// What a kernel is that sums columns: `folds` leading stages over `rows`, then stores at each of `columns`.
 struct ColumnSums {
@@ -432,10 +432,12 @@ class Splitter {
     return rows == extent(guest, s.rows);
   }
 
+  /// Rows in order are one stream; columns would be walked down in pieces of rows, and few of them feed few threads.
   void alone(std::size_t i, const ColumnSums& sums) {
     const Kernel& k = p_.kernels[i];
-    const bool cached = extent(k, sums.rows) * extent(k, sums.columns) * element(k) <= 4 * target_.l2_bytes;
-    if (cached || extent(k, sums.columns) * element(k) > kNarrowBytes) return;
+    const std::int64_t row_bytes = extent(k, sums.columns) * element(k);
+    const bool cached = extent(k, sums.rows) * row_bytes <= 4 * target_.l2_bytes;
+    if (cached || static_cast<std::int64_t>(sums.folds) * row_bytes > target_.l1_bytes / 2) return;
     Split split(p_, k, sums);
     if (split.add(k, sums)) hosts_.push_back({i, std::move(split)});
   }
