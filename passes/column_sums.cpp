@@ -148,6 +148,7 @@ class Split {
   }
 
   Kernel finish() {
+    fold_.stages.insert(fold_.stages.end(), once_.begin(), once_.end());
     k_.phases = {zero_, k_.phases[0], fold_};
     return std::move(k_);
   }
@@ -183,7 +184,6 @@ class Split {
     zero_.parallel = {part_, columns_};
     zero_.stages.resize(1);
     fold_.parallel = {columns_};
-    once_.kind = KernelStage::map;
   }
 
   ExprId add(Expr e) {
@@ -266,7 +266,7 @@ class Split {
     for (std::size_t s = sums.folds; s < stages.size(); ++s) {
       KernelStage once = stages[s];
       for (Store& t : once.stores) t = {t.buffer, translated(t.access, sums), at(map_, t.value)};
-      fold_.stages.push_back(once);
+      once_.push_back(once);
     }
     results_ += static_cast<std::int32_t>(sums.folds);
     k_.locs |= guest.locs;
@@ -287,7 +287,7 @@ class Split {
   std::int64_t parts_ = 0;
   Index row_, chunk_;  // of the point's row: its number, the number of its chunk
   Phase zero_, fold_;
-  KernelStage once_;
+  std::vector<KernelStage> once_;  // after the folds
   std::int32_t results_ = 0;
   std::vector<ExprId> map_;  // the guest's expressions
 };

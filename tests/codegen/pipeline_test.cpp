@@ -1,4 +1,5 @@
 // Rows in a pipeline: the steps that their stages make, and their bits against the interpreter.
+#include "passes/pipeline.h"
 #include "catch.h"
 #include "codegen/row_pipeline.h"
 #include "programs.h"
@@ -70,4 +71,67 @@ TEST_CASE("rows in a pipeline: few and many, of whole vectors and not, of one ch
           INFO(name(t) << " [" << outer << ", " << inner << ", " << columns << "]");
           CHECK(check_next_target([&](const Target&) { return Chain(t, outer, inner, columns).b.program(); }) == "");
         }
+}
+
+TEST_CASE("a tick takes more walks where rows do not fit the L1") {
+  const Chain chain(f32, 3, 2, 200);
+  const Program& p = chain.b.program();
+  const codegen::PhaseInfo info = codegen::analyse(p, p.kernels[0], p.kernels[0].phases[0], chain.j, true);
+  const auto steps = codegen::pipeline_steps(p, info, p.kernels[0], chain.j);
+  const auto walks = [&](std::int64_t l1) {
+    return codegen::walks_of_tick(p, info, p.kernels[0], chain.j, steps, {}, l1);
+  };
+  // x in all five rows in flight, and one scale: 6 rows of 800 bytes; then 3 + 1 in two walks, 2 + 1 in three.
+  CHECK(walks(4800) == 1);
+  CHECK(walks(3200) == 2);
+  CHECK(walks(2400) == 3);
+  CHECK(walks(100) == 5);  // a walk for each step, and one row in flight
+  for (std::int64_t l1 : {4800, 3200, 2400, 1600, 100})
+    for (const Target& t : runnable_targets()) {
+      Target small = t;
+      small.l1_bytes = l1;
+      INFO(t.cpu << " with an L1 of " << l1);
+      CHECK(check(p, {&small, 1}) == "");
+      CHECK(check(Chain(f32, 9, 1, 200).b.program(), {&small, 1}) == "");
+    }
+}
+
+TEST_CASE("rows that add to columns in chunks") {
+  std::size_t turn = 0;
+  for (const char* dtype : {"f32", "f64"})
+    for (std::int64_t columns : {16, 21, 130})
+      for (std::int64_t l1 : {32 << 10, 1 << 10}) {
+        const std::string table = fmt::format("{}[4101,{}]", dtype, columns),
+                          row = fmt::format("{}[{}]", dtype, columns);
+        const Graph g = optimize(parse_graph(fmt::format(
+            "func @f(%x: {0}, %g: {0}) {{ %m = reduce_max %x {{axis=1}} : {2}[4101] %b = broadcast %m {{axes=[0]}} : "
+            "{0} "
+            "%s = sub %x, %b : {0} %e = exp %s : {0} %t = reduce_sum %e {{axis=1}} : {2}[4101] "
+            "%c = broadcast %t {{axes=[0]}} : {0} %q = div %e, %c : {0} %d = mul %q, %g : {0} "
+            "%y = reduce_sum %d {{axis=0}} : {1} %z = reduce_sum %g {{axis=0}} : {1} return q = %q, y = %y, z = %z }}",
+            table, row, dtype)));
+        const std::size_t n = runnable_targets().size();
+        Target small = runnable_targets()[turn++ % n];
+        small.l1_bytes = l1, small.l2_bytes = 64 << 10;
+        const Program p = make_program(g, small, {.verify = true, .for_cpu = true});
+        REQUIRE(p.kernels.size() == 1);
+        REQUIRE(p.kernels[0].phases[1].chunk == 256);
+        INFO(small.cpu << ", " << table << ", an L1 of " << l1);
+        CHECK(check(p, {&small, 1}) == "");
+      }
+}
+
+TEST_CASE("sums down a long table, alone, in chunks") {
+  for (std::int64_t columns : {16, 20, 64})
+    for (const char* dtype : {"f32", "f64", "i32"}) {
+      const Graph g = optimize(parse_graph(fmt::format(
+          "func @f(%x: {0}[70001,{1}]) {{ %y = reduce_sum %x {{axis=0}} : {0}[{1}] return y = %y }}", dtype, columns)));
+      CHECK(check_next_target([&](const Target& t) {
+              Target small = t;
+              small.l2_bytes = 64 << 10;
+              Program p = make_program(g, small, {.verify = true, .for_cpu = true});
+              REQUIRE(p.kernels[0].phases[1].chunk == 274);
+              return p;
+            }) == "");
+    }
 }

@@ -340,6 +340,13 @@ TEST_CASE("kernels: races between points and steps are found") {
   CHECK_FALSE(race("%c: f32 = constant 2 phase (i, j) { map: store %s[i, j] = %c }\n"));
   CHECK_FALSE(
       race("%c: f32 = constant 2 phase (i) { map over j: store %s[i, j] = %c map over j: store %s[i, j] = %c }\n"));
+  // Points of one chunk run in order, those of two do not.
+  CHECK_FALSE(race("%c: f32 = constant 2 phase (i) chunk=4 { scatter over j: %s[0, j] += %c }\n"));
+  CHECK(race("%c: f32 = constant 2 phase (i) chunk=3 { scatter over j: %s[0, j] += %c }\n"));
+  CHECK_FALSE(race("%i: i64 = index i %n: i64 = constant 3 %q: i64 = div %i, %n %c: f32 = constant 2 "
+                   "phase (i) chunk=3 { scatter over j: %s[%q, j] += %c }\n"));
+  CHECK(race("%i: i64 = index i %n: i64 = constant 2 %q: i64 = div %i, %n %c: f32 = constant 2 "
+             "phase (i) chunk=3 { scatter over j: %s[%q, j] += %c }\n"));
   // An element is loaded by another point than the one that stores it, before or after.
   CHECK(race("%e: f32 = load %s[-i + 3, j] phase (i, j) { map: store %s[i, j] = %e }\n"));
   CHECK(race("%e: f32 = load %s[0, j] phase (i, j) { map: store %s[i, j] = %e }\n"));

@@ -80,7 +80,7 @@ const char* kEverything = R"(program @step {
       map: store %noise[i] = %e0
       scatter over j: %noise[i] += %e7
     }
-    phase (i) {
+    phase (i) chunk=3 {
       scatter: %noise[i] += %e0
     }
     phase () {
@@ -194,6 +194,8 @@ const ErrorCase kKernels[] = {
     {"phase (i", "2:8: error: undefined axis 'i'"},
     {"axes i=4 phase (i j", "2:19: error: expected ')' or ',' after a parallel axis, found 'j'"},
     {"phase () map", "2:10: error: expected '{' before the stages of a phase, found 'map'"},
+    {"phase () chunk {", "2:16: error: expected '=' after chunk, found '{'"},
+    {"phase () chunk=x {", "2:16: error: expected the points of a chunk, found 'x'"},
     {"phase () { x", "2:12: error: expected map, scatter, an accumulation such as '%a0 = …' or '}', found 'x'"},
     {"phase () { map over j", "2:21: error: undefined axis 'j'"},
     {"phase () { map store", "2:16: error: expected '{' or ':' before the stores of a map, found 'store'"},

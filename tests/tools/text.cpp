@@ -191,6 +191,16 @@ TEST_CASE("a program in a CPU's storage order is no program of a GPU") {
     CHECK(r.code != 0);
     CHECK(contains(r.err, "lies in panels of 16, a CPU's storage order; expected row-major buffers"));
   }
+  std::ofstream(dir.file("sum.graph"))
+      << "func @f(%x: f32[131072,64]) { %y = reduce_sum %x {axis=0} : f32[64] return y = %y }";
+  CHECK(shell("weft opt sum.graph --emit kernels --target znver3 -o sum.kernels", dir.path()).code == 0);
+  for (const char* stage : {"device", "ptx"}) {
+    CHECK(shell(std::string("weft opt sum.graph --target sm_90a --emit ") + stage, dir.path()).code == 0);
+    const Result r = shell(std::string("weft opt sum.kernels --emit ") + stage, dir.path());
+    INFO(r);
+    CHECK(r.code != 0);
+    CHECK(contains(r.err, "kernel @column0 runs points in chunks of 512, which only a CPU's code does"));
+  }
 }
 
 TEST_CASE("run reports what is wrong with its inputs") {
