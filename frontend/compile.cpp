@@ -268,10 +268,11 @@ struct Executable::Impl {
     return results;
   }
 
+  /// A row in the storage of all, aligned to its elements only: to be read, not to be bound.
   static Array row_of(const Array& rows, std::int64_t row) {
     Type type = rows.type();
     type.shape.erase(0);
-    return rows.rows(row, row + 1).reshaped(type.shape);
+    return rows.view_rows(row, row + 1).reshaped(type.shape);
   }
 
   /// The rows of [steps, …], each in panels.

@@ -412,7 +412,10 @@ TEST_CASE("progress: one line an epoch where there is no terminal") {
 
 TEST_CASE("progress: a bar that is redrawn on a terminal") {
   const int master = posix_openpt(O_RDWR | O_NOCTTY);
-  REQUIRE(master >= 0);
+  if (master < 0) {
+    WARN("there are no pseudo-terminals (is /dev/pts mounted?): no bar was drawn");
+    return;
+  }
   REQUIRE(grantpt(master) == 0);
   REQUIRE(unlockpt(master) == 0);
   std::FILE* terminal = std::fopen(ptsname(master), "w");
