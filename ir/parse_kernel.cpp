@@ -133,10 +133,10 @@ void ProgramParser::kernel() {
   kernel_tokens_.push_back(name);
   kernel_ = {};
   kernel_.name = name.text;
-  axes_.clear();
-  exprs_.clear();
-  accumulators_.clear();
-  known_.clear();
+  axes_ = {};
+  exprs_ = {};
+  accumulators_ = {};
+  known_ = {};
   lex_.expect('{', "before the body of a kernel");
   kernel_.locs = parse_locs(lex_, lex_.loc(name));
   while (!lex_.accept('}')) {
