@@ -75,13 +75,13 @@ Tile choose_tile(const Product& p, const Target& target) {
   return best;
 }
 
-/// Whether `lines` cache lines that lie `stride` elements apart stay in the first-level cache together.
-bool fits_l1(std::int64_t lines, std::int64_t stride, std::int64_t element, const Target& target) {
-  const std::int64_t sets = target.l1_bytes / kCacheLine / target.l1_ways;
+/// Whether `lines` cache lines that lie `stride` elements apart stay together in a cache.
+bool fits(std::int64_t lines, std::int64_t stride, std::int64_t element, std::int64_t cache_bytes, std::int64_t ways) {
+  const std::int64_t sets = cache_bytes / kCacheLine / ways;
   const std::int64_t bytes = std::max<std::int64_t>(stride * element, 1);
   // Addresses a multiple of 2^p bytes apart meet only 1 of 2^p / line sets.
   const std::int64_t apart = std::max<std::int64_t>(1, (bytes & -bytes) / kCacheLine);
-  return lines <= std::max<std::int64_t>(1, sets / apart) * (target.l1_ways - 1);
+  return lines <= std::max<std::int64_t>(1, sets / apart) * (ways - 1);
 }
 
 /// Of a contraction: extents at least 1, so that an empty one has a schedule too.
@@ -110,14 +110,23 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   const std::int64_t chunk = std::min(x.k, kContractChunk);
   s.kc = chunk;
 
-  // lhs is read in place along k where the rows of a strip do not evict each other, and along m where a strip stays in
-  // the cache for all its panels. A panel of rhs that few strips of rows read does not repay packing (measured with
-  // 14x32 tiles: 0.98 of the peak read in place at 128 rows, 0.93 packed), unless its rows lie pages apart (with rows
-  // of 8 KiB: 0.60 in place, 0.82 packed). One that lies in panels need never be packed.
+  // lhs is read in place along k where the rows of a strip do not evict each other from the L1; along m where its
+  // columns do not, or stay in the L2 and a step of k takes long enough to fetch a line or two from there, or few
+  // panels do so (512x256x128 in 14x32 tiles: 229 GFLOP/s in place, 203 packed; 512x512x128 in 6x16: 194 and 211). A
+  // panel of rhs that few strips of rows read does not repay packing (measured with 14x32 tiles: 0.98 of the peak read
+  // in place at 128 rows, 0.93 packed), unless its rows lie pages apart (with rows of 8 KiB: 0.60 in place, 0.82
+  // packed). One that lies in panels need never be packed.
+  constexpr std::int64_t kL2Ways = 8, kLongStep = 16, kFewPanels = 16;
+  const std::int64_t strips = ceil_div(x.m, s.mr), panels = ceil_div(x.n, s.nr);
   const bool plain = is_readable_in_place(p, k, sum.lhs, kNone);
   const std::int64_t along_k = plain ? stride_along(p, lhs, s.k) : 0, along_m = plain ? stride_along(p, lhs, s.m) : 0;
-  const bool in_place = (along_k == 1 && fits_l1(s.mr, along_m, x.element, target)) ||
-                        (along_m == 1 && fits_l1(2 * chunk, along_k, x.element, target));
+  const auto fit_l1 = [&](std::int64_t lines, std::int64_t stride) {
+    return fits(lines, stride, x.element, target.l1_bytes, target.l1_ways);
+  };
+  const bool from_l2 = (tile.rows * tile.cols >= kLongStep || panels <= kFewPanels) &&
+                       fits(2 * chunk, along_k, x.element, target.l2_bytes, kL2Ways);
+  const bool in_place =
+      (along_k == 1 && fit_l1(s.mr, along_m)) || (along_m == 1 && (fit_l1(2 * chunk, along_k) || from_l2));
   s.pack_lhs = !in_place;
   constexpr std::int64_t kFar = 8192;  // bytes from one row of rhs to the next
   const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, s.n);
@@ -126,9 +135,9 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
 
   // Each thread packs the whole operand that is not split, so the cheaper one to repeat stays whole; few strips of rows
   // leave nothing else to share out than the panels.
-  const std::int64_t strips = ceil_div(x.m, s.mr), panels = ceil_div(x.n, s.nr);
+  constexpr std::int64_t kFewStrips = 8;  // 64x512x512, 5 strips: 0.82 of the time with panels shared out
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
-  s.split_n = (panels >= 4 && repeat_lhs < repeat_rhs) || (strips < 4 && panels > strips);
+  s.split_n = (panels >= 4 && repeat_lhs < repeat_rhs) || (strips < kFewStrips && panels > strips);
   s.mc = cache_block(x.m, s.mr, x.k, lhs.dtype, target);
   s.nc = cache_block(x.n, s.nr, x.k, lhs.dtype, target);
   s.vector_axis = s.n;

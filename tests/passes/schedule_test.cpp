@@ -46,7 +46,10 @@ const Row kRows[] = {
     {"one row, two panels", 1, 256, 512, false, true, false, false},
     {"rows 4 KiB apart evict each other", 128, 512, 1024, false, false, true, false},
     {"a transposed lhs whose products lie apart is read in place", 784, 512, 100, true, true, false, true},
-    {"a transposed lhs whose products fall into two cache sets is packed", 512, 64, 128, true, false, true, true},
+    {"a transposed lhs whose products fall into two sets of the L1 is read from the L2", 512, 64, 128, true, false,
+     false, true},
+    {"a transposed lhs whose products the L2 cannot hold at once is packed", 1024, 64, 1024, true, false, true, true},
+    {"few strips of rows: threads share panels", 64, 512, 512, false, true, false, false},
 };
 
 }  // namespace
@@ -59,6 +62,12 @@ TEST_CASE("contractions are packed and shared out as the cost model says") {
     CHECK(s.pack_lhs == r.pack_lhs);
     CHECK(s.pack_rhs == r.pack_rhs);
   }
+}
+
+TEST_CASE("a transposed lhs is read from the L2 by long steps of k, or for few panels") {
+  CHECK_FALSE(schedule_of(512, 512, 128, true, kWide).pack_lhs);
+  CHECK(schedule_of(256, 512, 128, true, kAvx2).pack_lhs);
+  CHECK_FALSE(schedule_of(256, 256, 128, true, kAvx2).pack_lhs);
 }
 
 TEST_CASE("rows that evict each other in a cache of eight ways stay in one of sixteen") {
