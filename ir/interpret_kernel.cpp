@@ -75,7 +75,7 @@ class PhaseRun {
   void run();
 
  private:
-  void set_lanes(std::int64_t first, std::int64_t count, std::int64_t apart, std::int64_t offset);
+  void set_lanes(std::int64_t first, std::int64_t count, std::int64_t chunk, std::int64_t offset);
   void run_lanes();
   void enter(Plan&, std::int32_t stage);
   void step_to(const Plan&, std::int64_t step);
@@ -135,16 +135,17 @@ void PhaseRun::run_lanes() {
   }
 }
 
-/// Lane l is point (first + l) * apart + offset.
-void PhaseRun::set_lanes(std::int64_t first, std::int64_t count, std::int64_t apart, std::int64_t offset) {
+void PhaseRun::set_lanes(std::int64_t first, std::int64_t count, std::int64_t chunk, std::int64_t offset) {
   lanes_.first = first;
   lanes_.count = count;
+  lanes_.chunk = chunk;
+  lanes_.offset = offset;
   std::int64_t inner = 1;  // points from one value of the axis to the next
   for (std::size_t i = phase_.parallel.size(); i-- > 0;) {
     const std::int64_t extent = at(k_.axes, phase_.parallel[i]).extent;
     std::vector<std::int64_t>& values = at(lanes_.axis, phase_.parallel[i]);
     values.resize(static_cast<std::size_t>(count));
-    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = ((first + l) * apart + offset) / inner % extent;
+    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = lanes_.point(l) / inner % extent;
     inner *= extent;
   }
 }

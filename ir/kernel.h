@@ -8,8 +8,8 @@
 //   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in
 //             order
 //   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
-// In a phase with a chunk, the points of each `chunk` consecutive ones (the last axis counts fastest) run in order on one
-// thread, so that a scatter may add up what they have in common.
+// In a phase with a chunk, the scatters of each `chunk` consecutive points (the last axis counts fastest) run in the order
+// of the points, so that they may add up what the points have in common, which no other stage uses.
 // Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later
 // stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index
 // stored (in-place update), or by a later stage of the same point.

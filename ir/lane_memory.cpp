@@ -87,7 +87,7 @@ LaneMemory::Place LaneMemory::locate(const Access& access, const Lanes& lanes, c
     for (std::size_t l = 0; l < index.size(); ++l) {
       if (!on(mask, l)) continue;
       ensure(index[l] >= 0 && index[l] < shape[d], "{}: at point {}, step {}: index {} of dimension {} is outside {}",
-             access.what, lanes.first + static_cast<std::int64_t>(l), lanes.step, index[l], d, to_string(shape));
+             access.what, lanes.point(static_cast<std::int64_t>(l)), lanes.step, index[l], d, to_string(shape));
       elements_[l] += index[l] * strides[d];
     }
   }
@@ -99,7 +99,7 @@ Array LaneMemory::load(const Access& access, const Lanes& lanes, const LaneValue
   const auto stored = touched_.find(at(memory_.root, access.buffer));
   for (std::int64_t l = 0; stored != touched_.end() && l < lanes.count; ++l) {
     if (!on(mask, static_cast<std::size_t>(l))) continue;
-    const std::int64_t element = place.elements[l] + place.offset, point = lanes.first + l;
+    const std::int64_t element = place.elements[l] + place.offset, point = lanes.point(l);
     Touched& t = stored->second[static_cast<std::size_t>(element)];
     const bool written_before = t.writer.point == point && t.writer.stage < lanes.stage;
     if (t.writer.point != Touch::kNobody && !written_before) race(access, lanes, element);
@@ -147,7 +147,9 @@ void LaneMemory::store(const Access& access, const Lanes& lanes, const LaneValue
   const auto size = static_cast<std::int64_t>(size_of(value.dtype()));
   for (std::int64_t l = 0; l < lanes.count; ++l) {
     if (!on(mask, static_cast<std::size_t>(l))) continue;
-    const std::int64_t element = place.elements[l] + place.offset, point = lanes.first + l;
+    // What is accumulated belongs to a chunk, all else to a point.
+    const std::int64_t element = place.elements[l] + place.offset;
+    const std::int64_t point = accumulates ? lanes.first + l : lanes.point(l);
     Touched& t = touched[static_cast<std::size_t>(element)];
     const auto conflicts = [&](const Touch& other) {
       if (other.point == Touch::kNobody) return false;

@@ -12,9 +12,11 @@ namespace weft {
 /// The points of a phase that run side by side, and the stage and step that they are at.
 struct Lanes {
   static constexpr std::int64_t kEveryStep = -2;  // `step` of what does not depend on the stage's axis
-  std::int64_t first = 0, count = 0;              // points [first, first + count)
+  std::int64_t first = 0, count = 0;              // chunks [first, first + count), a point of each
+  std::int64_t chunk = 1, offset = 0;             // points in one; which of them
   std::vector<std::vector<std::int64_t>> axis;    // for each parallel axis: its value in each lane
-  AxisId stage_axis = kNone;                      // has the value `step` in every lane
+  std::int64_t point(std::int64_t lane) const { return (first + lane) * chunk + offset; }
+  AxisId stage_axis = kNone;  // has the value `step` in every lane
   std::int32_t stage = 0;
   std::int64_t step = 0;
 };

@@ -15,7 +15,7 @@
 //     dimension, whose terms are sorted by axis with coefficients other than 0.
 //  7. Accumulator numbers are unique, and used only by later stages of their phase, with the stage's dtype.
 //  8. The parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions no
-//     other axis. A chunk is not negative, and has no contraction. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped) or arg_*.
+//     other axis. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped) or arg_*.
 //  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter once, a number.
 // 10. An affine access without a predicate is in bounds at every point and step.
 // 11. What a stage loads from a temp or an output, or scatters to, an earlier kernel, phase or stage has stored.
@@ -23,6 +23,7 @@
 //     over k, and its parallel axes hold b, m and n.
 // 13. A buffer in panels is a state or a temp and no output, its views have its type and panels, and panel_objection()
 //     (ir/panels.h) has none.
+// 14. A phase with a chunk: ir/verify_chunk.cpp.
 // Races between points are found by the kernel interpreter, which sees the values of indirect indices.
 #include "ir/verify_kernel.h"
 
@@ -74,7 +75,7 @@ class ProgramVerifier {
   void check_schedule(const Kernel&) const;
 
   void check_phase(const Kernel&, const Phase&, std::unordered_set<std::int32_t>& results);
-  void check_stage(const Kernel&, const KernelStage&, bool chunked, const std::string& what) const;
+  void check_stage(const Kernel&, const KernelStage&, const std::string& what) const;
   void check_stores(const Kernel&, const KernelStage&, const std::string& what) const;
   void check_uses(const Kernel&, const KernelStage&, const std::string& what);
   void check_in_scope(const Kernel&, const Index&, const std::string& what) const;
@@ -319,11 +320,10 @@ void ProgramVerifier::check_phase(const Kernel& k, const Phase& phase, std::unor
     if (__builtin_mul_overflow(points, at(k.axes, a).extent, &points) || points > kMaxPoints)
       broken("a phase has more than {} points", kMaxPoints);
   }
-  if (phase.chunk < 0) broken("a chunk of {} points", phase.chunk);
   for (const KernelStage& stage : phase.stages) {
     std::string what = stage_text(p_, k, stage);
     what = what.substr(0, what.find('\n'));
-    check_stage(k, stage, phase.chunk > 0, what);
+    check_stage(k, stage, what);
     if (stage.axis != kNone) scope_[static_cast<std::size_t>(stage.axis)] = true;
     runs_ = points > 0 && (stage.axis == kNone || at(k.axes, stage.axis).extent > 0);
     check_uses(k, stage, what);
@@ -340,8 +340,7 @@ void ProgramVerifier::check_phase(const Kernel& k, const Phase& phase, std::unor
   }
 }
 
-void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, bool chunked,
-                                  const std::string& what) const {
+void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, const std::string& what) const {
   if (stage.axis != kNone && !has(k.axes, stage.axis)) broken("{}: axis {} does not exist", what, stage.axis);
   if (stage.axis != kNone && at(scope_, stage.axis)) broken("{}: the axis is parallel in the same phase", what);
   const bool contract = stage.kind == KernelStage::contract, reduce = stage.kind == KernelStage::reduce;
@@ -364,7 +363,6 @@ void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, boo
     if (arg && at(k.axes, stage.axis).extent > std::numeric_limits<std::int32_t>::max())
       broken("{}: the axis is too long for i32", what);
   }
-  if (contract && chunked) broken("{}: a contraction in a phase with a chunk", what);
   if (contract) {
     const DType t = at(k.exprs, stage.lhs).dtype;
     if (t != at(k.exprs, stage.rhs).dtype) broken("{}: the factors differ in dtype", what);
@@ -485,6 +483,7 @@ std::optional<Violation> find_violation(const Program& p) {
   } catch (const Found& found) {
     return found;
   }
+  if (std::optional<Violation> v = find_chunk_violation(p)) return v;
   return find_panel_violation(p);
 }
 

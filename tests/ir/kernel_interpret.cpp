@@ -340,7 +340,8 @@ TEST_CASE("kernels: races between points and steps are found") {
   CHECK_FALSE(race("%c: f32 = constant 2 phase (i, j) { map: store %s[i, j] = %c }\n"));
   CHECK_FALSE(
       race("%c: f32 = constant 2 phase (i) { map over j: store %s[i, j] = %c map over j: store %s[i, j] = %c }\n"));
-  // Points of one chunk run in order, those of two do not.
+  // Scatters of one chunk run in order, those of two do not; stores of a map never do.
+  CHECK(race("%c: f32 = constant 2 phase (i) chunk=4 { map over j: store %s[0, j] = %c }\n"));
   CHECK_FALSE(race("%c: f32 = constant 2 phase (i) chunk=4 { scatter over j: %s[0, j] += %c }\n"));
   CHECK(race("%c: f32 = constant 2 phase (i) chunk=3 { scatter over j: %s[0, j] += %c }\n"));
   CHECK_FALSE(race("%i: i64 = index i %n: i64 = constant 3 %q: i64 = div %i, %n %c: f32 = constant 2 "

@@ -179,7 +179,7 @@ const Broken kKernels[] = {
     {"kernel @dense: %a0 = contract over n: %e0 * %e1: the axis is parallel in the same phase",
      [](Program& p) { stage(p, 0, 0, 0).axis = 1; }},
     {"kernel @dense: a chunk of -1 points", [](Program& p) { p.kernels[0].phases[0].chunk = -1; }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: a contraction in a phase with a chunk",
+    {"kernel @dense: a contraction in a phase with a chunk",
      [](Program& p) { p.kernels[0].phases[0].chunk = 4; }},
     {"kernel @dense: %a0 = contract: %e0 * %e1: needs an axis", [](Program& p) { stage(p, 0, 0, 0).axis = kNone; }},
     {"kernel @dense: %a-1 = contract over k: %e0 * %e1: accumulator number -1",
@@ -222,6 +222,17 @@ const Broken kKernels[] = {
      [](Program& p) { stage(p, 2, 1, 0).predicate = 3; }},
     {"kernel @count: scatter over i: %hist[%e0] += %e3%hist[%e0] += %e3 if %e2: 2 stores",
      [](Program& p) { stage(p, 2, 1, 0).stores.push_back(stage(p, 2, 1, 0).stores[0]); }},
+    {"kernel @count: another stage of a phase with a chunk uses %hist, to which a scatter adds",
+     [](Program& p) {
+       p.kernels[2].phases[1].chunk = 1;
+       p.kernels[2].phases[1].stages.push_back(stage(p, 2, 1, 0));
+     }},
+    {"kernel @count: another stage of a phase with a chunk uses %hist, to which a scatter adds",
+     [](Program& p) {
+       p.kernels[2].phases[1].chunk = 1;
+       expr(p, 2, 3).buffer = stage(p, 2, 1, 0).stores[0].buffer;
+       expr(p, 2, 3).access = {{}};
+     }},
     // Bounds and order.
     {"kernel @dense: map: store %t0[m, n + 1] = %e3: index n + 1 covers [1, 4], outside dimension 1 of [8,4]",
      [](Program& p) { stage(p, 0, 0, 1).stores[0].access[1].offset = 1; }},
