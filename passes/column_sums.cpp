@@ -207,14 +207,27 @@ class Split {
     return out;
   }
 
-  /// What the host stores at the element that a load reads; kNone where it does not store there.
-  ExprId at_hand(const Expr& load) const {
+  /// A stage from `first` on stores to what a value is computed from.
+  bool overwritten(ExprId value, std::size_t first) const {
+    const std::vector<bool> need = needed(k_, {value});
+    std::vector<BufferId> loaded, stored;
+    for (std::size_t e = 0; e < need.size(); ++e)
+      if (need[e] && k_.exprs[e].kind == Expr::load) loaded.push_back(storage(p_, k_.exprs[e].buffer));
+    for (std::size_t s = first; s < k_.phases[0].stages.size(); ++s)
+      for (const Store& t : k_.phases[0].stages[s].stores) stored.push_back(storage(p_, t.buffer));
+    return meet(loaded, stored);
+  }
+
+  /// What the host stores at the element that a load reads: its value, or the load after the store where computing the
+  /// value anew would give another one. kNone where the host does not store there.
+  ExprId at_hand(const Expr& load) {
     const std::optional<Index> element = flat(p_, load.buffer, load.access);
-    for (const KernelStage& s : k_.phases[0].stages)
-      for (const Store& t : s.stores)
-        if (s.kind == KernelStage::map && storage(p_, t.buffer) == storage(p_, load.buffer) && element &&
+    const std::vector<KernelStage>& stages = k_.phases[0].stages;
+    for (std::size_t s = stages.size(); s-- > 0;)
+      for (const Store& t : stages[s].stores)
+        if (stages[s].kind == KernelStage::map && storage(p_, t.buffer) == storage(p_, load.buffer) && element &&
             flat(p_, t.buffer, t.access) == element)
-          return t.value;
+          return overwritten(t.value, s) ? add(load) : t.value;
     return kNone;
   }
 
@@ -407,7 +420,6 @@ class Splitter {
     const Kernel& k = p_.kernels[guest];
     const Touched own = touched(p_, k);
     for (std::size_t i = guest; i-- > 0 && guest - i <= kWindow;) {
-      if (gone_[i]) continue;
       const Kernel& host = p_.kernels[i];
       const Touched before = touched(p_, host);
       if (is_host(host, k, sums) && share_table(k, sums, before) && !meet(own.stores, before.stores)) {
@@ -418,6 +430,7 @@ class Splitter {
         hosts_.push_back({i, std::move(split)});
         return gone_[guest] = true;
       }
+      // (Of a kernel that has joined a host, too: wherever that is, the two may not change places.)
       if (meet(own.loads, before.stores) || meet(own.stores, before.loads) || meet(own.stores, before.stores))
         return false;
     }

@@ -67,6 +67,33 @@ const Row kRows[] = {
        update %v = %y
        return t = %t, c = %c })",
      "row0 contract1 column2", 1},
+    {"of a state's new values, which the row kernel stores in place of those that it computes them from",
+     R"(func @f(%g: f32[4096,16], state %t: f32[4096,16]) {
+       %m = reduce_max %t {axis=1} : f32[4096]
+       %b = broadcast %m {axes=[0]} : f32[4096,16]
+       %s = sub %t, %b : f32[4096,16]
+       %d = mul %s, %g : f32[4096,16]
+       %y = reduce_sum %d {axis=0} : f32[16]
+       update %t = %s
+       return d = %d, y = %y })",
+     "row0[2]", 1},
+    {"the second updates a state, of which the first reads other elements",
+     R"(func @f(%x: f32[4096,16], %g: f32[4096,16], state %v: f32[16]) {
+       %m = reduce_sum %x {axis=1} : f32[4096]
+       %b = broadcast %m {axes=[0]} : f32[4096,16]
+       %d = sub %x, %b : f32[4096,16]
+       %q = mul %d, %g : f32[4096,16]
+       %y = reduce_sum %d {axis=0} : f32[16]
+       %0 = iota {axis=0} : i32[16]
+       %1 = constant {value=15} : i32[]
+       %2 = broadcast %1 : i32[16]
+       %3 = sub %2, %0 : i32[16]
+       %4 = gather %v, %3 {axis=0} : f32[16]
+       %w = mul %y, %4 : f32[16]
+       %z = reduce_sum %g {axis=0} : f32[16]
+       update %v = %z
+       return q = %q, m = %m, w = %w })",
+     "row0[2] column1", 1},
     {"a largest value is no sum", kRow + "%y = reduce_max %d {axis=0} : f32[16] return d = %d, y = %y }",
      "row0 column1", 0},
     {"alone: no row kernel reads it",
@@ -92,6 +119,7 @@ void check_bits(const Graph& g, const Program& p) {
   }
   const Evaluation expected = interpret(g, inputs), found = interpret(p, inputs);
   for (std::size_t i = 0; i < expected.outputs.size(); ++i) CHECK(found.outputs[i].same_bits(expected.outputs[i]));
+  for (std::size_t i = 0; i < expected.states.size(); ++i) CHECK(found.states[i].same_bits(expected.states[i]));
 }
 
 }  // namespace
