@@ -111,33 +111,40 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   s.kc = chunk;
 
   // lhs is read in place along k where the rows of a strip do not evict each other from the L1; along m where its
-  // columns do not, or stay in the L2 and a step of k takes long enough to fetch a line or two from there, or few
-  // panels do so (512x256x128 in 14x32 tiles: 229 GFLOP/s in place, 203 packed; 512x512x128 in 6x16: 194 and 211). A
-  // panel of rhs that few strips of rows read does not repay packing (measured with 14x32 tiles: 0.98 of the peak read
-  // in place at 128 rows, 0.93 packed), unless its rows lie pages apart (with rows of 8 KiB: 0.60 in place, 0.82
-  // packed). One that lies in panels need never be packed.
-  constexpr std::int64_t kL2Ways = 8, kLongStep = 16, kFewPanels = 16;
+  // columns do not. An operand that stays in the L2 is read from there where a step of k takes long enough to fetch a
+  // line or two, or few panels do so (512x256x128 in 14x32 tiles: 229 GFLOP/s in place, 203 packed; 512x512x128 in
+  // 6x16: 194 and 211). A panel of rhs that few strips of rows read does not repay packing (measured with 14x32 tiles:
+  // 0.98 of the peak read in place at 128 rows, 0.93 packed), unless its rows lie pages apart (with rows of 8 KiB: 0.60
+  // in place, 0.82 packed). One that lies in panels need never be packed.
+  constexpr std::int64_t kL2Ways = 8, kLongStep = 16, kFewPanels = 16, kFewReaders = 12;
+  constexpr std::int64_t kFar = 8192;  // bytes from one row of rhs to the next
   const std::int64_t strips = ceil_div(x.m, s.mr), panels = ceil_div(x.n, s.nr);
-  const bool plain = is_readable_in_place(p, k, sum.lhs, kNone);
-  const std::int64_t along_k = plain ? stride_along(p, lhs, s.k) : 0, along_m = plain ? stride_along(p, lhs, s.m) : 0;
+  const bool long_step = tile.rows * tile.cols >= kLongStep;
   const auto fit_l1 = [&](std::int64_t lines, std::int64_t stride) {
     return fits(lines, stride, x.element, target.l1_bytes, target.l1_ways);
   };
-  const bool from_l2 = (tile.rows * tile.cols >= kLongStep || panels <= kFewPanels) &&
-                       fits(2 * chunk, along_k, x.element, target.l2_bytes, kL2Ways);
-  const bool in_place =
-      (along_k == 1 && fit_l1(s.mr, along_m)) || (along_m == 1 && (fit_l1(2 * chunk, along_k) || from_l2));
-  s.pack_lhs = !in_place;
-  constexpr std::int64_t kFar = 8192;  // bytes from one row of rhs to the next
+  const auto fit_l2 = [&](std::int64_t lines, std::int64_t stride) {
+    return fits(lines, stride, x.element, target.l2_bytes, kL2Ways);
+  };
+  const bool lhs_plain = is_readable_in_place(p, k, sum.lhs, kNone);
+  const std::int64_t along_k = lhs_plain ? stride_along(p, lhs, s.k) : 0;
+  const std::int64_t along_m = lhs_plain ? stride_along(p, lhs, s.m) : 0;
+  const bool by_columns = along_m == 1 && (fit_l1(2 * chunk, along_k) ||
+                                           ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k)));
+  s.pack_lhs = !by_columns && !(along_k == 1 && fit_l1(s.mr, along_m));
+
   const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, s.n);
-  const bool far = rhs_plain && stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], s.k) * x.element >= kFar;
-  s.pack_rhs = !x.panels && !(rhs_plain && x.m <= (far ? 2 : 12) * s.mr);
+  const std::int64_t rhs_row = rhs_plain ? stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], s.k) : 0;
+  const std::int64_t readers = rhs_row * x.element >= kFar ? 2 : kFewReaders;
+  const std::int64_t rhs_lines = chunk * ceil_div(s.nr * x.element, kCacheLine);
+  s.pack_rhs =
+      !x.panels && !(rhs_plain && (x.m <= readers * s.mr || (by_columns && long_step && fit_l2(rhs_lines, rhs_row))));
 
   // Each thread packs the whole operand that is not split, so the cheaper one to repeat stays whole; few strips of rows
-  // leave nothing else to share out than the panels.
+  // leave nothing else to share out than the panels, and a weight gradient's panels are whole pieces of its states.
   constexpr std::int64_t kFewStrips = 8;  // 64x512x512, 5 strips: 0.82 of the time with panels shared out
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
-  s.split_n = (panels >= 4 && repeat_lhs < repeat_rhs) || (strips < kFewStrips && panels > strips);
+  s.split_n = (panels >= 4 && (by_columns || repeat_lhs < repeat_rhs)) || (strips < kFewStrips && panels > strips);
   s.mc = cache_block(x.m, s.mr, x.k, lhs.dtype, target);
   s.nc = cache_block(x.n, s.nr, x.k, lhs.dtype, target);
   s.vector_axis = s.n;

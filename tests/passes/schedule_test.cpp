@@ -45,10 +45,11 @@ const Row kRows[] = {
     {"one row: only columns can be shared", 1, 512, 784, false, true, false, false},
     {"one row, two panels", 1, 256, 512, false, true, false, false},
     {"rows 4 KiB apart evict each other", 128, 512, 1024, false, false, true, false},
-    {"a transposed lhs whose products lie apart is read in place", 784, 512, 100, true, true, false, true},
-    {"a transposed lhs whose products fall into two sets of the L1 is read from the L2", 512, 64, 128, true, false,
-     false, true},
-    {"a transposed lhs whose products the L2 cannot hold at once is packed", 1024, 64, 1024, true, false, true, true},
+    {"columns of a transposed lhs and rows of rhs lie apart: both in place, panels shared", 784, 512, 100, true, true,
+     false, false},
+    {"columns of a transposed lhs in two sets of the L1: from the L2", 512, 64, 128, true, false, false, false},
+    {"columns of a transposed lhs that the L2 cannot hold at once", 1024, 64, 1024, true, false, true, true},
+    {"rows of rhs that the L2 cannot hold at once", 784, 1024, 128, true, true, false, true},
     {"few strips of rows: threads share panels", 64, 512, 512, false, true, false, false},
 };
 
