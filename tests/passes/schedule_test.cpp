@@ -71,6 +71,26 @@ TEST_CASE("a transposed lhs is read from the L2 by long steps of k, or for few p
   CHECK_FALSE(schedule_of(256, 256, 128, true, kAvx2).pack_lhs);
 }
 
+TEST_CASE("the columns of a weight belong to a thread, forward and when they are updated") {
+  const Program p =
+      make_program(optimize(parse_graph(R"(func @f(%x: f32[128,64], %g: f32[128,512], state %w: f32[64,512]) {
+    %0 = contract %x, %w {lhs=[1], rhs=[0]} : f32[128,512]
+    %1 = exp %x : f32[128,64]
+    %2 = contract %1, %g {lhs=[0], rhs=[0]} : f32[64,512]
+    %3 = sub %w, %2 : f32[64,512]
+    update %w = %3
+    return z = %0
+  })")),
+                   kWide, {.for_cpu = true});
+  int contractions = 0;
+  for (const Kernel& k : p.kernels) {
+    if (k.schedule.k == kNone) continue;
+    ++contractions;
+    CHECK(k.schedule.split_n);
+  }
+  CHECK(contractions == 2);
+}
+
 TEST_CASE("rows that evict each other in a cache of eight ways stay in one of sixteen") {
   Target sixteen = kWide;
   sixteen.l1_bytes = 2 * kWide.l1_bytes, sixteen.l1_ways = 2 * kWide.l1_ways;  // as many sets
