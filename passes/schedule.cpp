@@ -99,15 +99,13 @@ Product product_of(const Program& p, const Kernel& k, const Target& target) {
   return x;
 }
 
-/// A contraction whose right operand is a state, or whose epilogue updates one.
-bool touches_state(const Program& p, const Kernel& k) {
-  const auto is_state = [&](BufferId b) {
-    return p.buffers[static_cast<std::size_t>(storage(p, b))].kind == Buffer::state;
-  };
+/// A contraction whose right operand is a state that the program updates, or whose epilogue updates one.
+bool touches_update(const Program& p, const Kernel& k) {
+  const auto is_updated = [&](BufferId b) { return std::ranges::count(p.updates, storage(p, b)) > 0; };
   const Expr& rhs = k.exprs[static_cast<std::size_t>(k.phases[0].stages[0].rhs)];
-  if (rhs.kind == Expr::load && is_state(rhs.buffer)) return true;
+  if (rhs.kind == Expr::load && is_updated(rhs.buffer)) return true;
   return std::ranges::any_of(k.phases[0].stages, [&](const KernelStage& s) {
-    return std::ranges::any_of(s.stores, [&](const Store& t) { return is_state(t.buffer); });
+    return std::ranges::any_of(s.stores, [&](const Store& t) { return is_updated(t.buffer); });
   });
 }
 
@@ -158,7 +156,7 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   // ms with rows shared out forward, 1.77 with columns; 1.53 either way where they share an L3).
   constexpr std::int64_t kFewStrips = 8;  // 64x512x512, 5 strips: 0.82 of the time with panels shared out
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
-  const bool prefer_n = by_columns || repeat_lhs < repeat_rhs || touches_state(p, k);
+  const bool prefer_n = by_columns || repeat_lhs < repeat_rhs || touches_update(p, k);
   s.split_n = (panels >= 4 && prefer_n) || (strips < kFewStrips && panels > strips);
   s.mc = cache_block(x.m, s.mr, x.k, lhs.dtype, target);
   s.nc = cache_block(x.n, s.nr, x.k, lhs.dtype, target);

@@ -89,6 +89,12 @@ TEST_CASE("the columns of a weight belong to a thread, forward and when they are
     CHECK(k.schedule.split_n);
   }
   CHECK(contractions == 2);
+  const Program read = make_program(optimize(parse_graph(R"(func @f(%x: f32[128,64], state %w: f32[64,512]) {
+    %0 = contract %x, %w {lhs=[1], rhs=[0]} : f32[128,512]
+    return z = %0
+  })")),
+                                    kWide, {.for_cpu = true});
+  CHECK_FALSE(read.kernels.at(0).schedule.split_n);  // nothing is updated: rows need no barrier between layers
 }
 
 TEST_CASE("rows that evict each other in a cache of eight ways stay in one of sixteen") {
