@@ -2,6 +2,7 @@
 // is no contraction, and what a scatter adds to is the business of that scatter alone: all else is as if the points
 // were independent, so that several rows may be under way at once.
 #include "ir/at.h"
+#include "ir/kernel_walk.h"
 #include "ir/print_kernel.h"
 #include "ir/verify_kernel.h"
 
@@ -14,24 +15,12 @@ bool is_shared(const Program& p, const Kernel& k, const Phase& phase, const Kern
   for (const KernelStage& s : phase.stages)
     for (const Store& t : s.stores)
       if (&s != &scatter && storage(p, t.buffer) == sum) return true;
-  std::vector<bool> used(k.exprs.size(), false);
-  const auto use = [&](ExprId e) {
-    if (e != kNone) used[static_cast<std::size_t>(e)] = true;
-  };
-  for (const KernelStage& s : phase.stages) {
-    for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) use(e);
-    for (const Store& t : s.stores) {
-      use(t.value);
-      for (const Index& index : t.access) use(index.indirect);
-    }
-  }
-  for (std::size_t i = k.exprs.size(); i-- > 0;) {
-    if (!used[i]) continue;
-    const Expr& e = k.exprs[i];
-    if (e.kind == Expr::load && storage(p, e.buffer) == sum) return true;
-    for (ExprId arg : e.args) use(arg);
-    for (const Index& index : e.access) use(index.indirect);
-  }
+  std::vector<ExprId> roots;
+  for (const KernelStage& s : phase.stages)
+    for (ExprId e : roots_of(s)) roots.push_back(e);
+  const std::vector<bool> used = needed(k, roots);
+  for (std::size_t i = 0; i < used.size(); ++i)
+    if (used[i] && k.exprs[i].kind == Expr::load && storage(p, k.exprs[i].buffer) == sum) return true;
   return false;
 }
 

@@ -14,6 +14,7 @@
 
 #include "ir/at.h"
 #include "ir/eval.h"
+#include "ir/kernel_walk.h"
 #include "passes/placement.h"
 
 namespace weft {
@@ -30,30 +31,6 @@ struct ColumnSums {
 };
 
 std::int64_t extent(const Kernel& k, AxisId a) { return at(k.axes, a).extent; }
-
-/// The expressions that `roots` need, themselves included.
-std::vector<bool> needed(const Kernel& k, const std::vector<ExprId>& roots) {
-  std::vector<bool> need(k.exprs.size(), false);
-  const auto use = [&](ExprId e) {
-    if (e != kNone) need[static_cast<std::size_t>(e)] = true;
-  };
-  for (ExprId e : roots) use(e);
-  for (std::size_t i = need.size(); i-- > 0;) {
-    if (!need[i]) continue;
-    for (ExprId arg : k.exprs[i].args) use(arg);
-    for (const Index& index : k.exprs[i].access) use(index.indirect);
-  }
-  return need;
-}
-
-std::vector<ExprId> roots_of(const KernelStage& s) {
-  std::vector<ExprId> roots = {s.predicate, s.value, s.lhs, s.rhs};
-  for (const Store& t : s.stores) {
-    roots.push_back(t.value);
-    for (const Index& i : t.access) roots.push_back(i.indirect);
-  }
-  return roots;
-}
 
 std::optional<ColumnSums> as_column_sums(const Kernel& k) {
   if (k.phases.size() != 1 || k.phases[0].parallel.size() != 1 || k.phases[0].chunk) return {};

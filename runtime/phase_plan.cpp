@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ir/error.h"
+#include "ir/kernel_walk.h"
 
 namespace weft {
 namespace {
@@ -55,25 +56,14 @@ class Footprint {
  public:
   Footprint(const Program& p, const Kernel& k, const Phase& phase, const UnitSplit& split)
       : p_(p), k_(k), split_(split) {
-    std::vector<bool> used(k.exprs.size(), false);
-    const auto use = [&](ExprId e) {
-      if (e != kNone) used[static_cast<std::size_t>(e)] = true;
-    };
+    std::vector<ExprId> roots;
     for (const KernelStage& s : phase.stages) {
-      for (const Store& t : s.stores) {
-        add(t.buffer, t.access, true);
-        use(t.value);
-        for (const Index& i : t.access) use(i.indirect);
-      }
-      for (const ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) use(e);
+      for (const Store& t : s.stores) add(t.buffer, t.access, true);
+      for (ExprId e : roots_of(s)) roots.push_back(e);
     }
-    for (std::size_t i = k.exprs.size(); i-- > 0;) {
-      if (!used[i]) continue;
-      const Expr& e = k.exprs[i];
-      if (e.kind == Expr::load) add(e.buffer, e.access, false);
-      for (const ExprId arg : e.args) use(arg);
-      for (const Index& index : e.access) use(index.indirect);
-    }
+    const std::vector<bool> used = needed(k, roots);
+    for (std::size_t i = k.exprs.size(); i-- > 0;)
+      if (const Expr& e = k.exprs[i]; used[i] && e.kind == Expr::load) add(e.buffer, e.access, false);
   }
   std::vector<Access> take() { return std::move(accesses_); }
   double bytes() const { return bytes_; }  ///< loaded and stored, at most
