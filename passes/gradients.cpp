@@ -1,5 +1,6 @@
 // The gradient table. Elementwise rows are text: operands a, b, c, result y, incoming gradient g. Rows prefer y to
-// recomputing it from the operands, which keeps operands out of the backward pass: relu = max(x, 0) needs only y.
+// recomputing it from the operands, which keeps operands out of the backward pass. What they give at ties and kinks is
+// listed in docs/numerics.md.
 #include "passes/gradients.h"
 
 #include <array>
@@ -31,8 +32,8 @@ const GradientRow kRows[] = {
     {Op::sub, {"g", "neg(g)"}},
     {Op::mul, {"mul(g, b)", "mul(g, a)"}},
     {Op::div, {"div(g, b)", "neg(mul(div(g, b), y))"}},
-    {Op::max, {"select(gt(y, b), g, 0)", "select(gt(y, b), 0, g)"}},
-    {Op::min, {"select(lt(y, b), g, 0)", "select(lt(y, b), 0, g)"}},
+    {Op::max, {"select(eq(a, b), mul(0.5, g), select(gt(a, b), g, 0))", "select(eq(a, b), mul(0.5, g), select(gt(a, b), 0, g))"}},
+    {Op::min, {"select(eq(a, b), mul(0.5, g), select(lt(a, b), g, 0))", "select(eq(a, b), mul(0.5, g), select(lt(a, b), 0, g))"}},
     {Op::select, {"", "select(a, g, 0)", "select(a, 0, g)"}},
     {Op::fma, {"mul(g, b)", "mul(g, a)", "g"}},
 

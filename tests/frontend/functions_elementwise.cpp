@@ -1,0 +1,110 @@
+// Rows of the function table: elementwise functions and activations.
+#include "function_table.h"
+
+namespace weft::test {
+namespace {
+
+using X = const std::vector<Tensor>&;
+using O = const Operands&;
+using P = std::span<const double>;
+
+constexpr double inf = HUGE_VAL;
+const double nan = std::nan("");
+
+Real sigmoid_of(O o) { return sigmoid(o[0].v); }
+Real normal_density(O o) { return exp(-o[0].v * o[0].v / 2) / sqrt(2 * pi()); }
+Jet normal(const Jet& x) { return 0.5 * erfc(-x / sqrt(Jet(2))); }
+
+// clang-format off
+std::vector<FunctionRow> primitive_rows() {
+  return {
+    {"abs", "abs(x)", 1, [](X x) { return abs(x[0]); }, [](O o) { return abs(o[0]); }, {0}, {0}, {0}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 0, 0}, {{-0.0}, 0, 0, 0}, {{inf}, inf, 1, 0}, {{-inf}, inf, -1, 0}}},
+    {"sign", "sign(x)", 1, [](X x) { return sign(x[0]); }, [](O o) { return Jet(0 < o[0] ? 1 : -1); }, {0}, {0}, {0}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 0, 0}, {{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}},
+    {"sqrt", "sqrt(x)", 1, [](X x) { return sqrt(x[0]); }, [](O o) { return sqrt(o[0]); }, {0.5}, {1.5}, {4}, "x >= 0",
+     [](P x) { return x[0] > 0; }, {{{0}, 0, inf, -inf}, {{inf}, inf, 0, 0}, {{-inf}, nan, nan, nan}}},
+    {"rsqrt", "rsqrt(x)", 1, [](X x) { return rsqrt(x[0]); }, [](O o) { return 1 / sqrt(o[0]); }, {1.5}, {4}, {6}, "x >= 0",
+     [](P x) { return x[0] > 0; }, {{{0}, inf, -inf, inf}, {{inf}, 0, 0, 0}, {{-inf}, nan, nan, nan}}},
+    {"square", "square(x)", 1, [](X x) { return square(x[0]); }, [](O o) { return o[0] * o[0]; }, {0.5}, {0}, {0}, "all", nullptr,
+     {{{inf}, inf, inf, 2}, {{-inf}, inf, -inf, 2}}},
+    {"reciprocal", "reciprocal(x)", 1, [](X x) { return reciprocal(x[0]); }, [](O o) { return 1 / o[0]; }, {0.5}, {2}, {4}, "x != 0",
+     [](P x) { return x[0] != 0; }, {{{inf}, 0, 0, 0}, {{-inf}, 0, 0, 0}, {{0}, inf, -inf, inf}}},
+    {"exp", "exp(x)", 1, [](X x) { return exp(x[0]); }, [](O o) { return exp(o[0]); }, {1}, {1}, {1}, "all", nullptr,
+     {{{inf}, inf, inf, inf}, {{-inf}, 0, 0, 0}}},
+    {"expm1", "expm1(x)", 1, [](X x) { return expm1(x[0]); }, [](O o) { return expm1(o[0]); }, {4}, {4}, {4}, "all", nullptr,
+     {{{inf}, inf, inf, inf}, {{-inf}, -1, 0, 0}}},
+    {"log", "log(x)", 1, [](X x) { return log(x[0]); }, [](O o) { return log(o[0]); }, {1.3}, {0.5}, {2}, "x >= 0",
+     [](P x) { return x[0] > 0; }, {{{0}, -inf, inf, -inf}, {{inf}, inf, 0, 0}, {{-inf}, nan, kFree, kFree}}},
+    {"log1p", "log1p(x)", 1, [](X x) { return log1p(x[0]); }, [](O o) { return log1p(o[0]); }, {4}, {4}, {4}, "x >= -1",
+     [](P x) { return x[0] > -1; }, {{{-1}, -inf, inf, -inf}, {{inf}, inf, 0, 0}, {{-inf}, nan, kFree, kFree}}},
+    {"sin", "sin(x)", 1, [](X x) { return sin(x[0]); }, [](O o) { return sin(o[0]); }, {2}, {2}, {2}, "finite", nullptr,
+     {{{inf}, nan, nan, nan}, {{-inf}, nan, nan, nan}}},
+    {"cos", "cos(x)", 1, [](X x) { return cos(x[0]); }, [](O o) { return cos(o[0]); }, {2}, {2}, {2}, "finite", nullptr,
+     {{{inf}, nan, nan, nan}, {{-inf}, nan, nan, nan}}},
+    {"tanh", "tanh(x)", 1, [](X x) { return tanh(x[0]); }, [](O o) { return tanh(o[0]); }, {2.1}, {8}, {8}, "all", nullptr,
+     {{{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}},
+    {"erf", "erf(x)", 1, [](X x) { return erf(x[0]); }, [](O o) { return erf(o[0]); }, {1.3}, {4}, {4}, "all", nullptr,
+     {{{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}},
+    {"pow", "pow(x, 2)", 1, [](X x) { return pow(x[0], 2); }, [](O o) { return o[0] * o[0]; }, {4}, {4}, {4}, "all", nullptr,
+     {{{inf}, inf, inf, 2}, {{-inf}, inf, -inf, 2}, {{0}, 0, 0, 2}}},
+    {"pow", "pow(x, 3)", 1, [](X x) { return pow(x[0], 3); }, [](O o) { return o[0] * o[0] * o[0]; }, {4}, {4}, {4}, "all", nullptr,
+     {{{inf}, inf, inf, inf}, {{-inf}, -inf, inf, -inf}, {{0}, 0, 0, 0}}},
+    {"pow", "pow(x, -1)", 1, [](X x) { return pow(x[0], -1); }, [](O o) { return 1 / o[0]; }, {4}, {4}, {4}, "x != 0",
+     [](P x) { return x[0] != 0; }, {{{inf}, 0, 0, 0}, {{-inf}, 0, 0, 0}}},
+    {"pow", "pow(x, 0.5)", 1, [](X x) { return pow(x[0], 0.5); }, [](O o) { return sqrt(o[0]); }, {4}, {4}, {4}, "x >= 0",
+     [](P x) { return x[0] > 0; }, {{{0}, 0, inf, -inf}, {{inf}, inf, 0, 0}, {{-inf}, kFree, kFree, kFree}}},
+    {"pow", "pow(x, 2.5)", 1, [](X x) { return pow(x[0], 2.5); }, [](O o) { return pow(o[0], 2.5); }, {4}, {4}, {4}, "x >= 0",
+     [](P x) { return x[0] > 0; }, {{{0}, 0, 0, 0}, {{inf}, inf, inf, inf}, {{-inf}, kFree, kFree, kFree}}},
+    {"maximum", "maximum(x, y)", 2, [](X x) { return maximum(x[0], x[1]); }, [](O o) { return max(o[0], o[1]); }, {0}, {0}, {0}, "all",
+     [](P x) { return x[0] != x[1]; },
+     {{{1, 1}, 1, 0.5, 0}, {{1, 1}, 1, 0.5, 0, 1}, {{inf, inf}, inf, 0.5, 0}, {{-inf, 0}, 0, 0, 0}, {{-inf, 0}, 0, 1, 0, 1}}},
+    {"minimum", "minimum(x, y)", 2, [](X x) { return minimum(x[0], x[1]); }, [](O o) { return min(o[0], o[1]); }, {0}, {0}, {0}, "all",
+     [](P x) { return x[0] != x[1]; },
+     {{{1, 1}, 1, 0.5, 0}, {{1, 1}, 1, 0.5, 0, 1}, {{-inf, -inf}, -inf, 0.5, 0}, {{inf, 0}, 0, 0, 0}, {{inf, 0}, 0, 1, 0, 1}}},
+    {"clip", "clip(x, -1, 1.5)", 1, [](X x) { return clip(x[0], -1, 1.5); }, [](O o) { return min(max(o[0], -1), 1.5); }, {0}, {0}, {0}, "all",
+     [](P x) { return x[0] != -1 && x[0] != 1.5; },
+     {{{-1}, -1, 0.5, 0}, {{1.5}, 1.5, 0.5, 0}, {{inf}, 1.5, 0, 0}, {{-inf}, -1, 0, 0}}},
+    {"fma", "fma(x, y, z)", 3, [](X x) { return fma(x[0], x[1], x[2]); }, [](O o) { return o[0] * o[1] + o[2]; }, {0.5}, {0}, {0}, "all"},
+  };
+}
+
+std::vector<FunctionRow> activation_rows() {
+  return {
+    {"relu", "relu(x)", 1, [](X x) { return relu(x[0]); }, [](O o) { return max(o[0], 0); }, {0}, {0}, {0}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 0, 0}, {{-0.0}, 0, 0, 0}, {{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}}},
+    {"leaky_relu", "leaky_relu(x, 0.25)", 1, [](X x) { return leaky_relu(x[0], 0.25); }, [](O o) { return o[0] < 0 ? 0.25 * o[0] : o[0]; }, {0.5}, {0}, {0}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 1, 0}, {{inf}, inf, 1, 0}, {{-inf}, -inf, 0.25, 0}}},
+    {"elu", "elu(x)", 1, [](X x) { return elu(x[0]); }, [](O o) { return o[0] < 0 ? expm1(o[0]) : o[0]; }, {4}, {4}, {4}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 1, 1}, {{inf}, inf, 1, 0}, {{-inf}, -1, 0, 0}}},
+    {"elu", "elu(x, 0.5)", 1, [](X x) { return elu(x[0], 0.5); }, [](O o) { return o[0] < 0 ? 0.5 * expm1(o[0]) : o[0]; }, {4}, {4}, {4}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 0.5, 0.5}, {{inf}, inf, 1, 0}, {{-inf}, -0.5, 0, 0}}},
+    {"sigmoid", "sigmoid(x)", 1, [](X x) { return sigmoid(x[0]); }, [](O o) { return sigmoid(o[0]); }, {4}, {4}, {4, "s'(x)", [](O o) { return sigmoid(o[0].v) * sigmoid(-o[0].v); }}, "all", nullptr,
+     {{{inf}, 1, 0, 0}, {{-inf}, 0, 0, 0}}},
+    {"log_sigmoid", "log_sigmoid(x)", 1, [](X x) { return log_sigmoid(x[0]); }, [](O o) { return -softplus(-o[0]); }, {4}, {4}, {4}, "all", nullptr,
+     {{{inf}, 0, 0, 0}, {{-inf}, -inf, 1, 0}}},
+    {"softplus", "softplus(x)", 1, [](X x) { return softplus(x[0]); }, [](O o) { return softplus(o[0]); }, {4}, {4}, {4}, "all", nullptr,
+     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0.69314718055994530942, 0.5, 0.25}}},
+    {"silu", "silu(x)", 1, [](X x) { return silu(x[0]); }, [](O o) { return o[0] * sigmoid(o[0]); }, {4},
+     {4, "s(x)", sigmoid_of}, {4, "s(x)", sigmoid_of}, "all", nullptr,
+     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0, 0.5, 0.5}}, 7},
+    {"gelu", "gelu(x)", 1, [](X x) { return gelu(x[0]); }, [](O o) { return o[0] * normal(o[0]); }, {4},
+     {4, "N(x)", [](O o) { return normal(o[0]).v; }}, {4, "n(x)", normal_density}, "all", nullptr,
+     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}}, 7},
+    {"gelu_tanh", "gelu_tanh(x)", 1, [](X x) { return gelu_tanh(x[0]); },
+     [](O o) { return o[0] * sigmoid(2 * sqrt(Jet(2 / pi())) * (o[0] + Jet(Real(44715) / 1000000) * o[0] * o[0] * o[0])); }, {4},
+     {4, "1", [](O) { return Real(1); }}, {4, "1", [](O) { return Real(1); }}, "all", nullptr,
+     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}}, 7},
+  };
+}
+// clang-format on
+
+}  // namespace
+
+std::vector<FunctionRow> elementwise_rows() {
+  std::vector<FunctionRow> rows = primitive_rows();
+  for (FunctionRow& r : activation_rows()) rows.push_back(std::move(r));
+  return rows;
+}
+
+}  // namespace weft::test
