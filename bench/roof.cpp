@@ -9,7 +9,8 @@
 #include <map>
 
 #include "frontend/trace.h"
-#include "ir/approx.h"
+#include "ir/approx_pow.h"
+#include "ir/approx_trig.h"
 #include "tools/peak.h"
 
 namespace weft::bench {
@@ -120,16 +121,25 @@ struct Count {
   I shl(I, int) { return one<I>(); }
   I shr(I, int) { return one<I>(); }
   B is_zero(I) { return one<B>(); }
+  template <class Body>
+  std::array<F, 2> rarely(B, std::array<F, 2> usual, Body) {
+    return usual;
+  }
 };
 
 Work work_of(Op op) {
   Count m;
   switch (op) {
     case Op::exp: approx::exp(m, {}); break;
+    case Op::expm1: approx::expm1(m, {}); break;
     case Op::log: approx::log(m, {}); break;
+    case Op::log1p: approx::log1p(m, {}); break;
+    case Op::pow: approx::pow(m, {}, {}); break;
     case Op::sin: approx::sin(m, {}); break;
     case Op::cos: approx::cos(m, {}); break;
     case Op::tanh: approx::tanh(m, {}); break;
+    case Op::sigmoid: approx::sigmoid(m, {}); break;
+    case Op::softplus: approx::softplus(m, {}); break;
     case Op::erf: approx::erf(m, {}); break;
     case Op::mul:
     case Op::fma: return {1, 0, 0, 0};

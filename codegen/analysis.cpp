@@ -106,11 +106,16 @@ std::int64_t apart_in_l1(std::int64_t bytes) {
 double op_cost(Op op) {
   switch (op) {
     case Op::exp:
+    case Op::expm1:
     case Op::log:
+    case Op::log1p:
     case Op::tanh:
+    case Op::sigmoid:
+    case Op::softplus:
     case Op::erf:
     case Op::sin:
     case Op::cos: return 20;
+    case Op::pow:
     case Op::random: return 80;
     case Op::div:
     case Op::rem:

@@ -16,6 +16,7 @@
 #include <llvm/IR/Module.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -204,7 +205,8 @@ class PhaseEmitter {
     AtLevel(PhaseEmitter& e, int level);
 
    private:
-    llvm::IRBuilderBase::InsertPointGuard guard_;
+    // None where emission stays where it is: it may go on in another block (EmitMachine::rarely).
+    std::optional<llvm::IRBuilderBase::InsertPointGuard> guard_;
   };
   int depth() const { return static_cast<int>(levels_.size()) - 1; }
   void push_level() { levels_.emplace_back(); }

@@ -10,10 +10,13 @@
 
 namespace weft::codegen {
 
-PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) : guard_(e.b_) {
+PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) {
   for (std::size_t l = static_cast<std::size_t>(level); l < e.levels_.size(); ++l) {
     if (!e.levels_[l].hoist) continue;
-    e.b_.SetInsertPoint(e.levels_[l].hoist);
+    llvm::Instruction* hoist = e.levels_[l].hoist;
+    if (e.b_.GetInsertBlock() == hoist->getParent() && e.b_.GetInsertPoint() == hoist->getIterator()) break;
+    guard_.emplace(e.b_);
+    e.b_.SetInsertPoint(hoist);
     break;
   }
 }

@@ -84,7 +84,8 @@ Values PhaseEmitter::loop(const char* name, Value* begin, Value* end, std::int64
   llvm::BasicBlock* before = b_.GetInsertBlock();
   auto* block = llvm::BasicBlock::Create(context, name, function_);
   auto* after = llvm::BasicBlock::Create(context, std::string(name) + ".end", function_);
-  levels_.back().hoist = known ? b_.CreateBr(block) : b_.CreateCondBr(b_.CreateICmpSLT(begin, end), block, after);
+  llvm::Instruction* into = known ? b_.CreateBr(block) : b_.CreateCondBr(b_.CreateICmpSLT(begin, end), block, after);
+  levels_.back().hoist = into;
   push_level();
   b_.SetInsertPoint(block);
   llvm::PHINode* i = b_.CreatePHI(b_.getInt64Ty(), 2, name);
@@ -111,7 +112,7 @@ Values PhaseEmitter::loop(const char* name, Value* begin, Value* end, std::int64
       continue;
     }
     llvm::PHINode* phi = b_.CreatePHI(init[c]->getType(), 2);
-    phi->addIncoming(init[c], before);
+    phi->addIncoming(init[c], into->getParent());  // not `before`, which hoisted code may have split
     phi->addIncoming(next[c], latch);
     out.push_back(phi);
   }
@@ -136,10 +137,10 @@ Values PhaseEmitter::when(Value* condition, Values init, llvm::function_ref<Valu
     return out;
   }
   llvm::LLVMContext& context = module_.getContext();
-  llvm::BasicBlock* before = b_.GetInsertBlock();
   auto* block = llvm::BasicBlock::Create(context, "then", function_);
   auto* after = llvm::BasicBlock::Create(context, "endif", function_);
-  levels_.back().hoist = b_.CreateCondBr(condition, block, after);
+  llvm::Instruction* into = b_.CreateCondBr(condition, block, after);
+  levels_.back().hoist = into;
   push_level();
   b_.SetInsertPoint(block);
   const Values inside = body(init);
@@ -149,7 +150,7 @@ Values PhaseEmitter::when(Value* condition, Values init, llvm::function_ref<Valu
   Values out;
   for (std::size_t c = 0; c < init.size(); ++c) {
     llvm::PHINode* phi = b_.CreatePHI(init[c]->getType(), 2);
-    phi->addIncoming(init[c], before);
+    phi->addIncoming(init[c], into->getParent());
     phi->addIncoming(inside[c], last);
     out.push_back(phi);
   }

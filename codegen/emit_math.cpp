@@ -2,12 +2,15 @@
 // intrinsic is used whose NaN, zero or overflow behaviour differs from the op table's equations.
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/IntrinsicsX86.h>
+#include <llvm/IR/MDBuilder.h>
 
 #include <array>
 #include <cmath>
 
 #include "codegen/emit.h"
 #include "ir/approx.h"
+#include "ir/approx_pow.h"
+#include "ir/approx_trig.h"
 
 namespace weft::codegen {
 namespace {
@@ -74,15 +77,51 @@ struct EmitMachine {
   I shl(I x, int k) { return {b.CreateShl(x.v, static_cast<std::uint64_t>(k))}; }
   I shr(I x, int k) { return {b.CreateLShr(x.v, static_cast<std::uint64_t>(k))}; }
   B is_zero(I x) { return {b.CreateICmpEQ(x.v, i(0).v)}; }
+
+  /// A branch around body(), which vectors take if a lane does. What follows goes on in a new block.
+  template <class Body>
+  std::array<F, 2> rarely(B p, std::array<F, 2> usual, Body body) {
+    const bool vector = p.v->getType()->isVectorTy();
+    Value* any = vector ? b.CreateOrReduce(p.v) : p.v;
+    llvm::BasicBlock *before = b.GetInsertBlock(), *after = nullptr;
+    llvm::LLVMContext& context = before->getContext();
+    if (b.GetInsertPoint() == before->end()) {
+      after = llvm::BasicBlock::Create(context, "usual", before->getParent());
+    } else {
+      after = before->splitBasicBlock(b.GetInsertPoint(), "usual");
+      before->getTerminator()->eraseFromParent();
+    }
+    auto* rare = llvm::BasicBlock::Create(context, "rare", before->getParent());
+    b.SetInsertPoint(before);
+    b.CreateCondBr(any, rare, after, llvm::MDBuilder(context).createBranchWeights(1, 1 << 20));
+    b.SetInsertPoint(rare);
+    const std::array<F, 2> found = body();
+    std::array<F, 2> result;
+    for (int i = 0; i < 2; ++i) result[i] = vector ? select(p, found[i], usual[i]) : found[i];
+    b.CreateBr(after);
+    llvm::BasicBlock* end = b.GetInsertBlock();
+    b.SetInsertPoint(after, after->begin());
+    for (int i = 0; i < 2; ++i) {
+      llvm::PHINode* phi = b.CreatePHI(real, 2);
+      phi->addIncoming(usual[i].v, before);
+      phi->addIncoming(result[i].v, end);
+      result[i].v = phi;
+    }
+    return result;
+  }
 };
 
-/// Calls body(machine, F) for the precision of `a` and returns the emitted value.
+/// Calls body(machine, F…) with the machine for the precision of `a` and its operands; returns the emitted value.
 template <class Body>
 Value* with_machine(const OpArgs& a, Body body) {
   auto run = [&](auto flag) {
     using M = EmitMachine<decltype(flag)::value>;
+    using F = typename M::F;
     M m{a.b, a.type(), a.type()->getWithNewType(a.b.getIntNTy(M::is_f64 ? 64 : 32))};
-    return body(m, typename M::F{a.x[0]}).v;
+    if constexpr (std::is_invocable_v<Body, M&, F, F>)
+      return body(m, F{a.x[0]}, F{a.x[1]}).v;
+    else
+      return body(m, F{a.x[0]}).v;
   };
   return a.from == f64 ? run(std::true_type{}) : run(std::false_type{});
 }
@@ -316,10 +355,14 @@ constexpr Row kRows[] = {
   {Op::round, [](const OpArgs& a) { return a.call(llvm::Intrinsic::roundeven); }},
   {Op::sqrt,  [](const OpArgs& a) { return a.call(llvm::Intrinsic::sqrt); }},
   {Op::exp,   exponential},
+  {Op::expm1, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::expm1(m, x); }); }},
   {Op::log,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::log(m, x); }); }},
+  {Op::log1p, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::log1p(m, x); }); }},
   {Op::sin,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::sin(m, x); }); }},
   {Op::cos,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::cos(m, x); }); }},
   {Op::tanh,  [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::tanh(m, x); }); }},
+  {Op::sigmoid, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::sigmoid(m, x); }); }},
+  {Op::softplus, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::softplus(m, x); }); }},
   {Op::erf,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::erf(m, x); }); }},
   {Op::logical_not,   [](const OpArgs& a) { return a.b.CreateNot(a.x[0]); }},
   {Op::convert,       convert},
@@ -330,6 +373,7 @@ constexpr Row kRows[] = {
   {Op::sub, [](const OpArgs& a) { return a.real() ? a.b.CreateFSub(a.x[0], a.x[1]) : a.b.CreateSub(a.x[0], a.x[1]); }},
   {Op::mul, [](const OpArgs& a) { return a.real() ? a.b.CreateFMul(a.x[0], a.x[1]) : a.b.CreateMul(a.x[0], a.x[1]); }},
   {Op::div, [](const OpArgs& a) { return a.real() ? a.b.CreateFDiv(a.x[0], a.x[1]) : quotient(a); }},
+  {Op::pow, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x, auto y) { return approx::pow(m, x, y); }); }},
   {Op::rem, [](const OpArgs& a) { return a.b.CreateSub(a.x[0], a.b.CreateMul(quotient(a), a.x[1])); }},
   {Op::max, extreme},
   {Op::min, extreme},

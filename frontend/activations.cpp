@@ -33,14 +33,14 @@ Tensor leaky_relu(const Tensor& x, std::source_location where) { return leaky_re
 
 Tensor elu(const Tensor& x, double alpha, std::source_location where) {
   LocScope scope(where);
-  return weft::where(x > 0, x, alpha * expm1(weft::where(x > 0, 0, x)));
+  const Tensor positive = x > 0;
+  return weft::where(positive, x, alpha * expm1(weft::where(positive, 0, x)));
 }
 Tensor elu(const Tensor& x, std::source_location where) { return elu(x, 1.0, where); }
 
-// As tanh: 1 / (1 + e^-x) has the gradient e^-x / (1 + e^-x)^2, which is inf / inf for x < -88.
 Tensor sigmoid(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  return 0.5 * tanh(0.5 * x) + 0.5;
+  return node(Op::sigmoid, {x});
 }
 
 Tensor log_sigmoid(const Tensor& x, std::source_location where) {
@@ -53,11 +53,9 @@ Tensor silu(const Tensor& x, std::source_location where) {
   return gated(x, 1024, [](const Tensor& v) { return sigmoid(v); });
 }
 
-// max(x, 0) + log(1 + e^-|x|), with the maximum as (x + |x|) / 2 so that the gradient at 0 is 1/2.
 Tensor softplus(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  const Tensor magnitude = abs(x);
-  return 0.5 * (x + magnitude) + log1p(exp(-magnitude));
+  return node(Op::softplus, {x});
 }
 
 Tensor gelu(const Tensor& x, std::source_location where) {
@@ -68,7 +66,8 @@ Tensor gelu(const Tensor& x, std::source_location where) {
 // (1 + tanh(u)) / 2 = sigmoid(2 u), which keeps its digits where tanh(u) is near -1.
 Tensor gelu_tanh(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  return gated(x, 32, [](const Tensor& v) { return sigmoid(v * (1.5957691216057308 + 0.07135481627260025 * (v * v))); });
+  return gated(x, 32,
+               [](const Tensor& v) { return sigmoid(v * (1.5957691216057308 + 0.07135481627260025 * (v * v))); });
 }
 
 namespace {

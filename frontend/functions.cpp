@@ -78,7 +78,9 @@ Tensor ceil(const Tensor& x, std::source_location where) { return unary(Op::ceil
 Tensor round(const Tensor& x, std::source_location where) { return unary(Op::round, x, where); }
 Tensor sqrt(const Tensor& x, std::source_location where) { return unary(Op::sqrt, x, where); }
 Tensor exp(const Tensor& x, std::source_location where) { return unary(Op::exp, x, where); }
+Tensor expm1(const Tensor& x, std::source_location where) { return unary(Op::expm1, x, where); }
 Tensor log(const Tensor& x, std::source_location where) { return unary(Op::log, x, where); }
+Tensor log1p(const Tensor& x, std::source_location where) { return unary(Op::log1p, x, where); }
 Tensor sin(const Tensor& x, std::source_location where) { return unary(Op::sin, x, where); }
 Tensor cos(const Tensor& x, std::source_location where) { return unary(Op::cos, x, where); }
 Tensor tanh(const Tensor& x, std::source_location where) { return unary(Op::tanh, x, where); }
@@ -100,21 +102,6 @@ Tensor reciprocal(const Tensor& x, std::source_location where) {
   return 1 / x;
 }
 
-// With t = tanh(x/2): e^x - 1 = 2t / (1 - t), which does not cancel near 0. Beyond |x| = 1 the plain form is accurate;
-// the operand of tanh is limited so that the branch not taken stays finite, in the gradient too.
-Tensor expm1(const Tensor& x, std::source_location where) {
-  LocScope scope(where);
-  const Tensor t = tanh(0.5 * clip(x, -1, 1));
-  return weft::where(abs(x) < 1, 2 * t / (1 - t), exp(x) - 1);
-}
-
-// log(1 + x) = log(u) + (x - (u - 1)) / u with u = 1 + x rounded; the correction matters for |x| < 1 only.
-Tensor log1p(const Tensor& x, std::source_location where) {
-  LocScope scope(where);
-  const Tensor u = 1 + x;
-  return log(u) + weft::where(abs(x) < 1, (x - (u - 1)) / maximum(u, 1e-30), 0.0);
-}
-
 Tensor isnan(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   return x != x;
@@ -122,14 +109,15 @@ Tensor isnan(const Tensor& x, std::source_location where) {
 
 Tensor pow(const Tensor& x, const Operand& y, std::source_location where) {
   LocScope scope(where);
-  if (!y.is_number()) return exp(y * log(x));
-  const double p = y.number();
-  if (p == 0.5) return sqrt(x);
-  if (p == std::floor(p) && std::abs(p) <= 64) {
-    const Tensor power = whole_power(x, static_cast<int>(std::abs(p)));
-    return p < 0 ? 1 / power : power;
+  check_operands("pow", {x});
+  if (y.is_number()) {
+    const double p = y.number();
+    if (p == 0.5) return sqrt(x);
+    if (p == -1) return 1 / x;
+    // Products of more factors are less accurate than the op. Integers have no such op.
+    if (p == std::floor(p) && p >= 0 && p <= (is_float(x.dtype()) ? 4 : 64)) return whole_power(x, static_cast<int>(p));
   }
-  return exp(p * log(x));
+  return binary(Op::pow, {x, where}, y);
 }
 
 Tensor clip(const Tensor& x, double low, double high, std::source_location where) {

@@ -42,7 +42,8 @@ Tensor cos(const Tensor& x, WEFT_HERE);
 Tensor tanh(const Tensor& x, WEFT_HERE);
 Tensor erf(const Tensor& x, WEFT_HERE);
 Tensor isnan(const Tensor& x, WEFT_HERE);  ///< bool
-/// x^y: a whole-number exponent by repeated squaring (right for negative x), 0.5 as sqrt, else exp(y log x).
+/// x^y, broadcast, with the special cases of IEEE 754 (docs/numerics.md). The numbers 0 to 4 and -1 are products and a
+/// quotient, 0.5 is sqrt(x); an integer x takes the numbers 0 to 64.
 Tensor pow(const Tensor& x, const Operand& y, WEFT_HERE);
 Tensor maximum(const Operand& a, const Operand& b);
 Tensor minimum(const Operand& a, const Operand& b);

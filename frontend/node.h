@@ -6,6 +6,8 @@ namespace weft {
 
 /// Adds a node with the current line. Error when an operand is undefined or the operands live in different graphs.
 Tensor node(Op op, const std::vector<Tensor>& operands, Attrs attrs = {}, std::optional<Type> type = {});
+/// An elementwise node of two operands, broadcast as NumPy does; a number takes the dtype of the other operand.
+Tensor binary(Op op, const Operand& a, const Operand& b);
 /// A node without tensor operands, in this thread's graph.
 Tensor leaf(Op op, Attrs attrs, const Type& type);
 /// A constant in `trace`.

@@ -90,7 +90,7 @@ std::vector<Tensor> clip_by_norm(const std::vector<Tensor>& gradients, double no
     squares = squares.defined() ? squares + part : part;
   }
   const Tensor length = sqrt(squares), exceeds = length > norm / top;
-  for (const Tensor& g : gradients) clipped.push_back(where(exceeds, g / top * (norm / length), g));
+  for (const Tensor& g : gradients) clipped.push_back(weft::where(exceeds, g / top * (norm / length), g));
   return clipped;
 }
 

@@ -38,13 +38,13 @@ std::pair<Tensor, Tensor> unify(std::string_view op, const Operand& a, const Ope
   return {spread_trailing(x, shape), spread_trailing(y, shape)};
 }
 
+}  // namespace
+
 Tensor binary(Op op, const Operand& a, const Operand& b) {
   LocScope scope(a.where());
   auto [x, y] = unify(name(op), a, b);
   return node(op, {x, y});
 }
-
-}  // namespace
 
 Type Tensor::type() const {
   if (!defined())

@@ -1,4 +1,5 @@
-// exp, log, sin, cos, tanh and erf, each written once for every device.
+// exp, expm1, log, log1p, tanh, sigmoid, softplus and erf, each written once for every device; sin and cos are in
+// ir/approx_trig.h, pow is in ir/approx_pow.h.
 //
 // A function here is a template over a *machine* M, which supplies IEEE arithmetic: plain floats (ScalarMachine in
 // ir/scalar.h, the reference) or an emitter of vector code (codegen/). As the operations and their order are the same
@@ -19,12 +20,15 @@
 //   I iadd(I, I) isub  iand  ixor        wrapping integer arithmetic
 //   I shl(I, int)      I shr(I, int)     shifts by a constant; shr shifts zeros in
 //   B is_zero(I)                         x == 0
+//   array<F, 2> rarely(B p, array<F, 2> usual, body)   body() where p, else `usual`; body is run only if p holds for
+//                                        some element, on all of them
 // clang-format on
 //
 // Subnormals count as zero of their sign, as inputs and as results. A NaN gives a NaN. The stated errors are the
 // bounds that tests/ir/approx.cpp holds them to: for f32 on all 2^32 inputs, for f64 on dense samples; one ulp is the
 // distance between the two floats nearest to the true result. scripts/fit_approx.py computed the polynomials.
 #pragma once
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -46,8 +50,8 @@ struct Constants<false> {  // f32
   static constexpr double half_pi[] = {0x1.921fb6p+0, -0x1.777a5cp-25, -0x1.ee59dap-50};
   static constexpr double smallest_normal = 0x1p-126;
   static constexpr double exp_lowest = -0x1.5d589ep+6, exp_highest = 0x1.62e42ep+6;
-  static constexpr double trig_limit = 0x1p17;
   static constexpr double tanh_is_one = 10, erf_is_one = 4;
+  static constexpr double expm1_lowest = -20, expm1_highest = 89;
   static constexpr double exp[] = {0x1p-1, 0x1.55548ap-3, 0x1.5554e4p-5, 0x1.123e38p-7, 0x1.6d5156p-10};
   static constexpr double log[] = {-0x1p-1,       0x1.5555p-2,    -0x1.ffff6ap-3, 0x1.99d268p-3, -0x1.55884ep-3,
                                    0x1.1eb8dep-3, -0x1.f56284p-4, 0x1.1ee68ap-3,  -0x1.03037ap-3};
@@ -70,8 +74,8 @@ struct Constants<true> {  // f64
   static constexpr double half_pi[] = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110};
   static constexpr double smallest_normal = 0x1p-1022;
   static constexpr double exp_lowest = -0x1.6232bdd7abcd2p+9, exp_highest = 0x1.62e42fefa39efp+9;
-  static constexpr double trig_limit = 0x1p30;
   static constexpr double tanh_is_one = 20, erf_is_one = 6;
+  static constexpr double expm1_lowest = -40, expm1_highest = 710;
   static constexpr double exp[] = {0x1.000000000000cp-1,  0x1.555555555555cp-3,  0x1.555555554fdf9p-5,
                                    0x1.111111110e9e9p-7,  0x1.6c16c1860b85p-10,  0x1.a01a01b44ed79p-13,
                                    0x1.a01995abb34cdp-16, 0x1.71ddee552f203p-19, 0x1.28b106a442964p-22,
@@ -139,6 +143,18 @@ typename M::I sign_of(M& m, typename M::I x) {
   return m.iand(x, m.i(Constants<M::is_f64>::sign_bit));
 }
 
+/// Bit `k` of x at the place of the sign bit.
+template <class M>
+typename M::I bit_as_sign(M& m, typename M::I x, int k) {
+  return sign_of(m, m.shl(x, (M::is_f64 ? 63 : 31) - k));
+}
+
+/// |x| with the sign of `sign`.
+template <class M>
+typename M::F copy_sign(M& m, typename M::F x, typename M::F sign) {
+  return flip_sign(m, m.abs(x), sign_of(m, m.bits(sign)));
+}
+
 /// x = n ln2 + r with |r| <= ln2 / 2: e^x = 2^n e^r.
 template <class M>
 struct ExpReduction {
@@ -179,68 +195,80 @@ typename M::F exp(M& m, typename M::F x) {
   return m.select(m.le(x, m.f(C::exp_highest)), y, m.add(x, m.f(HUGE_VAL)));  // NaN + inf = NaN
 }
 
+/// e^x - 1, of the sign of x. Error <= 1.5 ulp (f32), 1.8 ulp (f64).
+template <class M>
+typename M::F expm1(M& m, typename M::F x) {
+  using C = Constants<M::is_f64>;
+  auto t = m.select(m.lt(x, m.f(C::expm1_lowest)), m.f(C::expm1_lowest), x);
+  t = m.select(m.lt(m.f(C::expm1_highest), t), m.f(C::expm1_highest), t);
+  auto [r, n, exponent] = reduce_exp(m, t);
+  auto expm1_r = m.fma(m.mul(r, r), polynomial(m, r, C::exp), r);
+  auto half = m.from_bits(m.iadd(m.bits(m.f(0.5)), exponent));    // 2^(n - 1): 2^n may overflow
+  auto y = m.fma(half, expm1_r, m.sub(half, m.f(0.5)));           // (2^n e^r - 1) / 2
+  y = m.select(m.lt(m.abs(x), m.f(0.25)), expm1_r, m.add(y, y));  // n = 0, and half a result may be subnormal
+  return copy_sign(m, y, x);
+}
+
+/// x = 2^n (1 + f) with least <= 1 + f < 2 least.
+template <class M>
+struct LogReduction {
+  typename M::F n, f;
+  typename M::I exponent;  // n + exponent_bias, at the place of a float's exponent; below it, other bits
+};
+
+template <bool is_f64>
+inline constexpr std::int64_t exponent_bias = is_f64 ? 1024 : 128;
+template <bool is_f64>
+inline constexpr std::int64_t two_thirds = is_f64 ? 0x3fe5555555555555 : 0x3f2aaaaa;  // the bits of 2/3
+
+/// For normal x > 0. `least` is given by its bits.
+template <class M>
+LogReduction<M> reduce_log(M& m, typename M::F x, std::int64_t least) {
+  using C = Constants<M::is_f64>;
+  // Taking the bits of `least` from those of x leaves n in the place of the exponent (plus a bias, which keeps it
+  // positive) and, below it, the mantissa of 1 + f counted from that of `least`.
+  constexpr std::int64_t bias = exponent_bias<M::is_f64>;
+  auto biased = m.isub(m.bits(x), m.i(least - (bias << C::mantissa_bits)));
+  auto mantissa = m.iand(biased, m.i((std::int64_t{1} << C::mantissa_bits) - 1));
+  auto f = m.sub(m.from_bits(m.iadd(mantissa, m.i(least))), m.f(1));
+  auto magic = m.bits(m.f(C::round_magic));  // with an integer in its low bits: round_magic plus that integer
+  auto n = m.sub(m.from_bits(m.iadd(m.shr(biased, C::mantissa_bits), magic)), m.f(C::round_magic + bias));
+  return {n, f, biased};
+}
+
+/// ln(1 + f) for -1/3 <= f <= 1/3.
+template <class M>
+typename M::F log_of_rest(M& m, typename M::F f) {
+  return m.fma(m.mul(f, f), polynomial(m, f, Constants<M::is_f64>::log), f);  // f + q f^2
+}
+
 /// ln x. -inf for 0, NaN below. Error <= 0.94 ulp (f32), 1.3 ulp (f64).
 template <class M>
 typename M::F log(M& m, typename M::F x) {
   using C = Constants<M::is_f64>;
-  // x = 2^n (1 + f), 2/3 <= 1 + f < 4/3. Taking the bits of 2/3 from those of x leaves n in the place of the exponent
-  // (plus `bias`, which keeps it positive) and, below it, the mantissa of 1 + f counted from that of 2/3.
-  constexpr std::int64_t two_thirds = M::is_f64 ? 0x3fe5555555555555 : 0x3f2aaaaa;
-  constexpr std::int64_t bias = M::is_f64 ? 1024 : 128;
-  auto biased = m.isub(m.bits(x), m.i(two_thirds - (bias << C::mantissa_bits)));
-  auto mantissa = m.iand(biased, m.i((std::int64_t{1} << C::mantissa_bits) - 1));
-  auto f = m.sub(m.from_bits(m.iadd(mantissa, m.i(two_thirds))), m.f(1));
-  auto magic = m.bits(m.f(C::round_magic));  // with an integer in its low bits: round_magic plus that integer
-  auto n = m.sub(m.from_bits(m.iadd(m.shr(biased, C::mantissa_bits), magic)), m.f(C::round_magic + bias));
-  auto y = m.fma(m.mul(f, f), polynomial(m, f, C::log), f);  // ln(1 + f) = f + q f^2
-  y = m.fma(n, m.f(C::ln2[0]), y);
+  auto [n, f, exponent] = reduce_log(m, x, two_thirds<M::is_f64>);
+  auto y = m.fma(n, m.f(C::ln2[0]), log_of_rest(m, f));
   auto zero_or_less = m.select(m.lt(x, m.f(0)), m.f(NAN), m.f(-HUGE_VAL));
   y = m.select(m.lt(x, m.f(C::smallest_normal)), zero_or_less, y);
   return m.select(m.lt(x, m.f(HUGE_VAL)), y, m.mul(x, x));  // inf and NaN
 }
 
-/// |x| = n pi/2 + r with |r| <= pi/4: sin r, cos r, and n in the low bits of `quadrant`.
+/// ln(1 + x), of the sign of x. -inf for -1, NaN below. Error <= 1.6 ulp (f32), 1.8 ulp (f64).
 template <class M>
-struct TrigReduction {
-  typename M::F sin, cos;
-  typename M::I quadrant;
-};
-
-template <class M>
-TrigReduction<M> reduce_trig(M& m, typename M::F x) {
+typename M::F log1p(M& m, typename M::F x) {
   using C = Constants<M::is_f64>;
-  auto ax = m.abs(x);
-  ax = m.select(m.le(ax, m.f(C::trig_limit)), ax, m.mul(ax, m.f(0)));  // 0; NaN for inf and NaN
-  auto shifted = m.fma(ax, m.f(C::two_over_pi), m.f(C::round_magic));
-  auto n = m.sub(shifted, m.f(C::round_magic));
-  auto r = m.fma(n, m.f(-C::half_pi[0]), ax);  // exact
-  r = m.fma(n, m.f(-C::half_pi[1]), r);
-  r = m.fma(n, m.f(-C::half_pi[2]), r);
-  auto z = m.mul(r, r);
-  return {m.fma(m.mul(r, z), polynomial(m, z, C::sin), r), m.fma(z, polynomial(m, z, C::cos), m.f(1)), m.bits(shifted)};
-}
-
-/// Bit `k` of x at the place of the sign bit.
-template <class M>
-typename M::I bit_as_sign(M& m, typename M::I x, int k) {
-  return sign_of(m, m.shl(x, (M::is_f64 ? 63 : 31) - k));
-}
-
-/// sin x, odd. Error <= 1.55 ulp (f32, |x| <= 2^17), 1.6 ulp (f64, |x| <= 2^30). Beyond, where f32 has only a few
-/// digits left to say where in a period x lies, the result is that for 0. NaN for inf.
-template <class M>
-typename M::F sin(M& m, typename M::F x) {
-  auto [sin_r, cos_r, quadrant] = reduce_trig(m, x);
-  auto y = m.select(m.is_zero(m.iand(quadrant, m.i(1))), sin_r, cos_r);
-  return flip_sign(m, y, m.ixor(sign_of(m, m.bits(x)), bit_as_sign(m, quadrant, 1)));
-}
-
-/// cos x, even. Error and range as for sin.
-template <class M>
-typename M::F cos(M& m, typename M::F x) {
-  auto [sin_r, cos_r, quadrant] = reduce_trig(m, x);
-  auto y = m.select(m.is_zero(m.iand(quadrant, m.i(1))), cos_r, sin_r);
-  return flip_sign(m, y, bit_as_sign(m, m.iadd(quadrant, m.i(1)), 1));
+  // u + c = 1 + x exactly; u = 2^n (1 + f) as in log, so that ln(1 + x) = n ln2 + ln(1 + (f + c / 2^n)).
+  auto u = m.add(x, m.f(1));
+  auto rest = m.sub(u, m.f(1));
+  auto c = m.add(m.sub(m.f(1), m.sub(u, rest)), m.sub(x, rest));
+  auto [n, f, exponent] = reduce_log(m, u, two_thirds<M::is_f64>);
+  constexpr std::int64_t one = (M::is_f64 ? 1023 : 127) + exponent_bias<M::is_f64>;
+  auto scale =
+      m.from_bits(m.isub(m.i(one << C::mantissa_bits), m.iand(exponent, m.i(-(std::int64_t{1} << C::mantissa_bits)))));
+  f = m.add(f, m.select(m.lt(x, m.f(C::round_magic)), m.mul(c, scale), m.f(0)));
+  auto y = copy_sign(m, m.fma(n, m.f(C::ln2[0]), log_of_rest(m, f)), x);
+  y = m.select(m.le(x, m.f(-1)), m.select(m.lt(x, m.f(-1)), m.f(NAN), m.f(-HUGE_VAL)), y);
+  return m.select(m.lt(x, m.f(HUGE_VAL)), y, m.mul(x, x));  // inf and NaN
 }
 
 /// tanh x, odd, |tanh x| <= 1. Error <= 1.82 ulp (f32), 2.1 ulp (f64).
@@ -257,6 +285,33 @@ typename M::F tanh(M& m, typename M::F x) {
   auto s = m.select(m.le(m.f(1), h), m.f(1), h);
   auto y = m.fma(m.neg(s), m.div(s, m.add(m.f(1), h)), s);
   return flip_sign(m, y, sign_of(m, m.bits(x)));
+}
+
+/// e^-|x|; 0 where that is subnormal.
+template <class M>
+typename M::F exp_of_minus_magnitude(M& m, typename M::F x) {
+  auto t = m.neg(m.abs(x));
+  auto [r, n, exponent] = reduce_exp(m, t);
+  auto scale = m.from_bits(m.iadd(m.bits(m.f(1)), exponent));
+  auto e = m.mul(scale, exp_of_rest(m, r));  // a product keeps a NaN
+  return m.select(m.lt(t, m.f(Constants<M::is_f64>::exp_lowest)), m.f(0), e);
+}
+
+/// The logistic function 1 / (1 + e^-x). Error <= 2.4 ulp (f32), 2.4 ulp (f64).
+template <class M>
+typename M::F sigmoid(M& m, typename M::F x) {
+  auto e = exp_of_minus_magnitude(m, x);
+  return m.div(m.select(m.lt(x, m.f(0)), e, m.f(1)), m.add(m.f(1), e));
+}
+
+/// ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|). Error <= 2 ulp (f32), 2.2 ulp (f64).
+template <class M>
+typename M::F softplus(M& m, typename M::F x) {
+  auto e = exp_of_minus_magnitude(m, x);
+  auto large = m.lt(m.f(1.0 / 3), e);  // ln(1 + e) = ln2 + ln(1 + (e - 1) / 2)
+  auto y = log_of_rest(m, m.select(large, m.mul(m.sub(e, m.f(1)), m.f(0.5)), e));
+  y = m.add(y, m.select(large, m.f(Constants<M::is_f64>::ln2[0]), m.f(0)));
+  return m.add(m.select(m.lt(m.f(0), x), x, m.f(0)), y);
 }
 
 /// erf x, odd, |erf x| <= 1. Error <= 1 ulp (f32), 1.3 ulp (f64).

@@ -16,9 +16,10 @@ enum class Op : std::uint8_t {
   // leaves
   input, constant, iota, random, size,
   // unary elementwise
-  neg, abs, sign, floor, ceil, round, sqrt, exp, log, sin, cos, tanh, erf, logical_not, convert, stop_gradient,
+  neg, abs, sign, floor, ceil, round, sqrt, exp, expm1, log, log1p, sin, cos, tanh, sigmoid, softplus, erf, logical_not,
+  convert, stop_gradient,
   // binary elementwise
-  add, sub, mul, div, rem, max, min, bit_and, bit_or, bit_xor, shl, shr,
+  add, sub, mul, div, pow, rem, max, min, bit_and, bit_or, bit_xor, shl, shr,
   // comparison
   eq, ne, lt, le, gt, ge,
   // ternary elementwise

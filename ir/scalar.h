@@ -12,6 +12,8 @@
 #include <type_traits>
 
 #include "ir/approx.h"
+#include "ir/approx_pow.h"
+#include "ir/approx_trig.h"
 #include "ir/op.h"
 
 namespace weft {
@@ -45,6 +47,12 @@ struct ScalarMachine {
   I shl(I a, int n) { return a << n; }
   I shr(I a, int n) { return a >> n; }
   B is_zero(I a) { return a == 0; }
+  template <class Body>
+  std::array<F, 2> rarely(B p, std::array<F, 2> usual, Body body) {
+    if (p) [[unlikely]]
+      return body();
+    return usual;
+  }
 };
 
 /// An unsigned type in which T's arithmetic wraps (u8 is widened, so that nothing is promoted to a signed int).
@@ -75,10 +83,14 @@ T apply_unary(Op op, T x) {
       case Op::round: return std::nearbyint(flush_subnormal(x));
       case Op::sqrt: return std::sqrt(x);
       case Op::exp: return approx::exp(m, x);
+      case Op::expm1: return approx::expm1(m, x);
       case Op::log: return approx::log(m, x);
+      case Op::log1p: return approx::log1p(m, x);
       case Op::sin: return approx::sin(m, x);
       case Op::cos: return approx::cos(m, x);
       case Op::tanh: return approx::tanh(m, x);
+      case Op::sigmoid: return approx::sigmoid(m, x);
+      case Op::softplus: return approx::softplus(m, x);
       case Op::erf: return approx::erf(m, x);
       default: break;
     }
@@ -116,6 +128,10 @@ T apply_binary(Op op, T x, T y) {
       case Op::sub: return x - y;
       case Op::mul: return x * y;
       case Op::div: return x / y;
+      case Op::pow: {
+        ScalarMachine<T> m;
+        return approx::pow(m, x, y);
+      }
       default: break;
     }
   } else {

@@ -21,19 +21,36 @@ const GradientRow kRows[] = {
     {Op::abs, {"mul(g, sign(a))"}},
     {Op::sqrt, {"div(g, mul(2, y))"}},
     {Op::exp, {"mul(g, y)"}},
+    {Op::expm1, {"mul(g, exp(a))"}},
     {Op::log, {"div(g, a)"}},
+    {Op::log1p, {"div(g, add(1, a))"}},
     {Op::sin, {"mul(g, cos(a))"}},
     {Op::cos, {"neg(mul(g, sin(a)))"}},
-    {Op::tanh, {"mul(g, sub(1, mul(y, y)))"}},
-    {Op::erf, {"mul(g, mul(1.1283791670955126, exp(neg(mul(a, a)))))"}},  // 2 / sqrt(pi)
+    // 1 - y^2 = 4 s (1 - s) with s = sigmoid(-2 |a|): the first cancels where y is near 1, the gradient of the second
+    // where it is near 0.
+    {Op::tanh,
+     {"mul(g, select(lt(abs(a), 0.5), sub(1, mul(y, y)), "
+      "mul(4, mul(sigmoid(mul(-2, abs(a))), sub(1, sigmoid(mul(-2, abs(a))))))))"}},
+    {Op::sigmoid, {"mul(g, mul(y, sigmoid(neg(a))))"}},
+    {Op::softplus, {"mul(g, sigmoid(a))"}},
+    {Op::erf, {}, grad::erf},
     {Op::convert, {}, grad::convert},
 
     {Op::add, {"g", "g"}},
     {Op::sub, {"g", "neg(g)"}},
     {Op::mul, {"mul(g, b)", "mul(g, a)"}},
     {Op::div, {"div(g, b)", "neg(mul(div(g, b), y))"}},
-    {Op::max, {"select(eq(a, b), mul(0.5, g), select(gt(a, b), g, 0))", "select(eq(a, b), mul(0.5, g), select(gt(a, b), 0, g))"}},
-    {Op::min, {"select(eq(a, b), mul(0.5, g), select(lt(a, b), g, 0))", "select(eq(a, b), mul(0.5, g), select(lt(a, b), 0, g))"}},
+    // To a: 0 where b is 0. To b: 0 where y is 0, or both a and b are. There the products would be 0 * inf; what is
+    // selected away is finite, so that this holds for the gradient's gradient too.
+    {Op::pow,
+     {"mul(g, select(eq(b, 0), 0, mul(b, pow(a, select(eq(b, 0), 0, sub(b, 1))))))",
+      "mul(g, mul(y, log(select(or(eq(y, 0), and(eq(a, 0), eq(b, 0))), 1, a))))"}},
+    {Op::max,
+     {"select(eq(a, b), mul(0.5, g), select(gt(a, b), g, 0))",
+      "select(eq(a, b), mul(0.5, g), select(gt(a, b), 0, g))"}},
+    {Op::min,
+     {"select(eq(a, b), mul(0.5, g), select(lt(a, b), g, 0))",
+      "select(eq(a, b), mul(0.5, g), select(lt(a, b), 0, g))"}},
     {Op::select, {"", "select(a, g, 0)", "select(a, 0, g)"}},
     {Op::fma, {"mul(g, b)", "mul(g, a)", "g"}},
 
@@ -91,6 +108,15 @@ ValueId gradient(Op op, Builder& b, const GradientArgs& args, std::size_t i) {
   std::copy(args.operands.begin(), args.operands.end(), bound.begin() + 2);
   const Type type = b.type(args.operands[i]);
   return build_term(*row.terms[i], b, bound, type);
+}
+
+/// 2/sqrt(pi) e^(-a^2) g. The exponential would magnify the rounding error of a square, so that is put back.
+ValueId grad::erf(Builder& b, const GradientArgs& args, std::size_t) {
+  const ValueId a = args.operands[0];
+  const ValueId x = b.op(Op::min, {b.op(Op::abs, {a}), b.like(a, 30)});  // e^-900 is 0, and its square is finite
+  const ValueId power = b.neg(b.mul(x, x)), e = b.op(Op::exp, {power});
+  const ValueId rest = b.op(Op::stop_gradient, {b.op(Op::fma, {x, x, power})});
+  return b.mul(args.g, b.mul(b.like(a, 1.1283791670955126), b.op(Op::fma, {b.neg(rest), e, e})));
 }
 
 ValueId grad::convert(Builder& b, const GradientArgs& a, std::size_t) {

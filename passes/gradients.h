@@ -22,6 +22,7 @@ bool has_gradient(Op op);
 
 // Rows that are functions. Elementwise ops are rows of text in passes/gradients.cpp.
 namespace grad {
+ValueId erf(Builder&, const GradientArgs&, std::size_t i);
 ValueId convert(Builder&, const GradientArgs&, std::size_t i);
 // passes/gradients_structure.cpp
 ValueId broadcast(Builder&, const GradientArgs&, std::size_t i);

@@ -48,11 +48,16 @@ int element_cost(const Node& n) {
     case Op::sqrt:
     case Op::rem: return 4;
     case Op::exp:
+    case Op::expm1:
     case Op::log:
+    case Op::log1p:
     case Op::tanh:
+    case Op::sigmoid:
+    case Op::softplus:
     case Op::erf:
     case Op::sin:
     case Op::cos: return 12;
+    case Op::pow:
     case Op::random: return 60;
     case Op::concat: return static_cast<int>(n.operands.size()) - 1;  // a select for each but one
     default: return 1;

@@ -9,11 +9,12 @@
 namespace weft {
 namespace {
 
-constexpr Op kUnary[] = {Op::neg,  Op::abs,         Op::sign,    Op::floor,        Op::ceil, Op::round,
-                         Op::sqrt, Op::exp,         Op::log,     Op::sin,          Op::cos,  Op::tanh,
-                         Op::erf,  Op::logical_not, Op::convert, Op::stop_gradient};
-constexpr Op kBinary[] = {Op::add,     Op::sub, Op::mul, Op::div, Op::rem, Op::max, Op::min, Op::bit_and, Op::bit_or,
-                          Op::bit_xor, Op::shl, Op::shr, Op::eq,  Op::ne,  Op::lt,  Op::le,  Op::gt,      Op::ge};
+constexpr Op kUnary[] = {Op::neg, Op::abs,   Op::sign, Op::floor,       Op::ceil,    Op::round,        Op::sqrt,
+                         Op::exp, Op::expm1, Op::log,  Op::log1p,       Op::sigmoid, Op::softplus,     Op::sin,
+                         Op::cos, Op::tanh,  Op::erf,  Op::logical_not, Op::convert, Op::stop_gradient};
+constexpr Op kBinary[] = {Op::add, Op::sub,     Op::mul,    Op::div,     Op::pow, Op::rem, Op::max,
+                          Op::min, Op::bit_and, Op::bit_or, Op::bit_xor, Op::shl, Op::shr, Op::eq,
+                          Op::ne,  Op::lt,      Op::le,     Op::gt,      Op::ge};
 // Same bits in either order. Not max and min: max(-0, 0) is 0 and max(0, -0) is -0.
 constexpr Op kCommutative[] = {Op::add, Op::mul, Op::bit_and, Op::bit_or, Op::bit_xor, Op::eq, Op::ne, Op::fma};
 

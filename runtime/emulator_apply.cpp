@@ -16,6 +16,28 @@ void unary(const Step& s, Machine& m) {
   for_lanes(s.n, [=](int i) { z[i] = apply_unary(op, x[i]); });
 }
 
+/// A machine for operands of which none is rare: a loop without that branch is vectorised.
+template <class T>
+struct UsualMachine : ScalarMachine<T> {
+  template <class Body>
+  std::array<T, 2> rarely(bool, std::array<T, 2> usual, Body) {
+    return usual;
+  }
+};
+
+template <Op op, class T>
+void trigonometric(const Step& s, Machine& m) {
+  T* z = m.values<T>(s.at[0]);
+  const T* x = m.values<T>(s.at[1]);
+  int large = 0;  // not a bool: the loop is vectorised
+  for (int i = 0; i < s.n; ++i) large |= !(std::fabs(x[i]) <= approx::trig_limit<T>);
+  if (large) return unary<op, T>(s, m);
+  for_lanes(s.n, [=](int i) {
+    UsualMachine<T> machine;
+    z[i] = op == Op::sin ? approx::sin(machine, x[i]) : approx::cos(machine, x[i]);
+  });
+}
+
 template <Op op, class T>
 void binary(const Step& s, Machine& m) {
   T* z = m.values<T>(s.at[0]);
@@ -64,6 +86,10 @@ Handler unary_of(DType operand, DType) {
   return visit_dtype(operand, [](auto zero) -> Handler { return unary<op, decltype(zero)>; });
 }
 template <Op op>
+Handler trigonometric_of(DType operand, DType) {
+  return operand == f64 ? trigonometric<op, double> : trigonometric<op, float>;
+}
+template <Op op>
 Handler binary_of(DType operand, DType) {
   return visit_dtype(operand, [](auto zero) -> Handler { return binary<op, decltype(zero)>; });
 }
@@ -93,12 +119,14 @@ constexpr Row kRows[] = {
     {Op::random, random_of},
     {Op::neg, unary_of<Op::neg>}, {Op::abs, unary_of<Op::abs>}, {Op::sign, unary_of<Op::sign>},
     {Op::floor, unary_of<Op::floor>}, {Op::ceil, unary_of<Op::ceil>}, {Op::round, unary_of<Op::round>},
-    {Op::sqrt, unary_of<Op::sqrt>}, {Op::exp, unary_of<Op::exp>}, {Op::log, unary_of<Op::log>},
-    {Op::sin, unary_of<Op::sin>}, {Op::cos, unary_of<Op::cos>}, {Op::tanh, unary_of<Op::tanh>},
+    {Op::sqrt, unary_of<Op::sqrt>}, {Op::exp, unary_of<Op::exp>}, {Op::expm1, unary_of<Op::expm1>},
+    {Op::log, unary_of<Op::log>}, {Op::log1p, unary_of<Op::log1p>},
+    {Op::sin, trigonometric_of<Op::sin>}, {Op::cos, trigonometric_of<Op::cos>}, {Op::tanh, unary_of<Op::tanh>},
+    {Op::sigmoid, unary_of<Op::sigmoid>}, {Op::softplus, unary_of<Op::softplus>},
     {Op::erf, unary_of<Op::erf>}, {Op::logical_not, unary_of<Op::logical_not>}, {Op::convert, convert_of},
     {Op::stop_gradient, unary_of<Op::stop_gradient>},
     {Op::add, binary_of<Op::add>}, {Op::sub, binary_of<Op::sub>}, {Op::mul, binary_of<Op::mul>},
-    {Op::div, binary_of<Op::div>}, {Op::rem, binary_of<Op::rem>}, {Op::max, binary_of<Op::max>},
+    {Op::div, binary_of<Op::div>}, {Op::pow, binary_of<Op::pow>}, {Op::rem, binary_of<Op::rem>}, {Op::max, binary_of<Op::max>},
     {Op::min, binary_of<Op::min>}, {Op::bit_and, binary_of<Op::bit_and>}, {Op::bit_or, binary_of<Op::bit_or>},
     {Op::bit_xor, binary_of<Op::bit_xor>}, {Op::shl, binary_of<Op::shl>}, {Op::shr, binary_of<Op::shr>},
     {Op::eq, compare_of<Op::eq>}, {Op::ne, compare_of<Op::ne>}, {Op::lt, compare_of<Op::lt>},

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits the polynomials of ir/approx.h and prints them as rows of its tables. Needs mpmath.
+"""Fits the polynomials of ir/approx*.h and prints them as rows of its tables, and those of 2/pi. Needs mpmath.
 
 Each row is a polynomial p near the minimax one of a function f on [a, b] under a weight w: the least squares of
 w(x) (f(x) - p(x)) at Chebyshev nodes, which is within a small factor of the best. Coefficients are then rounded to f32
@@ -12,6 +12,7 @@ import struct
 import mpmath as mp
 
 mp.mp.prec = 300  # enough for the cancellation of the divided functions near 0
+WINDOW_PRECISION = 1400  # bits of 2/pi that f64 needs
 
 
 def least_squares(points, low, high):
@@ -78,12 +79,47 @@ def erfc_q(u):  # erfc(1 + u) = e^q(u)
     return mp.log(mp.erfc(1 + u))
 
 
+def exp2_q(r):  # 2^r = 1 + r ln2 + r^2 q(r)
+    return (mp.mpf(2) ** r - 1 - r * mp.log(2)) / r**2
+
+
+def atanh_q(z, first):  # atanh(s) / s = 1 + z/3 + … + q(z) z^(first + 1), z = s^2, after `first` terms
+    s = mp.sqrt(z)
+    return (mp.atanh(s) / s - sum(z**k / (2 * k + 1) for k in range(first + 1))) / z ** (first + 1)
+
+
+def atanh_f32(z):
+    return atanh_q(z, 1)
+
+
+def atanh_f64(z):
+    return atanh_q(z, 2)
+
+
+def windows(f64):
+    """The digits of 2/pi that matter to large arguments of sin and cos: ir/approx_trig.h says what a row is."""
+    bits, limit, window, end = (52, 30, 42, 1024) if f64 else (23, 17, 14, 128)
+    with mp.workprec(WINDOW_PRECISION):
+        for g in range(-(-(end - limit) // window)):
+            rest = 2 / mp.pi * mp.mpf(2) ** (window * g - (bits - limit))
+            rest -= 4 * mp.nint(rest / 4)
+            parts, unit = [], mp.mpf(2) ** (1 - bits)
+            for _ in range(4):
+                parts.append(mp.nint(rest / unit) * unit)
+                rest -= parts[-1]
+                unit = mp.mpf(2) ** (mp.floor(mp.log(abs(rest), 2)) - bits)
+            print("{" + ", ".join(float(p).hex() for p in parts) + "},")
+
+
 IN_SQUARE = (sin_q, cos_q, erf_q)
 ROWS = [  # name, function, weight, interval, degree for f32 and f64
     ("exp", exp_q, lambda r: r**2, -0.3467, 0.3467, 4, 9),
     ("log", log_q, lambda f: abs(f**2 / mp.log1p(f)), -1 / mp.mpf(3), 1 / mp.mpf(3), 8, 20),
     ("sin", sin_q, lambda z: z, 0, 0.79**2, 2, 6),
     ("cos", cos_q, lambda z: z, 0, 0.79**2, 3, 6),
+    ("exp2", exp2_q, lambda r: r**2, -0.5001, 0.5001, 5, 10),
+    ("atanh f32", atanh_f32, lambda z: z**2, 0, 0.0295, 3, 3),
+    ("atanh f64", atanh_f64, lambda z: z**3, 0, 0.0295, 7, 7),
     ("erf_small", erf_q, lambda z: 1, 0, 1, 6, 13),
     ("erf_large", erfc_q, lambda u: mp.erfc(1 + u), 0, None, 6, 16),  # up to where erf rounds to 1
 ]
@@ -94,3 +130,5 @@ if __name__ == "__main__":
         for name, f, w, a, b, *degrees in ROWS:
             end = b if b is not None else 4.93 if f64 else 2.93
             fit(name, off_zero(f), lambda x: mp.mpf(w(x or mp.mpf("1e-30"))), a, end, degrees[f64], f64)
+        print("// windows")
+        windows(f64)

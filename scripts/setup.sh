@@ -9,7 +9,7 @@ needs() {
 weft needs:
   a C++20 compiler (g++ 12 or newer), CMake 3.25 or newer, Ninja; ccache if you build often
   LLVM 19.1 or newer with its headers and CMake files, and zlib and zstd, which LLVM's CMake files ask for
-  fmt, CLI11, nlohmann-json, and Catch2 for the tests
+  fmt, CLI11, nlohmann-json, and for the tests Catch2 and MPFR
 TEXT
 }
 
@@ -33,7 +33,7 @@ command -v g++ >/dev/null || missing+=(g++)
 cmake_ok || missing+=(cmake)
 command -v ninja >/dev/null || missing+=(ninja-build)
 command -v ccache >/dev/null || missing+=(ccache)
-for package in libzstd-dev zlib1g-dev libfmt-dev catch2 libcli11-dev nlohmann-json3-dev; do
+for package in libzstd-dev zlib1g-dev libfmt-dev catch2 libmpfr-dev libcli11-dev nlohmann-json3-dev; do
   installed "$package" || missing+=("$package")
 done
 llvm=

@@ -104,8 +104,8 @@ class Generator {
   ValueId guard(Op op, std::size_t i, ValueId v) {
     if (!is_float(type(v).dtype) || rng_.chance(options_.wild)) return v;
     Builder b = builder();
-    if (op == Op::exp) return b.op(Op::tanh, {v});
-    if (op == Op::log || op == Op::sqrt || (op == Op::div && i == 1))
+    if (op == Op::exp || op == Op::expm1 || (op == Op::pow && i == 1)) return b.op(Op::tanh, {v});
+    if (op == Op::log || op == Op::log1p || op == Op::sqrt || op == Op::pow || (op == Op::div && i == 1))
       return b.add(b.op(Op::abs, {b.op(Op::tanh, {v})}), b.like(v, 0.5));
     if (op == Op::mul || op == Op::fma || op == Op::reduce_prod || op == Op::contract) return b.op(Op::sin, {v});
     return v;

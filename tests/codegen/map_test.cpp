@@ -208,3 +208,72 @@ TEST_CASE("exp on vectors is its definition everywhere, at the limits above all"
       CHECK(difference(run_image(compile(b.finish(), target), {&x, 1}), expected) == "");
   }
 }
+
+namespace {
+
+/// Where functions change their pieces, and where results are zeros, infinities or NaN.
+template <class T>
+std::vector<T> edges_of_functions() {
+  using L = std::numeric_limits<T>;
+  const T whole = sizeof(T) == 4 ? 0x1p23 : 0x1p52;
+  std::vector<T> v{0,         L::denorm_min() * 5,
+                   L::min(),  T(1e-30),
+                   T(1e-3),   T(0.25),
+                   T(0.3333), T(0.5),
+                   T(0.7072), T(0.99),
+                   1,         T(1.01),
+                   T(1.4),    T(1.5),
+                   2,         3,
+                   T(4.7),    10,
+                   17,        21,
+                   88,        T(88.9),
+                   T(101.5),  T(709.5),
+                   1000,      whole - 1,
+                   whole + 1, 2 * whole + 2,
+                   T(0x1p17), T(131073.5),
+                   T(0x1p30), T(1.7e9),
+                   T(1e22),   T(6.0e37),
+                   L::max(),  L::infinity()};
+  for (std::size_t i = v.size(); i-- > 0;) v.push_back(-v[i]);
+  v.push_back(L::quiet_NaN());
+  return v;
+}
+
+}  // namespace
+
+TEST_CASE("every function of floats equals the interpreter at its edges, in bits") {
+  for (DType t : {f32, f64}) {
+    std::vector<Array> grid;  // all pairs
+    visit_dtype(t, [&](auto zero) {
+      using T = decltype(zero);
+      if constexpr (std::is_floating_point_v<T>) {
+        const std::vector<T> v = edges_of_functions<T>();
+        std::vector<T> x, y;
+        for (T a : v)
+          for (T b : v) x.push_back(a), y.push_back(b);
+        grid = {Array::from<T>(x, {static_cast<std::int64_t>(x.size())}),
+                Array::from<T>(y, {static_cast<std::int64_t>(y.size())})};
+      }
+    });
+    for (int o = 0; o < kOpCount; ++o) {
+      const Op op = static_cast<Op>(o);
+      const int arity = info(op).min_arity;
+      if (!is_elementwise(op) || op == Op::convert || arity > 2 || !in_set(t, info(op).dtypes)) continue;
+      INFO(name(op) << " on " << name(t));
+      const std::span<const Array> inputs(grid.data(), static_cast<std::size_t>(arity));
+      ProgramBuilder b;
+      std::vector<BufferId> in;
+      for (const Array& x : inputs) in.push_back(b.input(t, x.shape()));
+      const BufferId out = b.output(result_of(op, t), grid[0].shape());
+      HandBuilder k(b.program(), b.kernel());
+      const AxisId i = k.axis("i", grid[0].shape()[0]);
+      std::vector<ExprId> args;
+      for (BufferId x : in) args.push_back(k.load(x, {at(i)}));
+      k.phase({i}).stages = {map_stage({{out, {at(i)}, k.op(op, result_of(op, t), args)}})};
+      k.schedule().vector_axis = i;
+      const Evaluation expected = interpret(b.program(), inputs);
+      for (const Target& target : runnable_targets())
+        CHECK(difference(run_image(compile(b.finish(), target), inputs), expected) == "");
+    }
+  }
+}

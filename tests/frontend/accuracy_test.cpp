@@ -32,7 +32,9 @@ struct Float {
   DType dtype;
   int digits, min_exponent, max_exponent;  // normal numbers: 2^min_exponent … 2^(max_exponent + 1)
   double smallest() const { return std::ldexp(1.0, min_exponent); }
-  double largest() const { return dtype == f32 ? double(std::numeric_limits<float>::max()) : std::numeric_limits<double>::max(); }
+  double largest() const {
+    return dtype == f32 ? double(std::numeric_limits<float>::max()) : std::numeric_limits<double>::max();
+  }
   double subnormal() const { return std::ldexp(1.0, min_exponent - digits + 1); }
   double rounded(double x) const { return dtype == f32 ? static_cast<float>(x) : x; }
   double flushed(double x) const { return std::abs(x) < smallest() ? std::copysign(0.0, x) : x; }
@@ -49,13 +51,14 @@ class Points {
     const int many = exhaustive() ? 20 : 1;
     for (double x : {0.0, t.subnormal(), t.smallest(), t.largest()})
       for (double s : {x, -x}) special_.push_back(s);
-    for (double x : {0.1, 0.25, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.5, 10.0, 12.0, 17.0, 20.0, 37.0, 87.4, 88.0, 89.0, 104.0,
-                     708.5, 710.0, 746.0, 1e5, 1e9, 1.5e19, 1e30})
+    for (double x : {0.1,  0.25, 0.5,  0.7,  1.0,  1.5,   2.0,   3.0,   5.0,   8.5, 10.0, 12.0,   17.0,
+                     20.0, 37.0, 87.4, 88.0, 89.0, 104.0, 708.5, 710.0, 746.0, 1e5, 1e9,  1.5e19, 1e30})
       for (double s : {x, -x}) special_.push_back(t.rounded(s));
     all_ = special_;
     for (double x : special_)
       for (double toward : {-HUGE_VAL, HUGE_VAL}) {
-        const double y = t.dtype == f32 ? std::nextafter(static_cast<float>(x), static_cast<float>(toward)) : std::nextafter(x, toward);
+        const double y = t.dtype == f32 ? std::nextafter(static_cast<float>(x), static_cast<float>(toward))
+                                        : std::nextafter(x, toward);
         if (std::isfinite(y)) all_.push_back(y);
       }
     for (int e = t.min_exponent; e <= t.max_exponent; e += t.dtype == f32 ? 1 : 5)
@@ -87,7 +90,9 @@ class Points {
       for (std::size_t i = 0; i < row.operands; ++i) switch (tries % 6) {
           case 0: p.push_back(pick(special_)); break;
           case 1: p.push_back(pick(all_)); break;
-          case 2: p.push_back(float_.rounded(base * (1 + std::ldexp(uniform(-1, 1), -static_cast<int>(random_() % 20))))); break;
+          case 2:
+            p.push_back(float_.rounded(base * (1 + std::ldexp(uniform(-1, 1), -static_cast<int>(random_() % 20)))));
+            break;
           case 3: p.push_back(float_.rounded(uniform(0, 1))); break;
           default: p.push_back(float_.rounded(uniform(-width, width)));
         }
@@ -104,8 +109,10 @@ class Points {
   std::vector<double> special_, all_;
 };
 
-/// Value, first and second derivatives of a row on points: results[0], [1 + i] and [1 + operands + i].
-std::vector<Array> evaluate(const FunctionRow& row, const Float& t, const std::vector<Point>& points, Numerics numerics) {
+/// Value, first and second derivatives of a row on points: results[0], [1 + i] and [1 + operands + i]. The interpreter's
+/// bits are those of compiled code; fast numerics only compiled code has.
+std::vector<Array> evaluate(const FunctionRow& row, const Float& t, const std::vector<Point>& points,
+                            Numerics numerics) {
   GraphScope graph;
   const auto n = static_cast<std::int64_t>(points.size());
   std::vector<Tensor> x;
@@ -124,6 +131,7 @@ std::vector<Array> evaluate(const FunctionRow& row, const Float& t, const std::v
   CompileOptions options;
   options.inputs = x;
   options.numerics = numerics;
+  options.backend = numerics == Numerics::exact ? Backend::interpreter : Backend::cpu;
   return compile({outputs.begin(), outputs.end()}, options)(in);
 }
 
@@ -134,7 +142,8 @@ double ulp_error(double got, const Real& want, const Real& size, const Float& t,
   const Real magnitude = abs(want) < size ? size : abs(want);
   const double tiny = std::ldexp(t.smallest(), flush);
   if (abs(want) < tiny && std::abs(got) < 2 * tiny) return 0;
-  const long exponent = magnitude.is_zero() ? t.min_exponent : std::clamp<long>(magnitude.exponent(), t.min_exponent, t.max_exponent);
+  const long exponent =
+      magnitude.is_zero() ? t.min_exponent : std::clamp<long>(magnitude.exponent(), t.min_exponent, t.max_exponent);
   if (std::isinf(got)) {
     if (std::ldexp(1.0, t.max_exponent) < abs(want) && (got > 0) == (0 < want)) {
       const Real beyond = Real(std::ldexp(1.0, t.max_exponent)) * 2 - abs(want);
@@ -185,8 +194,9 @@ void check_row(const FunctionRow& row, Numerics numerics) {
     const Errors e = errors(row, t, points, numerics);
     for (std::size_t k = 0; k < 3; ++k) {
       const Worst& w = e.of[k];
-      const std::string text = fmt::format("{} {} {}: {:.3g} ulp, stated {}, at ({:.9g}): {:.9g}, want {:.9g}", row.form,
-                                           name(t.dtype), kParts[k], w.ulps, bounds[k]->ulps, fmt::join(w.at, ", "), w.got, w.want);
+      const std::string text =
+          fmt::format("{} {} {}: {:.3g} ulp, stated {}, at ({:.9g}): {:.9g}, want {:.9g}", row.form, name(t.dtype),
+                      kParts[k], w.ulps, bounds[k]->ulps, fmt::join(w.at, ", "), w.got, w.want);
       if (exhaustive()) WARN(text);
       INFO(text);
       CHECK(w.ulps <= bounds[k]->ulps);
@@ -219,15 +229,16 @@ void check_specials(const FunctionRow& row) {
 }  // namespace
 
 TEST_CASE("every function keeps to its stated error, in value and two derivatives") {
-  for (const FunctionRow& row : all_rows())
-    DYNAMIC_SECTION(row.form) { check_row(row, Numerics::exact); }
+  for (const FunctionRow& row : all_rows()) DYNAMIC_SECTION(row.form) {
+      check_row(row, Numerics::exact);
+    }
 }
 
 TEST_CASE("every function has its limits at infinities, and its conventions at kinks and ties") {
-  for (const FunctionRow& row : all_rows())
-    DYNAMIC_SECTION(row.form) {
+  for (const FunctionRow& row : all_rows()) DYNAMIC_SECTION(row.form) {
       for (double end : {-HUGE_VAL, HUGE_VAL})
-        if (row.operands == 1) CHECK(std::ranges::any_of(row.specials, [&](const Special& s) { return s.x[0] == end; }));
+        if (row.operands == 1)
+          CHECK(std::ranges::any_of(row.specials, [&](const Special& s) { return s.x[0] == end; }));
       if (row.specials.empty()) continue;
       check_specials(row);
     }
@@ -237,9 +248,9 @@ namespace {
 
 /// Functions that move, choose or count elements, or are made of rows of the table: no error of their own.
 const std::set<std::string> kNoFloatFunction = {
-    "isnan", "where", "astype", "stop_gradient", "argmax", "argmin", "extent", "reshape", "flatten", "transpose",
-    "squeeze", "expand_dims", "broadcast_to", "concat", "stack", "slice", "pad", "gather", "scatter_add", "one_hot",
-    "linear",
+    "isnan",   "where",   "astype",    "stop_gradient", "argmax",      "argmin",       "extent",
+    "reshape", "flatten", "transpose", "squeeze",       "expand_dims", "broadcast_to", "concat",
+    "stack",   "slice",   "pad",       "gather",        "scatter_add", "one_hot",      "linear",
 };
 
 /// The functions and losses that the public headers declare at the start of a line.
@@ -263,7 +274,8 @@ std::string bound_text(const Bound& b) {
 
 /// The rows as a table in Markdown.
 std::string table_text() {
-  std::string text = "| function | value | first derivative | second derivative | for |\n| --- | --- | --- | --- | --- |\n";
+  std::string text =
+      "| function | value | first derivative | second derivative | for |\n| --- | --- | --- | --- | --- |\n";
   for (const FunctionRow& r : all_rows())
     text += fmt::format("| `{}` | {} | {} | {} | {}{} |\n", r.form, bound_text(r.value), bound_text(r.first),
                         bound_text(r.second), r.domain, r.flush ? fmt::format("; below 2^{} tiny: 0", r.flush) : "");
@@ -288,7 +300,8 @@ TEST_CASE("every function that the headers declare has a stated error") {
 }
 
 TEST_CASE("docs/numerics.md shows the table of functions", "[golden]") {
-  const std::string begin = "<!-- functions: tests/frontend/function_table.h -->\n", end = "<!-- end of functions -->\n";
+  const std::string begin = "<!-- functions: tests/frontend/function_table.h -->\n",
+                    end = "<!-- end of functions -->\n";
   const std::string path = std::string(WEFT_SOURCE_DIR) + "/docs/numerics.md";
   std::stringstream in;
   in << std::ifstream(path).rdbuf();

@@ -19,7 +19,8 @@ struct Operands {
   double rounded(double c) const { return dtype == f32 ? static_cast<float>(c) : c; }
 };
 
-/// At most `ulps` units in the last place of the true result or, where `of` names one, of that quantity if it is larger.
+/// At most `ulps` units in the last place of the true result or, where `of` names one, of that quantity if it is
+/// larger.
 struct Bound {
   double ulps;
   std::string of = {};

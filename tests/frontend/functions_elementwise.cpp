@@ -11,9 +11,34 @@ using P = std::span<const double>;
 constexpr double inf = HUGE_VAL;
 const double nan = std::nan("");
 
-Real sigmoid_of(O o) { return sigmoid(o[0].v); }
-Real normal_density(O o) { return exp(-o[0].v * o[0].v / 2) / sqrt(2 * pi()); }
+// Quantities that errors are measured by; c = 1 - s.
+Real one(O) { return 1; }
+Real size(O o) { return abs(o[0].v); }
+Real square_and_one(O o) { return 1 + o[0].v * o[0].v; }
+Real sigmoid_slope(O o) { return sigmoid(o[0].v) * sigmoid(-o[0].v); }
+Real silu_slope(O o) { return sigmoid(o[0].v) * (1 + abs(o[0].v) * sigmoid(-o[0].v)); }
+Real silu_curve(O o) { return sigmoid_slope(o) * (2 + abs(o[0].v)); }
+Real erf_slope(O o) { return square_and_one(o) * exp(-o[0].v * o[0].v); }
+Real erf_curve(O o) { return 2 * abs(o[0].v) * erf_slope(o); }
+Real gelu_curve(O o) { return square_and_one(o) * square_and_one(o) * exp(-o[0].v * o[0].v / 2); }
+
 Jet normal(const Jet& x) { return 0.5 * erfc(-x / sqrt(Jet(2))); }
+
+/// The argument of gelu_tanh's sigmoid.
+Jet gate(const Jet& x) { return 2 * sqrt(Jet(2 / pi())) * (x + Jet(Real(44715) / 1000000) * x * x * x); }
+Real gate_size(O o) { return 1 + abs(gate(o[0]).v); }
+Real gated_value(O o) {
+  const Real w = gate(o[0]).v;
+  return abs(o[0].v) * sigmoid(w) * (1 + sigmoid(-w) * abs(w));
+}
+Real gated_slope(O o) {
+  const Real w = gate(o[0]).v;
+  return sigmoid(w) * (1 + sigmoid(-w) * gate_size(o) * gate_size(o));
+}
+Real gated_curve(O o) {
+  const Real w = gate(o[0]).v, size = gate_size(o);
+  return sigmoid(w) * sigmoid(-w) * size * size * size;
+}
 
 // clang-format off
 std::vector<FunctionRow> primitive_rows() {
@@ -42,20 +67,24 @@ std::vector<FunctionRow> primitive_rows() {
      {{{inf}, nan, nan, nan}, {{-inf}, nan, nan, nan}}},
     {"cos", "cos(x)", 1, [](X x) { return cos(x[0]); }, [](O o) { return cos(o[0]); }, {2}, {2}, {2}, "finite", nullptr,
      {{{inf}, nan, nan, nan}, {{-inf}, nan, nan, nan}}},
-    {"tanh", "tanh(x)", 1, [](X x) { return tanh(x[0]); }, [](O o) { return tanh(o[0]); }, {2.1}, {8}, {8}, "all", nullptr,
+    {"tanh", "tanh(x)", 1, [](X x) { return tanh(x[0]); }, [](O o) { return tanh(o[0]); }, {2.1}, {8, "1", one}, {8, "1", one}, "all", nullptr,
      {{{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}},
-    {"erf", "erf(x)", 1, [](X x) { return erf(x[0]); }, [](O o) { return erf(o[0]); }, {1.3}, {4}, {4}, "all", nullptr,
+    {"erf", "erf(x)", 1, [](X x) { return erf(x[0]); }, [](O o) { return erf(o[0]); }, {1.3}, {4, "(1 + x^2) e^(-x^2)", erf_slope}, {4, "2 |x| (1 + x^2) e^(-x^2)", erf_curve}, "all", nullptr,
      {{{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}},
     {"pow", "pow(x, 2)", 1, [](X x) { return pow(x[0], 2); }, [](O o) { return o[0] * o[0]; }, {4}, {4}, {4}, "all", nullptr,
      {{{inf}, inf, inf, 2}, {{-inf}, inf, -inf, 2}, {{0}, 0, 0, 2}}},
     {"pow", "pow(x, 3)", 1, [](X x) { return pow(x[0], 3); }, [](O o) { return o[0] * o[0] * o[0]; }, {4}, {4}, {4}, "all", nullptr,
-     {{{inf}, inf, inf, inf}, {{-inf}, -inf, inf, -inf}, {{0}, 0, 0, 0}}},
+     {{{inf}, inf, inf, inf}, {{-inf}, -inf, inf, -inf}, {{0}, 0, 0, 0}}, 2},
     {"pow", "pow(x, -1)", 1, [](X x) { return pow(x[0], -1); }, [](O o) { return 1 / o[0]; }, {4}, {4}, {4}, "x != 0",
      [](P x) { return x[0] != 0; }, {{{inf}, 0, 0, 0}, {{-inf}, 0, 0, 0}}},
     {"pow", "pow(x, 0.5)", 1, [](X x) { return pow(x[0], 0.5); }, [](O o) { return sqrt(o[0]); }, {4}, {4}, {4}, "x >= 0",
      [](P x) { return x[0] > 0; }, {{{0}, 0, inf, -inf}, {{inf}, inf, 0, 0}, {{-inf}, kFree, kFree, kFree}}},
     {"pow", "pow(x, 2.5)", 1, [](X x) { return pow(x[0], 2.5); }, [](O o) { return pow(o[0], 2.5); }, {4}, {4}, {4}, "x >= 0",
      [](P x) { return x[0] > 0; }, {{{0}, 0, 0, 0}, {{inf}, inf, inf, inf}, {{-inf}, kFree, kFree, kFree}}},
+    {"pow", "pow(x, y)", 2, [](X x) { return pow(x[0], x[1]); }, [](O o) { return o[1].d == 1 ? exp(o[1] * log(o[0])) : pow(o[0], o[1].v.to_double()); },
+     {1}, {4}, {8, "its terms", [](O o) { return o[1].d == 1 ? Real(0) : abs(o[1].v) * (1 + abs(o[1].v)) * pow(o[0], o[1].v.to_double() - 2).v; }}, "x > 0, y != 0, 1; partial results neither overflow nor underflow",
+     [](P x) { return x[0] > 1e-9 && x[0] < 1e9 && std::abs(x[1]) < 3 && std::abs(x[1]) > 1e-3 && x[1] != 1; },
+     {{{0, 0}, 1, 0, 0}, {{-2, 2}, 4, -4, 2}, {{-2, 3}, -8, 12, -12}, {{0, 2}, 0, 0, 2}, {{-2, 0.5}, nan, nan, nan}, {{2, 0}, 1, 0, 0}}},
     {"maximum", "maximum(x, y)", 2, [](X x) { return maximum(x[0], x[1]); }, [](O o) { return max(o[0], o[1]); }, {0}, {0}, {0}, "all",
      [](P x) { return x[0] != x[1]; },
      {{{1, 1}, 1, 0.5, 0}, {{1, 1}, 1, 0.5, 0, 1}, {{inf, inf}, inf, 0.5, 0}, {{-inf, 0}, 0, 0, 0}, {{-inf, 0}, 0, 1, 0, 1}}},
@@ -79,22 +108,21 @@ std::vector<FunctionRow> activation_rows() {
      [](P x) { return x[0] != 0; }, {{{0}, 0, 1, 1}, {{inf}, inf, 1, 0}, {{-inf}, -1, 0, 0}}},
     {"elu", "elu(x, 0.5)", 1, [](X x) { return elu(x[0], 0.5); }, [](O o) { return o[0] < 0 ? 0.5 * expm1(o[0]) : o[0]; }, {4}, {4}, {4}, "all",
      [](P x) { return x[0] != 0; }, {{{0}, 0, 0.5, 0.5}, {{inf}, inf, 1, 0}, {{-inf}, -0.5, 0, 0}}},
-    {"sigmoid", "sigmoid(x)", 1, [](X x) { return sigmoid(x[0]); }, [](O o) { return sigmoid(o[0]); }, {4}, {4}, {4, "s'(x)", [](O o) { return sigmoid(o[0].v) * sigmoid(-o[0].v); }}, "all", nullptr,
+    {"sigmoid", "sigmoid(x)", 1, [](X x) { return sigmoid(x[0]); }, [](O o) { return sigmoid(o[0]); }, {4}, {4}, {4, "s c", sigmoid_slope}, "all", nullptr,
      {{{inf}, 1, 0, 0}, {{-inf}, 0, 0, 0}}},
     {"log_sigmoid", "log_sigmoid(x)", 1, [](X x) { return log_sigmoid(x[0]); }, [](O o) { return -softplus(-o[0]); }, {4}, {4}, {4}, "all", nullptr,
      {{{inf}, 0, 0, 0}, {{-inf}, -inf, 1, 0}}},
     {"softplus", "softplus(x)", 1, [](X x) { return softplus(x[0]); }, [](O o) { return softplus(o[0]); }, {4}, {4}, {4}, "all", nullptr,
      {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0.69314718055994530942, 0.5, 0.25}}},
     {"silu", "silu(x)", 1, [](X x) { return silu(x[0]); }, [](O o) { return o[0] * sigmoid(o[0]); }, {4},
-     {4, "s(x)", sigmoid_of}, {4, "s(x)", sigmoid_of}, "all", nullptr,
+     {4, "s (1 + |x| c)", silu_slope}, {4, "s c (2 + |x|)", silu_curve}, "all", nullptr,
      {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0, 0.5, 0.5}}, 7},
-    {"gelu", "gelu(x)", 1, [](X x) { return gelu(x[0]); }, [](O o) { return o[0] * normal(o[0]); }, {4},
-     {4, "N(x)", [](O o) { return normal(o[0]).v; }}, {4, "n(x)", normal_density}, "all", nullptr,
-     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}}, 7},
-    {"gelu_tanh", "gelu_tanh(x)", 1, [](X x) { return gelu_tanh(x[0]); },
-     [](O o) { return o[0] * sigmoid(2 * sqrt(Jet(2 / pi())) * (o[0] + Jet(Real(44715) / 1000000) * o[0] * o[0] * o[0])); }, {4},
-     {4, "1", [](O) { return Real(1); }}, {4, "1", [](O) { return Real(1); }}, "all", nullptr,
-     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}}, 7},
+    {"gelu", "gelu(x)", 1, [](X x) { return gelu(x[0]); }, [](O o) { return o[0] * normal(o[0]); }, {4, "|x|", size},
+     {4, "1", one}, {4, "(1 + x^2)^2 e^(-x^2 / 2)", gelu_curve}, "all", nullptr,
+     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0, 0.5, 0.79788456080286535588}}, 7},
+    {"gelu_tanh", "gelu_tanh(x)", 1, [](X x) { return gelu_tanh(x[0]); }, [](O o) { return o[0] * sigmoid(gate(o[0])); },
+     {4, "|x| s (1 + c |w|)", gated_value}, {4, "s (1 + c (1 + |w|)^2)", gated_slope}, {4, "s c (1 + |w|)^3", gated_curve}, "all", nullptr,
+     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0, 0.5, 0.79788456080286535588}}, 7},
   };
 }
 // clang-format on

@@ -122,7 +122,7 @@ std::vector<FunctionRow> reduction_rows() {
      {4, "max |x| / d", [](O o) { return largest(o) / sqrt(variance_of(o).v + 1e-3); }},
      {4, "(1 + max |x| / d) / d", [](O o) { const Real d = sqrt(variance_of(o).v + 1e-3); return (1 + largest(o) / d) / d; }},
      {4, "(1 + max |x| / d) / d^2", [](O o) { const Real d = sqrt(variance_of(o).v + 1e-3); return (1 + largest(o) / d) / (d * d); }},
-     "max |x| < 1e9", [](P x) { return within(x, 0, 1e9); }, {{{5, 5, 5}, 0, kFree, 0}, {{1e8, 1e8, 1e8}, 0, kFree, 0}}},
+     "max |x| < 1e9", [](P x) { return within(x, 0, 1e9); }, {{{5, 5, 5}, 0, kFree, 0}, {{1e8, 1e8, 1e8}, 0, kFree, 0}}, 7},
   };
 }
 

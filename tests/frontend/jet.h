@@ -1,5 +1,6 @@
 // Multi-precision references: Real, a number of MPFR's with value semantics, and Jet, a Real with its first and second
-// derivative along one operand. A reference is written once, over Jets, in the plainest closed form that does not cancel.
+// derivative along one operand. A reference is written once, over Jets, in the plainest closed form that does not
+// cancel.
 #pragma once
 #include <mpfr.h>
 
@@ -43,7 +44,9 @@ class Real {
   friend Real operator-(const Real& a, const Real& b) { return a.apply(mpfr_sub, b); }
   friend Real operator*(const Real& a, const Real& b) { return a.apply(mpfr_mul, b); }
   friend Real operator/(const Real& a, const Real& b) { return a.apply(mpfr_div, b); }
-  friend Real operator-(const Real& a) { return a.apply([](auto y, auto x, auto r) { return mpfr_neg(y, x, r); }); }
+  friend Real operator-(const Real& a) {
+    return a.apply([](auto y, auto x, auto r) { return mpfr_neg(y, x, r); });
+  }
   friend bool operator<(const Real& a, const Real& b) { return mpfr_less_p(a.v_, b.v_) != 0; }
   friend bool operator==(const Real& a, const Real& b) { return mpfr_equal_p(a.v_, b.v_) != 0; }
 

@@ -79,18 +79,33 @@ UNARY_INTEGER = {
     "stop_gradient": lambda a: a,
 }
 UNARY_BOOL = {"not": np.logical_not, "stop_gradient": lambda x: x}
+
+
+def logistic(x):
+    x = x.astype(np.longdouble)
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+def soft_plus(x):
+    return np.logaddexp(x.astype(np.longdouble), 0)
+
+
 CURVES = {  # op: function, points beside the edges
     "exp": (np.exp, [88, 88.7, 89, -87, -87.3, -88, 1e-3, 0.34657359, -0.34657359, 10.1, -50.3]),
+    "expm1": (np.expm1, [88, 88.7, 89, -16, -18, 1e-3, -1e-3, 0.34657359, -0.34657359, 0.6931472, -1, 10.1]),
     "log": (np.log, [0.66, 0.67, 1.33, 1.34, 0.999, 1.001, 2, 10, 1e10, 1e-10]),
-    "sin": (np.sin, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4]),
-    "cos": (np.cos, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4]),
+    "log1p": (np.log1p, [-0.9, -0.5, -0.34, -0.33, 0.33, 0.34, 1e-3, -1e-3, 2, 10, 1e10, 16777216, -1.5]),
+    "sigmoid": (logistic, [-5, -17, -20, -87, -88, 17, 88, 1e-3, 0.34657359, -0.34657359, 710, -708]),
+    "softplus": (soft_plus, [-5, -17, -20, -87, -88, 17, 88, 1e-3, 1.0986123, -1.0986123, 710, -708]),
+    "sin": (np.sin, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4, 131073, 1e6, 1e10, -1e15, 1e22]),
+    "cos": (np.cos, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4, 131073, 1e6, 1e10, -1e15, 1e22]),
     "tanh": (np.tanh, [0.01, 0.2, 0.5493, 0.55, -2, 5, 9, 9.1, 19, 20, -100, 1e-4]),
     "erf": (
         np.vectorize(math.erf, otypes=[np.float64]),
         [0.01, 0.2, 0.99, 1.01, -2, 3, 3.9, 4.1, 5.8, 6.1, -100, 1e-4],
     ),
 }
-TRIG_LIMIT = {"f32": 2.0**17, "f64": 2.0**30}  # the reference of ir/approx.h ends there
 
 
 def unary():
@@ -102,8 +117,7 @@ def unary():
             for x in operands:
                 case(op, [x], f(x.values).astype(DTYPES[dtype]))
         for op, (f, points) in CURVES.items():
-            edges = [e for e in EDGES[dtype] if op not in ("sin", "cos") or not TRIG_LIMIT[dtype] < abs(e) < np.inf]
-            for x in [literal(dtype, edges + points)] + [reals(dtype, s, 2) for s in SHAPES]:
+            for x in [literal(dtype, EDGES[dtype] + points)] + [reals(dtype, s, 2) for s in SHAPES]:
                 case(op, [x], f(x.values.astype(np.float64)).astype(DTYPES[dtype]), within="3ulp")
     for dtype in INTEGERS:
         for op, f in UNARY_INTEGER.items():
@@ -176,6 +190,10 @@ def binary():
         for op, f in (ops | COMPARE).items():
             for x, y in pairs(dtype):
                 case(op, [x, y], f(x.values, y.values))
+    for dtype in FLOATS:
+        for x, y in pairs(dtype) + [(reals(dtype, s, 4), reals(dtype, s, 5)) for s in SHAPES]:
+            z = np.power(x.values.astype(np.float64), y.values.astype(np.float64)).astype(DTYPES[dtype])
+            case("pow", [x, y], z, within="2ulp")
     for dtype in INTEGERS:
         bits = 8 * np.dtype(DTYPES[dtype]).itemsize
         shifts = {"shl": shift(lambda a, b: a << b, bits), "shr": shift(lambda a, b: a >> b, bits)}

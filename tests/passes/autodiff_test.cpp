@@ -2,6 +2,7 @@
 #include "passes/autodiff.h"
 
 #include <chrono>
+#include <cmath>
 
 #include "catch.h"
 #include "error_of.h"
@@ -33,16 +34,21 @@ const Case kCases[] = {
     {Op::abs, UNARY("abs")},
     {Op::sqrt, UNARY("sqrt"), 0.5, 2},
     {Op::exp, UNARY("exp")},
+    {Op::expm1, UNARY("expm1")},
     {Op::log, UNARY("log"), 0.5, 2},
+    {Op::log1p, UNARY("log1p"), -0.5, 2},
     {Op::sin, UNARY("sin")},
     {Op::cos, UNARY("cos")},
     {Op::tanh, UNARY("tanh")},
+    {Op::sigmoid, UNARY("sigmoid")},
+    {Op::softplus, UNARY("softplus")},
     {Op::erf, UNARY("erf")},
     {Op::convert, UNARY("convert")},
     {Op::add, BINARY("add")},
     {Op::sub, BINARY("sub")},
     {Op::mul, BINARY("mul")},
     {Op::div, BINARY("div"), 0.5, 2},
+    {Op::pow, BINARY("pow"), 0.5, 2},
     {Op::max, BINARY("max")},
     {Op::min, BINARY("min")},
     {Op::select, FUNC("%p: bool[7], %x: f64[7], %y: f64[7]", "%z = select %p, %x, %y : f64[7]\n  return %z")},
@@ -127,6 +133,80 @@ TEST_CASE("gradients of gradients agree with finite differences") {
     Builder b{g, kHere};
     const ValueId loss = weighted_sum(g, b.op(Op::sin, {g.outputs()[0].id}), kHere);
     CHECK(check_second_order(g, loss, case_inputs(c, g, 3)) == "");
+  }
+}
+
+TEST_CASE("gradients and their gradients at edges, where formulas cancel, overflow or divide zero by zero") {
+  constexpr double kInf = HUGE_VAL, kAny = 12345;  // kAny: not checked
+  const double ln2 = std::log(2), ln5 = std::log(5), tail = std::exp(-40), bell = 2 / std::sqrt(M_PI);
+  struct Edge {
+    const char* op;
+    double a, b;  // b: of pow only
+    double da, daa, db = kAny, dbb = kAny;
+  };
+  const Edge edges[] = {
+      {"expm1", -40, 0, tail, tail},
+      {"expm1", 0, 0, 1, 1},
+      {"expm1", -kInf, 0, 0, 0},
+      {"log1p", 0, 0, 1, -1},
+      {"log1p", -1, 0, kInf, -kInf},
+      {"log1p", kInf, 0, 0, 0},
+      {"tanh", 0, 0, 1, 0},
+      {"tanh", 1e-9, 0, 1, -2e-9},
+      {"tanh", 20, 0, 4 * tail, -8 * tail},
+      {"tanh", -20, 0, 4 * tail, 8 * tail},
+      {"tanh", kInf, 0, 0, 0},
+      {"sigmoid", 0, 0, 0.25, 0},
+      {"sigmoid", 40, 0, tail, -tail},
+      {"sigmoid", -40, 0, tail, tail},
+      {"sigmoid", kInf, 0, 0, 0},
+      {"sigmoid", -kInf, 0, 0, 0},
+      {"softplus", 0, 0, 0.5, 0.25},
+      {"softplus", -40, 0, tail, tail},
+      {"softplus", 40, 0, 1, tail},
+      {"softplus", kInf, 0, 1, 0},
+      {"softplus", -kInf, 0, 0, 0},
+      {"erf", 0, 0, bell, 0},
+      {"erf", 20.1, 0, bell * std::exp(-20.1L * 20.1L), -40.2 * bell * std::exp(-20.1L * 20.1L)},
+      {"erf", 1e200, 0, 0, 0},
+      {"erf", -kInf, 0, 0, 0},
+      {"pow", 2, 3, 12, 12, 8 * ln2, 8 * ln2 * ln2},
+      {"pow", 5, 0, 0, 0, ln5, ln5 * ln5},
+      {"pow", 0, 0, 0, 0, 0, 0},
+      {"pow", 0, 1, 1, 0, 0, 0},
+      {"pow", 0, 1.5, 0, kInf, 0, 0},
+      {"pow", 0, 2, 0, 2, 0, 0},
+      {"pow", 0, 0.5, kInf, -kInf, 0, 0},
+      {"pow", 0, -1, -kInf, kInf, -kInf, kInf},
+      {"pow", -3, 2, -6, 2},
+      {"pow", -1, 100, -100, 9900},
+      {"pow", -3, 0, 0, 0},
+      {"pow", kInf, 0, 0, 0, kInf, kInf},
+      {"pow", kInf, 1, 1, 0, kInf, kInf},
+      {"pow", kInf, -1, 0, 0, 0, 0},
+      {"pow", 1e-300, 1.5, 1.5e-150, 0.75e150},
+      {"pow", 1e-300, 0, 0, 0},
+  };
+  for (const Edge& e : edges) {
+    const bool binary = e.op == std::string("pow");
+    Graph g;
+    const ValueId a = g.input("a", {f64, {}}, InputKind::data, kHere),
+                  b = g.input("b", {f64, {}}, InputKind::data, kHere);
+    const ValueId y =
+        Builder{g, kHere}.op(*parse_op(e.op), binary ? std::vector<ValueId>{a, b} : std::vector<ValueId>{a});
+    const ValueId both[] = {a, b};
+    const std::vector<ValueId> d = differentiate(g, y, both, kHere);
+    const ValueId second[] = {differentiate(g, d[0], {both, 1}, kHere)[0],
+                              differentiate(g, d[1], {both + 1, 1}, kHere)[0]};
+    for (ValueId v : {d[0], second[0], d[1], second[1]}) g.output("d" + std::to_string(g.outputs().size()), v);
+    const Evaluation found = interpret(g, std::vector<Array>{Array::scalar(e.a), Array::scalar(e.b)});
+    const double expected[] = {e.da, e.daa, e.db, e.dbb};
+    for (std::size_t i = 0; i < 4; ++i) {
+      const double value = found.outputs[i].item<double>(), want = expected[i];
+      if (want == kAny) continue;
+      INFO(e.op << " at " << e.a << ", " << e.b << ", derivative " << i << ": " << value << ", expected " << want);
+      CHECK((value == want || std::abs(value - want) <= 4e-15 * std::abs(want)));
+    }
   }
 }
 
@@ -245,10 +325,11 @@ TEST_CASE("gradient nodes carry the provenance of their forward node and of the 
 
 TEST_CASE("gradients of random graphs agree with finite differences") {
   RandomGraphOptions options;
-  options.ops = {Op::neg,       Op::exp,        Op::log,         Op::sin,     Op::cos,    Op::tanh,   Op::erf,
-                 Op::sqrt,      Op::add,        Op::sub,         Op::mul,     Op::div,    Op::select, Op::fma,
-                 Op::broadcast, Op::pad,        Op::slice,       Op::reshape, Op::concat, Op::gather, Op::scatter_add,
-                 Op::transpose, Op::reduce_sum, Op::reduce_prod, Op::contract};
+  options.ops = {Op::expm1,  Op::log1p,       Op::sigmoid,   Op::softplus,   Op::pow,         Op::neg,
+                 Op::exp,    Op::log,         Op::sin,       Op::cos,        Op::tanh,        Op::erf,
+                 Op::sqrt,   Op::add,         Op::sub,       Op::mul,        Op::div,         Op::select,
+                 Op::fma,    Op::broadcast,   Op::pad,       Op::slice,      Op::reshape,     Op::concat,
+                 Op::gather, Op::scatter_add, Op::transpose, Op::reduce_sum, Op::reduce_prod, Op::contract};
   options.dtypes = {f64};
   options.nodes = 14;
   options.large = 0;
