@@ -53,7 +53,10 @@ void EarlyStopping::on_train_end(FitRun& run) {
   if (!best_weights.empty()) run.model.set_weights(best_weights);
 }
 
-void BestCheckpoint::on_train_begin(FitRun&) { best = worst(maximize); }
+void BestCheckpoint::on_train_begin(FitRun& run) {
+  best = worst(maximize);
+  run.model.check_save(path);
+}
 
 void BestCheckpoint::on_epoch_end(FitRun& run) {
   const double value = monitored(run, "BestCheckpoint", monitor);

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "frontend/model_impl.h"
+#include "runtime/file.h"
 
 namespace weft {
 namespace {
@@ -61,6 +62,13 @@ void Model::save(const std::string& path) const {
     if (m.rate_override) c.metadata[kRate] = fmt::format("{}", *m.rate_override);
   }
   save_safetensors(path, c);
+}
+
+void Model::check_save(const std::string& path) const {
+  constexpr std::int64_t kHeaderBytes = 1024, kEntryBytes = 256;  // more than the text about a file and an array takes
+  std::int64_t bytes = kHeaderBytes;
+  for (const Tensor& t : impl_->saved_states()) bytes += kEntryBytes + byte_size(t.type());
+  check_writable(path, bytes);
 }
 
 // Everything is checked before anything is changed.

@@ -132,7 +132,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
         if (!in_chunks) times.push_back(step_watch.seconds());
         step_watch = {};
         const bool diverged = !nan_is_handled && !std::isfinite(outputs[0].at(s));
-        return !diverged && !interrupt.interrupted() && !progress.due();
+        return !diverged && !interrupt.signal() && !progress.due();
       };
       const StepResults results = step.run_steps(steps, arguments, options);
       if (in_chunks)
@@ -154,7 +154,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
             run.loss, run.batch + 1, batches, run.epoch + 1, rate());
       }
       for (Callback& c : callbacks) c.on_step_end(run);
-      if (interrupt.interrupted()) run.stop("interrupted");
+      if (interrupt.signal()) run.stop(interrupt.reason());
       if (progress.due()) progress.step(m.batch, tally.logs());
     }
     // Broken off: the next fit() in this order, here or after load(), goes on from m.batch.
@@ -173,7 +173,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
     for (const auto& [name, value] : run.logs) history.values[name].push_back(value);
     progress.end_epoch(history.seconds.back(), history.step_ms.back(), run.logs);
     for (Callback& c : callbacks) c.on_epoch_end(run);
-    if (interrupt.interrupted()) run.stop("interrupted");
+    if (interrupt.signal()) run.stop(interrupt.reason());
   }
   for (Callback& c : callbacks) c.on_train_end(run);
   history.stop_reason = run.stop_reason;

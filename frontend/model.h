@@ -50,7 +50,9 @@ struct History {
   std::vector<double> seconds;  ///< of each epoch's training, without validation
   std::vector<double> step_ms;  ///< median time of a step in each epoch
   double compile_seconds = 0;
-  std::string stop_reason;  ///< empty when all epochs ran
+  /// Empty when all epochs ran. Ctrl-C, SIGTERM and SIGHUP end fit() after the step under way and what has been trained
+  /// stays: "interrupted", "interrupted by SIGTERM"; the third signal within a second ends the process.
+  std::string stop_reason;
   int epochs() const { return static_cast<int>(seconds.size()); }
   /// The values under a name. Error on an unknown one.
   const std::vector<double>& operator[](const std::string& name) const;
@@ -99,7 +101,10 @@ class Model {
   std::vector<Array> predict(const std::vector<Array>& x, std::int64_t batch_size = 256);
 
   /// Parameters, optimiser states and counters, as safetensors; load() of a compiled model resumes bit for bit.
+  /// The file is replaced as a whole or, on Error, not at all.
   void save(const std::string& path) const;
+  /// Throws the Error that save() would throw now (a missing folder, no rights, a full disk) and writes nothing.
+  void check_save(const std::string& path) const;
   /// Error when a parameter is missing or has another shape. A file without optimiser states restores the weights
   /// alone.
   void load(const std::string& path);

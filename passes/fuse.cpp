@@ -33,11 +33,9 @@ namespace {
 // The size of a kernel. Larger ones read and write less memory, but LLVM takes super-linear time for one function:
 // bench/graph_size.cpp's fan_out takes 73 us a node with at most 96 evaluated nodes a kernel, 64 with 384, 94 with
 // 1200 and 367 with 4000.
-constexpr int kMaxGroup = 96;         // nodes placed in one kernel
-constexpr int kMaxExprs = 384;        // nodes that it evaluates: those, and what they need that no kernel stores
-constexpr int kMaxVirtualCost = 128;  // instructions that one ungrouped expression may cost: bounds prologues
-constexpr std::size_t kMaxVirtualConcat = 8;  // operands
-constexpr int kCheap = 8;  // a value of several consumers that costs more than this is stored, not repeated
+constexpr int kMaxGroup = 96;   // nodes placed in one kernel
+constexpr int kMaxExprs = 384;  // nodes that it evaluates: those, and what they need that no kernel stores
+constexpr int kCheap = 8;       // a value of several consumers that costs more than this is stored, not repeated
 constexpr std::int64_t kLongRow = 4096;  // a single row longer than this is left to a kernel of its own
 constexpr std::size_t kMaxStreams = 4;   // of a value: more are not remembered
 constexpr std::size_t kFewStreams = 2;   // that a reduction reads rather than one value stored for it
@@ -80,13 +78,14 @@ struct Fuser {
   std::vector<int> again;                   // instructions that a grouped value costs outside its group
   std::vector<Streams> streams;
   std::vector<Readers> readers;
-  std::vector<bool> result;                                       // output or update
+  std::vector<bool> result;  // output or update
+  const std::vector<bool> large;
   using Loops = std::map<std::pair<ValueId, int>, std::int32_t>;  // (value, axis) -> loop group
   Loops reducing;                                                 // the group that reduces the value
   Loops reading;  // the group that reads the value for a reduction, other than an arg-reduction
   std::unordered_map<std::int32_t, std::int32_t> next;  // full group -> map group of what no longer fitted in it
 
-  explicit Fuser(const Graph& graph)
+  Fuser(const Graph& graph, std::int64_t large_bytes)
       : g(graph),
         uses(users(graph)),
         group(graph.size(), kNoGroup),
@@ -97,7 +96,8 @@ struct Fuser {
         again(graph.size(), 0),
         streams(graph.size()),
         readers(graph.size()),
-        result(graph.size(), false) {
+        result(graph.size(), false),
+        large(large_values(graph, large_bytes)) {
     for (const Output& o : g.outputs()) result[o.id] = true;
     for (const Update& u : g.updates()) result[u.value] = true;
     for (ValueId v = 0; v < g.size(); ++v) {
@@ -285,9 +285,10 @@ struct Fuser {
   }
 
   bool must_be_in_memory(ValueId v) const {
-    if (result[v] || (g[v].op == Op::concat && g[v].operands.size() > kMaxVirtualConcat)) return true;
+    if (result[v] || (is_long_concat(g[v]))) return true;
+    if (large[v]) return false;
     return std::ranges::any_of(uses[v], [&](ValueId u) {
-      if (g[u].op == Op::reshape) return !is_affine_reshape(shape(v), shape(u));
+      if (g[u].op == Op::reshape) return wants_memory(g, u, large);
       // Repeating something costly for every element of a larger shape; a scalar is computed once outside the loops.
       return g[u].op == Op::broadcast && shape(v).rank() > 0 && cost[v] > kCheap;
     });
@@ -311,7 +312,8 @@ struct Fuser {
     cost[v] = element_cost(n);
     weight[v] = 1;
     for (ValueId o : n.operands) cost[v] += cost[o], weight[v] += weight[o];
-    const bool shared = uses[v].size() > 1 && cost[v] > kCheap && shape(v).rank() > 0 && n.op != Op::random;
+    const bool shared =
+        uses[v].size() > 1 && cost[v] > kCheap && shape(v).rank() > 0 && n.op != Op::random && !large[v];
     if (must_be_in_memory(v) || shared || cost[v] > kMaxVirtualCost || weight[v] > kMaxVirtual) place_in_map(v);
   }
 
@@ -366,10 +368,10 @@ struct Fuser {
 
 }  // namespace
 
-Graph fuse(const Graph& graph) {
+Graph fuse(const Graph& graph, std::int64_t large_bytes) {
   if (!graph.groups().empty()) return graph;
   const Graph g = remove_dead(graph);
-  Fuser f(g);
+  Fuser f(g, large_bytes);
   for (ValueId v : f.by_depth()) f.place_node(v), f.find_streams(v);
   f.adopt();
   return f.rebuild();

@@ -1,11 +1,13 @@
 // Fusion: every node gets the kernel that computes it, or none when each consumer computes it for itself.
 #pragma once
 #include "ir/graph.h"
+#include "passes/placement.h"
 
 namespace weft {
 
 /// Groups the nodes of `g` into kernels (Node::group) and orders them so that each group is contiguous. A graph that is
 /// grouped already is returned as it is. Values, names and provenance stay the same.
-Graph fuse(const Graph& g);
+/// Values of more than `large_bytes` are not stored where large_values (passes/placement.h) says so.
+Graph fuse(const Graph& g, std::int64_t large_bytes = kLargeBytes);
 
 }  // namespace weft

@@ -116,6 +116,39 @@ Index KernelBuilder::times(const Index& x, std::int64_t factor) {
   return out;
 }
 
+Index KernelBuilder::plus(const Index& x, const Index& y) {
+  if (x.indirect == kNone || y.indirect == kNone) return sum(x, y);
+  Index plain = y;
+  plain.indirect = kNone;
+  Index out = sum(x, plain);
+  out.indirect = op(Op::add, i64, {x.indirect, y.indirect});
+  return out;
+}
+
+Index KernelBuilder::by_number(Op o, const Index& x, std::int64_t number) {
+  return {{}, 0, op(o, i64, {index_value(x), constant(i64, static_cast<double>(number))})};
+}
+
+std::vector<Index> KernelBuilder::reshaped(const Shape& from, const Shape& to, const std::vector<Index>& index) {
+  std::vector<Index> out(static_cast<std::size_t>(from.rank()));
+  if (std::ranges::count(from, 0)) return out;
+  for (const ReshapeRun& run : reshape_runs(from, to)) {
+    Index linear;
+    std::int64_t stride = 1;
+    for (int j = run.to_end; j-- > run.to; stride *= to[j])
+      if (to[j] != 1) linear = plus(times(index[static_cast<std::size_t>(j)], stride), linear);
+    // The innermost axes take the remainders, the outermost one what is left.
+    std::int64_t left = stride;
+    for (int i = run.from_end; i-- > run.from;) {
+      if (from[i] == 1) continue;
+      left /= from[i];
+      out[static_cast<std::size_t>(i)] = left == 1 ? linear : by_number(Op::rem, linear, from[i]);
+      if (left > 1) linear = by_number(Op::div, linear, from[i]);
+    }
+  }
+  return out;
+}
+
 void KernelBuilder::bind_accumulator(ValueId v, const std::vector<Index>& index, std::int32_t result) {
   Expr e;
   e.kind = Expr::accumulator;
@@ -162,14 +195,8 @@ ExprId KernelBuilder::compute(ValueId v, const std::vector<Index>& index, ExprId
     case Op::random: {
       const Dims strides = row_major_strides(n.type.shape);
       Index linear;
-      for (int d = 0; d < strides.rank(); ++d) {
-        const Index term = times(index[static_cast<std::size_t>(d)], strides[d]);
-        // At most one part of an index may be indirect: fold a second one into an expression first.
-        if (term.indirect != kNone && linear.indirect != kNone)
-          linear = {{}, 0, op(Op::add, i64, {index_value(linear), index_value(term)})};
-        else
-          linear = sum(linear, term);
-      }
+      for (int d = 0; d < strides.rank(); ++d)
+        linear = plus(linear, times(index[static_cast<std::size_t>(d)], strides[d]));
       return op(Op::random, i32,
                 {value(n.operands[0], {}, predicate), value(n.operands[1], {}, predicate), index_value(linear)});
     }
@@ -200,11 +227,7 @@ ExprId KernelBuilder::view(ValueId v, const std::vector<Index>& index, ExprId pr
         at[static_cast<std::size_t>(d)] =
             sum(constant_index(n.attrs.dims[0][d]), times(index[static_cast<std::size_t>(d)], n.attrs.dims[2][d]));
       break;
-    case Op::reshape:
-      ensure(is_affine_reshape(from, n.type.shape), "reshape of {} to {} has no buffer", to_string(from),
-             to_string(n.type.shape));
-      at = reshape_index(from, n.type.shape, index);
-      break;
+    case Op::reshape: at = reshaped(from, n.type.shape, index); break;
     case Op::pad: return pad(n, index, predicate);
     case Op::concat: return concat(n, index, predicate);
     case Op::gather: return gather(n, index, predicate);

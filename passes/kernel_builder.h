@@ -35,6 +35,9 @@ class KernelBuilder {
   ExprId constant(DType, double value);
   ExprId index_value(const Index&);  ///< i64
   ExprId load(BufferId, const std::vector<Index>&, DType, ExprId predicate = kNone);
+  /// The index into x (shape `from`) that y = reshape(x) (shape `to`) reads at `index`. Where axes of x are merged, it
+  /// is a quotient and a remainder.
+  std::vector<Index> reshaped(const Shape& from, const Shape& to, const std::vector<Index>& index);
   /// 0 <= x < extent, for an i64 expression.
   ExprId in_range(ExprId x, std::int64_t extent);
 
@@ -46,7 +49,10 @@ class KernelBuilder {
   ExprId concat(const Node&, const std::vector<Index>& index, ExprId predicate);
   ExprId gather(const Node&, const std::vector<Index>& index, ExprId predicate);
   ExprId both(ExprId p, ExprId q);  ///< p and q, either of which may be kNone
+  // Index arithmetic. What an Index cannot hold, a factor of its indirect part or a second one, is an expression.
   Index times(const Index&, std::int64_t factor);
+  Index plus(const Index&, const Index&);
+  Index by_number(Op, const Index&, std::int64_t);  ///< quotient or remainder
 
   struct Key {
     ValueId value;

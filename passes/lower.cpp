@@ -13,12 +13,16 @@ namespace {
 
 struct Lowering final : BufferMap {
   const Graph& g;
-  const std::vector<bool> stored;
+  const std::vector<bool> large, stored;
   Program p;
   std::vector<BufferId> buffers;   // of values that are in memory
   std::vector<BufferId> in_place;  // views of states that hold the new value
 
-  explicit Lowering(const Graph& graph) : g(graph), stored(stored_values(graph)), buffers(graph.size(), kNone) {
+  Lowering(const Graph& graph, std::int64_t large_bytes)
+      : g(graph),
+        large(large_values(graph, large_bytes)),
+        stored(stored_values(graph, large)),
+        buffers(graph.size(), kNone) {
     p.name = g.name;
   }
 
@@ -57,8 +61,7 @@ struct Lowering final : BufferMap {
     if (n.op == Op::input) return buffers[v];
     if (stored[v] && n.group != group) return buffers[v];
     if (n.op == Op::constant && n.attrs.literal->size() != 1) return constant(v);
-    if (n.op == Op::reshape && !is_affine_reshape(g[n.operands[0]].type.shape, n.type.shape)) return reshape_view(v);
-    return kNone;
+    return wants_memory(g, v, large) ? reshape_view(v) : kNone;
   }
 
   BufferId constant(ValueId v) {
@@ -131,7 +134,7 @@ struct Lowering final : BufferMap {
   }
   /// The same for a value whose shape differs from the kernel's domain by unit axes.
   Store store(KernelBuilder& b, ValueId v, const Shape& domain, const std::vector<Index>& index) {
-    return store(b, v, reshape_index(g[v].type.shape, domain, index));
+    return store(b, v, b.reshaped(g[v].type.shape, domain, index));
   }
 
   Kernel map_kernel(KernelBuilder& b, const std::vector<ValueId>& outs) {
@@ -298,6 +301,6 @@ struct Lowering final : BufferMap {
 
 }  // namespace
 
-Program lower(const Graph& g) { return Lowering(g).run(); }
+Program lower(const Graph& g, std::int64_t large_bytes) { return Lowering(g, large_bytes).run(); }
 
 }  // namespace weft

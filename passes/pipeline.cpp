@@ -28,7 +28,7 @@ const std::vector<PassInfo> kPasses = {
      [](const Graph& g, const PipelineOptions&) { return canonicalize(g); }},
     {"simplify-canonical", "merge the reshapes and transposes that canonical forms brought", false, run_simplify},
     {"fuse", "give every value the kernel that computes it", true,
-     [](const Graph& g, const PipelineOptions&) { return fuse(g); }},
+     [](const Graph& g, const PipelineOptions& o) { return fuse(g, o.large_bytes); }},
 };
 
 const PassInfo& find(std::string_view name) {
@@ -86,7 +86,7 @@ Program make_program(const Graph& g, const Target& target, const PipelineOptions
     if (!is_static(g[v].type.shape))
       fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
            g[v].locs.str(), name(g[v].op), to_string(g[v].type));
-  Program p = lower(g);
+  Program p = lower(g, options.large_bytes);
   if (options.for_cpu) {  // before schedules, which depend on phases and on what can be read in place
     split_column_sums(p, target);
     assign_layouts(p, target);

@@ -9,6 +9,7 @@
 #include "ir/graph.h"
 #include "ir/kernel.h"
 #include "ir/target.h"
+#include "passes/placement.h"
 #include "passes/simplify.h"
 
 namespace weft {
@@ -34,6 +35,7 @@ struct PipelineOptions {
   Ledger* ledger = nullptr;                  ///< which rules fired
   const ScheduleTable* schedules = nullptr;  ///< measured schedules, in place of the cost model where they fit
   bool for_cpu = false;                      ///< its code knows panels (passes/layout.h) and chunks (column_sums.h)
+  std::int64_t large_bytes = kLargeBytes;    ///< of values that are computed again rather than stored (large_values)
   std::vector<PassTiming>* timings = nullptr;
   /// Called after every graph pass with its name, its result, and whether it changed anything.
   std::function<void(std::string_view, const Graph&, bool)> after;

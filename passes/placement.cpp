@@ -6,23 +6,6 @@
 namespace weft {
 namespace {
 
-/// Splits the axes of both shapes into runs with equal products, calling f(from_begin, from_end, to_begin, to_end).
-template <class F>
-void match_runs(const Shape& from, const Shape& to, F&& f) {
-  int i = 0, j = 0;
-  while (i < from.rank() || j < to.rank()) {
-    const int i0 = i, j0 = j;
-    std::int64_t p = i < from.rank() ? from[i++] : 1, q = j < to.rank() ? to[j++] : 1;
-    while (p != q) {
-      if ((p < q && i < from.rank()) || j == to.rank())
-        p *= from[i++];
-      else
-        q *= to[j++];
-    }
-    f(i0, i, j0, j);
-  }
-}
-
 int wide_axes(const Shape& s, int begin, int end) {
   int n = 0;
   for (int i = begin; i < end; ++i) n += s[i] != 1;
@@ -64,25 +47,60 @@ int element_cost(const Node& n) {
   }
 }
 
-bool is_affine_reshape(const Shape& from, const Shape& to) {
-  if (std::ranges::count(from, 0)) return true;  // nothing is read
-  bool affine = true;
-  match_runs(from, to, [&](int i0, int i1, int, int) { affine &= wide_axes(from, i0, i1) <= 1; });
-  return affine;
+std::vector<ReshapeRun> reshape_runs(const Shape& from, const Shape& to) {
+  std::vector<ReshapeRun> runs;
+  int i = 0, j = 0;
+  while (i < from.rank() || j < to.rank()) {
+    const int i0 = i, j0 = j;
+    std::int64_t p = i < from.rank() ? from[i++] : 1, q = j < to.rank() ? to[j++] : 1;
+    while (p != q) {
+      if ((p < q && i < from.rank()) || j == to.rank())
+        p *= from[i++];
+      else
+        q *= to[j++];
+    }
+    runs.push_back({i0, i, j0, j});
+  }
+  return runs;
 }
 
-std::vector<Index> reshape_index(const Shape& from, const Shape& to, const std::vector<Index>& index) {
-  std::vector<Index> out(static_cast<std::size_t>(from.rank()));
-  if (std::ranges::count(from, 0)) return out;
-  match_runs(from, to, [&](int i0, int i1, int j0, int j1) {
-    Index linear;
-    std::int64_t stride = 1;
-    for (int j = j1; j-- > j0; stride *= to[j])
-      if (to[j] != 1) linear = sum(scaled(index[static_cast<std::size_t>(j)], stride), linear);
-    for (int i = i0; i < i1; ++i)
-      if (from[i] != 1) out[static_cast<std::size_t>(i)] = linear;
-  });
-  return out;
+bool is_long_concat(const Node& n) { return n.op == Op::concat && n.operands.size() > 8; }
+
+bool is_affine_reshape(const Shape& from, const Shape& to) {
+  if (std::ranges::count(from, 0)) return true;  // nothing is read
+  return std::ranges::all_of(reshape_runs(from, to),
+                             [&](const ReshapeRun& r) { return wide_axes(from, r.from, r.from_end) <= 1; });
+}
+
+bool wants_memory(const Graph& g, ValueId y, const std::vector<bool>& large) {
+  const Node& n = g[y];
+  return n.op == Op::reshape && !large[n.operands[0]] && !is_affine_reshape(g[n.operands[0]].type.shape, n.type.shape);
+}
+
+std::vector<bool> large_values(const Graph& g, std::int64_t large_bytes) {
+  std::vector<bool> large(g.size(), false);
+  std::vector<std::int64_t> reads(g.size(), 0);  // bytes of the largest array in memory that v is computed from
+  std::vector<int> cost(g.size(), 0), size(g.size(), 0);
+  for (ValueId v = 0; v < g.size(); ++v) {
+    const Node& n = g[v];
+    const std::int64_t bytes = is_static(n.type.shape) ? byte_size(n.type) : 0;
+    if (n.op == Op::input || is_anchor(n.op) || (n.op == Op::constant && n.attrs.literal->size() > 1)) {
+      reads[v] = bytes;
+      continue;
+    }
+    cost[v] = element_cost(n), size[v] = 1;
+    for (ValueId o : n.operands) {
+      if (n.op == Op::size) continue;  // of which nothing is read
+      reads[v] = std::max(reads[v], reads[o]);
+      cost[v] += cost[o], size[v] += size[o];
+    }
+    if (cost[v] > kMaxVirtualCost || is_long_concat(n) || size[v] > kMaxVirtual) {
+      reads[v] = bytes, cost[v] = size[v] = 0;  // some kernel stores it
+      continue;
+    }
+    large[v] = bytes > large_bytes && bytes / 2 > reads[v];
+  }
+  return large;
 }
 
 Shape squeezed(const Shape& shape) {
@@ -130,14 +148,14 @@ std::vector<std::vector<ValueId>> users(const Graph& g) {
   return out;
 }
 
-std::vector<bool> stored_values(const Graph& g) {
+std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) {
   std::vector<bool> must(g.size(), false), outside(g.size(), false), stored(g.size(), false);
   for (const Output& o : g.outputs()) must[o.id] = true;
   for (const Update& u : g.updates()) must[u.value] = true;
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
     for (ValueId v : n.operands) {
-      if (n.op == Op::reshape && !is_affine_reshape(g[v].type.shape, n.type.shape)) must[v] = true;
+      if (wants_memory(g, id, large)) must[v] = true;
       if (n.group != g[v].group) outside[v] = true;
     }
   }
@@ -165,7 +183,7 @@ std::vector<bool> stored_values(const Graph& g) {
     if (info(g[v].op).cls == OpClass::contract)
       for (ValueId o : g[v].operands) multiplied[o] = true;
   auto is_worth_storing = [&](ValueId v) {
-    return cost[v] > kRecomputeCost || size[v] > kMaxVirtual || (by_row[v] && multiplied[v]);
+    return size[v] > kMaxVirtual || (!large[v] && (cost[v] > kRecomputeCost || (by_row[v] && multiplied[v])));
   };
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];

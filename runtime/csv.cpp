@@ -19,7 +19,7 @@ struct Cell {
   std::string text;  // without its quotes
   Place place;       // of its first character
   bool quoted = false;
-  bool missing() const { return text.empty() && !quoted; }
+  bool empty() const { return text.empty() && !quoted; }
 };
 
 constexpr std::size_t kMaxColumns = 1 << 16;  // a cell in memory is larger than in the file: bounds what a row can take
@@ -114,13 +114,16 @@ class Reader {
 
 enum class Number { parsed, malformed, out_of_range };
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t";
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
 /// Reads all of `text`, but for blanks around it and a plus sign before it, as one number.
 template <class T>
 Number parse_number(std::string_view text, T& value) {
-  constexpr std::string_view kBlanks = " \t";
-  const std::size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return Number::malformed;
-  text = text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+  text = trimmed(text);
   if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc::invalid_argument || end != text.data() + text.size()) return Number::malformed;
@@ -137,8 +140,10 @@ struct Layout {
   std::string name;
   bool decided = false;  // whether `text` below is known
   bool text = false;
-  bool missing = false;  // whether it has empty cells
-  DType dtype = f32;     // of numbers
+  bool missing = false;              // whether it has cells without a value
+  DType dtype = f32;                 // of numbers
+  std::optional<Cell> first_marker;  // one of CsvOptions::missing, while it may still be a text
+  std::set<std::string> distinct;    // texts; until that is decided, those of CsvOptions::missing
   std::vector<std::string> categories;
 };
 
@@ -234,7 +239,6 @@ class CsvFile {
   void scan() {
     Reader reader = rows();
     std::vector<Cell> cells;
-    std::vector<std::set<std::string>> distinct(layouts_.size());
     while (reader.next(cells)) {
       if (cells.size() != layouts_.size())
         reader.fail_at(cells[std::min(cells.size() - 1, layouts_.size())].place,
@@ -242,29 +246,42 @@ class CsvFile {
                        options_.header ? "the header" : "the first row");
       for (std::size_t i = 0; i < cells.size(); ++i) {
         Layout& l = layouts_[i];
-        if (cells[i].missing()) {
-          if (!options_.fill)
-            reader.fail_at(cells[i].place, "column '{}' has no value here; set a fill value to accept empty cells",
-                           l.name);
-          l.missing = true;
-          continue;
-        }
-        if (!l.decided) {
+        const bool marker = is_marker(cells[i]);
+        if (!l.decided && !marker && !cells[i].empty()) {
           l.decided = true;
           l.text = !is_number(cells[i].text);
+          if (!l.text && l.first_marker) missing_value(reader, l, *l.first_marker);
         }
-        if (l.text) distinct[i].insert(cells[i].text);
+        if (cells[i].empty() || (marker && l.decided && !l.text)) {
+          missing_value(reader, l, cells[i]);
+        } else if (!l.decided || l.text) {
+          if (marker && !l.first_marker) l.first_marker = cells[i];
+          l.distinct.insert(cells[i].text);
+        }
       }
       ++rows_;
     }
     if (rows_ == 0) fail("{}: there are no rows below the header", path_);
     for (std::size_t i = 0; i < layouts_.size(); ++i) {
       Layout& l = layouts_[i];
-      if (!l.decided) l.text = !is_number(*options_.fill);  // all of its cells are missing
+      if (!l.decided) {  // all of its cells are missing
+        if (l.first_marker) missing_value(reader, l, *l.first_marker);
+        l.text = !is_number(*options_.fill);
+      }
       if (!l.text || !l.categories.empty()) continue;
-      if (l.missing) distinct[i].insert(*options_.fill);
-      l.categories.assign(distinct[i].begin(), distinct[i].end());
+      if (l.missing) l.distinct.insert(*options_.fill);
+      l.categories.assign(l.distinct.begin(), l.distinct.end());
     }
+  }
+  bool is_marker(const Cell& cell) const {
+    const std::string_view text = trimmed(cell.text);
+    return !cell.quoted && (text.empty() || std::ranges::find(options_.missing, text) != options_.missing.end());
+  }
+  void missing_value(const Reader& reader, Layout& l, const Cell& cell) const {
+    if (!options_.fill)
+      reader.fail_at(cell.place, "column '{}' has no value here{}; set a fill value to accept missing ones", l.name,
+                     cell.text.empty() ? "" : fmt::format(" ('{}')", trimmed(cell.text)));
+    l.missing = true;
   }
 
   void convert(Table& table) const {
@@ -278,7 +295,7 @@ class CsvFile {
       for (std::size_t i = 0; i < cells.size(); ++i) {
         const Layout& l = layouts_[i];
         const Cell& cell = cells[i];
-        const std::string& text = cell.missing() ? *options_.fill : cell.text;
+        const std::string& text = cell.empty() || (!l.text && is_marker(cell)) ? *options_.fill : cell.text;
         if (l.text) {
           const auto code = codes[i].find(text);
           if (code == codes[i].end())

@@ -15,8 +15,11 @@ struct CsvOptions {
   bool header = true;              ///< the first line names the columns
   std::vector<std::string> names;  ///< without a header: the columns' names; empty: "c0", "c1", …
   char delimiter = ',';
-  /// What an empty cell stands for ("0", "nan", "unknown"); without it an empty cell is an Error.
+  /// What a missing value stands for ("0", "nan", "unknown"); without it a missing value is an Error.
   std::optional<std::string> fill;
+  /// Cells of columns of numbers that have no value, as empty cells have none in any column. In columns of text they
+  /// are texts like others. Blanks around them do not count, and quoted cells are never missing.
+  std::vector<std::string> missing = {"NA", "N/A", "?", "nan", "NaN"};
   DType number = f32;                    ///< of columns of numbers: f32, f64 or i32
   std::map<std::string, DType> numbers;  ///< the same for single columns
   std::vector<std::string> text;         ///< columns of text even if they look like numbers
@@ -48,11 +51,11 @@ struct Table {
 };
 
 /// Reads a CSV file: quoted cells, embedded line breaks, LF, CRLF or CR, an UTF-8 byte-order mark; blank lines are
-/// skipped. A column is one of numbers when its first cell that is not empty is a number, and one of text otherwise.
+/// skipped. A column is one of numbers when its first cell that is not missing is a number, and one of text otherwise.
 /// Throws Error as `file:line:column: …` for a row with too few or too many cells, a cell that is not a number among
-/// numbers or is out of the dtype's range, an empty cell (unless filled), a misplaced or unterminated quote, duplicate
-/// or empty column names; also when there are no rows, when the options name unknown columns, and when the file cannot
-/// be read.
+/// numbers or is out of the dtype's range, a missing value (unless filled), a misplaced or unterminated quote,
+/// duplicate or empty column names; also when there are no rows, when the options name unknown columns, and when the
+/// file cannot be read.
 Table read_csv(const std::string& path, const CsvOptions& options = {});
 
 }  // namespace weft

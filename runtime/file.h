@@ -1,20 +1,20 @@
 // Files as the readers and writers of this folder see them: whole, checked, and with errors that name the path and the
 // reason.
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "ir/array.h"
-
 namespace weft {
 
 /// A regular file open for reading.
 class InputFile {
  public:
-  /// Throws Error: "cannot open 'x': No such file or directory", "cannot read 'x': not a regular file".
+  /// Throws Error: "cannot open 'x': No such file or directory", "cannot read 'x': not a regular file", also for what
+  /// the system makes up as it is read (/proc), whose size nobody knows.
   explicit InputFile(const std::string& path);
   ~InputFile();
   InputFile(const InputFile&) = delete;
@@ -34,22 +34,25 @@ class InputFile {
 /// The bytes of a regular file. Throws Error as InputFile does, and when the file is larger than `limit` bytes.
 std::vector<std::byte> read_file(const std::string& path, std::int64_t limit);
 
-/// An array from the bytes at `offset`, which must lie in the file. Throws Error "CONTEXT: element 3 is 7, expected 0
-/// or 1" when an element of a bool array is neither.
-Array read_array(const InputFile&, std::int64_t offset, const Type&, const std::string& context);
-
 /// Replaces the file by the concatenation of `pieces`, all or nothing: the bytes go to a temporary file in the same
 /// folder, which is synced, given the old file's permissions, and renamed; then the folder is synced. On Error ("cannot
-/// write 'x': No space left on device") the old file is as it was. A symbolic link is replaced, not followed.
+/// write 'x': No space left on device; the old file is as it was") it is, and so it is when the process is killed; the
+/// temporary file that this leaves, `x.weft-0123456789ab.tmp`, goes when the file is written again. A symbolic link is
+/// replaced, not followed.
 void atomic_write(const std::string& path, std::span<const std::span<const std::byte>> pieces);
 
+/// Throws the Error that atomic_write would throw now for so many bytes: it makes the temporary file, has the system
+/// set the bytes aside, and removes it. For before the work whose result is to be written.
+void check_writable(const std::string& path, std::int64_t bytes);
+
 /// For files that are read, changed and written again: while it lives, no other thread or process holds one of the same
-/// folder. It waits for that. The folder itself is locked (not the file, which atomic_write exchanges), and nothing is
-/// left there. Throws Error "cannot lock 'x': No such file or directory"; where the file system has no locks, it locks
-/// nothing.
+/// folder. It waits for that, `at_most` so long. The folder itself is locked (not the file, which atomic_write
+/// exchanges), nothing is left there, and the system unlocks it when the process ends. Throws Error "cannot lock 'x':
+/// No such file or directory", "…: another process has held the lock for 10 s"; where the file system has no locks, it
+/// locks nothing.
 class FolderLock {
  public:
-  explicit FolderLock(const std::string& path_of_file);
+  explicit FolderLock(const std::string& path_of_file, std::chrono::milliseconds at_most = std::chrono::seconds(10));
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;

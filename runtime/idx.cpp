@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ir/error.h"
+#include "runtime/elements.h"
 #include "runtime/file.h"
 
 namespace weft {
@@ -20,8 +21,9 @@ static_assert(std::endian::native == std::endian::little, "elements are swapped 
 
 constexpr struct {
   std::uint8_t code;
-  DType dtype;
-} kTypes[] = {{0x08, u8}, {0x0C, i32}, {0x0D, f32}, {0x0E, f64}};
+  Element element;
+} kTypes[] = {{0x08, Element::u8},  {0x0C, Element::i32}, {0x0D, Element::f32},
+              {0x0E, Element::f64}, {0x09, Element::i8},  {0x0B, Element::i16}};
 
 constexpr std::int64_t kMaxDeflateRatio = 1032;  // deflate at its best: 258 bytes from 2 bits
 constexpr std::size_t kChunk = 64 << 10;         // compressed bytes read at a time
@@ -123,29 +125,37 @@ Array read_array(const std::string& path, Source& source) {
          big_endian(magic));
   const auto row = std::ranges::find(kTypes, code, [](const auto& r) { return r.code; });
   if (row == std::end(kTypes))
-    fail("'{}': IDX element type {:#04x}, expected 0x08 (u8), 0x0c (i32), 0x0d (f32) or 0x0e (f64)", path, code);
+    fail(
+        "'{}': IDX element type {:#04x}, expected 0x08 (u8), 0x09 (i8), 0x0b (i16), 0x0c (i32), 0x0d (f32) or 0x0e "
+        "(f64)",
+        path, code);
   if (rank < 1 || rank > kMaxRank) fail("'{}': IDX rank {}, expected 1 to {}", path, rank, kMaxRank);
 
   std::byte extents[4 * kMaxRank];
   const Bytes used = Bytes(extents).first(4 * static_cast<std::size_t>(rank));
   read(used, "extents");
-  Type type{row->dtype, {}};
-  for (int i = 0; i < rank; ++i) type.shape.push_back(big_endian(&extents[4 * i]));
+  StoredArray stored{.element = row->element, .shape = {}, .big_endian = true};
+  for (int i = 0; i < rank; ++i) stored.shape.push_back(big_endian(&extents[4 * i]));
   std::int64_t bytes = 0;
   try {
-    bytes = byte_size(type);
+    bytes = stored.bytes();
   } catch (const Error& e) {
     fail("'{}': {}", path, e.what());
   }
   const auto header_bytes = static_cast<std::int64_t>(sizeof magic + used.size());
+  const std::string type = std::string(name(stored.element)) + to_string(stored.shape);
   if (bytes > source.at_most() - header_bytes)
-    fail("'{}' is a truncated IDX file: its header announces {}, {} bytes, and it can hold at most {}", path,
-         to_string(type), bytes, std::max<std::int64_t>(0, source.at_most() - header_bytes));
-  Array array(type);
-  read({array.data(), array.bytes()}, "elements");
+    fail("'{}' is a truncated IDX file: its header announces {}, {} bytes, and it can hold at most {}", path, type,
+         bytes, std::max<std::int64_t>(0, source.at_most() - header_bytes));
+  std::int64_t done = 0;
+  Array array = read_elements(stored, fmt::format("'{}'", path), [&](Bytes to) {
+    const auto n = static_cast<std::int64_t>(source.read(to));
+    if (n < std::ssize(to))
+      fail("'{}' is a truncated IDX file: {} bytes of elements, expected {}", path, done + n, bytes);
+    done += n;
+  });
   std::byte extra[1];
-  if (source.read(extra) != 0) fail("'{}' has more bytes than the {} that its header announces", path, to_string(type));
-  swap_elements({array.data(), array.bytes()}, size_of(type.dtype));
+  if (source.read(extra) != 0) fail("'{}' has more bytes than the {} that its header announces", path, type);
   return array;
 }
 
@@ -188,7 +198,7 @@ Array read_idx(const std::string& path) {
 }
 
 void write_idx(const std::string& path, const Array& array, bool gzip) {
-  const auto row = std::ranges::find(kTypes, array.dtype(), [](const auto& r) { return r.dtype; });
+  const auto row = std::ranges::find(kTypes, array.dtype(), [](const auto& r) { return widened(r.element); });
   const int rank = array.shape().rank();
   if (row == std::end(kTypes) || rank < 1)
     fail("cannot write '{}': IDX holds u8, i32, f32 or f64 of rank 1 to {}, got {}", path, kMaxRank,

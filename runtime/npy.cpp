@@ -7,8 +7,10 @@
 #include <bit>
 #include <charconv>
 #include <optional>
+#include <vector>
 
 #include "ir/error.h"
+#include "runtime/elements.h"
 #include "runtime/file.h"
 
 namespace weft {
@@ -20,17 +22,27 @@ constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::int64_t kMaxHeader = 64 << 10;  // ours needs 128 bytes, NumPy's own limit is 10,000
 constexpr std::int64_t kAlign = 64;            // the data begins at a multiple of this
 
+// Kind and size, after the character for the byte order. The first row of a dtype is how it is written.
 constexpr struct {
   std::string_view descr;
-  DType dtype;
-} kDescrs[] = {{"<f4", f32}, {"<f8", f64}, {"<i4", i32}, {"<i8", i64}, {"|u1", u8}, {"|b1", boolean}};
+  Element element;
+} kDescrs[] = {{"f4", Element::f32}, {"f8", Element::f64},     {"i4", Element::i32}, {"i8", Element::i64},
+               {"u1", Element::u8},  {"b1", Element::boolean}, {"f2", Element::f16}, {"i1", Element::i8},
+               {"i2", Element::i16}, {"u2", Element::u16},     {"u4", Element::u32}, {"u8", Element::u64}};
+
+// What other first characters say, for the message.
+constexpr struct {
+  char kind;
+  std::string_view what;
+} kOtherKinds[] = {{'O', "Python objects"}, {'c', "complex numbers"}, {'S', "text"},           {'a', "text"},
+                   {'U', "text"},           {'V', "records"},         {'M', "points in time"}, {'m', "spans of time"}};
 
 /// A parser for the one kind of Python literal that a header is.
 class HeaderParser {
  public:
   HeaderParser(const std::string& path, std::string_view text) : path_(path), text_(text) {}
 
-  Type parse() {
+  StoredArray parse() {
     std::optional<std::string_view> descr;
     std::optional<bool> fortran;
     std::optional<Shape> shape;
@@ -43,7 +55,7 @@ class HeaderParser {
       expect(':');
       if (key == "descr") {
         once(descr, key);
-        if (peek() == '[') refuse("it holds records, expected one number an element");
+        if (peek() == '[' || peek() == '(') refuse("it holds records, expected one number an element");
         descr = string();
       } else if (key == "fortran_order") {
         once(fortran, key);
@@ -59,8 +71,10 @@ class HeaderParser {
     if (at_ != text_.size()) unexpected("the end of the header");
     if (!descr || !fortran || !shape)
       refuse("no {} in its header", !descr ? "descr" : !fortran ? "fortran_order" : "shape");
-    if (*fortran) refuse("it is in Fortran order, expected C order (save it with numpy.ascontiguousarray)");
-    return {dtype(*descr), *shape};
+    StoredArray stored = element(*descr);
+    stored.shape = *shape;
+    stored.first_axis_fastest = *fortran;
+    return stored;
   }
 
  private:
@@ -116,6 +130,7 @@ class HeaderParser {
       const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), extent);
       if (error != std::errc{} || extent < 0) unexpected("an extent");
       at_ = static_cast<std::size_t>(end - text_.data());
+      accept('L');  // as Python 2 wrote integers
       if (shape.rank() == kMaxRank) refuse("it has more than {} dimensions", kMaxRank);
       shape.push_back(extent);
       comma = accept(',');
@@ -123,11 +138,23 @@ class HeaderParser {
     if (shape.rank() == 1 && !comma) unexpected("',' before ')'");  // (3) is a number, (3,) a tuple
     return shape;
   }
-  DType dtype(std::string_view descr) const {
-    const auto row = std::ranges::find(kDescrs, descr, [](const auto& r) { return r.descr; });
-    if (row != std::end(kDescrs)) return row->dtype;
-    if (descr.starts_with('>')) refuse("its elements '{}' are big-endian, expected little-endian", descr);
-    refuse("its elements are '{}', expected one of <f4, <f8, <i4, <i8, |u1, |b1", descr);
+  StoredArray element(std::string_view descr) const {
+    constexpr std::string_view kOrders = "<>|=";
+    const bool ordered = !descr.empty() && kOrders.find(descr[0]) != kOrders.npos;
+    const std::string_view kind = descr.substr(ordered ? 1 : 0);
+    const auto row = std::ranges::find(kDescrs, kind, [](const auto& r) { return r.descr; });
+    StoredArray stored;
+    if (row != std::end(kDescrs)) {
+      stored.element = row->element;
+      stored.big_endian = descr[0] == '>';
+      return stored;
+    }
+    const auto other =
+        std::ranges::find(kOtherKinds, kind.empty() ? '\0' : kind[0], [](const auto& r) { return r.kind; });
+    std::vector<std::string_view> known;
+    for (const auto& r : kDescrs) known.push_back(r.descr);
+    refuse("its elements '{}' are {}not supported; weft reads {}", descr,
+           other == std::end(kOtherKinds) ? "" : fmt::format("{}, ", other->what), fmt::join(known, ", "));
   }
 
   const std::string& path_;
@@ -165,25 +192,26 @@ Array read_npy(const std::string& path) {
   std::string text(length, '\0');
   file.read(kVersionEnd + length_bytes, std::as_writable_bytes(std::span(text)));
 
-  const Type type = HeaderParser(path, text).parse();
+  const StoredArray stored = HeaderParser(path, text).parse();
   std::int64_t bytes = 0;
   try {
-    bytes = byte_size(type);
+    bytes = stored.bytes();
   } catch (const Error& e) {
     fail("cannot read '{}' as .npy: {}", path, e.what());
   }
   if (file.size() - data_begin != bytes)
-    fail("cannot read '{}' as .npy: {} needs {} bytes after the header, found {}", path, to_string(type), bytes,
-         file.size() - data_begin);
-  return read_array(file, data_begin, type, fmt::format("cannot read '{}' as .npy", path));
+    fail("cannot read '{}' as .npy: {}{} needs {} bytes after the header, found {}", path, name(stored.element),
+         to_string(stored.shape), bytes, file.size() - data_begin);
+  return read_elements(file, data_begin, stored, fmt::format("cannot read '{}' as .npy", path));
 }
 
 void write_npy(const std::string& path, const Array& array) {
-  const auto row = std::ranges::find(kDescrs, array.dtype(), [](const auto& r) { return r.dtype; });
+  const auto row = std::ranges::find(kDescrs, array.dtype(), [](const auto& r) { return widened(r.element); });
   if (row == std::end(kDescrs)) fail("cannot write '{}': .npy has no element type for {}", path, name(array.dtype()));
   const auto& shape = array.shape();  // as Python prints a tuple: (), (2,), (2, 3)
-  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", row->descr,
-                                 fmt::join(shape, ", "), shape.rank() == 1 ? "," : "");
+  std::string text = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}",
+                                 size_of(row->element) == 1 ? '|' : '<', row->descr, fmt::join(shape, ", "),
+                                 shape.rank() == 1 ? "," : "");
   const std::int64_t prefix = std::ssize(kMagic) + 4;
   const auto unpadded = prefix + std::ssize(text) + 1;
   text.append(static_cast<std::size_t>((kAlign - unpadded % kAlign) % kAlign), ' ');

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "ir/error.h"
+#include "runtime/elements.h"
 #include "runtime/file.h"
 
 namespace weft {
@@ -21,21 +22,27 @@ using Json = nlohmann::json;
 constexpr std::int64_t kMaxHeader = 16 << 20;  // about 100,000 tensors; bounds what a hostile header makes us allocate
 constexpr std::string_view kMetadata = "__metadata__";
 
+// The first row of a dtype is how it is written.
 constexpr struct {
   std::string_view name;
-  DType dtype;
-} kDTypeNames[] = {{"F32", f32}, {"F64", f64}, {"I32", i32}, {"I64", i64}, {"U8", u8}, {"BOOL", boolean}};
+  Element element;
+} kElements[] = {
+    {"F32", Element::f32}, {"F64", Element::f64},         {"I32", Element::i32},         {"I64", Element::i64},
+    {"U8", Element::u8},   {"BOOL", Element::boolean},    {"F16", Element::f16},         {"BF16", Element::bf16},
+    {"I8", Element::i8},   {"I16", Element::i16},         {"U16", Element::u16},         {"U32", Element::u32},
+    {"U64", Element::u64}, {"F8_E4M3", Element::f8_e4m3}, {"F8_E5M2", Element::f8_e5m2},
+};
 
 std::string_view safetensors_name(DType t) {
-  for (const auto& row : kDTypeNames)
-    if (row.dtype == t) return row.name;
+  for (const auto& row : kElements)
+    if (widened(row.element) == t) return row.name;
   fail("safetensors: arrays of {} cannot be saved", name(t));
 }
 
 /// A tensor as the header describes it.
 struct Entry {
   std::string name;
-  Type type;
+  StoredArray array;
   std::int64_t begin = 0, end = 0;  // byte range in the data
 };
 
@@ -110,13 +117,17 @@ Entry Header::entry(const std::string& name, const Json& value) const {
   Entry e;
   e.name = name;
   const auto& dtype_name = dtype.get_ref<const std::string&>();
-  const auto row = std::ranges::find(kDTypeNames, dtype_name, [](const auto& r) { return r.name; });
-  if (row == std::end(kDTypeNames))
-    refuse("tensor '{}': dtype '{}', expected one of F32, F64, I32, I64, U8, BOOL", name, dtype_name);
-  e.type.dtype = row->dtype;
+  const auto row = std::ranges::find(kElements, dtype_name, [](const auto& r) { return r.name; });
+  if (row == std::end(kElements)) {
+    std::vector<std::string_view> known;
+    for (const auto& r : kElements) known.push_back(r.name);
+    fail("cannot read '{}': dtype '{}' of tensor '{}' is not supported; weft reads {}", path_, dtype_name, name,
+         fmt::join(known, ", "));
+  }
+  e.array.element = row->element;
   if (shape.size() > kMaxRank)
     refuse("tensor '{}' has {} dimensions, more than the {} that weft can hold", name, shape.size(), kMaxRank);
-  for (const Json& extent : shape) e.type.shape.push_back(integer(name, "shape", extent));
+  for (const Json& extent : shape) e.array.shape.push_back(integer(name, "shape", extent));
 
   if (offsets.size() != 2) refuse("tensor '{}': data_offsets holds {} numbers, expected 2", name, offsets.size());
   e.begin = integer(name, "data_offsets", offsets[0]);
@@ -125,13 +136,13 @@ Entry Header::entry(const std::string& name, const Json& value) const {
     refuse("tensor '{}': data_offsets [{}, {}] in {} bytes of data", name, e.begin, e.end, data_bytes_);
   std::int64_t bytes = 0;
   try {
-    bytes = byte_size(e.type);
+    bytes = e.array.bytes();
   } catch (const Error& error) {
     refuse("tensor '{}': {}", name, error.what());
   }
   if (bytes != e.end - e.begin)
-    refuse("tensor '{}': {} needs {} bytes, data_offsets [{}, {}] hold {}", name, to_string(e.type), bytes, e.begin,
-           e.end, e.end - e.begin);
+    refuse("tensor '{}': {}{} needs {} bytes, data_offsets [{}, {}] hold {}", name, weft::name(row->element),
+           to_string(e.array.shape), bytes, e.begin, e.end, e.end - e.begin);
   return e;
 }
 
@@ -229,7 +240,7 @@ Checkpoint load_safetensors(const std::string& path) {
   Checkpoint checkpoint{.arrays = {}, .metadata = std::move(header.metadata)};
   for (Entry& e : header.entries) {
     const auto context = fmt::format("'{}' is not a valid safetensors file: tensor '{}'", path, e.name);
-    Array array = read_array(file, data_begin + e.begin, e.type, context);
+    Array array = read_elements(file, data_begin + e.begin, e.array, context);
     checkpoint.arrays.push_back({std::move(e.name), std::move(array)});
   }
   return checkpoint;

@@ -29,8 +29,9 @@ struct Checkpoint {
 void save_safetensors(const std::string& path, const Checkpoint&);
 
 /// Reads strictly: throws Error, naming the file, the tensor and the numbers, on anything that the format does not
-/// allow, on other dtypes and on more than kMaxRank dimensions. Never allocates more than a small multiple of the
-/// file's size.
+/// allow, on more than kMaxRank dimensions, and on dtypes that no dtype of weft can hold. Others are widened: F16,
+/// BF16, F8_E4M3 and F8_E5M2 to f32, I8, I16 and U16 to i32, U32 and U64 to i64 (U64: where the values fit). Never
+/// allocates more than a small multiple of the file's size.
 Checkpoint load_safetensors(const std::string& path);
 
 }  // namespace weft

@@ -10,12 +10,19 @@
 namespace weft::test {
 namespace {
 
+// What a graph of views picks its ops from: an op that stands here twice is twice as likely.
+constexpr Op kViewOps[] = {Op::reshape, Op::reshape,     Op::reshape, Op::slice,   Op::slice,      Op::transpose,
+                           Op::pad,     Op::concat,      Op::concat,  Op::gather,  Op::gather,     Op::gather,
+                           Op::iota,    Op::broadcast,   Op::random,  Op::convert, Op::convert,    Op::add,
+                           Op::mul,     Op::scatter_add, Op::arg_max, Op::arg_min, Op::reduce_sum, Op::contract};
+
 /// Grows a graph from a pool of values: each step picks an op and operands that fit, making helpers where none do.
 class Generator {
  public:
   Generator(std::uint64_t seed, const RandomGraphOptions& options) : rng_(seed), options_(options) {
     g_.name = "random";
     if (options_.dtypes.empty()) options_.dtypes.assign(std::begin(kAllDTypes), std::end(kAllDTypes));
+    if (options_.ops.empty() && options_.views) options_.ops.assign(std::begin(kViewOps), std::end(kViewOps));
     if (options_.ops.empty())
       for (int i = 0; i < kOpCount; ++i)
         if (i != static_cast<int>(Op::input)) options_.ops.push_back(static_cast<Op>(i));
@@ -97,6 +104,8 @@ class Generator {
     Builder b = builder();
     const Type t{rng_.chance(0.5) ? i32 : i64, {rng_.between(1, 6)}};
     const ValueId counter = b.op(Op::iota, {}, {{Dims{0}}, {}}, t);
+    if (options_.views && rng_.chance(0.3))  // backwards
+      return b.sub(b.like(counter, static_cast<double>(extent - 1)), counter);
     return b.op(Op::rem, {b.mul(counter, b.like(counter, 5)), b.like(counter, static_cast<double>(extent + 1))});
   }
 

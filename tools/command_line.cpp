@@ -47,6 +47,8 @@ int weft::tools::run_command(int argc, char** argv) {
       return report(fmt::format("there is no command '{}'; there are: {}", argv[1], names), 2);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& e) {
+    return e.get_exit_code();
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const weft::Error& e) {

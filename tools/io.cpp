@@ -1,12 +1,9 @@
 // Reads and writes the files of the command line.
 #include "tools/io.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 
 #include "ir/error.h"
@@ -36,7 +33,13 @@ std::string read_text(const std::string& path) {
   std::FILE* const file = opened ? opened.get() : stdin;
   std::string text;
   char block[1 << 16];
-  while (const std::size_t n = std::fread(block, 1, sizeof block, file)) text.append(block, n);
+  while (const std::size_t n = std::fread(block, 1, sizeof block, file)) {
+    if (const void* zero = std::memchr(block, 0, n))
+      fail("cannot read {}: byte {} is 0; expected text", display_name(path),
+           text.size() + static_cast<std::size_t>(static_cast<const char*>(zero) - block));
+    text.append(block, n);
+    if (text.size() > kMostText) fail("cannot read {}: it has more than {} bytes", display_name(path), kMostText);
+  }
   if (std::ferror(file)) fail("cannot read {}: {}", display_name(path), reason());
   return text;
 }
@@ -46,11 +49,6 @@ void write_text(const std::string& path, std::string_view text) {
   const File file(std::fopen(path.c_str(), "wb"));
   if (!file) fail("cannot open {} for writing: {}", path, reason());
   write_all(file.get(), text, path);
-}
-
-void check_writable(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  if (access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) fail("cannot write {}: {}", path, reason());
 }
 
 void print_line(std::string_view line) { write_text("-", std::string(line) + "\n"); }

@@ -5,14 +5,14 @@
 
 namespace weft::tools {
 
-/// The whole text of a file, or of stdin for "-". Throws Error when it cannot be read.
+/// The whole text of a file, or of stdin for "-". A pipe is waited for. Throws Error when it cannot be read, and on what
+/// is no text or has no end: at a zero byte, and beyond kMostText bytes.
 std::string read_text(const std::string& path);
+inline constexpr std::size_t kMostText = std::size_t{256} << 20;
 /// How diagnostics name a path: "<stdin>" for "-".
 std::string display_name(const std::string& path);
 /// Writes the text, to stdout for "-" or "". Throws Error when it cannot be written in full.
 void write_text(const std::string& path, std::string_view text);
-/// Throws Error when a file at `path` could not be written: its folder is missing or closed to us.
-void check_writable(const std::string& path);
 /// Prints a line to stdout. Throws Error when stdout does not take it (a full disk).
 void print_line(std::string_view line);
 

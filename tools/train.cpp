@@ -4,7 +4,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
+#include "frontend/interrupt.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 #include "tools/options.h"
@@ -22,6 +24,8 @@ struct Options {
   bool json = false;
 };
 
+constexpr int kSignalExit = 128;  // the exit code of what a signal ended, as shells count it
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -32,22 +36,27 @@ void train(const Options& o) {
   if (o.data_set != "mnist") fail("train: expected mnist, found '{}'", o.data_set);
   const Backend backend = o.device.backend();
   const BuiltinModel& builtin = builtin_model(o.model);
-  if (!o.save.empty()) check_writable(o.save);  // now, not after the last epoch
-  const data::Mnist mnist = data::mnist({.dir = o.data_dir});
-
   Model model = builtin.make(o.seed, train_options(o.device, backend, o.schedules));
+  if (!o.save.empty()) model.check_save(o.save);  // now, not after the last epoch
+  const data::Mnist mnist = data::mnist({.dir = o.data_dir});
   if (!o.json) {
     print_line(fmt::format("model: {} ({})\ndata: {}", builtin.name, builtin.about, mnist.source));
     model.summary();
   }
+  std::optional<InterruptGuard> interrupt(std::in_place);  // until the model is saved
   const History history = model.fit(mnist.train, {.batch_size = o.batch_size,
                                                   .epochs = o.epochs,
                                                   .validation_split = 0.2,
                                                   .seed = o.seed,
                                                   .verbose = o.json ? 0 : 1});
   if (!o.save.empty()) model.save(o.save);
-  if (history.epochs() == 0) fail("stopped before the first epoch ended: {}", history.stop_reason);
+  const int signal = interrupt->signal();
+  interrupt.reset();
   if (o.json && !history.stop_reason.empty()) fmt::print(stderr, "weft: stopped: {}\n", history.stop_reason);
+  if (history.epochs() == 0) {
+    if (signal) throw CLI::RuntimeError(kSignalExit + signal);
+    fail("stopped before the first epoch ended: {}", history.stop_reason);
+  }
   const Scores scores = model.evaluate(mnist.test);
 
   const double step_ms = median(history.step_ms), epoch_s = median(history.seconds);
@@ -70,6 +79,7 @@ void train(const Options& o) {
                            epoch_s, step_ms, place_name(backend, model.device(), model.threads())));
     if (!o.save.empty()) print_line("saved " + o.save);
   }
+  if (signal) throw CLI::RuntimeError(kSignalExit + signal);
 }
 
 }  // namespace

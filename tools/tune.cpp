@@ -11,6 +11,7 @@
 #include "codegen/codegen.h"
 #include "ir/print_kernel.h"
 #include "passes/schedule_space.h"
+#include "runtime/file.h"
 #include "tools/commands.h"
 #include "tools/emit.h"
 #include "tools/io.h"
@@ -23,8 +24,9 @@ namespace weft::tools {
 namespace {
 
 constexpr std::int64_t kBatchSize = 128;
-constexpr std::int64_t kSamples = 60000;  // rows of the resident data set, as MNIST has
-constexpr double kProgramShare = 0.15;    // of the time, twice: the whole program before and after
+constexpr std::int64_t kSamples = 60000;    // rows of the resident data set, as MNIST has
+constexpr std::int64_t kLeastBytes = 4096;  // that the disk must have room for
+constexpr double kProgramShare = 0.15;      // of the time, twice: the whole program before and after
 
 struct Options {
   std::string what, output;
@@ -166,8 +168,11 @@ Outcome confirm(const Graph& graph, const std::shared_ptr<const Program>& before
 void tune_command(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
   const Target target = host_target();
-  check_writable(o.output);
-  if (std::filesystem::exists(o.output)) read_schedules(o.output, target);  // now, not after the search
+  check_writable(o.output, kLeastBytes);  // now, not after the search
+  {
+    const FolderLock lock(o.output);
+    if (std::filesystem::exists(o.output)) read_schedules(o.output, target);
+  }
   const Graph graph = graph_of(o);
   const auto program = std::make_shared<const Program>(make_program(graph, target, {.for_cpu = true}));
   std::vector<Task> tasks = tasks_of(*program);

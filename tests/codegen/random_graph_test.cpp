@@ -44,7 +44,7 @@ test::RunFn compiled(int threads, PipelineOptions options = {}, bool share_all =
 
 /// The graph with the gradient of its float outputs, weighted and summed, to its float inputs; the graph itself when it
 /// has none.
-Graph with_gradient(Graph g) {
+Graph with_gradient(Graph g, std::string_view prefix = "gradient") {
   Builder b{g, LocSet::of(Loc{"gradient", 1, 1})};
   ValueId loss = kNoValue;
   const std::vector<Output> outputs = g.outputs();
@@ -59,7 +59,7 @@ Graph with_gradient(Graph g) {
     if (b.type(i.id).dtype == f32) wrt.push_back(i.id);
   if (loss == kNoValue || wrt.empty()) return g;
   const auto gradients = differentiate(g, loss, wrt, b.locs);
-  for (std::size_t i = 0; i < gradients.size(); ++i) g.output(fmt::format("gradient{}", i), gradients[i]);
+  for (std::size_t i = 0; i < gradients.size(); ++i) g.output(fmt::format("{}{}", prefix, i), gradients[i]);
   return g;
 }
 
@@ -72,18 +72,34 @@ test::RunFn on_device(const GpuTarget& target, PipelineOptions options) {
 
 enum class On { cpu, device };
 
+void compare(const Graph& g, std::uint64_t seed, On where, PipelineOptions options) {
+  if (seed % 5 == 0) options.disable = {"fold", "simplify", "simplify-canonical"};
+  const test::RunFn run = where == On::cpu
+                              ? compiled(1 + static_cast<int>(seed % 3), options, seed % 2 == 0)
+                              : on_device(test::device_targets()[seed / 2 % test::device_targets().size()], options);
+  test::compare(g, run, seed, test::Values::special);
+}
+
 void sweep(std::uint64_t begin, std::uint64_t end, On where = On::cpu) {
   if (where == On::cpu && test::only_device()) return;
   for (std::uint64_t seed = begin; seed < end; ++seed) {
     const test::RandomGraphOptions options{.nodes = seed % 8 == 0 ? 30 : 8};
     Graph g = test::random_graph(seed, options);
     if (seed % 2) g = with_gradient(std::move(g));
-    const PipelineOptions plain{.disable = {"fold", "simplify", "simplify-canonical"}};
-    const PipelineOptions pipeline = seed % 5 == 0 ? plain : PipelineOptions{};
-    const test::RunFn run = where == On::cpu
-                                ? compiled(1 + static_cast<int>(seed % 3), pipeline, seed % 2 == 0)
-                                : on_device(test::device_targets()[seed / 2 % test::device_targets().size()], pipeline);
-    test::compare(g, run, seed, test::Values::special);
+    compare(g, seed, where, {});
+  }
+}
+
+/// Chains of views of everything that has an index in it, and their first and second derivatives. Of half of the
+/// graphs, what large_values says of large values is done with all.
+void sweep_views(std::uint64_t begin, std::uint64_t end, On where = On::cpu) {
+  if (where == On::cpu && test::only_device()) return;
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
+    const test::RandomGraphOptions options{.nodes = seed % 8 == 0 ? 24 : 12, .large = 0.02, .views = true};
+    Graph g = test::random_graph(seed, options);
+    if (seed % 3 > 0) g = with_gradient(std::move(g));
+    if (seed % 3 > 1) g = with_gradient(std::move(g), "second");
+    compare(g, seed, where, {.large_bytes = seed % 4 < 2 ? 0 : kLargeBytes});
   }
 }
 
@@ -102,6 +118,15 @@ TEST_CASE("random graphs 0 to 250 on a device") { sweep(0, 250, On::device); }
 TEST_CASE("random graphs 250 to 500 on a device") { sweep(250, 500, On::device); }
 TEST_CASE("random graphs 500 to 750 on a device") { sweep(500, 750, On::device); }
 TEST_CASE("random graphs 750 to 1000 on a device") { sweep(750, 1000, On::device); }
+
+TEST_CASE("views 0 to 250, compiled") { sweep_views(0, 250); }
+TEST_CASE("views 250 to 500, compiled") { sweep_views(250, 500); }
+TEST_CASE("views 500 to 750, compiled") { sweep_views(500, 750); }
+TEST_CASE("views 750 to 1000, compiled") { sweep_views(750, 1000); }
+TEST_CASE("views 0 to 250 on a device") { sweep_views(0, 250, On::device); }
+TEST_CASE("views 250 to 500 on a device") { sweep_views(250, 500, On::device); }
+TEST_CASE("views 500 to 750 on a device") { sweep_views(500, 750, On::device); }
+TEST_CASE("views 750 to 1000 on a device") { sweep_views(750, 1000, On::device); }
 
 TEST_CASE("as many random graphs on a device as $WEFT_TEST_GRAPHS says") {
   const char* count = std::getenv("WEFT_TEST_GRAPHS");

@@ -85,6 +85,25 @@ TEST_CASE("resume is bit-exact in the middle of an epoch") {
   std::filesystem::remove(path);
 }
 
+TEST_CASE("check_save says what save() would, and writes nothing") {
+  const std::string path = temporary("tried.safetensors");
+  std::filesystem::remove(path);
+  Net net;
+  net.model->check_save(path);
+  REQUIRE_FALSE(std::filesystem::exists(path));
+  net.model->save(path);
+  const auto size = std::filesystem::file_size(path);
+  net.model->check_save(path);
+  REQUIRE(std::filesystem::file_size(path) == size);
+  for (const std::string& bad : {std::string("/no/such/folder/x"), std::filesystem::temp_directory_path().string(),
+                                 std::string("/dev/null"), path + "/x"}) {
+    const std::string message = error_of([&] { net.model->save(bad); });
+    REQUIRE(message.starts_with("cannot write '" + bad + "': "));
+    REQUIRE(error_of([&] { net.model->check_save(bad); }) == message);
+  }
+  std::filesystem::remove(path);
+}
+
 TEST_CASE("a changed learning rate is saved") {
   const std::string path = temporary("rate.safetensors");
   Net first, second;

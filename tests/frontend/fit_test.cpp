@@ -237,6 +237,52 @@ TEST_CASE("a diverging run says where and what to try; StopOnNaN ends it cleanly
       {FAILS(poisoned.fit({.batch_size = 4}), "fit: the loss is nan at step 1 of 1 in epoch 1", "in the data")});
 }
 
+TEST_CASE("what asks a process to end stops fit(), however often, unless the program ignores or handles it") {
+  const struct {
+    int signal;
+    const char* reason;  // by default
+    bool ours;           // fit() catches it even where the program has a handler
+  } rows[] = {{SIGINT, "interrupted", true},
+              {SIGTERM, "interrupted by SIGTERM", false},
+              {SIGHUP, "interrupted by SIGHUP", false}};
+  static int handled = 0;
+  for (const auto& row : rows) {
+    CAPTURE(row.signal);
+    const auto run = [&](void (*handler)(int), int times) {
+      Line line(12);
+      std::signal(row.signal, handler);
+      handled = 0;
+      int steps = 0;
+      const History h = line.fit({.batch_size = 4, .epochs = 2, .callbacks = {AtStep{[&](FitRun& r) {
+                                                                  ++steps;
+                                                                  for (int i = 0; r.step == 2 && i < times; ++i)
+                                                                    std::raise(row.signal);
+                                                                }}}});
+      REQUIRE((steps == 2) == !h.stop_reason.empty());
+      struct sigaction now {};
+      sigaction(row.signal, nullptr, &now);
+      REQUIRE(now.sa_handler == handler);
+      std::signal(row.signal, SIG_DFL);
+      return h.stop_reason;
+    };
+    REQUIRE(run(SIG_DFL, 1) == row.reason);
+    REQUIRE(run(SIG_DFL, 2) == row.reason);
+    REQUIRE(run(SIG_IGN, 3) == "");
+    REQUIRE(run([](int) { ++handled; }, 2) == (row.ours ? row.reason : ""));
+    REQUIRE(handled == (row.ours ? 0 : 2));
+  }
+}
+
+TEST_CASE("BestCheckpoint to a place that cannot be written fails before the first step") {
+  Line line(12);
+  int steps = 0;
+  const std::vector<Callback> callbacks = {BestCheckpoint{.path = "/no/such/folder/x", .monitor = "loss"},
+                                           AtStep{[&](FitRun&) { ++steps; }}};
+  require_reported({FAILS(line.fit({.batch_size = 4, .callbacks = callbacks}),
+                          "cannot write '/no/such/folder/x': No such file or directory")});
+  REQUIRE(steps == 0);
+}
+
 TEST_CASE("Ctrl-C stops after the step, keeps the weights, and the next fit goes on with the rest of the epoch") {
   static int outer = 0;
   std::signal(SIGINT, [](int) { ++outer; });

@@ -194,7 +194,7 @@ TEST_CASE("the training step of an MLP is one kernel for each contraction, and t
   // contractions for weights and (but the first) activations, and the sum for the bias.
   CHECK(group_names(g).size() == 2 + 3 + 1 + 2 + 3 * 2 + 2);
   // A gradient never reaches memory: no stored value but weights and moments has a weight's shape.
-  const std::vector<bool> stored = stored_values(g);
+  const std::vector<bool> stored = stored_values(g, large_values(g, kLargeBytes));
   for (ValueId v = 0; v < g.size(); ++v) {
     if (!stored[v] || !(g[v].type.shape == Shape{784, 64})) continue;
     CHECK(std::ranges::any_of(g.updates(), [&](const Update& u) { return u.value == v; }));
@@ -214,7 +214,7 @@ TEST_CASE("what is cheap beside a stored value is computed again, not stored") {
       %7 = select %4, %6, %2 : f32[8,6]
       return y = %7
     })");
-  const std::vector<bool> stored = stored_values(g);
+  const std::vector<bool> stored = stored_values(g, large_values(g, kLargeBytes));
   for (ValueId v = 0; v < g.size(); ++v) {
     if (g[v].op == Op::gt) CHECK_FALSE(stored[v]);
     if (g[v].op == Op::max) CHECK(stored[v]);
@@ -254,7 +254,7 @@ TEST_CASE("the gradients of a layer norm are a kernel along rows and one down co
   CHECK(group_names(g) == std::vector<std::string>{"row0", "column1"});
   // The columns read x and dy, and of each row its mean and its deviation: nothing else of full size is stored for
   // them.
-  const std::vector<bool> stored = stored_values(g);
+  const std::vector<bool> stored = stored_values(g, large_values(g, kLargeBytes));
   std::size_t rows = 0;
   for (ValueId v = 0; v < g.size(); ++v) {
     if (!stored[v]) continue;

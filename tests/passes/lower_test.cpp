@@ -126,6 +126,92 @@ TEST_CASE("an output that is another shape of a value is stored by that value's 
   test::compare(g, run, 7);
 }
 
+// A, B, C, AB and so on are extents and their products.
+struct LargeCase {
+  const char* what;
+  const char* text;
+};
+const LargeCase kLarge[] = {
+    {"an iota through a merging reshape, summed twice",
+     R"(func @f() {
+          %0 = iota {axis=1} : f32[A,B,C]
+          %1 = reshape %0 : f32[AB,C]
+          %2 = reduce_sum %1 {axis=0} : f32[C]
+          %3 = reduce_max %1 {axis=0} : f32[C]
+          %4 = add %2, %3 : f32[C]
+          return y = %4 })"},
+    {"a small array, repeated and reshaped",
+     R"(func @f(%x: f32[B,C]) {
+          %0 = broadcast %x {axes=[1,2]} : f32[A,B,C]
+          %1 = exp %0 : f32[A,B,C]
+          %2 = reshape %1 : f32[AB,C]
+          %3 = reduce_sum %2 {axis=0} : f32[C]
+          %4 = reduce_max %2 {axis=0} : f32[C]
+          %5 = add %3, %4 : f32[C]
+          return y = %5 })"},
+    {"random bits that two sums read in different shapes",
+     R"(func @f(%key: i64[], %step: i64[]) {
+          %0 = random %key, %step : i32[A,B,C]
+          %1 = convert %0 : f32[A,B,C]
+          %2 = mul %1, %1 : f32[A,B,C]
+          %3 = reshape %2 : f32[A,BC]
+          %4 = reduce_sum %3 {axis=0} : f32[BC]
+          %5 = reshape %1 : f32[AB,C]
+          %6 = reduce_sum %5 {axis=0} : f32[C]
+          return y = %4, z = %6 })"},
+    {"iotas padded, joined, turned and cut",
+     R"(func @f(%x: i32[]) {
+          %0 = iota {axis=0} : i32[A,BC]
+          %1 = pad %0, %x {low=[1,0], high=[0,2]} : i32[A1,BC2]
+          %2 = concat %1, %1 {axis=0} : i32[A2,BC2]
+          %3 = transpose %2 {perm=[1,0]} : i32[BC2,A2]
+          %4 = slice %3 {start=[2,0], limit=[BC2,A2], stride=[1,1]} : i32[BC,A2]
+          %5 = reshape %4 : i32[B,CA2]
+          %6 = reduce_sum %5 {axis=1} : i32[B]
+          %7 = reduce_max %4 {axis=0} : i32[A2]
+          return y = %6, z = %7 })"},
+    {"rows gathered from an iota by an iota",
+     R"(func @f() {
+          %0 = iota {axis=1} : f32[A,BC]
+          %1 = iota {axis=0} : i32[A]
+          %2 = gather %0, %1 {axis=0} : f32[A,BC]
+          %3 = reshape %2 : f32[AB,C]
+          %4 = reduce_sum %3 {axis=0} : f32[C]
+          return y = %4 })"},
+};
+
+Graph large_graph(const LargeCase& c, std::int64_t a, std::int64_t b, std::int64_t n) {
+  const std::pair<std::string_view, std::int64_t> names[] = {
+      {"CA2", n * (2 * a + 2)}, {"BC2", b * n + 2}, {"A1", a + 1}, {"A2", 2 * a + 2}, {"AB", a * b}, {"BC", b * n}, {"A", a}, {"B", b}, {"C", n}};
+  std::string text;
+  const std::string_view from = c.text;
+  for (std::size_t at = 0; at < from.size();) {
+    const auto found = std::ranges::find_if(names, [&](const auto& row) { return from.substr(at).starts_with(row.first); });
+    text += found == std::end(names) ? std::string(1, from[at]) : std::to_string(found->second);
+    at += found == std::end(names) ? 1 : found->first.size();
+  }
+  return parse_graph(text);
+}
+
+TEST_CASE("what is made of indices and little else is computed where it is read, however large it is") {
+  const PipelineOptions all_large{.verify = true, .large_bytes = 0};
+  const auto run_large = [&](const Graph& g, std::span<const Array> inputs) {
+    return interpret(make_program(optimize(g, all_large), Target{}, all_large), inputs);
+  };
+  for (const LargeCase& c : kLarge) {
+    INFO(c.what);
+    const Graph small = large_graph(c, 3, 5, 4);
+    test::compare(small, run, 7);
+    test::compare(small, run_large, 7);
+    const Graph large = large_graph(c, 30000, 2000, 100);  // 24 GB of f32
+    const Program p = lowered(large);
+    INFO(print(p));
+    std::int64_t bytes = 0;
+    for (const Buffer& b : p.buffers) bytes += b.kind == Buffer::view ? 0 : byte_size(b.type);
+    CHECK(bytes < 4 << 20);
+  }
+}
+
 TEST_CASE("an unbound batch is refused") {
   const Graph g = parse_graph("func @f(%x: f32[?,4]) { %0 = exp %x : f32[?,4] return y = %0 }", "m.weft");
   CHECK_THROWS_WITH(make_program(optimize(g), Target{}), Catch::Matchers::ContainsSubstring("bind the batch size before compiling"));

@@ -36,7 +36,11 @@ std::string describe(const Table& table) {
 }  // namespace
 
 TEST_CASE("csv: tables that are right") {
-  CsvOptions plain, bare, semicolon, filled, filled_text, named, typed, as_text, fixed;
+  CsvOptions plain, bare, semicolon, filled, filled_text, named, typed, as_text, fixed, as_nan, dashes, none_missing;
+  as_nan.fill.emplace("nan");
+  dashes.fill.emplace("0.5");
+  dashes.missing = {"-"};
+  none_missing.missing = {};
   bare.header = false;
   semicolon.delimiter = ';';
   filled.fill.emplace("0.5");
@@ -60,7 +64,21 @@ TEST_CASE("csv: tables that are right") {
       {"byte-order mark", "\xEF\xBB\xBF\"a\",b\n1,2\n", plain, "a: f32[1] 1 | b: f32[1] 2"},
       {"blank lines", "\n\na\n\n1\n\r\n2\n\n", plain, "a: f32[2] 1, 2"},
       {"number forms", "a\n-1.5e2\n+3\n.5\n 7 \n\"8\"\n", plain, "a: f32[5] -150, 3, 0.5, 7, 8"},
-      {"not a number, infinite", "a\n1\nnan\n-inf\n", plain, "a: f32[3] 1, nan, -inf"},
+      {"infinite", "a\n1\n-inf\n", plain, "a: f32[2] 1, -inf"},
+      {"missing numbers", "a,b\n1,NA\n?,2\n nan ,3\nNaN, \nN/A,5\n", filled,
+       "a: f32[5] 1, 0.5, 0.5, 0.5, 0.5 | b: f32[5] 0.5, 2, 3, 0.5, 5"},
+      {"missing numbers as NaN", "a\n1\nNA\n", as_nan, "a: f32[2] 1, nan"},
+      {"in text they are text", "a,b\n?,NA\nx,\"?\"\nNA,?\n", plain,
+       "a: i32[3] 0, 2, 1 (?; NA; x) | b: i32[3] 1, 0, 0 (?; NA)"},
+      {"in text empty cells are missing", "a,b\nNA,1\nx,2\n,3\n", filled_text,
+       "a: i32[3] 0, 2, 1 (NA; none; x) | b: f32[3] 1, 2, 3"},
+      {"only markers and a number to fill with", "a,b\nNA,1\n?,2\n", filled, "a: f32[2] 0.5, 0.5 | b: f32[2] 1, 2"},
+      {"other markers", "a\n1\n-\n-1\n", dashes, "a: f32[3] 1, 0.5, -1"},
+      {"no markers: nan is a number", "a\n1\nnan\n", none_missing, "a: f32[2] 1, nan"},
+      {"CRLF within and after quotes, byte-order mark",
+       "\xEF\xBB\xBF"
+       "a,b\r\n\"x\r\ny\",1\r\n\"\"\"\",2\r\n",
+       plain, "a: i32[2] 1, 0 (\"; x\r\ny) | b: f32[2] 1, 2"},
       {"text, codes sorted", "a\npear\nfig\npear\n", plain, "a: i32[3] 1, 0, 1 (fig; pear)"},
       {"quotes", "a,b\n\"x, \"\"y\"\"\",1\n\"line\r\nbreak\",2\n", plain,
        "a: i32[2] 1, 0 (line\r\nbreak; x, \"y\") | b: f32[2] 1, 2"},
@@ -108,7 +126,16 @@ TEST_CASE("csv: mistakes in the file") {
       {"a,b\n1,2\n3\n", plain, "T:3:1: this row has 1 cells; expected 2, as in the header"},
       {"a,b\n1,2\n\n3,4,5,6\n", plain, "T:4:5: this row has 4 cells; expected 2, as in the header"},
       {"1,2\n3\n", bare, "T:2:1: this row has 1 cells; expected 2, as in the first row"},
-      {"a,b\n1,\n", plain, "T:2:3: column 'b' has no value here; set a fill value to accept empty cells"},
+      {"a,b\n1,\n", plain, "T:2:3: column 'b' has no value here; set a fill value to accept missing ones"},
+      {"a,b\n1,2\n3, ?\n", plain, "T:3:3: column 'b' has no value here ('?'); set a fill value to accept missing ones"},
+      {"a\nNA\n2\n", plain, "T:2:1: column 'a' has no value here ('NA'); set a fill value to accept missing ones"},
+      {"a\n1\nnan\n", plain, "T:3:1: column 'a' has no value here ('nan'); set a fill value to accept missing ones"},
+      {"a,b\n1,NA\n2,?\n", plain,
+       "T:2:3: column 'b' has no value here ('NA'); set a fill value to accept missing ones"},
+      {"a\n1\n\"NA\"\n", filled,
+       "T:3:1: 'NA' is not a number of type f32; column 'a' holds numbers (list it under `text` if not)"},
+      {"a\n1\nnull\n", plain,
+       "T:3:1: 'null' is not a number of type f32; column 'a' holds numbers (list it under `text` if not)"},
       {"a,b\n\"x\ny\",2\nz,two\n", plain,
        "T:4:3: 'two' is not a number of type f32; column 'b' holds numbers (list it under `text` if not)"},
       {"a\n1\n2x\n", plain,
@@ -192,7 +219,9 @@ TEST_CASE("csv: to a data set") {
     CHECK(message({"h"}, "price", u8) == ": labels cannot be u8; expected i32, f32 or f64");
     CHECK(error_of([] { table_of("y\n1\n").dataset({}, "y"); }).ends_with(": no feature beside the label 'y'"));
     CHECK(error_of([] {
-            table_of("a,y\n1,nan\n").dataset({}, "y");
+            CsvOptions as_nan;
+            as_nan.fill.emplace("nan");
+            table_of("a,y\n1,\n", as_nan).dataset({}, "y");
           }).ends_with(": label 'y' is nan in row 0, not a whole number; ask for f32 labels to predict a quantity"));
   }
 }
@@ -201,7 +230,7 @@ TEST_CASE("csv: any bytes give a table or an Error") {
   const TempDir dir;
   CsvOptions filled;
   filled.fill.emplace("0");
-  mutate("a,b,c\r\n1,\"x, \"\"y\"\"\",\n2,\"line\nbreak\",3e4\n-5,z,\n", 3000, [&](const std::string& bytes) {
+  mutate("a,b,c\r\n1,\"x, \"\"y\"\"\",\n2,\"line\nbreak\",3e4\nNA,?,nan\n-5,z,\n", 3000, [&](const std::string& bytes) {
     spill(dir.file("m.csv"), bytes);
     for (const CsvOptions& options : {CsvOptions{}, filled}) {
       try {

@@ -60,6 +60,44 @@ TEST_CASE("weft cache: info and clear") {
   CHECK(limit.err == "weft: error: WEFT_CACHE_LIMIT: expected a number of bytes such as 64M, found 'lots'\n");
 }
 
+TEST_CASE("whatever the cache's folder is, what is compiled runs") {
+  Cache cache;
+  const Result expected = cache.run_example();
+  REQUIRE(expected.code == 0);
+  weft::test::spill(cache.dir.file("file"), "x");
+  REQUIRE(cache.run("mkfifo fifo; ln -s loop loop; mkdir locked closed; chmod 0 closed; mkdir -p full/usage").code ==
+          0);
+  struct Row {
+    std::string directory, before;
+  };
+  std::vector<Row> rows = {
+      {"file", ""},
+      {"fifo", ""},
+      {"loop", ""},
+      {"file/x", ""},
+      {"closed", ""},
+      {"full", ""},
+      {"/dev/null", ""},
+      {"/proc/weft", ""},
+      {std::string(300, 'x'), ""},
+      {"limited", "trap '' XFSZ; ulimit -f 1; "},
+      {"locked", "exec 9<locked; flock 9; "},
+  };
+  if (cache.run("unshare -rm mount -t tmpfs none locked").code == 0)  // where a user may mount
+    for (const std::string option : {"size=16k", "ro"})
+      rows.push_back({"mounted", "mkdir -p mounted; exec unshare -rm bash -c 'mount -t tmpfs -o " + option +
+                                     " none mounted && exec \"$@\"' - "});
+  for (const Row& row : rows) {
+    cache.directory = row.directory[0] == '/' ? row.directory : cache.dir.file(row.directory);
+    const std::string examples = WEFT_SOURCE_DIR "/examples";
+    const Result r =
+        cache.run(row.before + "weft run '" + examples + "/dense.weft' --input x='" + examples + "/x.npy'");
+    INFO(row.before << row.directory << "\n" << r);
+    CHECK(r.code == 0);
+    CHECK(r.out == expected.out);
+  }
+}
+
 TEST_CASE("weft cache verify: another process compiles the same bytes, and damage is found once") {
   const Cache cache;
   const Result example = cache.run_example();

@@ -1,6 +1,7 @@
 // `weft train` and `weft bench`: they learn, they print what they promise, and they repeat themselves to the bit.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -87,8 +88,6 @@ TEST_CASE("train reports what is wrong with the data or the output") {
   for (const Row& row : std::vector<Row>{
            {"--data cut", "train-images-idx3-ubyte"},
            {"--data tiny --batch-size 4096", "batch"},
-           {"--data tiny --epochs 1 --batch-size 32 --save no/such/folder/m.safetensors",
-            "cannot write no/such/folder/m.safetensors: No such file or directory"},
        }) {
     const Result r = shell("weft train mnist --json " + row.options, dir.path());
     INFO(row.options << "\n" << r);
@@ -99,23 +98,146 @@ TEST_CASE("train reports what is wrong with the data or the output") {
   }
 }
 
-TEST_CASE("Ctrl-C ends training and keeps the weights") {
+TEST_CASE("a model that cannot be saved is not trained") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
+  spill(dir.file("file"), "old");
+  spill(dir.file("full"), "old");
+  struct Row {
+    std::string before, path, reason;
+  };
+  std::vector<Row> rows = {
+      {"", "no/such/folder/m", "No such file or directory"},
+      {"", "tiny", "it is a folder"},
+      {"", "tiny/", "it is a folder"},
+      {"", "file/m", "Not a directory"},
+      {"", "/dev/null", "not a regular file"},
+      {"trap '' XFSZ; ulimit -f 100; ", "new", "File too large"},
+      {"trap '' XFSZ; ulimit -f 100; ", "file", "File too large; the old file is as it was"},
+  };
+  if (shell("unshare -rm mount -t tmpfs -o size=256k none tiny", dir.path()).code == 0) {  // where a user may mount
+    const std::string mounted = "exec unshare -rm bash -c 'mount -t tmpfs -o size=256k$0 none no-room && exec \"$@\"' ";
+    std::filesystem::create_directory(dir.file("no-room"));
+    rows.push_back({mounted + "'' ", "no-room/m", "No space left on device"});
+    rows.push_back({mounted + "',ro' ", "no-room/m", "Read-only file system"});
+  }
+  for (const Row& row : rows) {
+    const Result r =
+        shell(row.before + "weft train mnist --data tiny --epochs 1000000 --json --save " + row.path, dir.path());
+    INFO(row.before << row.path << "\n" << r);
+    CHECK(r.code == 1);
+    CHECK(r.err == "weft: error: cannot write '" + row.path + "': " + row.reason + "\n");
+    CHECK(r.out.empty());
+  }
+  CHECK(slurp(dir.file("file")) == "old");
+  CHECK(shell("ls -A", dir.path()).out.find(".tmp") == std::string::npos);
+}
+
+TEST_CASE("a disk that is full when training ends keeps the old file and says so") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
+  std::filesystem::create_directory(dir.file("disk"));
+  if (shell("unshare -rm mount -t tmpfs -o size=256k none disk", dir.path()).code != 0) return;
+  const Result r = shell(R"(exec unshare -rm bash -c '
+    mount -t tmpfs -o size=16m none disk
+    echo old > disk/m
+    weft train mnist --data tiny --epochs 1000000 --batch-size 32 --save disk/m >log 2>err &
+    until grep -q "Epoch 2/" log; do kill -0 $! || break; sleep 0.02; done
+    head -c 14m /dev/zero > disk/other
+    kill -TERM $!
+    wait $!
+    code=$?
+    cat err disk/m
+    ls -A disk
+    exit $code')",
+                         dir.path());
+  INFO(r);
+  CHECK(r.code == 1);
+  CHECK(r.out ==
+        "weft: error: cannot write 'disk/m': No space left on device; the old file is as it was\nold\nm\nother\n");
+}
+
+TEST_CASE("a signal ends training and keeps the weights, and so do two") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
+  const struct {
+    std::string signals;
+    int code;
+    std::string reason;
+  } rows[] = {
+      {"INT", 130, "interrupted"},
+      {"TERM", 143, "interrupted by SIGTERM"},
+      {"HUP", 129, "interrupted by SIGHUP"},
+      {"INT INT", 130, "interrupted"},
+      {"TERM HUP", 143, "interrupted by SIGTERM"},
+  };
+  for (const auto& row : rows) {
+    spill(dir.file("m.safetensors"), "old");
+    const Result r = shell(R"(set -m
+      rm -f log
+      weft train mnist --data tiny --epochs 1000000 --batch-size 32 --save m.safetensors >log &
+      until grep -qs 'Epoch 2/' log; do kill -0 $! || break; sleep 0.02; done
+      for s in )" + row.signals +
+                               R"(; do kill -$s $!; done
+      wait $!
+      code=$?
+      cat log
+      exit $code)",
+                           dir.path());
+    INFO(row.signals << r);
+    CHECK(r.code == row.code);
+    CHECK(contains(r.out, "stopped: " + row.reason + "\n"));
+    CHECK(contains(r.out, "test loss: "));
+    CHECK(weft::load_safetensors(dir.file("m.safetensors")).arrays.size() >= 6);
+  }
+}
+
+TEST_CASE("three signals within a second end training at once, and the old file stays") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
+  spill(dir.file("m.safetensors"), "old");
+  const Result r = shell(R"(set -m
+    weft train mnist --data tiny --epochs 1000000 --batch-size 32 --save m.safetensors >log &
+    until grep -qs 'Epoch 2/' log; do kill -0 $! || break; sleep 0.02; done
+    kill -STOP $!
+    kill -INT $!; kill -TERM $!; kill -HUP $!
+    kill -CONT $!
+    wait $!
+    exit $?)",
+                         dir.path());
+  INFO(r);
+  CHECK((r.code == 129 || r.code == 130 || r.code == 143));  // whichever is delivered last
+  CHECK_FALSE(contains(slurp(dir.file("log")), "stopped"));
+  CHECK(slurp(dir.file("m.safetensors")) == "old");
+}
+
+TEST_CASE("an ignored signal stays ignored, as under nohup") {
   const TempDir dir;
   write_tiny_mnist(dir.file("tiny"), 300, 50);
   const Result r = shell(R"(set -m
-    weft train mnist --data tiny --epochs 1000000 --batch-size 32 --save m.safetensors >log &
-    until grep -q 'Epoch 2/' log; do kill -0 $! || break; sleep 0.02; done
-    kill -INT $!
+    (trap '' HUP; exec weft train mnist --data tiny --epochs 1000000 --batch-size 32 >log) &
+    until grep -qs 'Epoch 2/' log; do kill -0 $! || break; sleep 0.02; done
+    kill -HUP $!
+    n=$(grep -c Epoch log)
+    until [ $(grep -c Epoch log) -gt $((n + 3)) ]; do kill -0 $! || break; sleep 0.02; done
+    kill -TERM $!
     wait $!
-    code=$?
-    cat log
-    exit $code)",
+    exit $?)",
+                         dir.path());
+  INFO(r);
+  CHECK(r.code == 143);
+}
+
+TEST_CASE("a model is saved beside what another process of the same number left") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("tiny"), 300, 50);
+  if (shell("unshare -rpf true", dir.path()).code != 0) return;
+  const Result r = shell(R"(for n in 0 1 2 3; do touch m.1-$n.tmp m.2-$n.tmp; done
+    unshare -rpf weft train mnist --data tiny --epochs 1 --batch-size 32 --save m)",
                          dir.path());
   INFO(r);
   CHECK(r.code == 0);
-  CHECK(contains(r.out, "test loss: "));
-  CHECK(contains(r.out + r.err, "interrupted"));
-  CHECK(weft::load_safetensors(dir.file("m.safetensors")).arrays.size() >= 6);
+  CHECK(weft::load_safetensors(dir.file("m")).arrays.size() >= 6);
 }
 
 TEST_CASE("bench times a step") {

@@ -25,6 +25,55 @@ TEST_CASE("every subcommand explains itself") {
   CHECK(version.out.starts_with("weft "));
 }
 
+TEST_CASE("what is no text, and what has no end, is refused by every reader") {
+  const TempDir dir;
+  struct Row {
+    std::string command, message;
+  };
+  const std::string data = "weft run f.weft --input x=", schedules = "weft opt f.weft --emit kernels --schedules ";
+  weft::test::spill(dir.file("f.weft"), "func @f(%x: f32[4]) { %0 = neg %x : f32[4] return y = %0 }");
+  const Result made = shell(
+      "mkfifo fifo; ln -s loop loop; head -c 3000 /dev/urandom > random; truncate -s 1T huge; mkdir d", dir.path());
+  REQUIRE(made.code == 0);
+  std::vector<Row> rows = {
+      {"weft opt /dev/zero", "cannot read /dev/zero: byte 0 is 0; expected text"},
+      {"weft run /dev/zero", "cannot read /dev/zero: byte 0 is 0; expected text"},
+      {"weft tune /dev/zero -o s", "cannot read /dev/zero: byte 0 is 0; expected text"},
+      {"weft opt - </dev/zero", "cannot read <stdin>: byte 0 is 0; expected text"},
+      {"weft opt huge", "cannot read huge: byte 0 is 0; expected text"},
+      {"yes | weft opt -", "cannot read <stdin>: it has more than 268435456 bytes"},
+      {"yes >fifo & weft opt fifo", "cannot read fifo: it has more than 268435456 bytes"},
+      {"weft opt loop", "cannot open loop: Too many levels of symbolic links"},
+      {"weft opt d", "cannot read d: Is a directory"},
+      {"weft opt /proc/self/maps", "/proc/self/maps:1:"},
+  };
+  for (const std::string& reader : {data, schedules})
+    for (const auto& [path, message] : std::vector<std::pair<std::string, std::string>>{
+             {"/dev/zero", "cannot read '/dev/zero': not a regular file"},
+             {"fifo", "cannot read 'fifo': not a regular file"},
+             {"loop", "cannot open 'loop': Too many levels of symbolic links"},
+             {"d", "cannot read 'd': it is a folder"},
+             {"/proc/self/maps", "cannot read '/proc/self/maps': it has no size, as files have"},
+             {"huge",
+              reader == data ? "cannot read 'huge' as .npy: it does not begin with" : "'huge' has 1099511627776 bytes"},
+             {"random",
+              reader == data ? "cannot read 'random' as .npy: it does not begin with" : "random:1:1: error: "},
+         })
+      rows.push_back({reader + path, message});
+  for (const Row& row : rows) {
+#ifdef WEFT_SANITIZE  // which takes all addresses there are
+    const std::string limit;
+#else
+    const std::string limit = "ulimit -v 4000000; ";
+#endif
+    const Result r = shell(limit + row.command, dir.path());
+    INFO(row.command << "\n" << r);
+    CHECK(r.code == 1);
+    CHECK(contains(r.err, row.message));
+    CHECK(r.out.empty());
+  }
+}
+
 TEST_CASE("mistakes on the command line") {
   struct Row {
     std::string command;
