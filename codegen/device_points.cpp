@@ -1,9 +1,11 @@
 // Points over threads. A point without row stages belongs to one thread, which may take several neighbours. One with a
 // striped reduction (ir/eval.h) belongs to a team: thread j of 16 folds stripe j, the halving tree is four shuffles; a
-// team of several 16s folds as many chunks at once and combines them in order through shared memory.
+// team of several 16s folds as many chunks at once, which are a subtree, and combines them through shared memory.
 #include "codegen/device_points.h"
 
 #include <algorithm>
+#include <bit>
+#include <functional>
 
 #include "ir/error.h"
 #include "ir/eval.h"
@@ -30,7 +32,7 @@ PointSchedule schedule_points(const Kernel& kernel, const PhaseInfo& info, int l
   if (rows) {
     // More threads a row where there are chunks for them and rows alone do not fill the machine.
     s.team = kStripes;
-    const std::int64_t chunks = ceil_div(row, kStripedChunk);
+    const std::int64_t chunks = ceil_div(row, kStripedOrder.chunk);
     while (s.team < 512 && s.team / kStripes < chunks && points * s.team < machine) s.team *= 2;
     s.threads = s.team > kStripes ? s.team : 128;
   } else {
@@ -186,10 +188,65 @@ void DevicePoints::run_reduce(std::size_t index) {
     ensure(schedule_.team > 1, "kernel {}: a striped reduction needs a team of threads", kernel_.name);
     return bind_accumulator(s.result, {striped(s)});
   }
-  bind_accumulator(s.result, sequential(s));
+  bind_accumulator(s.result, s.kind == KernelStage::contract ? contracted(s) : sequential(s));
 }
 
-/// One chunk, folded in order by each thread for its own lanes.
+ValueIds DevicePoints::fold_runs(std::int64_t n, std::int64_t run, ValueId begin, ValueId end, ValueId identity,
+                                 const RangeFn& fold_run, const CombineFn& combine) {
+  if (n <= run) return fold_run(begin, end);
+  ValueIds total;
+  for (int lane = 0; lane < schedule_.lanes; ++lane) total.push_back(b_.variable(identity));
+  loop(begin, end, run, [&](ValueId from) {
+    const ValueIds x = fold_run(from, b_.apply(Op::min, b_.type(end), {b_.add(from, run), end}));
+    for (std::size_t lane = 0; lane < total.size(); ++lane) b_.set(total[lane], combine(total[lane], x[lane]));
+  });
+  return total;
+}
+
+/// A binary counter of the chunks so far: where bit k of their number is set, variable k holds the result of 2^k of
+/// them. A chunk's result is carried through the variables whose bits it clears, which makes the pairs of the tree.
+ValueIds DevicePoints::fold_tree(std::int64_t n, std::int64_t chunk, ValueId identity, const RangeFn& fold_chunk,
+                                 const CombineFn& combine) {
+  if (n <= chunk) return fold_chunk(b_.integer(0), b_.integer(n));
+  const std::int64_t chunks = ceil_div(n, chunk);
+  const auto levels = static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(chunks)));
+  std::vector<ValueIds> subtree(levels);
+  for (ValueIds& v : subtree)
+    for (int lane = 0; lane < schedule_.lanes; ++lane) v.push_back(b_.variable(identity));
+  loop(b_.integer(0), b_.integer(n), chunk, [&](ValueId begin) {
+    ValueIds x;
+    for (ValueId v : fold_chunk(begin, b_.minimum(b_.add(begin, chunk), n))) x.push_back(b_.variable(v));
+    const ValueId number = b_.divide(begin, chunk);
+    std::function<void(std::size_t)> carry = [&](std::size_t level) {
+      auto keep = [&] {
+        for (std::size_t lane = 0; lane < x.size(); ++lane) b_.set(subtree[level][lane], x[lane]);
+      };
+      if (level + 1 == levels) return keep();  // no later chunk clears this bit
+      const ValueId bit = b_.remainder(b_.divide(number, std::int64_t{1} << level), 2);
+      when(b_.equal(bit, 0), keep);
+      when(b_.equal(bit, 1), [&] {
+        for (std::size_t lane = 0; lane < x.size(); ++lane) b_.set(x[lane], combine(subtree[level][lane], x[lane]));
+        carry(level + 1);
+      });
+    };
+    carry(0);
+  });
+  ValueIds total;
+  for (std::size_t level = 0; level < levels; ++level) {
+    if ((chunks >> level & 1) == 0) continue;
+    const bool last = total.empty();
+    for (std::size_t lane = 0; lane < subtree[level].size(); ++lane) {
+      const ValueId earlier = subtree[level][lane];
+      if (last)
+        total.push_back(earlier);
+      else
+        total[lane] = combine(earlier, total[lane]);
+    }
+  }
+  return total;
+}
+
+/// One run or chunk, folded in order by each thread for its own lanes.
 ValueIds DevicePoints::chunk_in_order(const KernelStage& s, ValueId begin, ValueId end) {
   const bool contract = s.kind == KernelStage::contract;
   const DType t = expr(contract ? s.lhs : s.value).dtype;
@@ -208,35 +265,44 @@ ValueIds DevicePoints::chunk_in_order(const KernelStage& s, ValueId begin, Value
 }
 
 ValueIds DevicePoints::sequential(const KernelStage& s) {
-  const bool contract = s.kind == KernelStage::contract;
-  const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : reduce_chunk(n, s.striped);
-  auto combine = [&](ValueId total, ValueId x) {
-    return contract ? b_.apply(Op::add, b_.type(total), {total, x}) : fold(s.op, total, x);
+  const std::int64_t n = extent(s.axis);
+  const ReduceOrder order = reduce_order(s, n);
+  const CombineFn combine = [&](ValueId earlier, ValueId later) { return fold(s.op, earlier, later); };
+  const ValueId none = identity(s.op, expr(s.value).dtype);
+  const RangeFn run = [&](ValueId begin, ValueId end) { return chunk_in_order(s, begin, end); };
+  const RangeFn chunk = [&](ValueId begin, ValueId end) {
+    return fold_runs(std::min(n, order.chunk), order.run, begin, end, none, run, combine);
   };
-  ValueIds total = chunk_in_order(s, b_.integer(0), b_.integer(std::min(n, chunk)));
-  if (n > chunk)
-    loop(b_.integer(chunk), b_.integer(n), chunk, [&](ValueId begin) {
-      const ValueIds x = chunk_in_order(s, begin, b_.minimum(b_.add(begin, chunk), n));
-      for (std::size_t lane = 0; lane < total.size(); ++lane) b_.set(total[lane], combine(total[lane], x[lane]));
+  return fold_tree(n, order.chunk, none, chunk, combine);
+}
+
+ValueIds DevicePoints::contracted(const KernelStage& s) {
+  const std::int64_t n = extent(s.axis);
+  ValueIds total = chunk_in_order(s, b_.integer(0), b_.integer(std::min(n, kContractChunk)));
+  if (n > kContractChunk)
+    loop(b_.integer(kContractChunk), b_.integer(n), kContractChunk, [&](ValueId begin) {
+      const ValueIds x = chunk_in_order(s, begin, b_.minimum(b_.add(begin, kContractChunk), n));
+      for (std::size_t lane = 0; lane < total.size(); ++lane)
+        b_.set(total[lane], b_.apply(Op::add, b_.type(x[lane]), {total[lane], x[lane]}));
     });
   return total;
 }
 
-ValueId DevicePoints::move_down(ValueId v, int lanes) {
+ValueId DevicePoints::move_down(ValueId v, int lanes, int width) {
   const DType t = b_.type(v);
-  if (size_of(t) >= 4) return b_.shuffle_down(v, lanes, kStripes);
-  return b_.convert(b_.shuffle_down(b_.convert(v, i32), lanes, kStripes), t);
+  if (size_of(t) >= 4) return b_.shuffle_down(v, lanes, width);
+  return b_.convert(b_.shuffle_down(b_.convert(v, i32), lanes, width), t);
 }
 
-ValueId DevicePoints::from_first(ValueId v) {
+ValueId DevicePoints::from_first(ValueId v, int width) {
   const DType t = b_.type(v);
-  if (size_of(t) >= 4) return b_.shuffle_from(v, 0, kStripes);
-  return b_.convert(b_.shuffle_from(b_.convert(v, i32), 0, kStripes), t);
+  if (size_of(t) >= 4) return b_.shuffle_from(v, 0, width);
+  return b_.convert(b_.shuffle_from(b_.convert(v, i32), 0, width), t);
 }
 
 /// In thread 0 of 16: stripes[i] = fold(stripes[i], stripes[i + half]) for half = 8, 4, 2, 1.
 ValueId DevicePoints::halving_tree(const KernelStage& s, ValueId stripe) {
-  for (int half = kStripes / 2; half > 0; half /= 2) stripe = fold(s.op, stripe, move_down(stripe, half));
+  for (int half = kStripes / 2; half > 0; half /= 2) stripe = fold(s.op, stripe, move_down(stripe, half, kStripes));
   return stripe;
 }
 
@@ -250,39 +316,48 @@ ValueId DevicePoints::striped_chunk(const KernelStage& s, ValueId begin, ValueId
     }
     return halving_tree(s, acc);
   }
-  const ValueId acc = b_.variable(identity(s.op, expr(s.value).dtype));
-  loop(b_.sum(begin, b_.remainder(rank_, kStripes)), end, kStripes, [&](ValueId at) {
-    bind(s.axis, at);
-    b_.set(acc, fold(s.op, acc, value(s.value)));
-  });
-  return halving_tree(s, acc);
+  const ValueId none = identity(s.op, expr(s.value).dtype);
+  const CombineFn combine = [&](ValueId earlier, ValueId later) { return fold(s.op, earlier, later); };
+  const RangeFn run = [&](ValueId from, ValueId to) {
+    const ValueId acc = b_.variable(none);
+    loop(b_.sum(from, b_.remainder(rank_, kStripes)), to, kStripes, [&](ValueId at) {
+      bind(s.axis, at);
+      b_.set(acc, fold(s.op, acc, value(s.value)));
+    });
+    return ValueIds{acc};
+  };
+  return halving_tree(s, fold_runs(extent(s.axis), kStripedOrder.run, begin, end, none, run, combine)[0]);
+}
+
+/// The team's chunks from `begin` on, of which each 16 threads bring one in the first of them: a subtree, in all
+/// threads that are first in a warp. One that does not exist brings the identity, which changes nothing.
+ValueId DevicePoints::across_teams(const KernelStage& s, MemoryId shared, ValueId begin, ValueId result) {
+  const int at_once = schedule_.team / kStripes;
+  const std::int32_t origin = b_.origin("partial results of chunks");
+  // Two sets of places in turn, so that one barrier a round is enough.
+  const ValueId round = b_.divide(begin, kStripedOrder.chunk * at_once);
+  const ValueId first = b_.multiply(b_.remainder(round, 2), at_once);
+  when(b_.equal(b_.remainder(rank_, kStripes), 0),
+       [&] { b_.store(shared, b_.sum(first, b_.divide(rank_, kStripes)), {result}, origin); });
+  b_.barrier();
+  ValueId x = b_.load(shared, b_.sum(first, b_.remainder(rank_, at_once)), 1, kNone, origin)[0];
+  for (int lanes = 1; lanes < at_once; lanes *= 2) x = fold(s.op, x, move_down(x, lanes, at_once));
+  return x;
 }
 
 ValueId DevicePoints::striped(const KernelStage& s) {
-  const std::int64_t n = extent(s.axis), chunks = ceil_div(n, kStripedChunk);
-  const int at_once = schedule_.team / kStripes;
-  if (chunks <= 1) return from_first(striped_chunk(s, b_.integer(0), b_.integer(n)));
-  auto end_of = [&](ValueId begin) { return b_.minimum(b_.add(begin, kStripedChunk), n); };
-  if (at_once == 1) {
-    const ValueId total = b_.variable(striped_chunk(s, b_.integer(0), b_.integer(kStripedChunk)));
-    loop(b_.integer(kStripedChunk), b_.integer(n), kStripedChunk,
-         [&](ValueId begin) { b_.set(total, fold(s.op, total, striped_chunk(s, begin, end_of(begin)))); });
-    return from_first(total);
-  }
-  const DType t = expr(s.value).dtype;
-  const MemoryId partial = b_.shared(fmt::format("partial{}", s.result), t, chunks);
-  const std::int32_t origin = b_.origin("partial results of chunks");
-  loop(b_.integer(0), b_.integer(chunks), at_once, [&](ValueId first) {
-    const ValueId chunk = b_.sum(first, b_.divide(rank_, kStripes)), begin = b_.multiply(chunk, kStripedChunk);
-    const ValueId x = striped_chunk(s, begin, end_of(begin));
-    const ValueId first_of_16 = b_.equal(b_.remainder(rank_, kStripes), 0);
-    when(b_.both(first_of_16, b_.less(chunk, chunks)), [&] { b_.store(partial, chunk, {x}, origin); });
-  });
-  b_.barrier();
-  const ValueId total = b_.variable(b_.load(partial, b_.integer(0), 1, kNone, origin)[0]);
-  loop(b_.integer(1), b_.integer(chunks), 1,
-       [&](ValueId chunk) { b_.set(total, fold(s.op, total, b_.load(partial, chunk, 1, kNone, origin)[0])); });
-  return total;
+  const std::int64_t n = extent(s.axis), chunk = kStripedOrder.chunk;
+  const int at_once = n <= chunk ? 1 : schedule_.team / kStripes;
+  const MemoryId shared =
+      at_once == 1 ? kNone : b_.shared(fmt::format("partial{}", s.result), expr(s.value).dtype, 2 * at_once);
+  const RangeFn subtree = [&](ValueId begin, ValueId end) {
+    if (at_once == 1) return ValueIds{striped_chunk(s, begin, end)};
+    const ValueId own = b_.sum(begin, b_.multiply(b_.divide(rank_, kStripes), chunk));
+    return ValueIds{across_teams(s, shared, begin, striped_chunk(s, own, b_.minimum(b_.add(own, chunk), n)))};
+  };
+  const CombineFn combine = [&](ValueId earlier, ValueId later) { return fold(s.op, earlier, later); };
+  const ValueId total = fold_tree(n, chunk * at_once, identity(s.op, expr(s.value).dtype), subtree, combine)[0];
+  return from_first(total, at_once == 1 ? kStripes : at_once);
 }
 
 /// best = x[0]; best = x[i] where x[i] is better, for i in order.
@@ -337,7 +412,7 @@ ValueId DevicePoints::arg_reduce_team(const KernelStage& s) {
       consider(value(s.value), at, kNone);
     });
   for (int half = kStripes / 2; half > 0; half /= 2) {
-    const ValueId x = move_down(best, half), at = move_down(where, half);
+    const ValueId x = move_down(best, half, kStripes), at = move_down(where, half, kStripes);
     const ValueId there = b_.apply(Op::ge, boolean, {at, zero});
     const ValueId sooner = b_.both(b_.apply(Op::eq, boolean, {x, best}), b_.apply(Op::lt, boolean, {at, where}));
     const ValueId wins = either(b_.less(where, 0), either(b_.apply(better, boolean, {x, best}), sooner));
@@ -347,7 +422,7 @@ ValueId DevicePoints::arg_reduce_team(const KernelStage& s) {
   const ValueId x0 = value(s.value);  // where it counts: in thread 0
   const ValueId starts = b_.apply(Op::eq, boolean, {x0, x0});
   const ValueId found = b_.both(starts, b_.apply(Op::ge, boolean, {where, zero}));
-  return from_first(b_.apply(Op::select, i32, {found, where, zero}));
+  return from_first(b_.apply(Op::select, i32, {found, where, zero}), kStripes);
 }
 
 }  // namespace weft::codegen

@@ -23,15 +23,24 @@ class DevicePoints : public DevicePhase {
   void run_map(std::size_t stage);
   void run_scatter(std::size_t stage);
   void run_reduce(std::size_t stage);
+  using RangeFn = std::function<ValueIds(ValueId begin, ValueId end)>;
+  using CombineFn = std::function<ValueId(ValueId earlier, ValueId later)>;
+  /// Folds the runs of [begin, end), a range of n elements at most, and combines them with `identity` in order.
+  ValueIds fold_runs(std::int64_t n, std::int64_t run, ValueId begin, ValueId end, ValueId identity, const RangeFn&,
+                     const CombineFn&);
+  /// Folds the chunks of [0, n) and combines them by the contract's tree.
+  ValueIds fold_tree(std::int64_t n, std::int64_t chunk, ValueId identity, const RangeFn&, const CombineFn&);
   ValueIds sequential(const KernelStage&);
+  ValueIds contracted(const KernelStage&);
   ValueIds chunk_in_order(const KernelStage&, ValueId begin, ValueId end);
   ValueId striped(const KernelStage&);
   ValueId striped_chunk(const KernelStage&, ValueId begin, ValueId end);
+  ValueId across_teams(const KernelStage&, MemoryId shared, ValueId begin, ValueId result);
   ValueId halving_tree(const KernelStage&, ValueId stripe);
   ValueId arg_reduce_team(const KernelStage&);
   ValueIds arg_reduce(const KernelStage&);
-  ValueId move_down(ValueId, int lanes);
-  ValueId from_first(ValueId);
+  ValueId move_down(ValueId, int lanes, int width);
+  ValueId from_first(ValueId, int width);
   void separate_stages(std::size_t stage);
   void hold_row();
   bool holds(AxisId axis) const { return axis == held_ && axis != kNone; }

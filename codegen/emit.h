@@ -143,9 +143,18 @@ class PhaseEmitter {
   void store_values(std::size_t stage);  ///< those of a map, at the bound point
   void run_scatter(std::size_t stage);
   void add_along_row(std::size_t stage);  ///< a scatter's sum, at the bound vector of neighbours
+  void end_run(std::size_t stage);        ///< of a scatter that adds up runs, where the bound point begins another one
   void run_reduce(std::size_t stage);     // emit_reduce.cpp
   Value* fold(const KernelStage&, Value* acc, Value* x);
-  Value* fold_lanes(const KernelStage&, Value* acc);                   ///< those that exist, of the bound vector
+  Value* fold_lanes(const KernelStage&, Value* acc);  ///< those that exist, of the bound vector
+  using RangeFn = llvm::function_ref<Values(Value* begin, Value* end)>;
+  using CombineFn = llvm::function_ref<Value*(std::size_t i, Value* earlier, Value* later)>;  ///< value i of several
+  /// Folds the runs of [begin, end), a range of n elements at most, and combines them with `identity` in order.
+  Values fold_runs(std::int64_t n, std::int64_t run, Value* begin, Value* end, const Values& identity, RangeFn,
+                   CombineFn);
+  /// Folds the chunks of [0, n) and combines them by the contract's tree.
+  Values fold_tree(std::int64_t n, std::int64_t chunk, RangeFn, CombineFn);
+  Value* trailing_ones(Value* number);
   Values striped_chunk(const KernelStage&, Value* begin, Value* end);  ///< one value a row
   Value* halve(const KernelStage&, Value* stripes);
   Value* striped_by_lanes(const KernelStage&, Value* begin, Value* end);

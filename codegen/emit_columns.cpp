@@ -4,8 +4,11 @@
 // each vector. Rows are outermost here instead: the accumulators of a block of columns live in scratch space, in L1,
 // and each is loaded and stored once for kRows rows, whose elements it folds in the contract's order. What depends on
 // the row alone (a mean, say) is computed once for all columns of a block.
+//
+// Each column has an accumulator for the run, one for the chunk where that has several runs, and one for each level of
+// the tree of chunks (a binary counter, as in PhaseEmitter::fold_tree).
 #include <algorithm>
-#include <array>
+#include <bit>
 
 #include "codegen/emit.h"
 #include "ir/eval.h"
@@ -13,7 +16,7 @@
 namespace weft::codegen {
 namespace {
 
-constexpr std::int64_t kRows = 8;         // rows folded for one load and store of the accumulators
+constexpr std::int64_t kRows = 8;         // rows folded for one load and store of the accumulators; divides a run
 constexpr int kWidth = 16;                // columns in a vector
 constexpr std::int64_t kGranule = 64;     // columns that threads share out; neighbours go to one thread as one block
 constexpr std::int64_t kBlock = 2048;     // columns whose accumulators stay in L1
@@ -28,7 +31,7 @@ std::size_t PhaseEmitter::column_folds() const {
   std::size_t n = 0;
   for (const KernelStage& s : info_.phase.stages) {
     const bool folds = s.kind == KernelStage::reduce && !s.striped && !is_arg_reduce(s.op);
-    if (!folds || s.axis == kNone || s.axis != info_.phase.stages[0].axis) break;
+    if (!folds || s.axis == kNone || s.axis != stage(0).axis || s.tree != stage(0).tree) break;
     const Dependence& d = info_.depends[static_cast<std::size_t>(s.value)];
     if (d.accumulator || d.pinned) break;
     ++n;
@@ -44,7 +47,8 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
   const std::vector<AxisId>& parallel = info_.phase.parallel;
   const AxisId inner = parallel.back(), axis = stage(0).axis;
   const std::vector<AxisId> outer(parallel.begin(), parallel.end() - 1);
-  const std::int64_t columns = extent(inner), rows = extent(axis), chunk = reduce_chunk(rows, false);
+  const std::int64_t columns = extent(inner), rows = extent(axis);
+  const ReduceOrder order = reduce_order(stage(0), rows);
   std::int64_t outer_points = 1;
   for (AxisId a : outer) outer_points *= extent(a);
   const bool whole_range = outer_points == 1;  // all units of a call are neighbours: they make one block
@@ -59,62 +63,94 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
   const std::int64_t block = whole_range ? granule : std::min(kBlock, columns);
   const std::int64_t blocks = (columns + block - 1) / block;
   PhaseCode code{symbol, outer_points * blocks, 0, cost};
-  // Accumulators of each fold: those of the chunk, and the total where there is more than one chunk.
-  std::vector<std::array<std::int64_t, 2>> offsets;
+  const bool has_runs = rows > order.run && order.chunk > order.run;
+  const std::int64_t chunks = ceil_div(rows, order.chunk), levels = std::bit_width(static_cast<std::uint64_t>(chunks));
+  const std::int64_t run_slot = 0, chunk_slot = has_runs ? 1 : 0, tree_slots = chunk_slot + 1;
   const std::int64_t held = std::min(kBlock, (columns + kWidth - 1) / kWidth * kWidth);
+  std::vector<std::int64_t> offsets, slot_bytes;  // of each fold's accumulators; from one slot to the next
   for (std::size_t f = 0; f < folds; ++f) {
-    const auto bytes = held * static_cast<std::int64_t>(size_of(expr(stage(f).value).dtype));
-    offsets.push_back({code.scratch_bytes, code.scratch_bytes + bytes});
-    code.scratch_bytes += rows > chunk ? 2 * bytes : bytes;
+    slot_bytes.push_back(held * static_cast<std::int64_t>(size_of(expr(stage(f).value).dtype)));
+    offsets.push_back(code.scratch_bytes);
+    code.scratch_bytes += slot_bytes[f] * (tree_slots + (chunks > 1 ? levels : 0));
   }
 
   auto run_block = [&](Value* from, Value* to) {
-    auto slot = [&](std::size_t f, int which) {
+    auto slot = [&](std::size_t f, Value* which) {
       Value* column = b_.CreateSub(coordinate_[static_cast<std::size_t>(inner)], from);
-      Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), scratch_, static_cast<std::uint64_t>(offsets[f][which]));
-      return offset_elements(expr(stage(f).value).dtype, base, column);
+      Value* offset = b_.CreateAdd(b_.CreateMul(which, i64(slot_bytes[f])), i64(offsets[f]));
+      return offset_elements(expr(stage(f).value).dtype, b_.CreateGEP(b_.getInt8Ty(), scratch_, offset), column);
     };
-    auto get = [&](std::size_t f, int which) { return read(expr(stage(f).value).dtype, slot(f, which), kWidth); };
-    auto put = [&](std::size_t f, int which, Value* v) { write(expr(stage(f).value).dtype, slot(f, which), v); };
-    auto fold_rows = [&](Value* first, std::int64_t count) {
+    auto get = [&](std::size_t f, Value* which) { return read(expr(stage(f).value).dtype, slot(f, which), kWidth); };
+    auto put = [&](std::size_t f, Value* which, Value* v) { write(expr(stage(f).value).dtype, slot(f, which), v); };
+    auto of_each = [&](llvm::function_ref<Value*(std::size_t)> f) {
+      Values v;
+      for (std::size_t i = 0; i < folds; ++i) v.push_back(f(i));
+      return v;
+    };
+    auto identity = [&](std::size_t f) {
+      return emit_splat(b_, identity_of(b_, stage(f).op, expr(stage(f).value).dtype), kWidth);
+    };
+    auto get_all = [&](Value* which) { return of_each([&](std::size_t f) { return get(f, which); }); };
+    auto put_all = [&](Value* which, const Values& v) {
+      for (std::size_t f = 0; f < folds; ++f) put(f, which, v[f]);
+    };
+    auto combined = [&](const Values& earlier, const Values& later) {
+      return of_each([&](std::size_t f) { return fold(stage(f), earlier[f], later[f]); });
+    };
+    auto clear = [&](std::int64_t which) {
+      for_lanes(inner, kWidth, from, to, [&] { put_all(i64(which), of_each(identity)); });
+    };
+    // Rows [first, first + count) of a chunk that begins at `begin` and ends at `end`; they lie in one run.
+    auto fold_rows = [&](Value* first, std::int64_t count, Value* begin, Value* end) {
       std::vector<Values> at;
       for (std::int64_t r = 0; r < count; ++r) at.push_back({b_.CreateAdd(first, i64(r))});
+      Value* next = b_.CreateAdd(first, i64(count));
+      auto begins_run = [&](Value* row) {
+        return b_.CreateICmpEQ(b_.CreateURem(b_.CreateSub(row, begin), i64(order.run)), i64(0));
+      };
+      Value* starts = has_runs ? begins_run(first) : nullptr;
+      Value* ends = has_runs ? b_.CreateOr(begins_run(next), b_.CreateICmpEQ(next, end)) : nullptr;
       bind_rows({axis}, at);
       for_lanes(inner, kWidth, from, to, [&] {
-        Values acc;
-        for (std::size_t f = 0; f < folds; ++f) acc.push_back(get(f, 0));
-        for_rows([&] {
-          for (std::size_t f = 0; f < folds; ++f) acc[f] = fold(stage(f), acc[f], lanes(stage(f).value));
-        });
-        for (std::size_t f = 0; f < folds; ++f) put(f, 0, acc[f]);
+        Values acc = get_all(i64(run_slot));
+        if (has_runs) acc = of_each([&](std::size_t f) { return b_.CreateSelect(starts, identity(f), acc[f]); });
+        for_rows([&] { acc = combined(acc, of_each([&](std::size_t f) { return lanes(stage(f).value); })); });
+        if (!has_runs) return put_all(i64(run_slot), acc);
+        when(ends, [&] { put_all(i64(chunk_slot), combined(get_all(i64(chunk_slot)), acc)); });
+        when(b_.CreateNot(ends), [&] { put_all(i64(run_slot), acc); });
       });
       bind_rows({}, {{}});
     };
-    auto run_chunk = [&](Value* begin, Value* end) {
-      for_lanes(inner, kWidth, from, to, [&] {
-        for (std::size_t f = 0; f < folds; ++f)
-          put(f, 0, emit_splat(b_, identity_of(b_, stage(f).op, expr(stage(f).value).dtype), kWidth));
-      });
+    auto fold_chunk = [&](Value* begin, Value* end) {
+      clear(chunk_slot);
       Value* whole = b_.CreateSub(end, b_.CreateURem(b_.CreateSub(end, begin), i64(kRows)));
-      for_each("rows", begin, whole, kRows, [&](Value* row) { fold_rows(row, kRows); });
-      for_each("row", whole, end, 1, [&](Value* row) { fold_rows(row, 1); });
+      for_each("rows", begin, whole, kRows, [&](Value* row) { fold_rows(row, kRows, begin, end); });
+      for_each("row", whole, end, 1, [&](Value* row) { fold_rows(row, 1, begin, end); });
     };
-    // The first chunk's result is the total; each later one is folded into it.
-    run_chunk(i64(0), i64(std::min(rows, chunk)));
-    if (rows > chunk) {
-      for_lanes(inner, kWidth, from, to, [&] {
-        for (std::size_t f = 0; f < folds; ++f) put(f, 1, get(f, 0));
-      });
-      for_each("chunk", i64(chunk), i64(rows), chunk, [&](Value* begin) {
-        run_chunk(begin, minimum(b_.CreateAdd(begin, i64(chunk)), i64(rows)));
+    auto tree_slot = [&](Value* level) { return b_.CreateAdd(level, i64(tree_slots)); };
+    if (chunks == 1) {
+      fold_chunk(i64(0), i64(rows));
+    } else {
+      for_each("chunk", i64(0), i64(rows), order.chunk, [&](Value* begin) {
+        fold_chunk(begin, minimum(b_.CreateAdd(begin, i64(order.chunk)), i64(rows)));
+        Value* carries = trailing_ones(b_.CreateUDiv(begin, i64(order.chunk)));
         for_lanes(inner, kWidth, from, to, [&] {
-          for (std::size_t f = 0; f < folds; ++f) put(f, 1, fold(stage(f), get(f, 1), get(f, 0)));
+          put_all(tree_slot(carries),
+                  loop("carry", i64(0), carries, 1, get_all(i64(chunk_slot)),
+                       [&](Value* level, const Values& later) { return combined(get_all(tree_slot(level)), later); }));
         });
       });
     }
     for_lanes(inner, kWidth, from, to, [&] {
       point_level_ = depth();
-      for (std::size_t f = 0; f < folds; ++f) accumulator(stage(f).result) = get(f, rows > chunk ? 1 : 0);
+      Values total;
+      for (std::int64_t level = 0; chunks > 1 && level < levels; ++level)
+        if (chunks >> level & 1) {
+          const Values earlier = get_all(tree_slot(i64(level)));
+          total = total.empty() ? earlier : combined(earlier, total);
+        }
+      if (chunks == 1) total = get_all(i64(chunk_slot));
+      for (std::size_t f = 0; f < folds; ++f) accumulator(stage(f).result) = total[f];
       stages(folds);
     });
   };

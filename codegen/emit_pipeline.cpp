@@ -83,28 +83,26 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, const std::vec
     deferred_.clear();
     return next;
   };
-  auto chunk = [&](Value* from, Value* to) {
-    Values acc;
-    for (const Job& r : reductions)
-      acc.push_back(
-          emit_splat(b_, identity_of(b_, stage(r.stage).op, expr(stage(r.stage).value).dtype), kReduceStripes));
-    acc = for_lanes(axis, kReduceStripes, from, to, acc, step);
-    for (std::size_t i = 0; i < acc.size(); ++i) acc[i] = halve(stage(reductions[i].stage), acc[i]);
-    return acc;
-  };
-  Values results;
-  if (const std::int64_t n = extent(axis); n <= kStripedChunk) {
-    results = chunk(i64(0), i64(n));
-  } else {  // the first chunk's result is the total; each later one is folded into it
-    for (const Job& r : reductions) results.push_back(nothing(stage(r.stage).result));
-    results = loop("chunk", i64(0), i64(n), kStripedChunk, results, [&](Value* from, const Values& so_far) {
-      Values total = chunk(from, minimum(b_.CreateAdd(from, i64(kStripedChunk)), i64(n)));
-      Value* is_first = b_.CreateICmpEQ(from, i64(0));
-      for (std::size_t i = 0; i < total.size(); ++i)
-        total[i] = b_.CreateSelect(is_first, total[i], fold(stage(reductions[i].stage), so_far[i], total[i]));
-      return total;
-    });
+  for (const Job& job : jobs) {
+    select_row(job.row);
+    end_run(job.stage);
   }
+  Values identity;
+  for (const Job& r : reductions)
+    identity.push_back(
+        emit_splat(b_, identity_of(b_, stage(r.stage).op, expr(stage(r.stage).value).dtype), kReduceStripes));
+  const std::int64_t n = extent(axis);
+  auto combine = [&](std::size_t i, Value* earlier, Value* later) {
+    return fold(stage(reductions[i].stage), earlier, later);
+  };
+  auto chunk = [&](Value* begin, Value* end) {
+    Values v = fold_runs(
+        n, kStripedOrder.run, begin, end, identity,
+        [&](Value* from, Value* to) { return for_lanes(axis, kReduceStripes, from, to, identity, step); }, combine);
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = halve(stage(reductions[i].stage), v[i]);
+    return v;
+  };
+  const Values results = fold_tree(n, kStripedOrder.chunk, chunk, combine);
   for (std::size_t i = 0; i < results.size(); ++i)
     rows_[reductions[i].row].accumulators[stage(reductions[i].stage).result] = results[i];
   for (std::size_t i = which.size(); i-- > 0;)

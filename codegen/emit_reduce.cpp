@@ -1,8 +1,10 @@
-// Reductions in the contract's order (ir/eval.h): striped over the last axis, sequential over others, arg-reductions,
-// and contractions that are not worth a register tile.
+// Reductions in the contract's order (ir/eval.h): striped over the last axis, sequential over others, runs, chunks and
+// the tree over those; arg-reductions, and contractions that are not worth a register tile.
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/Instructions.h>
 
-#include <array>
+#include <algorithm>
+#include <bit>
 
 #include "codegen/emit.h"
 #include "ir/eval.h"
@@ -51,7 +53,7 @@ void PhaseEmitter::run_reduce(std::size_t index) {
     return;
   }
   const bool contract = s.kind == KernelStage::contract;
-  const std::int64_t n = extent(s.axis), chunk = contract ? kContractChunk : reduce_chunk(n, s.striped);
+  const std::int64_t n = extent(s.axis);
   const bool striped = !contract && s.striped;
   auto run_chunk = [&](Value* begin, Value* end) -> Values {
     if (striped && lanes_.width == 1) return striped_chunk(s, begin, end);
@@ -60,31 +62,86 @@ void PhaseEmitter::run_reduce(std::size_t index) {
     return v;
   };
   auto finish = [&](const Values& v) { for_rows([&] { accumulator(s.result) = v[row_]; }); };
-  if (n <= chunk) return finish(run_chunk(i64(0), i64(n)));
-  // The first chunk's result is the total; each later one is folded into it.
-  auto combine = [&](Value* total, Value* x) {
-    if (!contract) return fold(s, total, x);
-    const DType t = expr(s.lhs).dtype;
-    return emit_op(b_, Op::add, t, t, {total, x});
-  };
-  const Values first = run_chunk(i64(0), i64(chunk));
-  finish(loop("chunk", i64(chunk), i64(n), chunk, first, [&](Value* begin, const Values& so_far) -> Values {
-    Values total = run_chunk(begin, minimum(b_.CreateAdd(begin, i64(chunk)), i64(n)));
-    for_rows([&] { total[row_] = combine(so_far[row_], total[row_]); });
+  if (!contract)
+    return finish(fold_tree(n, reduce_order(s, n).chunk, run_chunk,
+                            [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); }));
+  if (n <= kContractChunk) return finish(run_chunk(i64(0), i64(n)));
+  // The first chunk's sum is the total; each later one is added to it.
+  const DType t = expr(s.lhs).dtype;
+  const Values first = run_chunk(i64(0), i64(kContractChunk));
+  finish(loop("chunk", i64(kContractChunk), i64(n), kContractChunk, first, [&](Value* begin, const Values& so_far) {
+    Values total = run_chunk(begin, minimum(b_.CreateAdd(begin, i64(kContractChunk)), i64(n)));
+    for_rows([&] { total[row_] = emit_op(b_, Op::add, t, t, {so_far[row_], total[row_]}); });
     return total;
   }));
+}
+
+Values PhaseEmitter::fold_runs(std::int64_t n, std::int64_t run, Value* begin, Value* end, const Values& identity,
+                               RangeFn fold_run, CombineFn combine) {
+  if (n <= run) return fold_run(begin, end);
+  return loop("run", begin, end, run, identity, [&](Value* from, const Values& total) {
+    Values v = fold_run(from, minimum(b_.CreateAdd(from, i64(run)), end));
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = combine(i, total[i], v[i]);
+    return v;
+  });
+}
+
+/// A binary counter of the chunks so far: where bit k of their number is set, slot k holds the result of 2^k of them. A
+/// chunk's result is carried through the slots whose bits it clears, which makes the pairs of the tree.
+Values PhaseEmitter::fold_tree(std::int64_t n, std::int64_t chunk, RangeFn fold_chunk, CombineFn combine) {
+  if (n <= chunk) return fold_chunk(i64(0), i64(n));
+  const std::int64_t chunks = ceil_div(n, chunk);
+  const int levels = std::bit_width(static_cast<std::uint64_t>(chunks));
+  llvm::SmallVector<llvm::AllocaInst*, 4> slots;
+  auto slot = [&](std::size_t i, Value* level) { return b_.CreateGEP(slots[i]->getAllocatedType(), slots[i], level); };
+  auto get = [&](std::size_t i, Value* level) { return b_.CreateLoad(slots[i]->getAllocatedType(), slot(i, level)); };
+  for_each("chunk", i64(0), i64(n), chunk, [&](Value* begin) {
+    Values x = fold_chunk(begin, minimum(b_.CreateAdd(begin, i64(chunk)), i64(n)));
+    for (Value* v : x) {
+      Builder entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
+      slots.push_back(entry.CreateAlloca(v->getType(), entry.getInt64(static_cast<std::uint64_t>(levels))));
+    }
+    Value* carries = trailing_ones(b_.CreateUDiv(begin, i64(chunk)));
+    x = loop("carry", i64(0), carries, 1, x, [&](Value* level, Values later) {
+      for (std::size_t i = 0; i < later.size(); ++i) later[i] = combine(i, get(i, level), later[i]);
+      return later;
+    });
+    for (std::size_t i = 0; i < x.size(); ++i) b_.CreateStore(x[i], slot(i, carries));
+  });
+  Values total;
+  for (int level = 0; level < levels; ++level) {
+    if ((chunks >> level & 1) == 0) continue;
+    const bool last = total.empty();
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      Value* earlier = get(i, i64(level));
+      if (last)
+        total.push_back(earlier);
+      else
+        total[i] = combine(i, earlier, total[i]);
+    }
+  }
+  return total;
+}
+
+/// How many chunks the one with this number is combined with when it comes.
+Value* PhaseEmitter::trailing_ones(Value* number) {
+  return b_.CreateIntrinsic(llvm::Intrinsic::cttz, {b_.getInt64Ty()}, {b_.CreateNot(number), b_.getFalse()});
 }
 
 Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value* end) {
   const bool contract = s.kind == KernelStage::contract;
   const DType t = expr(contract ? s.lhs : s.value).dtype;
-  llvm::Constant* identity = identity_of(b_, contract ? Op::reduce_sum : s.op, t);
-  Value* init = emit_splat(b_, identity, lanes_.width);
-  return loop("fold", begin, end, 1, {init}, [&](Value* at, const Values& acc) -> Values {
-    bind(s.axis, at);
-    if (contract) return {emit_multiply_add(b_, t, lanes(s.lhs), lanes(s.rhs), acc[0])};
-    return {fold(s, acc[0], lanes(s.value))};
-  })[0];
+  Value* init = emit_splat(b_, identity_of(b_, contract ? Op::reduce_sum : s.op, t), lanes_.width);
+  const ReduceOrder order = contract ? ReduceOrder{kContractChunk, kContractChunk} : reduce_order(s, extent(s.axis));
+  auto fold_run = [&](Value* from, Value* to) {
+    return loop("fold", from, to, 1, {init}, [&](Value* at, const Values& acc) -> Values {
+      bind(s.axis, at);
+      if (contract) return {emit_multiply_add(b_, t, lanes(s.lhs), lanes(s.rhs), acc[0])};
+      return {fold(s, acc[0], lanes(s.value))};
+    });
+  };
+  return fold_runs(std::min(extent(s.axis), order.chunk), order.run, begin, end, {init}, fold_run,
+                   [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); })[0];
 }
 
 Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* end) {
@@ -102,7 +159,10 @@ Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* en
   if (in_one_vector(s.axis)) {
     as_one_vector(s.axis, [&] { acc = step(acc); });
   } else {
-    acc = for_lanes(s.axis, kReduceStripes, begin, end, acc, step);
+    acc = fold_runs(
+        extent(s.axis), kStripedOrder.run, begin, end, acc,
+        [&](Value* from, Value* to) { return for_lanes(s.axis, kReduceStripes, from, to, acc, step); },
+        [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); });
   }
   for (Value*& v : acc) v = halve(s, v);
   return acc;
@@ -129,14 +189,19 @@ Value* PhaseEmitter::striped_by_lanes(const KernelStage& s, Value* begin, Value*
   }
   auto slot = [&](Value* i) { return b_.CreateGEP(stripe, stripes, i); };
   Value* identity = emit_splat(b_, emit_opaque(b_, identity_of(b_, s.op, t)), lanes_.width);
-  for (int i = 0; i < kReduceStripes; ++i) b_.CreateStore(identity, slot(i64(i)));
-  for_each("fold", begin, end, 1, [&](Value* at) {
-    bind(s.axis, at);
-    Value* p = slot(b_.CreateAnd(at, i64(kReduceStripes - 1)));  // chunks begin at multiples of the stripes
-    b_.CreateStore(fold(s, b_.CreateLoad(stripe, p), lanes(s.value)), p);
-  });
-  std::array<Value*, kReduceStripes> v;
-  for (int i = 0; i < kReduceStripes; ++i) v[static_cast<std::size_t>(i)] = b_.CreateLoad(stripe, slot(i64(i)));
+  auto fold_run = [&](Value* from, Value* to) {
+    for (int i = 0; i < kReduceStripes; ++i) b_.CreateStore(identity, slot(i64(i)));
+    for_each("fold", from, to, 1, [&](Value* at) {
+      bind(s.axis, at);
+      Value* p = slot(b_.CreateAnd(at, i64(kReduceStripes - 1)));  // runs begin at multiples of the stripes
+      b_.CreateStore(fold(s, b_.CreateLoad(stripe, p), lanes(s.value)), p);
+    });
+    Values v;
+    for (int i = 0; i < kReduceStripes; ++i) v.push_back(b_.CreateLoad(stripe, slot(i64(i))));
+    return v;
+  };
+  Values v = fold_runs(extent(s.axis), kStripedOrder.run, begin, end, Values(kReduceStripes, identity), fold_run,
+                       [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); });
   for (std::size_t half = kReduceStripes / 2; half >= 1; half /= 2)
     for (std::size_t i = 0; i < half; ++i) v[i] = fold(s, v[i], v[i + half]);
   return v[0];

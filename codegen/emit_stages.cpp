@@ -1,5 +1,6 @@
 // Map and scatter stages.
 #include "codegen/emit.h"
+#include "ir/eval.h"
 
 namespace weft::codegen {
 
@@ -49,8 +50,37 @@ void PhaseEmitter::add_along_row(std::size_t index) {
   last_of_walk([=, this] { store(type, to, sum); });
 }
 
+void PhaseEmitter::end_run(std::size_t index) {
+  const KernelStage& s = stage(index);
+  if (s.kind != KernelStage::scatter || s.stores.size() == 1) return;
+  Value* point = i64(0);
+  for (AxisId a : info_.phase.parallel)
+    point = b_.CreateAdd(b_.CreateMul(point, i64(extent(a))), coordinate_[static_cast<std::size_t>(a)]);
+  Value* in_run = b_.CreateURem(b_.CreateURem(point, i64(info_.phase.chunk)), i64(kRun));
+  when(b_.CreateICmpEQ(in_run, i64(0)), [&] {
+    const DType t = expr(s.stores[0].value).dtype;
+    auto add_up = [&] {
+      const Linear& place = info_.store[index][0];  // of both
+      const Address run = address(s.stores[0].buffer, place), sum = address(s.stores[1].buffer, place);
+      Value* x = load(t, run, nullptr);
+      store(t, sum, emit_op(b_, Op::add, t, t, {load(t, sum, nullptr), x}));
+      store(t, run, llvm::Constant::getNullValue(x->getType()));
+    };
+    if (!is_along_row(info_, kernel_, index) || row_lanes_ == 1)
+      for_each("runs", i64(0), i64(extent(s.axis)), 1, [&](Value* at) {
+        bind(s.axis, at);
+        add_up();
+      });
+    else if (in_one_vector(s.axis))
+      as_one_vector(s.axis, add_up);
+    else
+      for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), add_up);
+  });
+}
+
 void PhaseEmitter::run_scatter(std::size_t index) {
   const KernelStage& s = stage(index);
+  end_run(index);
   if (is_along_row(info_, kernel_, index) && row_lanes_ > 1) {
     if (in_one_vector(s.axis)) return as_one_vector(s.axis, [&] { add_along_row(index); });
     return for_lanes(s.axis, row_lanes_, i64(0), i64(extent(s.axis)), [&] { add_along_row(index); });

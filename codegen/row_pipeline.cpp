@@ -108,10 +108,8 @@ std::int64_t walks_of_tick(const Program& program, const PhaseInfo& info, const 
         if (e != kNone) needed[static_cast<std::size_t>(e)] = true;
       };
       need(stage.value);
-      for (std::size_t t = 0; t < stage.stores.size(); ++t) {
-        need(stage.stores[t].value);
-        if (stage.kind == KernelStage::scatter) access(stage.stores[t].buffer, info.store[s][t], step);
-      }
+      for (const Store& t : stage.stores) need(t.value);
+      if (stage.kind == KernelStage::scatter) access(stage.stores[0].buffer, info.store[s][0], step);
       for (std::size_t e = needed.size(); e-- > 0;) {
         if (!needed[e]) continue;
         const auto row = std::ranges::find(kept, static_cast<ExprId>(e), &KeptRow::value);

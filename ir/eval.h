@@ -1,8 +1,6 @@
 // Reference semantics of each op, naive on purpose: the oracle that everything compiled must equal in bits. The numerics contract
 // (order of sums, flushed subnormals, NaN rules) is written down in ir/README.md and implemented here first.
 #pragma once
-#include <algorithm>
-
 #include "ir/op.h"
 
 namespace weft {
@@ -32,16 +30,21 @@ Array arg_reduce(const EvalArgs&);
 Array contract(const EvalArgs&);
 }  // namespace eval
 
-/// Lengths at which a sum is split into chunks whose partial results are combined in order: part of the numerics contract.
 inline constexpr std::int64_t kContractChunk = 1024;  // products in one fma chain of a contraction
-inline constexpr std::int64_t kStripedChunk = 4096;   // elements in one chunk of a reduction over the last axis
 inline constexpr int kReduceStripes = 16;             // stripes of a reduction over the last axis
-inline constexpr std::int64_t kSequentialChunk = 256; // the shortest chunk of a reduction over another axis, and the most chunks
 
-/// Elements in one chunk of a reduction of n elements.
-constexpr std::int64_t reduce_chunk(std::int64_t n, bool striped) {
-  return striped ? kStripedChunk : std::max(kSequentialChunk, (n + kSequentialChunk - 1) / kSequentialChunk);
-}
+/// Where a reduction is cut, part of the numerics contract (ir/README.md, "Reduction"): a run is one chain, a chunk is
+/// a chain of the results of its runs, and the results of chunks are the leaves of a tree.
+struct ReduceOrder {
+  std::int64_t run, chunk;  // elements; a chunk holds whole runs
+};
+inline constexpr std::int64_t kRun = 16;           // elements in a run, of one stripe where there are stripes
+inline constexpr std::int64_t kReduceChunk = 256;  // and in a chunk
+inline constexpr ReduceOrder kStripedOrder = {kRun * kReduceStripes, kReduceChunk * kReduceStripes};
+inline constexpr ReduceOrder kTreeOrder = {1, 1};  // every element is a leaf
+/// Of n elements over an axis that is not the last one. What is added up for one training step, over a batch of no more
+/// than 128, is one run.
+constexpr ReduceOrder sequential_order(std::int64_t n) { return {n <= 128 ? 128 : kRun, kReduceChunk}; }
 
 /// Flushes subnormal inputs and results to zero for the life of the object, on this thread (x86: FTZ and DAZ).
 class FlushSubnormals {

@@ -2,6 +2,8 @@
 // a function of the extent and of whether the axis is the last one, never of how a program is run.
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "ir/eval.h"
 #include "ir/scalar.h"
@@ -10,41 +12,65 @@
 namespace weft::eval {
 namespace {
 
-/// One chunk of n elements from x on, `step` apart, in order.
+/// One fold: its op, its identity, and where it is cut.
 template <class T>
-T fold_in_order(Op op, const T* x, std::int64_t step, std::int64_t n, T identity) {
-  T acc = identity;
-  for (std::int64_t i = 0; i < n; ++i) acc = apply_binary(op, acc, x[i * step]);
+struct Fold {
+  Op op;
+  T identity;
+  ReduceOrder order;
+  T operator()(T x, T y) const { return apply_binary(op, x, y); }
+};
+
+/// One run of n elements from x on, `step` apart, in order.
+template <class T>
+T fold_run(const Fold<T>& f, const T* x, std::int64_t step, std::int64_t n) {
+  T acc = f.identity;
+  for (std::int64_t i = 0; i < n; ++i) acc = f(acc, x[i * step]);
   return acc;
+}
+
+/// One chunk of n elements from x on, `step` apart: its runs, in order.
+template <class T>
+T fold_in_order(const Fold<T>& f, const T* x, std::int64_t step, std::int64_t n) {
+  T total = f.identity;
+  for (std::int64_t i = 0; i < n; i += f.order.run)
+    total = f(total, fold_run(f, x + i * step, step, std::min(f.order.run, n - i)));
+  return total;
 }
 
 /// One chunk of n adjacent elements: stripes by index mod kReduceStripes, then a halving tree.
 template <class T>
-T fold_striped(Op op, const T* x, std::int64_t n, T identity) {
+T fold_striped(const Fold<T>& f, const T* x, std::int64_t n) {
+  const Fold<T> stripe{f.op, f.identity, {f.order.run / kReduceStripes, f.order.chunk / kReduceStripes}};
   std::array<T, kReduceStripes> s;
-  s.fill(identity);
-  for (std::int64_t i = 0; i < n; ++i) {
-    T& stripe = s[static_cast<std::size_t>(i % kReduceStripes)];
-    stripe = apply_binary(op, stripe, x[i]);
-  }
+  for (std::int64_t i = 0; i < kReduceStripes; ++i)
+    s[static_cast<std::size_t>(i)] = fold_in_order(stripe, x + i, kReduceStripes, ceil_div(n - i, kReduceStripes));
   for (std::size_t half = kReduceStripes / 2; half > 0; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) s[i] = apply_binary(op, s[i], s[i + half]);
+    for (std::size_t i = 0; i < half; ++i) s[i] = f(s[i], s[i + half]);
   return s[0];
 }
 
+/// The results of chunks: neighbours in pairs, then neighbours of what that gives, until one is left.
 template <class T>
-T fold(Op reduce, const T* x, const AroundAxis& f, bool last) {
-  const Op op = fold_op(reduce);
-  T total = reduce_identity<T>(reduce);
-  const std::int64_t most = reduce_chunk(f.extent, last);
-  for (std::int64_t begin = 0; begin < f.extent; begin += most) {
-    const std::int64_t n = std::min(most, f.extent - begin);
-    const T* chunk = x + begin * f.inner;
-    const T identity = reduce_identity<T>(reduce);
-    const T result = last ? fold_striped(op, chunk, n, identity) : fold_in_order(op, chunk, f.inner, n, identity);
-    total = begin == 0 ? result : apply_binary(op, total, result);
+T fold_tree(const Fold<T>& f, std::vector<T> x) {
+  if (x.empty()) return f.identity;
+  while (x.size() > 1) {
+    for (std::size_t i = 0; i + 1 < x.size(); i += 2) x[i / 2] = f(x[i], x[i + 1]);
+    if (x.size() % 2 != 0) x[x.size() / 2] = x.back();
+    x.resize((x.size() + 1) / 2);
   }
-  return total;
+  return x[0];
+}
+
+template <class T>
+T fold(Op reduce, const T* x, const AroundAxis& s, bool last) {
+  const Fold<T> f{fold_op(reduce), reduce_identity<T>(reduce), last ? kStripedOrder : sequential_order(s.extent)};
+  std::vector<T> chunks;
+  for (std::int64_t begin = 0; begin < s.extent; begin += f.order.chunk) {
+    const std::int64_t n = std::min(f.order.chunk, s.extent - begin);
+    chunks.push_back(last ? fold_striped(f, x + begin, n) : fold_in_order(f, x + begin * s.inner, s.inner, n));
+  }
+  return fold_tree(f, std::move(chunks));
 }
 
 /// y[outer, inner] = f(address of x[outer, 0, inner]).

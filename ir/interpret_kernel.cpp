@@ -176,6 +176,14 @@ void PhaseRun::map(const Plan& plan) {
 
 void PhaseRun::scatter(const Plan& plan) {
   const Array* mask = nullptr;
+  const bool ends_run = plan.stores.size() > 1 && lanes_.offset % kRun == 0;
+  for (std::int64_t step = 0; ends_run && step < plan.steps; ++step) {
+    step_to(plan, step);
+    const Array run = memory_.peek(plan.stores[0], lanes_, values_, mask);
+    const Array sum = memory_.peek(plan.stores[1], lanes_, values_, mask);
+    memory_.store(plan.stores[1], lanes_, values_, apply(Op::add, run.dtype(), {sum, run}), mask, true);
+    memory_.store(plan.stores[0], lanes_, values_, Array(run.type()), mask, true);
+  }
   for (std::int64_t step = 0; step < plan.steps; ++step) {
     step_to(plan, step);
     if (plan.stage->predicate != kNone) mask = &value(plan.stage->predicate);
@@ -193,21 +201,33 @@ Array PhaseRun::reduce(const Plan& plan) {
   visit_dtype(t, [&](auto zero) {
     std::ranges::fill(identity.as<decltype(zero)>(), reduce_identity<decltype(zero)>(stage.op));
   });
-  const std::int64_t width = stage.striped ? kReduceStripes : 1;
-  const std::int64_t chunk = reduce_chunk(plan.steps, stage.striped);
-  Array total = identity;
-  for (std::int64_t begin = 0; begin < plan.steps; begin += chunk) {
-    std::vector<Array> stripes(static_cast<std::size_t>(width), identity);
-    for (std::int64_t i = begin; i < std::min(begin + chunk, plan.steps); ++i) {
+  const std::vector<Array> stripes(stage.striped ? kReduceStripes : 1, identity);
+  const ReduceOrder order = reduce_order(stage, plan.steps);
+  std::vector<Array> subtrees;  // results of 2^k chunks each, one for each bit of the number of chunks so far
+  const auto combine_last = [&] {
+    const Array last = subtrees.back();
+    subtrees.pop_back();
+    subtrees.back() = combine(subtrees.back(), last);
+  };
+  for (std::int64_t begin = 0, chunks = 0; begin < plan.steps; begin += order.chunk) {
+    const std::int64_t end = std::min(begin + order.chunk, plan.steps);
+    std::vector<Array> totals = stripes, run = stripes;
+    for (std::int64_t i = begin; i < end; ++i) {
       step_to(plan, i);
-      Array& stripe = stripes[static_cast<std::size_t>(i % width)];
+      Array& stripe = run[static_cast<std::size_t>(i) % run.size()];
       stripe = combine(stripe, value(stage.value));
+      if ((i + 1 - begin) % order.run != 0 && i + 1 != end) continue;
+      for (std::size_t s = 0; s < run.size(); ++s) totals[s] = combine(totals[s], run[s]);
+      run = stripes;
     }
-    for (std::size_t half = stripes.size() / 2; half > 0; half /= 2)
-      for (std::size_t i = 0; i < half; ++i) stripes[i] = combine(stripes[i], stripes[i + half]);
-    total = begin == 0 ? stripes[0] : combine(total, stripes[0]);
+    for (std::size_t half = totals.size() / 2; half > 0; half /= 2)
+      for (std::size_t i = 0; i < half; ++i) totals[i] = combine(totals[i], totals[i + half]);
+    subtrees.push_back(totals[0]);
+    ++chunks;
+    for (std::int64_t pairs = chunks; pairs % 2 == 0; pairs /= 2) combine_last();
   }
-  return total;
+  while (subtrees.size() > 1) combine_last();
+  return subtrees.empty() ? identity : subtrees[0];
 }
 
 Array PhaseRun::arg_reduce(const Plan& plan) {

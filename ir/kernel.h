@@ -4,12 +4,16 @@
 //
 // Meaning of a phase: for every point of its parallel axes (in any order, on any thread), run its stages in order.
 //   map       for every value of `axis` (or once, when axis is kNone): evaluate all stored values, then write them
-//   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped or sequential)
+//   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped, sequential, or the
+//             tree alone, of elements that are the results of chunks)
 //   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in
 //             order
 //   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
-// In a phase with a chunk, the scatters of each `chunk` consecutive points (the last axis counts fastest) run in the order
-// of the points, so that they may add up what the points have in common, which no other stage uses.
+// In a phase with a chunk, the scatters of each `chunk` consecutive points (the last axis counts fastest) run in the
+// order of the points, so that they may add up what the points have in common, which no other stage uses. Such a
+// scatter may add up runs (ir/eval.h): before the points whose number in their chunk is a multiple of kRun, it adds the
+// elements of its first buffer to those of its second one and sets them to 0. The sum of the two is then a chunk of a
+// reduction.
 // Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later
 // stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index
 // stored (in-place update), or by a later stage of the same point.
@@ -20,6 +24,7 @@
 #include <vector>
 
 #include "ir/array.h"
+#include "ir/eval.h"
 #include "ir/loc.h"
 #include "ir/op.h"
 
@@ -73,18 +78,24 @@ struct Store {
 struct KernelStage {
   enum Kind : std::uint8_t { map, reduce, contract, scatter } kind = map;
   AxisId axis = kNone;
-  // map, scatter (one store)
+  // map, scatter (one store; a second one, with the same access and value, to add runs to)
   std::vector<Store> stores;
   ExprId predicate = kNone;  // scatter: bool
   // reduce, contract
   std::int32_t result = kNone;  // accumulator number, unique in the kernel
   Op op = Op::reduce_sum;       // reduce: reduce_* or arg_*
-  bool striped =
-      false;  // reduce: kReduceStripes stripes and a halving tree (the graph op folded its last axis); else in order
+  // reduce: kReduceStripes stripes and a halving tree (the graph op folded its last axis), or only the tree over
+  // chunks, whose results the elements are; else in order (reduce_order)
+  bool striped = false, tree = false;
   ExprId value = kNone;             // reduce
   ExprId lhs = kNone, rhs = kNone;  // contract
   friend bool operator==(const KernelStage&, const KernelStage&) = default;
 };
+
+/// Where a reduce stage over n elements is cut.
+constexpr ReduceOrder reduce_order(const KernelStage& s, std::int64_t n) {
+  return s.striped ? kStripedOrder : s.tree ? kTreeOrder : sequential_order(n);
+}
 
 struct Phase {
   std::vector<AxisId> parallel;  // outermost first

@@ -293,7 +293,7 @@ Store ProgramParser::store() {
   return s;
 }
 
-// scatter over k: %x[m, %e0] += %e1 if %e2
+// scatter over k: %x[m, %e0] += %e1 if %e2 | scatter over k: %x[m, k] += %e1 into %y[m, k]
 void ProgramParser::scatter(KernelStage& s) {
   s.kind = KernelStage::scatter;
   if (lex_.accept("over")) s.axis = axis();
@@ -304,10 +304,15 @@ void ProgramParser::scatter(KernelStage& s) {
   lex_.expect('=', "before the added value");
   store.value = expr();
   s.stores.push_back(std::move(store));
+  if (lex_.accept("into")) {
+    Store& sum = s.stores.emplace_back();
+    access(sum.buffer, sum.access);
+    sum.value = s.stores[0].value;
+  }
   if (lex_.accept("if")) s.predicate = expr();
 }
 
-// %a0 = contract over k: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2
+// %a0 = contract over k: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2 | … tree: %e2
 void ProgramParser::accumulate(KernelStage& s) {
   s.result = accumulator("an accumulator", true);
   lex_.expect('=', "after an accumulator");
@@ -322,6 +327,7 @@ void ProgramParser::accumulate(KernelStage& s) {
   if (!contract) {
     s.op = *op;
     s.striped = lex_.accept("striped");
+    s.tree = lex_.accept("tree");
   }
   lex_.expect(':', "before what is accumulated");
   (contract ? s.lhs : s.value) = expr();

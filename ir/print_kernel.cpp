@@ -128,15 +128,18 @@ std::string stage_text(const Program& p, const Kernel& k, const KernelStage& sta
       return s + indent + "}\n";
     }
     case KernelStage::reduce:
-      return fmt::format("{}{} = {}{}{}: {}\n", indent, accumulator_name(stage.result), name(stage.op), over,
-                         stage.striped ? " striped" : "", expr_name(stage.value));
+      return fmt::format("{}{} = {}{}{}{}: {}\n", indent, accumulator_name(stage.result), name(stage.op), over,
+                         stage.striped ? " striped" : "", stage.tree ? " tree" : "", expr_name(stage.value));
     case KernelStage::contract:
       return fmt::format("{}{} = contract{}: {} * {}\n", indent, accumulator_name(stage.result), over,
                          expr_name(stage.lhs), expr_name(stage.rhs));
     case KernelStage::scatter: {
       std::string s = fmt::format("{}scatter{}: ", indent, over);
-      for (const Store& store : stage.stores)
-        s += fmt::format("{} += {}", access_text(p, k, store.buffer, store.access), expr_name(store.value));
+      for (std::size_t i = 0; i < stage.stores.size(); ++i) {
+        const Store& store = stage.stores[i];
+        const std::string to = access_text(p, k, store.buffer, store.access);
+        s += i == 0 ? fmt::format("{} += {}", to, expr_name(store.value)) : " into " + to;
+      }
       return s + (stage.predicate == kNone ? "\n" : fmt::format(" if {}\n", expr_name(stage.predicate)));
     }
   }

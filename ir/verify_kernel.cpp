@@ -15,8 +15,9 @@
 //     dimension, whose terms are sorted by axis with coefficients other than 0.
 //  7. Accumulator numbers are unique, and used only by later stages of their phase, with the stage's dtype.
 //  8. The parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions no
-//     other axis. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped) or arg_*.
-//  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter once, a number.
+//     other axis. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped or by tree) or arg_*.
+//  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter numbers, once or
+//  (14) twice.
 // 10. An affine access without a predicate is in bounds at every point and step.
 // 11. What a stage loads from a temp or an output, or scatters to, an earlier kernel, phase or stage has stored.
 // 12. A schedule's axes exist and its sizes are not negative. With an m, n or k axis, phase 0 starts with a contraction
@@ -353,13 +354,14 @@ void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, con
   check_value(stage.rhs, contract);
   if ((stage.result >= 0) != (contract || reduce)) broken("{}: accumulator number {}", what, stage.result);
   if ((contract || reduce) && stage.axis == kNone) broken("{}: needs an axis", what);
-  if (stage.striped && !reduce) broken("{}: only a reduce is striped", what);
+  if ((stage.striped || stage.tree) && !reduce) broken("{}: only a reduce is striped or a tree", what);
+  if (stage.striped && stage.tree) broken("{}: both striped and a tree", what);
   if (reduce) {
     const bool known = static_cast<int>(stage.op) < kOpCount && info(stage.op).cls == OpClass::reduce;
     const DType t = at(k.exprs, stage.value).dtype;
     if (!known || !in_set(t, info(stage.op).dtypes)) broken("{}: does not fold {}", what, name(t));
     const bool arg = is_arg_reduce(stage.op);
-    if (stage.striped && arg) broken("{}: arg_max and arg_min are not striped", what);
+    if ((stage.striped || stage.tree) && arg) broken("{}: arg_max and arg_min have one order", what);
     if (arg && at(k.axes, stage.axis).extent > std::numeric_limits<std::int32_t>::max())
       broken("{}: the axis is too long for i32", what);
   }
@@ -373,7 +375,7 @@ void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, con
 
 void ProgramVerifier::check_stores(const Kernel& k, const KernelStage& stage, const std::string& what) const {
   const bool scatter = stage.kind == KernelStage::scatter;
-  if (scatter ? stage.stores.size() != 1 : stage.stores.empty() != (stage.kind != KernelStage::map))
+  if (scatter ? stage.stores.empty() : stage.stores.empty() != (stage.kind != KernelStage::map))
     broken("{}: {} stores", what, stage.stores.size());
   if (stage.predicate != kNone &&
       (!scatter || !has(k.exprs, stage.predicate) || at(k.exprs, stage.predicate).dtype != boolean))

@@ -1,8 +1,9 @@
 // A kernel that sums columns, y[c] = sum over r of x[r, c], becomes three phases:
 //
-//   phase (q, c)              part[q, c] = 0                       a row of partial sums for each chunk of the rows
-//   phase (r) chunk=n         part[r / n, c] += x[r, c]  over c    beside whatever a row kernel does with its row r
-//   phase (c)                 y[c] = sum over q of part[q, c]      and what is computed from it
+//   phase (q, c)         part[q, c] = run[q, c] = 0               rows of partial sums for each chunk of the rows
+//   phase (r) chunk=n    run[r / n, c] += x[r, c]  over c,        beside whatever a row kernel does with its row r
+//                        into part[r / n, c]
+//   phase (c)            y[c] = tree over q of part[q, c] + run[q, c]    and what is computed from it
 //
 // A row kernel takes part where the sums read or recompute what it has at hand: a value that it stores only for the
 // sums is not stored any more.
@@ -37,8 +38,8 @@ std::optional<ColumnSums> as_column_sums(const Kernel& k) {
   const std::vector<KernelStage>& stages = k.phases[0].stages;
   ColumnSums s{stages[0].axis, k.phases[0].parallel[0], 0};
   for (const KernelStage& stage : stages) {
-    const bool folds =
-        stage.kind == KernelStage::reduce && stage.op == Op::reduce_sum && !stage.striped && stage.axis == s.rows;
+    const bool folds = stage.kind == KernelStage::reduce && stage.op == Op::reduce_sum && !stage.striped &&
+                       !stage.tree && stage.axis == s.rows;
     if (!folds) break;
     ++s.folds;
     const std::vector<bool> need = needed(k, {stage.value});
@@ -145,7 +146,7 @@ class Split {
   }
 
   void begin(std::int64_t rows) {
-    const std::int64_t chunk = reduce_chunk(rows, false);
+    const std::int64_t chunk = sequential_order(rows).chunk;
     parts_ = ceil_div(rows, chunk);
     part_ = add_axis("part", parts_);
     Expr n, index, quotient;
@@ -233,23 +234,33 @@ class Split {
     for (std::size_t f = 0; f < sums.folds; ++f) {
       const ExprId x = at(map_, stages[f].value);
       const DType t = at(k_.exprs, x).dtype;
-      const BufferId part = add_buffer({t, {parts_, extent(k_, columns_)}});
+      const Type parts{t, {parts_, extent(k_, columns_)}};
+      const BufferId part = add_buffer("part", parts), run = add_buffer("run", parts);
       Expr zero;
       zero.dtype = t;
-      zero_.stages[0].stores.push_back({part, {axis_index(part_), axis_index(columns_)}, add(zero)});
+      for (BufferId b : {part, run})
+        zero_.stages[0].stores.push_back({b, {axis_index(part_), axis_index(columns_)}, add(zero)});
       KernelStage into;
       into.kind = KernelStage::scatter;
       into.axis = columns_;
-      into.stores = {{part, {chunk_, axis_index(columns_)}, x}};
+      into.stores = {{run, {chunk_, axis_index(columns_)}, x}, {part, {chunk_, axis_index(columns_)}, x}};
       k_.phases[0].stages.push_back(into);
-      Expr load;
-      load.kind = Expr::load;
-      load.dtype = t;
-      load.buffer = part;
-      load.access = {axis_index(part_), axis_index(columns_)};
+      Expr sum;
+      sum.kind = Expr::apply;
+      sum.dtype = t;
+      sum.op = Op::add;
+      for (BufferId b : {part, run}) {
+        Expr load;
+        load.kind = Expr::load;
+        load.dtype = t;
+        load.buffer = b;
+        load.access = {axis_index(part_), axis_index(columns_)};
+        sum.args.push_back(add(load));
+      }
       KernelStage total = stages[f];
       total.axis = part_;
-      total.value = add(load);
+      total.tree = true;
+      total.value = add(sum);
       total.result += results_;
       fold_.stages.push_back(total);
     }
@@ -262,9 +273,9 @@ class Split {
     k_.locs |= guest.locs;
   }
 
-  BufferId add_buffer(Type type) {
+  BufferId add_buffer(std::string_view what, Type type) {
     Buffer b;
-    b.name = fmt::format("{}.part{}", k_.name, zero_.stages[0].stores.size());
+    b.name = fmt::format("{}.{}{}", k_.name, what, zero_.stages[0].stores.size() / 2);
     while (std::ranges::count(p_.buffers, b.name, &Buffer::name)) b.name += '_';
     b.type = std::move(type);
     p_.buffers.push_back(std::move(b));
@@ -379,7 +390,7 @@ class Splitter {
   }
   bool is_large(const Kernel& k, const ColumnSums& s) const {
     const std::int64_t rows = extent(k, s.rows), columns = extent(k, s.columns);
-    return rows >= kLeastChunks * kSequentialChunk && columns >= kNarrowest &&
+    return rows >= kLeastChunks * kReduceChunk && columns >= kNarrowest &&
            rows * columns * element(k) > target_.l2_bytes;
   }
 

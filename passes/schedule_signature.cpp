@@ -59,7 +59,7 @@ class Walk {
   void stage(const KernelStage& s) {
     for (ExprId e : {s.lhs, s.rhs, s.value, s.predicate})
       if (e != kNone) expr(e);
-    add(";stage {} {} {} over ", static_cast<int>(s.kind), static_cast<int>(s.op), s.striped);
+    add(";stage {} {} {}{} over ", static_cast<int>(s.kind), static_cast<int>(s.op), s.striped, s.tree ? " tree" : "");
     if (s.axis != kNone) add("{}", axis(s.axis));
     for (ExprId e : {s.lhs, s.rhs, s.value, s.predicate}) add(" e{}", e == kNone ? kNone : at(number_, e));
     if (s.result != kNone) add(" -> {}", index_in(results_, s.result));

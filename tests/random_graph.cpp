@@ -262,7 +262,9 @@ std::uint64_t Rng::next() {
 
 Shape random_shape(Rng& rng, const RandomGraphOptions& options) {
   if (rng.chance(options.large)) {
-    static const Shape kLarge[] = {{5000}, {70, 40}, {3, 1100}, {1100, 3}, {4, 17, 33}, {2, 4100}};
+    // Along some axes there are 2, 3, 5 or 6 chunks of a sum, the last one shorter.
+    static const Shape kLarge[] = {{5000},      {9000},    {70, 40},   {3, 1100}, {1100, 3},
+                                   {4, 17, 33}, {2, 4100}, {1, 20500}, {700, 5},  {2, 1290, 3}};
     return rng.pick(kLarge);
   }
   static const Shape kSmall[] = {{},     {},     {1},    {3},    {7},     {16},      {17},      {1, 1},      {1, 5},

@@ -1,4 +1,6 @@
 // The order of sums, spelt out a second time from the numerics contract: on data whose sum depends on it.
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -34,31 +36,47 @@ Array run(Op op, const std::vector<Array>& operands, Attrs attrs) {
   return interpret(g, operands).outputs[0];
 }
 
+/// tree(x) = x where there is one, else tree(the first p) + tree(the rest), p the largest power of two below the
+/// number.
 template <class T>
-T sequential_sum(const std::vector<T>& v) {
+T tree_sum(const T* x, std::size_t n) {
+  if (n == 1) return *x;
+  const std::size_t p = std::bit_floor(n - 1);
+  return tree_sum(x, p) + tree_sum(x + p, n - p);
+}
+
+/// The elements of v from `begin` on, `step` apart, before `end`: a chain of chains of `run`.
+template <class T>
+T chunk_sum(const std::vector<T>& v, std::size_t begin, std::size_t end, std::size_t step, std::size_t run) {
   T total = 0;
-  const std::size_t chunk = std::max<std::size_t>(256, (v.size() + 255) / 256);
-  for (std::size_t c = 0; c < v.size(); c += chunk) {
-    T part = 0;
-    for (std::size_t i = c; i < v.size() && i < c + chunk; ++i) part = part + v[i];
-    total = c == 0 ? part : total + part;
+  for (std::size_t r = begin; r < end; r += run * step) {
+    T acc = 0;
+    for (std::size_t i = r; i < end && i < r + run * step; i += step) acc = acc + v[i];
+    total = total + acc;
   }
   return total;
 }
 
 template <class T>
+T sequential_sum(const std::vector<T>& v) {
+  std::vector<T> chunks;
+  for (std::size_t c = 0; c < v.size(); c += 256)
+    chunks.push_back(chunk_sum(v, c, std::min(v.size(), c + 256), 1, v.size() <= 128 ? 128 : 16));
+  return tree_sum(chunks.data(), chunks.size());
+}
+
+template <class T>
 T striped_sum(const std::vector<T>& v) {
-  T total = 0;
+  std::vector<T> chunks;
   for (std::size_t c = 0; c < v.size(); c += 4096) {
-    T s[16] = {};
-    for (std::size_t i = c; i < v.size() && i < c + 4096; ++i) s[i % 16] = s[i % 16] + v[i];
+    T s[16];
+    for (std::size_t i = 0; i < 16; ++i) s[i] = chunk_sum(v, c + i, std::min(v.size(), c + 4096), 16, 16);
     for (int i = 0; i < 8; ++i) s[i] = s[i] + s[i + 8];
     for (int i = 0; i < 4; ++i) s[i] = s[i] + s[i + 4];
     for (int i = 0; i < 2; ++i) s[i] = s[i] + s[i + 2];
-    const T part = s[0] + s[1];
-    total = c == 0 ? part : total + part;
+    chunks.push_back(s[0] + s[1]);
   }
-  return total;
+  return tree_sum(chunks.data(), chunks.size());
 }
 
 template <class T>
@@ -75,9 +93,47 @@ T dot(const std::vector<T>& x, const std::vector<T>& y) {
 template <class T>
 void check_orders() {
   int order_mattered = 0;
-  for (std::int64_t n :
-       {1, 2, 7, 15, 16, 17, 31, 33, 100, 255, 256, 257, 1023, 1024, 1025, 2049, 4095, 4096, 4097, 8191, 8192, 12289, 65536,
-        65537, 70001}) {
+  for (std::int64_t n : {1,
+                         2,
+                         7,
+                         15,
+                         16,
+                         17,
+                         31,
+                         33,
+                         100,
+                         127,
+                         128,
+                         129,
+                         255,
+                         256,
+                         257,
+                         512,
+                         513,
+                         777,
+                         1023,
+                         1024,
+                         1025,
+                         1281,
+                         2049,
+                         4095,
+                         4096,
+                         4097,
+                         8191,
+                         8192,
+                         12289,
+                         20481,
+                         65280,
+                         65281,
+                         65536,
+                         65537,
+                         65792,
+                         66048,
+                         70001,
+                         255 * 4096,
+                         255 * 4096 + 1,
+                         256 * 4096 + 1,
+                         257 * 4096 + 1}) {
     INFO(n << " elements of " << name(dtype_of<T>));
     const std::vector<T> v = wild<T>(n, n), w = wild<T>(n, n + 100000);
     const Array x = Array::from(v, {n}), y = Array::from(w, {n});

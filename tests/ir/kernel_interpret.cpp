@@ -78,7 +78,8 @@ TEST_CASE("kernels: reductions fold in the contract's order") {
   // Lengths around the stripes and the chunks; dtypes and ops of the table.
   for (const char* op : {"reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
     for (const char* dtype : {"f32", "f64", "i32", "i64", "u8"})
-      for (const int n : {0, 1, 2, 15, 16, 17, 33, 256, 257, 4095, 4096, 4097, 8200}) {
+      for (const int n : {0,   1,   2,   15,  16,   17,   33,   128,  129,  256,   257,   512,  513,
+                          768, 777, 1024, 1281, 2048, 4095, 4096, 4097, 8200, 12289, 20500, 66049}) {
         if (n > 100 && std::string(dtype) != "f32") continue;
         check_equal(
             fmt::format("func @f(%x: {1}[3,{2}], %y: {1}[{2},3]) {{\n  %0 = {0} %x {{axis=1}} : {1}[3]\n"

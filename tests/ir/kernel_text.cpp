@@ -19,11 +19,12 @@ const char* kEverything = R"(program @step {
   output %hist: i64[4]
   output %copy: f32[8,4]
   output %noise: i32[8]
+  output %sums: i32[8]
   constant %c0: f32[3] = [0.1, -inf, nan(0x7fc00001)]
   constant %c1: bool[] = true
   arena 192
   inputs %image, %label, %w
-  outputs %loss, %hist, %copy, %noise
+  outputs %loss, %hist, %copy, %noise, %sums
   updates %w
   kernel @dense_0 {
     axes m=8, n=4, k=6
@@ -73,6 +74,7 @@ const char* kEverything = R"(program @step {
     %e6: i64 = index %e1 + i - 3*j + 5
     %e7: i32 = random %e1, %e4, %e6
     %e8: f32 = load %image[-i + 7, 2*j - 1] if %e3
+    %e9: i32 = accumulator %a0
     phase (j) {
       map: store %hist[j] = %e5
     }
@@ -82,6 +84,13 @@ const char* kEverything = R"(program @step {
     }
     phase (i) chunk=3 {
       scatter: %noise[i] += %e0
+    }
+    phase (i) {
+      %a0 = reduce_sum over j tree: %e7
+      map: store %sums[i] = %e9
+    }
+    phase (i) chunk=16 {
+      scatter over j: %noise[i] += %e7 into %sums[i]
     }
     phase () {
       scatter over i: %hist[%e1] += %e4 if %e3
@@ -241,7 +250,7 @@ TEST_CASE("every construct of the kernel text prints and parses", "[golden]") {
 
 TEST_CASE("the provenance of kernels prints and parses") {
   Program p = parse_program(kEverything, "k.weft");
-  CHECK(p.kernels[0].locs.str() == "k.weft:18:10");
+  CHECK(p.kernels[0].locs.str() == "k.weft:19:10");
   p.kernels[0].locs = LocSet::of(std::vector<Loc>{{"a.cpp", 1, 2}, {"b c.cpp", 3, 0}});
   const std::string text = print(p, true);
   CHECK(text.find("  kernel @dense_0 { // a.cpp:1:2, b%20c.cpp:3\n") != std::string::npos);

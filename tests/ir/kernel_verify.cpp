@@ -79,6 +79,7 @@ KernelStage& stage(Program& p, int kernel, int phase, int stage) {
       .phases[static_cast<std::size_t>(phase)]
       .stages[static_cast<std::size_t>(stage)];
 }
+void set_tree(KernelStage& s) { s.striped = false, s.tree = true; }
 Expr& expr(Program& p, int kernel, int e) {
   return p.kernels[static_cast<std::size_t>(kernel)].exprs[static_cast<std::size_t>(e)];
 }
@@ -189,10 +190,16 @@ const Broken kKernels[] = {
     {"kernel @dense: map: store %t0[m, n] = %e3: has no use for expression 1",
      [](Program& p) { stage(p, 0, 0, 1).value = 1; }},
     {"kernel @dense: map {: 0 stores", [](Program& p) { stage(p, 0, 0, 1).stores.clear(); }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: only a reduce is striped",
+    {"kernel @dense: %a0 = contract over k: %e0 * %e1: only a reduce is striped or a tree",
      [](Program& p) { stage(p, 0, 0, 0).striped = true; }},
-    {"kernel @row: %a0 = arg_max over n striped: %e0: arg_max and arg_min are not striped",
+    {"kernel @row: %a0 = arg_max over n striped: %e0: arg_max and arg_min have one order",
      [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max; }},
+    {"kernel @row: %a0 = arg_max over n tree: %e0: arg_max and arg_min have one order",
+     [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, set_tree(stage(p, 1, 0, 0)); }},
+    {"kernel @row: %a0 = reduce_sum over n striped: %e0: both striped and a tree",
+     [](Program& p) { stage(p, 1, 0, 0).tree = true; }},
+    {"kernel @dense: %a0 = contract over k: %e0 * %e1: only a reduce is striped or a tree",
+     [](Program& p) { set_tree(stage(p, 0, 0, 0)); }},
     {"kernel @row: %a0 = add over n striped: %e0: does not fold f32",
      [](Program& p) { stage(p, 1, 0, 0).op = Op::add; }},
     {"kernel @row: %e1: f32 = accumulator %a0: accumulator %a0 is i32",
@@ -220,8 +227,23 @@ const Broken kKernels[] = {
      [](Program& p) { stage(p, 0, 0, 1).predicate = 2; }},
     {"kernel @count: scatter over i: %hist[%e0] += %e3 if %e3: expression 3 cannot be its predicate",
      [](Program& p) { stage(p, 2, 1, 0).predicate = 3; }},
-    {"kernel @count: scatter over i: %hist[%e0] += %e3%hist[%e0] += %e3 if %e2: 2 stores",
+    {"kernel @count: runs of %hist are added up in a phase without a chunk",
      [](Program& p) { stage(p, 2, 1, 0).stores.push_back(stage(p, 2, 1, 0).stores[0]); }},
+    {"kernel @count: a scatter to %hist with 3 stores",
+     [](Program& p) {
+       for (int i = 0; i < 2; ++i) stage(p, 2, 1, 0).stores.push_back(stage(p, 2, 1, 0).stores[0]);
+     }},
+    {"kernel @count: runs of %hist are added up where a predicate holds",
+     [](Program& p) {
+       p.kernels[2].phases[1].chunk = 16;
+       stage(p, 2, 1, 0).stores.push_back(stage(p, 2, 1, 0).stores[0]);
+     }},
+    {"kernel @count: runs of %hist are added to %hist, at another place or in another shape",
+     [](Program& p) {
+       p.kernels[2].phases[1].chunk = 16;
+       stage(p, 2, 1, 0).predicate = kNone;
+       stage(p, 2, 1, 0).stores.push_back(stage(p, 2, 1, 0).stores[0]);
+     }},
     {"kernel @count: another stage of a phase with a chunk uses %hist, to which a scatter adds",
      [](Program& p) {
        p.kernels[2].phases[1].chunk = 1;

@@ -42,9 +42,9 @@ const Row kRows[] = {
     {"of what the row kernel computes, and of what it reads",
      kRow + "%t = reduce_sum %d {axis=1} : f32[4096] %y = reduce_sum %d {axis=0} : f32[16] "
             "%z = reduce_sum %g {axis=0} : f32[16] return t = %t, y = %y, z = %z }",
-     "row0[3]", 2},
+     "row0[3]", 4},
     {"with more computed from the sums",
-     kRow + "%y = reduce_sum %d {axis=0} : f32[16] %w = mul %y, %v : f32[16] return d = %d, w = %w }", "row0[2]", 1},
+     kRow + "%y = reduce_sum %d {axis=0} : f32[16] %w = mul %y, %v : f32[16] return d = %d, w = %w }", "row0[2]", 2},
     {"of rows along two axes, of which the sums see one",
      R"(func @f(%x: f32[64,64,16]) {
        %m = reduce_sum %x {axis=2} : f32[64,64]
@@ -55,7 +55,7 @@ const Row kRows[] = {
        %r = reshape %q : f32[4096,16]
        %y = reduce_sum %r {axis=0} : f32[16]
        return t = %t, y = %y })",
-     "row0[2]", 1},
+     "row0[2]", 2},
     {"that a state is updated with, whose old value a kernel in between reads",
      R"(func @f(%x: f32[4096,16], %u: f32[16,16], state %v: f32[16]) {
        %m = reduce_sum %x {axis=1} : f32[4096]
@@ -76,7 +76,7 @@ const Row kRows[] = {
        %y = reduce_sum %d {axis=0} : f32[16]
        update %t = %s
        return d = %d, y = %y })",
-     "row0[2]", 1},
+     "row0[2]", 2},
     {"the second updates a state, of which the first reads other elements",
      R"(func @f(%x: f32[4096,16], %g: f32[4096,16], state %v: f32[16]) {
        %m = reduce_sum %x {axis=1} : f32[4096]
@@ -93,11 +93,11 @@ const Row kRows[] = {
        %z = reduce_sum %g {axis=0} : f32[16]
        update %v = %z
        return q = %q, m = %m, w = %w })",
-     "row0[2] column1", 1},
+     "row0[2] column1", 2},
     {"a largest value is no sum", kRow + "%y = reduce_max %d {axis=0} : f32[16] return d = %d, y = %y }",
      "row0 column1", 0},
     {"alone: no row kernel reads it",
-     "func @f(%x: f32[16384,16]) { %y = reduce_sum %x {axis=0} : f32[16] return y = %y }", "column0[2]", 1},
+     "func @f(%x: f32[16384,16]) { %y = reduce_sum %x {axis=0} : f32[16] return y = %y }", "column0[2]", 2},
     {"alone, and in caches", "func @f(%x: f32[4096,16]) { %y = reduce_sum %x {axis=0} : f32[16] return y = %y }",
      "column0", 0},
     {"too few rows", "func @f(%x: f32[4095,1024]) { %y = reduce_sum %x {axis=0} : f32[1024] return y = %y }", "column0",

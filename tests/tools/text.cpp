@@ -199,7 +199,7 @@ TEST_CASE("a program in a CPU's storage order is no program of a GPU") {
     const Result r = shell(std::string("weft opt sum.kernels --emit ") + stage, dir.path());
     INFO(r);
     CHECK(r.code != 0);
-    CHECK(contains(r.err, "kernel @column0 runs points in chunks of 512, which only a CPU's code does"));
+    CHECK(contains(r.err, "kernel @column0 runs points in chunks of 256, which only a CPU's code does"));
   }
 }
 
