@@ -152,7 +152,7 @@ std::string locs_suffix(LocSet set) {
   for (const Loc& loc : set.locs()) {
     s += s.empty() ? " // " : ", ";
     for (const char c : loc.file)
-      if (static_cast<unsigned char>(c) <= ' ' || c == ',' || c == '%')
+      if (static_cast<unsigned char>(c) <= ' ' || c == ',' || c == '%' || c == ':')
         s += fmt::format("%{:02x}", static_cast<unsigned char>(c));
       else
         s += c;

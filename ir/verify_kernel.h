@@ -15,6 +15,8 @@ struct Violation {
 };
 /// The first broken invariant of ir/verify_kernel.cpp, if there is one. Safe on any Program.
 std::optional<Violation> find_violation(const Program&);
+/// Of invariant 12, in a program that keeps 1 to 11 (ir/verify_schedule.cpp).
+std::optional<Violation> find_schedule_violation(const Program&);
 /// Of invariant 14, in a program that keeps 1 to 12 (ir/verify_chunk.cpp).
 std::optional<Violation> find_chunk_violation(const Program&);
 /// Of invariant 13, in a program that keeps the others (ir/panels.cpp).

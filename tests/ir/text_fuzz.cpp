@@ -140,7 +140,7 @@ void run(const Program& p) {
   for (BufferId id : p.inputs) inputs.push_back(test::random_array(p.buffers[static_cast<std::size_t>(id)].type, rng));
   try {
     interpret(p, inputs);
-  } catch (const InternalError& e) {
+  } catch (const Error& e) {
     const std::string message = e.what();
     CHECK((message.find("a race at") != message.npos || message.find("is outside") != message.npos));
   }
