@@ -47,7 +47,7 @@ void train(const Options& o) {
                                                   .verbose = o.json ? 0 : 1});
   if (!o.save.empty()) model.save(o.save);
   if (history.epochs() == 0) fail("stopped before the first epoch ended: {}", history.stop_reason);
-  if (o.json && !history.stop_reason.empty()) fmt::print(stderr, "weft: stopped: {}\n", history.stop_reason);
+  if (o.json && !history.stop_reason.empty()) say(fmt::format("weft: stopped: {}\n", history.stop_reason));
   const Scores scores = model.evaluate(mnist.test);
 
   const double step_ms = median(history.step_ms), epoch_s = median(history.seconds);
