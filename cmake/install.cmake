@@ -3,21 +3,26 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # The name that users link, in the tree (add_subdirectory, FetchContent) as when installed.
-add_library(weft::weft ALIAS weft_frontend)
-
-set(folders ir passes codegen runtime frontend)
-set(libraries ${folders})
+if(WEFT_SHARED)
+  add_library(weft::weft ALIAS weft_shared)
+  set(libraries shared)
+else()
+  add_library(weft::weft ALIAS weft_frontend)
+  set(libraries ${weft_folders})
+endif()
 list(TRANSFORM libraries PREPEND weft_)
-install(TARGETS ${libraries} EXPORT weftTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ${libraries} EXPORT weftTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS weft RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
-# <weft/weft.h> lies beside the folders that it includes as "ir/graph.h": include/weft is the root of those.
+# <weft/weft.h> lies beside the folders that it includes as <weft/ir/graph.h>.
 install(DIRECTORY frontend/include/weft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(folder ${folders})
-  file(GLOB headers CONFIGURE_DEPENDS ${folder}/*.h)
+foreach(folder ${weft_folders})
+  file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.h)
   if(folder STREQUAL codegen)  # its other headers include LLVM's
     set(headers ${folder}/codegen.h ${folder}/cache.h)
   endif()
+  list(APPEND weft_installed_headers ${headers})  # tests read them
   install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft/${folder})
 endforeach()
 
@@ -27,5 +32,6 @@ configure_package_config_file(cmake/weftConfig.cmake.in ${CMAKE_CURRENT_BINARY_D
   INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/weftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/weftConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/weftConfigVersion.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/compiler.cmake
   DESTINATION ${package_dir})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -17,6 +17,7 @@
 #include <memory>
 
 #include "ir/error.h"
+#include "ir/file_limit.h"
 
 namespace weft::codegen {
 namespace {
@@ -63,6 +64,7 @@ std::int64_t now() {
 }
 
 bool write_all(int fd, std::string_view bytes) {
+  const FileLimitGuard guard;
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;

@@ -11,6 +11,7 @@
 #include "codegen/codegen.h"
 #include "codegen/kernel_key.h"
 #include "codegen/llvm_target.h"
+#include "codegen/llvm_version.h"
 #include "codegen/module.h"
 #include "codegen/object_cache.h"
 #include "codegen/parallel.h"
@@ -27,6 +28,7 @@ std::string symbol_prefix(std::size_t kernel) { return "kernel" + std::to_string
 /// Emits and optimises every kernel in turn and concatenates what `print` makes of the modules.
 template <class F>
 std::string dump(const Program& program, const Target& target, const char* comment, F print) {
+  require_llvm();
   const auto machine = make_target_machine(target);
   std::string text;
   for (std::size_t k = 0; k < program.kernels.size(); ++k) {
@@ -89,6 +91,7 @@ struct Code {
 
 Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
   const auto start = std::chrono::steady_clock::now();
+  require_llvm();
   Forms forms = forms_of(*program, KeyMaker(target, options.sanitizer));
   ObjectCache cache(options.verify ? CacheOptions{} : options.cache);
   for (Form& f : forms.list)

@@ -63,8 +63,8 @@ std::string llvm_build_id() {
 }  // namespace
 
 const std::string& generator_identity() {
-  static const std::string identity =
-      fmt::format("generator {} llvm {} {}", kGeneratorHash, LLVM_VERSION_STRING, llvm_build_id());
+  static const std::string& identity =
+      *new std::string(fmt::format("generator {} llvm {} {}", kGeneratorHash, LLVM_VERSION_STRING, llvm_build_id()));
   return identity;
 }
 

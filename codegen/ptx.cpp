@@ -15,6 +15,7 @@
 #include <cctype>
 #include <unordered_set>
 
+#include "codegen/llvm_version.h"
 #include "codegen/module.h"
 #include "codegen/parallel.h"
 
@@ -30,8 +31,9 @@ struct Gpu {
   const char* ptx;
   GpuTarget target;  // figures in the order of ir/target.h
 };
-// clang-format off
-const Gpu kGpus[] = {
+const std::vector<Gpu>& gpus() {
+  // clang-format off
+  static const auto& table = *new std::vector<Gpu>{
     //        name    multiprocessors, threads, registers, f32 lanes, shared, L2 and DRAM bytes a cycle, tensor cores
     {"ptx70", {"sm_80",  108, 2048, 65536,  64, 163 << 10, 2800, 1100,  512}},  // A100
     {"ptx71", {"sm_86",   82, 1536, 65536, 128,  99 << 10, 1500,  550,  128}},  // RTX 3090
@@ -39,16 +41,19 @@ const Gpu kGpus[] = {
     {"ptx78", {"sm_89",  128, 1536, 65536, 128,  99 << 10, 2000,  400,  128}},  // RTX 4090
     {"ptx78", {"sm_90",  132, 2048, 65536, 128, 227 << 10, 3000, 2400, 1024}},  // H200
     {"ptx80", {"sm_90a", 132, 2048, 65536, 128, 227 << 10, 3000, 2400, 1024}},  // H200, with what only it can run
-};
-// clang-format on
+  };
+  // clang-format on
+  return table;
+}
 
 const Gpu* find_gpu(std::string_view name) {
-  const Gpu* found = std::ranges::find(kGpus, name, [](const Gpu& g) -> std::string_view { return g.target.name; });
-  return found == std::end(kGpus) ? nullptr : found;
+  const auto found = std::ranges::find(gpus(), name, [](const Gpu& g) -> std::string_view { return g.target.name; });
+  return found == gpus().end() ? nullptr : &*found;
 }
 
 const llvm::Target& nvptx() {
   static const llvm::Target* const target = [] {
+    require_llvm();
     LLVMInitializeNVPTXTargetInfo();
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
@@ -130,7 +135,7 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine(const GpuTarget& target
 GpuTarget gpu_target(std::string_view name) {
   if (const codegen::Gpu* gpu = codegen::find_gpu(name)) return gpu->target;
   std::string names;
-  for (const codegen::Gpu& known : codegen::kGpus) names += (names.empty() ? "" : ", ") + known.target.name;
+  for (const codegen::Gpu& known : codegen::gpus()) names += (names.empty() ? "" : ", ") + known.target.name;
   fail("unknown GPU '{}'; expected one of {}", name, names);
 }
 

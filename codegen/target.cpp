@@ -11,6 +11,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/llvm_target.h"
+#include "codegen/llvm_version.h"
 #include "ir/error.h"
 
 namespace weft {
@@ -20,6 +21,7 @@ constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 
 const llvm::Target& x86() {
   static const llvm::Target* const target = [] {
+    codegen::require_llvm();
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
@@ -57,7 +59,8 @@ std::int64_t shared_cache_bytes() {
 }  // namespace
 
 Target host_target() {
-  static const Target host = [] {
+  static const Target& host = *new Target([] {
+    codegen::require_llvm();
     Target t;
     t.cpu = llvm::sys::getHostCPUName().str();
     const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
@@ -74,7 +77,7 @@ Target host_target() {
     cache(_SC_LEVEL3_CACHE_SIZE, t.l3_bytes);
     if (const std::int64_t shared = shared_cache_bytes(); shared > 0) t.l3_bytes = std::min(t.l3_bytes, shared);
     return t;
-  }();
+  }());
   return host;
 }
 

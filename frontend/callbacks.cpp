@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "frontend/model.h"
+#include "ir/file_limit.h"
 
 namespace weft {
 namespace {
@@ -72,6 +73,7 @@ void CsvLog::on_train_begin(FitRun&) {
 }
 
 void CsvLog::on_epoch_end(FitRun& run) {
+  const FileLimitGuard guard;
   std::ofstream out(path, std::ios::app);
   std::string header = "epoch", line = std::to_string(run.epoch);
   for (const auto& [name, value] : run.logs) {

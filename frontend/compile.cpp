@@ -71,7 +71,6 @@ struct Executable::Impl {
     std::vector<const std::byte*> state_memory;  // what the executor's states are bound to, by `states`
   };
 
-  std::shared_ptr<Trace> trace;
   CompileOptions options;
   std::shared_ptr<const ScheduleTable> schedules;  // measured ones, if any
   Graph graph;                                     // before the batch is bound
@@ -204,9 +203,7 @@ struct Executable::Impl {
 
   /// Position of a state among `states`. Error unless it can have a value for each step.
   std::size_t step_state(const NamedArray& given, std::int64_t steps) const {
-    variable(given.name);
-    std::size_t i = 0;
-    while (graph.inputs()[states[i]].name != given.name) ++i;
+    const std::size_t i = find_state(given.name);
     const std::string what = fmt::format("state '{}'", given.name);
     if (std::ranges::count(update_state, i))
       fail("{} is updated by '{}' and cannot have a value for each step", what, graph.name);
@@ -286,9 +283,10 @@ struct Executable::Impl {
     return converted;
   }
 
-  Variable& variable(const std::string& name) const {
-    for (std::size_t p : states)
-      if (graph.inputs()[p].name == name) return *trace->find(name);
+  /// Position of a state among `states`. Error when there is none of that name.
+  std::size_t find_state(const std::string& name) const {
+    for (std::size_t i = 0; i < states.size(); ++i)
+      if (graph.inputs()[states[i]].name == name) return i;
     std::string names;
     for (std::size_t p : states) names += (names.empty() ? "" : ", ") + graph.inputs()[p].name;
     fail("'{}' has no state '{}'; it has {}", graph.name, name, names.empty() ? "none" : names);
@@ -360,10 +358,14 @@ std::vector<std::string> Executable::state_names() const {
   return names;
 }
 
-Array Executable::state(const std::string& name) const { return impl_->variable(name).value->read(); }
+Array Executable::state(const std::string& name) const { return impl_->state_values[impl_->find_state(name)]->read(); }
 
 void Executable::set_state(const std::string& name, const Array& value) const {
-  Tensor(impl_->trace, impl_->variable(name).id).set_value(value);
+  StateValue& state = *impl_->state_values[impl_->find_state(name)];
+  if (!(value.type() == state.type()))
+    fail("set_state: '{}' is {}, the new value is {}; expected the same type", name, to_string(state.type()),
+         to_string(value.type()));
+  state.write(value);
 }
 
 Graph Executable::graph(std::int64_t batch) const {
@@ -431,10 +433,11 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
       fail("{}compile: {} is updated and is no state or parameter", where_prefix(), u.state.str());
 
   auto impl = std::make_shared<Executable::Impl>();
-  impl->trace = all[0].trace();
+  Trace& trace = *all[0].trace();
   impl->options = options;
   if (options.backend == Backend::cpu) impl->schedules = read_schedules(options.schedules, host_target());
-  impl->graph = located("compile", [&] { return extract(*impl->trace, outputs, options); });
+  impl->graph = located("compile", [&] { return extract(trace, outputs, options); });
+  impl->options.updates.clear(), impl->options.inputs.clear();  // the function stands by itself now
   const Graph& g = impl->graph;
   for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);
   bool input_has_batch = false;
@@ -446,7 +449,7 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
     } else {
       state_of.emplace(g.inputs()[p].id, impl->states.size());
       impl->states.push_back(p);
-      impl->state_values.push_back(impl->trace->find(g.inputs()[p].name)->value);
+      impl->state_values.push_back(trace.find(g.inputs()[p].name)->value);
     }
   }
   for (const Update& u : g.updates()) impl->update_state.push_back(state_of.at(u.state));

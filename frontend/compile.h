@@ -87,7 +87,8 @@ struct StepResults {
 };
 
 /// A compiled function. Copies share it. One call at a time; states are those of the graph, shared with its other
-/// executables. A graph with a batch extent is compiled once for each extent it is called with.
+/// executables. A graph with a batch extent is compiled once for each extent it is called with. It keeps its states
+/// alive, and nothing else of the graph.
 class Executable {
  public:
   Executable() = default;

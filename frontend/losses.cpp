@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "frontend/activations.h"
+#include "frontend/early.h"
 #include "frontend/node.h"
 
 namespace weft {
@@ -98,14 +99,16 @@ Tensor Loss::operator()(const Tensor& prediction, const Tensor& target, std::sou
   return loss;
 }
 
-const Loss mse("mse", mse_of);
-const Loss mae("mae", mae_of);
-const Loss softmax_cross_entropy("softmax_cross_entropy", softmax_cross_entropy_of, Loss::labels);
-const Loss sparse_cross_entropy("sparse_cross_entropy", sparse_cross_entropy_of, Loss::labels);
-const Loss categorical_cross_entropy_with_logits("categorical_cross_entropy_with_logits", categorical_from_logits);
-const Loss categorical_cross_entropy("categorical_cross_entropy", categorical_of);
-const Loss binary_cross_entropy_with_logits("binary_cross_entropy_with_logits", binary_from_logits, Loss::binary);
-const Loss binary_cross_entropy("binary_cross_entropy", binary_of, Loss::binary);
+WEFT_EARLY const Loss mse("mse", mse_of);
+WEFT_EARLY const Loss mae("mae", mae_of);
+WEFT_EARLY const Loss softmax_cross_entropy("softmax_cross_entropy", softmax_cross_entropy_of, Loss::labels);
+WEFT_EARLY const Loss sparse_cross_entropy("sparse_cross_entropy", sparse_cross_entropy_of, Loss::labels);
+WEFT_EARLY const Loss categorical_cross_entropy_with_logits("categorical_cross_entropy_with_logits",
+                                                            categorical_from_logits);
+WEFT_EARLY const Loss categorical_cross_entropy("categorical_cross_entropy", categorical_of);
+WEFT_EARLY const Loss binary_cross_entropy_with_logits("binary_cross_entropy_with_logits", binary_from_logits,
+                                                       Loss::binary);
+WEFT_EARLY const Loss binary_cross_entropy("binary_cross_entropy", binary_of, Loss::binary);
 
 // With e = p - t and c = e within [-delta, delta]: c (e - c / 2), which is e^2 / 2 up to delta, delta (|e| - delta / 2)
 // beyond, and twice differentiable at 0.

@@ -1,6 +1,7 @@
 // Metrics: counts as sums over the batch.
 #include "frontend/metrics.h"
 
+#include "frontend/early.h"
 #include "frontend/losses.h"
 #include "frontend/node.h"
 
@@ -46,20 +47,20 @@ Metric positives_metric(std::string name, double (*result)(std::span<const Array
 
 }  // namespace
 
-const Metric accuracy = mean_metric(
+WEFT_EARLY const Metric accuracy = mean_metric(
     "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p) == target_class(t); });
-const Metric binary_accuracy_from_logits = mean_metric(
+WEFT_EARLY const Metric binary_accuracy_from_logits = mean_metric(
     "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p, 0) == target_class(t); });
-const Metric mean_absolute_error =
+WEFT_EARLY const Metric mean_absolute_error =
     mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return mae(p, t); });
-const Metric mean_squared_error =
+WEFT_EARLY const Metric mean_squared_error =
     mean_metric("mean_squared_error", [](const Tensor& p, const Tensor& t) { return mse(p, t); });
 
-const Metric precision =
+WEFT_EARLY const Metric precision =
     positives_metric("precision", [](std::span<const Array> s, std::int64_t) { return ratio(s[0].at(0), s[1].at(0)); });
-const Metric recall =
+WEFT_EARLY const Metric recall =
     positives_metric("recall", [](std::span<const Array> s, std::int64_t) { return ratio(s[0].at(0), s[2].at(0)); });
-const Metric f1 = positives_metric(
+WEFT_EARLY const Metric f1 = positives_metric(
     "f1", [](std::span<const Array> s, std::int64_t) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
 
 // The label is among the k highest when fewer than k scores beat its own.

@@ -8,11 +8,19 @@
 
 namespace weft {
 
+/// With the model goes what was the model's alone; a thread that does not build in its graph leaves that to the one
+/// that does.
+void Model::destroy(Impl* model) {
+  const std::shared_ptr<Trace> trace = model->trace;
+  delete model;
+  if (trace && is_built_here(trace)) trace->collect();
+}
+
 Model::Model(const Tensor& input, const Tensor& output, std::source_location where)
     : Model(std::vector<Tensor>{input}, std::vector<Tensor>{output}, where) {}
 
 Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, std::source_location where)
-    : impl_(std::make_shared<Impl>()) {
+    : impl_(new Impl, destroy) {
   LocScope scope(where);
   if (inputs.empty() || outputs.empty())
     fail("{}Model: {} inputs and {} outputs; expected at least one of each", where_prefix(), inputs.size(),
@@ -111,6 +119,9 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   m.rate_override.reset();
   m.steps = m.epoch = m.batch = 0;
   m.order.clear();
+  m.rate = {};
+  m.slots.clear();
+  m.trace->collect();  // the steps and the optimiser's states of the last compile()
 
   // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data.
   GraphScope graph(m.trace);
@@ -125,7 +136,6 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
       fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", here,
            next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
   }
-  m.slots.clear();
   for (std::size_t i = before; i < m.trace->variables.size(); ++i)
     m.slots.emplace_back(m.trace, m.trace->variables[i].id);
 }

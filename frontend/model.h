@@ -127,6 +127,7 @@ class Model {
   struct Impl;
 
  private:
+  static void destroy(Impl*);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -32,7 +32,7 @@ class Shared {
 };
 
 std::shared_ptr<ThreadTeam> team_of(int threads) {
-  static Shared<int, ThreadTeam> teams;
+  static auto& teams = *new Shared<int, ThreadTeam>;
   return teams.get(threads, [&] { return std::make_shared<ThreadTeam>(threads); });
 }
 
@@ -49,7 +49,7 @@ PlacedDevice open(const Placement& place) {
 
 std::shared_ptr<PlacedDevice> device_at(Placement place) {
   if (!is_device(place.backend)) fail("a CPU is no device: expected cuda or emulator");
-  static Shared<Placement, PlacedDevice> devices;
+  static auto& devices = *new Shared<Placement, PlacedDevice>;
   if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
   place.numerics = Numerics::exact, place.persistent = false;  // one device for all
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });

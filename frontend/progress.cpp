@@ -6,13 +6,17 @@
 
 #include <vector>
 
+#include "ir/file_limit.h"
+
 namespace weft {
 namespace {
 
 constexpr int kBarWidth = 20;
 constexpr std::chrono::milliseconds kRedraw{50};
 
+/// What `out` does not take is lost: training goes on without being watched.
 void put(std::FILE* out, const std::string& text) {
+  const FileLimitGuard guard;
   std::fwrite(text.data(), 1, text.size(), out);
   std::fflush(out);
 }

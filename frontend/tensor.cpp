@@ -23,6 +23,11 @@ Tensor make_input(std::string_view base, const std::string& name, const Type& ty
   return {trace, located("input", [&] { return trace->graph.input(chosen, type, kind, LocScope::current()); })};
 }
 
+/// At the beginning of a user's call (weft's own may hold ids of values): the place to drop what is not needed.
+void begin_source() {
+  if (LocScope::current().empty()) current_trace()->collect_if_grown();
+}
+
 /// Both operands as tensors of one dtype and shape.
 std::pair<Tensor, Tensor> unify(std::string_view op, const Operand& a, const Operand& b) {
   if (a.is_number() && b.is_number()) fail("{}{}: both operands are numbers; expected a Tensor", where_prefix(), op);
@@ -82,6 +87,7 @@ Tensor Operand::resolve(const std::shared_ptr<Trace>& trace, DType dtype) const 
 }
 
 Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std::source_location where) {
+  begin_source();
   LocScope scope(where);
   if (per_sample.rank() == kMaxRank)
     fail("{}input: shape {} has {} axes; with the batch axis at most {} are possible", where_prefix(),
@@ -92,6 +98,7 @@ Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std:
 }
 
 Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std::source_location where) {
+  begin_source();
   LocScope scope(where);
   for (int i = 0; i < shape.rank(); ++i)
     if (shape[i] < 0 && shape[i] != kBatch)
@@ -110,6 +117,7 @@ Tensor variable(std::string_view base, const std::string& name, Array value, boo
 }  // namespace
 
 Tensor parameter(const Shape& shape, const Initializer& init, const std::string& name, std::source_location where) {
+  begin_source();
   LocScope scope(where);
   if (!is_static(shape))
     fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
@@ -123,11 +131,13 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
 }
 
 Tensor state(const Array& initial, const std::string& name, std::source_location where) {
+  begin_source();
   LocScope scope(where);
   return variable("state", name, initial.clone(), false);
 }
 
 Tensor constant(const Array& value, std::source_location where) {
+  begin_source();
   LocScope scope(where);
   return literal(current_trace(), value.clone());
 }

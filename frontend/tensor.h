@@ -3,6 +3,9 @@
 //
 // Errors are thrown where the tensor is built, as weft::Error "file:line: op: …" with the user's own line, the shapes
 // of the operands and the lines they came from.
+//
+// A tensor keeps what it is computed from, and so do layers and models, which hold tensors; an executable keeps its
+// states and no graph. What nothing keeps is dropped: parameters with their memory, and nodes.
 #pragma once
 #include <concepts>
 #include <type_traits>
@@ -15,7 +18,8 @@ namespace weft {
 class Tensor {
  public:
   Tensor() = default;  ///< no value; using it is an Error
-  Tensor(std::shared_ptr<Trace> trace, ValueId id) : trace_(std::move(trace)), id_(id) {}
+  Tensor(std::shared_ptr<Trace> trace, ValueId id)
+      : trace_(std::move(trace)), id_(id), root_(trace_ ? trace_->root(id) : nullptr) {}
 
   bool defined() const { return trace_ != nullptr; }
   Type type() const;  ///< Error when undefined
@@ -26,7 +30,8 @@ class Tensor {
   LocSet locs() const;       ///< the source lines it was built on
   std::string str() const;   ///< "f32[?,784] (model.cpp:12)"
 
-  /// The value of a parameter or state: a copy, which later calls of executables leave alone. Error for any other tensor.
+  /// The value of a parameter or state: a copy, which later calls of executables leave alone. Error for any other
+  /// tensor.
   Array value() const;
   /// Overwrites the value of a parameter or state. Error unless the type fits.
   void set_value(const Array& value) const;
@@ -38,6 +43,7 @@ class Tensor {
  private:
   std::shared_ptr<Trace> trace_;
   ValueId id_ = kNoValue;
+  Trace::Root root_;  // keeps the value alive
 };
 
 /// An operand of an operator: a tensor, or a number that takes the other operand's dtype. Made implicitly, which is

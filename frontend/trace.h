@@ -38,6 +38,10 @@ struct Penalty {
 };
 
 /// The IR graph under construction with what the IR does not hold: the values of its states, its layers and penalties.
+///
+/// Tensors keep alive what they are computed from. What no tensor needs any more goes: the value of a state, with its
+/// memory, and the nodes behind the last one that is needed. That is looked at when a model goes or is compiled anew,
+/// and now and then when a source is made.
 struct Trace {
   Graph graph;
   std::vector<Variable> variables;  // in the order of creation
@@ -56,8 +60,21 @@ struct Trace {
   Variable* find(const std::string& name);
   std::uint64_t trainable_count() const { return trainable_count_; }
 
+  /// Something to hold while the value is needed: what a Tensor holds.
+  using Root = std::shared_ptr<const ValueId>;
+  Root root(ValueId id);
+  /// Drops what no root needs. Whoever calls it holds no ids but by roots.
+  void collect();
+  /// The same, if it might be worth the walk.
+  void collect_if_grown();
+
  private:
-  std::unordered_map<ValueId, std::size_t> variable_of_;  // input -> position in `variables`
+  std::vector<ValueId> live_roots();
+
+  std::vector<std::weak_ptr<const ValueId>> roots_;
+  std::size_t roots_limit_ = 64;                           // where roots_ is pruned next
+  std::size_t nodes_limit_ = 1024, variables_limit_ = 64;  // beyond either, collecting might be worth it
+  std::unordered_map<ValueId, std::size_t> variable_of_;   // input -> position in `variables`
   std::unordered_set<std::string> layer_names_;
   std::uint64_t trainable_count_ = 0;
 };
@@ -71,11 +88,13 @@ inline constexpr std::string_view kStepName =
     "weft.step";  // state i64[]: calls so far, advanced where random ops are used
 inline constexpr std::string_view kTrainingName = "weft.training";  // bool[]: a constant once compiled
 
-/// The graph that this thread's tensors are built in.
+/// The graph that this thread's tensors are built in: the innermost GraphScope's, else the thread's own.
 const std::shared_ptr<Trace>& current_trace();
+/// Whether this thread builds in that graph, now or outside of its scopes.
+bool is_built_here(const std::shared_ptr<Trace>&);
 
 /// While it lives, this thread builds into a new, empty graph (or into `trace`); afterwards into the previous one.
-/// Tensors keep their graph alive, so a model outlives the scope it was built in.
+/// Tensors and models keep their graph alive, so a model outlives the scope it was built in; executables need none.
 class GraphScope {
  public:
   GraphScope();

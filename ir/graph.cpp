@@ -97,7 +97,7 @@ ValueId Graph::add(Op op, std::vector<ValueId> operands, Attrs attrs, std::optio
     type_error(op, operands, locs, e.what());
   }
   Node node{op, type, std::move(operands), std::move(attrs), locs, kNoGroup};
-  if (2 * (nodes_.size() + 1) > index_.size()) grow_index();
+  if (2 * (nodes_.size() + 1) > index_.size()) rebuild_index(4 * (nodes_.size() + 16));
   const auto h = static_cast<std::uint32_t>(hash(node));
   const std::size_t mask = index_.size() - 1;
   std::size_t at = h & mask;
@@ -111,16 +111,26 @@ ValueId Graph::add(Op op, std::vector<ValueId> operands, Attrs attrs, std::optio
   return index_[at].id;
 }
 
-void Graph::grow_index() {
-  std::vector<Slot> old(std::bit_ceil(4 * (nodes_.size() + 16)));
+void Graph::rebuild_index(std::size_t slots) {
+  std::vector<Slot> old(std::bit_ceil(slots));
   std::swap(old, index_);
   const std::size_t mask = index_.size() - 1;
   for (const Slot& s : old) {
-    if (s.id == kNoValue) continue;
+    if (s.id >= nodes_.size()) continue;  // empty, or forgotten
     std::size_t at = s.hash & mask;
     while (index_[at].id != kNoValue) at = (at + 1) & mask;
     index_[at] = s;
   }
+}
+
+void Graph::truncate(std::size_t size) {
+  if (size >= nodes_.size()) return;
+  nodes_.resize(size);
+  for (; !inputs_.empty() && inputs_.back().id >= size; inputs_.pop_back()) {
+    input_index_.erase(inputs_.back().name);
+    input_of_.erase(inputs_.back().id);
+  }
+  rebuild_index(4 * (size + 16));
 }
 
 ValueId Graph::constant(Array value, LocSet locs) {

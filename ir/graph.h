@@ -77,6 +77,9 @@ class Graph {
   const Input* find_input(ValueId) const;           ///< null when the node is no input; valid until one is added
   bool is_constant(ValueId id) const { return nodes_[id].op == Op::constant; }
 
+  /// Forgets the values from `size` on, as if they had never been added. None of them may be an output, or updated.
+  void truncate(std::size_t size);
+
   void add_locs(ValueId id, LocSet locs) { nodes_[id].locs |= locs; }
   /// Groups are set by the fuse pass and the parser only.
   std::int32_t add_group(std::string name);
@@ -87,7 +90,7 @@ class Graph {
 
  private:
   ValueId append(Node node);
-  void grow_index();
+  void rebuild_index(std::size_t slots);
   [[noreturn]] void type_error(Op, const std::vector<ValueId>& operands, LocSet, const std::string& what) const;
 
   std::deque<Node> nodes_;  // references to nodes stay valid while nodes are added

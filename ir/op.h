@@ -1,6 +1,9 @@
 // The op table: one row an op. Everything that holds for an op by itself is read from its row; nothing switches on ops elsewhere
 // if a column can say it. Gradients are rows of their own in passes/gradients.cpp, lowering is by class (passes/lower.cpp).
 #pragma once
+#include <algorithm>
+#include <array>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -68,6 +71,23 @@ struct AttrSpec {
   enum Kind : std::uint8_t { scalar, list } kind;  // an empty list is the default and is not printed
 };
 
+/// The attributes of an op, in a table that is there before any code runs.
+class AttrSpecs {
+ public:
+  constexpr AttrSpecs() = default;
+  constexpr AttrSpecs(std::initializer_list<AttrSpec> specs) : size_(specs.size()) {
+    std::copy(specs.begin(), specs.end(), specs_.begin());
+  }
+  constexpr const AttrSpec* begin() const { return specs_.data(); }
+  constexpr const AttrSpec* end() const { return specs_.data() + size_; }
+  constexpr std::size_t size() const { return size_; }
+  constexpr const AttrSpec& operator[](std::size_t i) const { return specs_[i]; }
+
+ private:
+  std::array<AttrSpec, 4> specs_{};
+  std::size_t size_ = 0;
+};
+
 struct InferArgs {
   Op op;
   std::span<const Type> operands;
@@ -86,7 +106,7 @@ struct OpInfo {
   std::string_view name;
   OpClass cls;
   int min_arity, max_arity;     // max_arity -1: any number
-  std::vector<AttrSpec> attrs;
+  AttrSpecs attrs;
   std::uint8_t dtypes;          // accepted dtypes of the first operand (the result's, for a leaf)
   bool declared_type;           // the result type is not implied by the operands and must be given
   bool differentiable;          // has a gradient for float operands that is not identically zero

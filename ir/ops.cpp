@@ -7,10 +7,10 @@ namespace weft {
 namespace {
 
 using K = AttrSpec::Kind;
-const AttrSpec kAxis{"axis", K::scalar};
+constexpr AttrSpec kAxis{"axis", K::scalar};
 
 // clang-format off
-const OpInfo kOps[] = {
+constexpr OpInfo kOps[] = {
   // op          name         class                 arity   attributes                                  dtypes  decl.  diff.  equation
   {Op::input,    "input",     OpClass::leaf,        0, 0, {},                                           kAny, true,  false, "a value given by the caller", infer::declared, eval::input},
   {Op::constant, "constant",  OpClass::leaf,        0, 0, {},                                           kAny, true,  false, "the literal `value`", infer::declared, eval::constant},
@@ -84,18 +84,16 @@ const OpInfo kOps[] = {
 };
 // clang-format on
 
+constexpr bool in_order() {
+  for (int i = 0; i < kOpCount; ++i)
+    if (static_cast<int>(kOps[i].op) != i) return false;
+  return true;
+}
+static_assert(std::size(kOps) == kOpCount && in_order(), "the op table has one row for each Op, in their order");
+
 }  // namespace
 
-const OpInfo& info(Op op) {
-  const OpInfo& row = kOps[static_cast<int>(op)];
-  static const bool ordered = [] {
-    static_assert(std::size(kOps) == kOpCount);
-    for (int i = 0; i < kOpCount; ++i) ensure(static_cast<int>(kOps[i].op) == i, "op table row {} is out of order", i);
-    return true;
-  }();
-  (void)ordered;
-  return row;
-}
+const OpInfo& info(Op op) { return kOps[static_cast<int>(op)]; }
 
 std::optional<Op> parse_op(std::string_view name) {
   for (const OpInfo& row : kOps)

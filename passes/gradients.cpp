@@ -16,7 +16,7 @@ struct GradientRow {
   GradientFn build = nullptr;            // instead of text
 };
 
-const GradientRow kRows[] = {
+constexpr GradientRow kRows[] = {
     {Op::neg, {"neg(g)"}},
     {Op::abs, {"mul(g, sign(a))"}},
     {Op::sqrt, {"div(g, mul(2, y))"}},
@@ -76,9 +76,11 @@ struct Gradient {
   std::array<std::optional<Term>, 3> terms;
 };
 
-const std::array<Gradient, kOpCount>& table() {
-  static const std::array<Gradient, kOpCount> rows = [] {
-    std::array<Gradient, kOpCount> result;
+using Table = std::array<Gradient, kOpCount>;
+
+const Table& table() {
+  static const Table& rows = *new Table([] {
+    Table result;
     for (const GradientRow& row : kRows) {
       Gradient& to = result[static_cast<std::size_t>(row.op)];
       to.build = row.build;
@@ -89,7 +91,7 @@ const std::array<Gradient, kOpCount>& table() {
       }
     }
     return result;
-  }();
+  }());
   return rows;
 }
 

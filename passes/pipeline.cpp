@@ -18,7 +18,7 @@ namespace {
 
 Graph run_simplify(const Graph& g, const PipelineOptions& o) { return simplify(g, {o.numerics, o.ledger}); }
 
-const std::vector<PassInfo> kPasses = {
+constexpr PassInfo kPasses[] = {
     {"dead", "drop what no output and no update needs", false,
      [](const Graph& g, const PipelineOptions&) { return remove_dead(g); }},
     {"fold", "evaluate what is constant, so that rules see literals", false,
@@ -33,7 +33,7 @@ const std::vector<PassInfo> kPasses = {
 
 const PassInfo& find(std::string_view name) {
   auto it = std::ranges::find(kPasses, name, &PassInfo::name);
-  if (it == kPasses.end()) {
+  if (it == std::end(kPasses)) {
     std::string names;
     for (const PassInfo& p : kPasses) names += (names.empty() ? "" : ", ") + std::string(p.name);
     fail("no pass is called '{}'; there are: {}", name, names);
@@ -66,7 +66,7 @@ Graph run(const PassInfo& pass, const Graph& g, const PipelineOptions& options) 
 
 }  // namespace
 
-const std::vector<PassInfo>& passes() { return kPasses; }
+std::span<const PassInfo> passes() { return kPasses; }
 
 Graph run_pass(std::string_view name, const Graph& g, const PipelineOptions& options) {
   return run(find(name), g, options);

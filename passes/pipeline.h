@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,7 @@ struct PassInfo {
 };
 
 /// The graph passes in pipeline order.
-const std::vector<PassInfo>& passes();
+std::span<const PassInfo> passes();
 
 /// Runs one pass by name, or throws Error listing the names there are.
 Graph run_pass(std::string_view name, const Graph&, const PipelineOptions& = {});

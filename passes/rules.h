@@ -52,7 +52,7 @@ struct Accuracy {
   } cls = exact;
   int ulps = 0;
 
-  Accuracy(Class c = exact, int n = 0) : cls(c), ulps(n) {}  // NOLINT: implicit, for rows
+  constexpr Accuracy(Class c = exact, int n = 0) : cls(c), ulps(n) {}  // NOLINT: implicit, for rows
 };
 
 /// What a rule matched: names to values.
@@ -78,8 +78,8 @@ struct Replacement {
   std::string_view text;
   BuildFn build = nullptr;
 
-  Replacement(const char* t) : text(t) {}  // NOLINT: implicit, for rows
-  Replacement(BuildFn f) : build(f) {}     // NOLINT: implicit, for rows
+  constexpr Replacement(const char* t) : text(t) {}  // NOLINT: implicit, for rows
+  constexpr Replacement(BuildFn f) : build(f) {}     // NOLINT: implicit, for rows
 };
 
 struct RuleRow {

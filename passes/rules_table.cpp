@@ -90,7 +90,7 @@ using enum Accuracy::Class;
 namespace s = structure;
 
 // clang-format off
-const RuleRow kRows[] = {
+constexpr RuleRow kRows[] = {
   // negation and identities of arithmetic
   {"neg_neg",            "neg(neg(x))",                "x"},
   {"mul_one",            "mul(x, 1)",                  "x",                    x_flushed},

@@ -89,7 +89,7 @@ Graph simplify(const Graph& old, const RuleSet& rules, const SimplifyOptions& op
 }
 
 Graph simplify(const Graph& g, const SimplifyOptions& options) {
-  static const RuleSet rules(simplify_rows());
+  static const RuleSet& rules = *new RuleSet(simplify_rows());
   return simplify(g, rules, options);
 }
 

@@ -104,7 +104,7 @@ std::array<std::vector<Glyph>, 10> parse_table() {
 }  // namespace
 
 std::span<const Glyph> glyphs(int digit) {
-  static const std::array<std::vector<Glyph>, 10> table = parse_table();
+  static const auto& table = *new std::array<std::vector<Glyph>, 10>(parse_table());
   return table[static_cast<std::size_t>(digit)];
 }
 

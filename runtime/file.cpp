@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "ir/error.h"
+#include "ir/file_limit.h"
 
 namespace weft {
 namespace {
@@ -54,6 +55,7 @@ std::string folder_of(const std::string& path) {
 
 /// Writes everything; false, with errno set, when that fails.
 bool write_all(int fd, std::span<const std::byte> bytes) {
+  const FileLimitGuard guard;
   while (!bytes.empty()) {
     const auto n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;

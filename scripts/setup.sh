@@ -8,7 +8,7 @@ needs() {
   cat >&2 <<'TEXT'
 weft needs:
   a C++20 compiler (g++ 12 or newer), CMake 3.25 or newer, Ninja; ccache if you build often
-  LLVM 19.1 or newer with its headers and CMake files, and zlib and zstd, which LLVM's CMake files ask for
+  LLVM 19.1 or newer with its headers and llvm-config, and zlib (zstd where LLVM is linked statically)
   fmt, CLI11, nlohmann-json, and for the tests Catch2 and MPFR
 TEXT
 }

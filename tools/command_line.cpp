@@ -9,13 +9,14 @@
 
 #include "ir/error.h"
 #include "tools/commands.h"
+#include "tools/io.h"
 
 namespace {
 
 int report(std::string_view message, int code = 1) {
   // A message from a parser begins "file:line:col: error: " already.
   const bool placed = message.find(": error: ") != message.npos;
-  fmt::print(stderr, "{}{}\n", placed ? "" : "weft: error: ", message);
+  weft::tools::say(fmt::format("{}{}\n", placed ? "" : "weft: error: ", message));
   return code;
 }
 
@@ -32,6 +33,7 @@ std::string unless_command(const CLI::App& app, const std::string& name) {
 }  // namespace
 
 int weft::tools::run_command(int argc, char** argv) {
+  prepare_standard_streams();
   CLI::App app("weft compiles computation graphs: trains, measures, prints and runs them.", "weft");
   app.set_version_flag("--version", "weft " WEFT_VERSION);
   app.require_subcommand(1);
@@ -46,11 +48,14 @@ int weft::tools::run_command(int argc, char** argv) {
     if (const std::string names = unless_command(app, argv[1]); !names.empty())
       return report(fmt::format("there is no command '{}'; there are: {}", argv[1], names), 2);
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::RuntimeError& e) {
-    return e.get_exit_code();
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::RuntimeError& e) {
+      return e.get_exit_code();
+    } catch (const CLI::ParseError& e) {  // --help and --version, too
+      if (app.exit(e) != 0) return 2;
+    }
+    check_stdout();
   } catch (const weft::Error& e) {
     return report(e.what());
   } catch (const weft::InternalError& e) {

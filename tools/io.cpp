@@ -1,7 +1,11 @@
 // Reads and writes the files of the command line.
 #include "tools/io.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -19,8 +23,9 @@ using File = std::unique_ptr<std::FILE, Closer>;
 std::string reason() { return std::strerror(errno); }
 
 void write_all(std::FILE* file, std::string_view text, const std::string& name) {
-  if (std::fwrite(text.data(), 1, text.size(), file) != text.size() || std::fflush(file) != 0)
-    fail("cannot write {}: {}", name, reason());
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), file) != text.size() || std::fflush(file) != 0 || std::ferror(file))
+    fail("cannot write {}: {}", name, errno ? reason() : "an earlier write has failed");
 }
 
 }  // namespace
@@ -52,6 +57,19 @@ void write_text(const std::string& path, std::string_view text) {
 }
 
 void print_line(std::string_view line) { write_text("-", std::string(line) + "\n"); }
+
+void check_stdout() { write_all(stdout, "", "stdout"); }
+
+void say(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+void prepare_standard_streams() {
+  for (int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})  // open() gives the lowest number that is free
+    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
 
 void not_built_in(std::string_view what) { fail("{} is not yet built in", what); }
 

@@ -15,6 +15,13 @@ std::string display_name(const std::string& path);
 void write_text(const std::string& path, std::string_view text);
 /// Prints a line to stdout. Throws Error when stdout does not take it (a full disk).
 void print_line(std::string_view line);
+/// Throws Error when stdout has not taken everything so far that was meant for it, by whomever.
+void check_stdout();
+/// Says something on stderr: whole lines. What stderr does not take is lost.
+void say(std::string_view text);
+/// What reads and writes have to report comes as an error from them, not as a signal; and standard streams that the
+/// caller has closed fail, where a file that is opened later would be taken for them.
+void prepare_standard_streams();
 
 /// Throws Error: "WHAT is not yet built in".
 [[noreturn]] void not_built_in(std::string_view what);

@@ -21,13 +21,13 @@ struct Options {
 
 /// What the runner reports goes to stderr, so that stdout holds the result alone.
 void print_after(std::string_view pass, const Graph& g, bool changed) {
-  fmt::print(stderr, "// after {}{}\n{}\n", pass, changed ? "" : " (unchanged)", changed ? print(g) : "");
+  say(fmt::format("// after {}{}\n{}\n", pass, changed ? "" : " (unchanged)", changed ? print(g) : ""));
 }
 
 void print_stats(const std::vector<PassTiming>& timings, const Ledger& ledger) {
   for (const PassTiming& t : timings)
-    fmt::print(stderr, "{:<20} {:8.3f} ms{}\n", t.name, t.seconds * 1e3, t.changed ? "" : "  (unchanged)");
-  for (const auto& [rule, count] : ledger) fmt::print(stderr, "rule {:<34} {:>6} times\n", rule, count);
+    say(fmt::format("{:<20} {:8.3f} ms{}\n", t.name, t.seconds * 1e3, t.changed ? "" : "  (unchanged)"));
+  for (const auto& [rule, count] : ledger) say(fmt::format("rule {:<34} {:>6} times\n", rule, count));
 }
 
 void opt(Options o, bool emit_given) {

@@ -2,6 +2,7 @@
 #include "tools/options.h"
 
 #include "runtime/cuda_device.h"
+#include "tools/io.h"
 
 namespace weft::tools {
 
@@ -21,7 +22,7 @@ Backend DeviceOptions::backend() const {
     fail("--device: expected cpu, cuda, emulator or auto, found '{}'", device);
   const Backend backend = backend_named(device);
   if (check && backend != Backend::emulator) fail("--check is for --device emulator");
-  if (device == "auto") fmt::print(stderr, "weft: device: {}\n", name(backend));
+  if (device == "auto") say(fmt::format("weft: device: {}\n", name(backend)));
   if (backend == Backend::cuda)
     if (const DeviceList list = list_devices(); list.devices.empty()) fail("--device cuda: {}", list.why_none);
   return backend;

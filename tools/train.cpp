@@ -52,7 +52,7 @@ void train(const Options& o) {
   if (!o.save.empty()) model.save(o.save);
   const int signal = interrupt->signal();
   interrupt.reset();
-  if (o.json && !history.stop_reason.empty()) fmt::print(stderr, "weft: stopped: {}\n", history.stop_reason);
+  if (o.json && !history.stop_reason.empty()) say(fmt::format("weft: stopped: {}\n", history.stop_reason));
   if (history.epochs() == 0) {
     if (signal) throw CLI::RuntimeError(kSignalExit + signal);
     fail("stopped before the first epoch ended: {}", history.stop_reason);

@@ -185,12 +185,12 @@ void tune_command(const Options& o) {
   const double budget = o.seconds * (1 - 2 * kProgramShare);
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     Task& t = tasks[i];
-    fmt::print(stderr, "weft: tuning kernel @{} ({} of {})\n", t.kernel->name, i + 1, tasks.size());
+    say(fmt::format("weft: tuning kernel @{} ({} of {})\n", t.kernel->name, i + 1, tasks.size()));
     const double work = t.flops * static_cast<double>(t.kernels.size()) / all_flops;
     const double share = 0.5 / static_cast<double>(tasks.size()) + 0.5 * work;
     t.alone = tune(lone_kernel(*program, *t.kernel), target, team, budget * share);
   }
-  fmt::print(stderr, "weft: confirming in the whole program\n");
+  say("weft: confirming in the whole program\n");
   const Outcome outcome = confirm(graph, program, tasks, target, team, o.seconds * kProgramShare);
   add_schedules(o.output, outcome.table, target);
 

@@ -25,7 +25,7 @@ struct Folder {
 const Folder kFolders[] = {
     {"ir", {}, {"fmt"}},
     {"passes", {"ir"}, {"fmt"}},
-    {"codegen", {"ir"}, {"fmt", "llvm"}},
+    {"codegen", {"ir"}, {"fmt", "llvm", "llvm-c"}},
     {"runtime", {"ir"}, {"fmt", "nlohmann", "zlib.h"}},
     {"frontend", {"ir", "passes", "codegen", "runtime", "weft"}, {"fmt", "weft"}},
     {"tools", {"ir", "passes", "codegen", "runtime", "frontend", "weft"}, {"fmt", "CLI", "nlohmann", "weft"}},

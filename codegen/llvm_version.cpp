@@ -1,0 +1,72 @@
+// The check of LLVM's version by its C interface, and of where functions that every LLVM has were found: a program that
+// links another LLVM may have given weft's calls to that one.
+#include "codegen/llvm_version.h"
+
+#include <dlfcn.h>
+#include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
+#include <llvm/Config/llvm-config.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+
+#include "ir/error.h"
+
+namespace weft::codegen {
+namespace {
+
+// Set when exit() begins with what was made after LLVM's first use.
+constinit std::atomic<bool> ending{false};
+pthread_t ending_thread;
+
+template <class F>
+std::string file_of(F* function) {
+  Dl_info info{};
+  return dladdr(reinterpret_cast<const void*>(function), &info) != 0 && info.dli_fname ? info.dli_fname : "?";
+}
+
+}  // namespace
+
+std::string llvm_problem(LlvmVersion built, LlvmVersion loaded, const std::vector<std::string>& files) {
+  constexpr const char* kApart = "weft built with -DWEFT_SHARED=ON keeps the two apart";
+  const bool same = loaded.major == built.major && loaded.minor == built.minor;
+  if (!same)
+    return fmt::format(
+        "weft was built with LLVM {}.{}.{}, and this program has given it LLVM {}.{}.{} ({}). Install the first, or, "
+        "if the "
+        "program links both, {}",
+        built.major, built.minor, built.patch, loaded.major, loaded.minor, loaded.patch, files[0], kApart);
+  for (const std::string& file : files)
+    if (file != files[0])
+      return fmt::format(
+          "this program links two LLVMs, and weft's calls have been given to both: {} and {}; weft needs LLVM {}.{} "
+          "alone. "
+          "{}",
+          files[0], file, built.major, built.minor, kApart);
+  return "";
+}
+
+void require_llvm() {
+  static const bool checked = [] {
+    LlvmVersion loaded;
+    LLVMGetVersion(&loaded.major, &loaded.minor, &loaded.patch);
+    const std::string problem =
+        llvm_problem({LLVM_VERSION_MAJOR, LLVM_VERSION_MINOR, LLVM_VERSION_PATCH}, loaded,
+                     {file_of(&LLVMGetVersion), file_of(&LLVMContextCreate), file_of(&LLVMInitializeX86Target)});
+    if (!problem.empty()) fail("{}", problem);
+    return std::atexit([] {
+             ending_thread = pthread_self();
+             ending = true;
+           }) == 0;
+  }();
+  (void)checked;
+  if (!ending) return;
+  if (pthread_equal(ending_thread, pthread_self()))
+    fail(
+        "the program is ending, and LLVM has been taken down: what is compiled runs, and nothing more can be compiled");
+  for (;;) pause();
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,155 @@
+// Standard streams that do not take what is written: closed, full, a pipe that nobody reads. Every subcommand ends with
+// exit code 1 and one line on stderr; no file is taken for a stream; weft the library does not mind.
+#include <algorithm>
+#include <sstream>
+#include <string>
+
+#include "catch.h"
+#include "tools/command.h"
+
+using namespace weft::test;
+
+namespace {
+
+const char* const kCommands[] = {
+    "weft --help",
+    "weft --version",
+    "weft train --help",
+    "weft train mnist --epochs 1 --data data --save saved.safetensors",
+    "weft train mnist --epochs 1 --data data --json --save saved.safetensors",
+    "weft bench mlp --steps 10",
+    "weft bench mlp --steps 10 --json",
+    "weft bench mlp --steps 10 --report",
+    "weft bench ops --small --device emulator",
+    "weft dump mlp",
+    "weft dump mlp --emit asm",
+    "weft dump mlp --emit ptx",
+    "weft dump mlp -o -",
+    "weft opt dense.weft --batch 4",
+    "weft opt dense.weft --batch 4 --emit llvm",
+    "weft run dense.weft --input x=x.npy",
+    "weft tune dense.weft --batch 4 --seconds 0.1 -o tuned.schedules",
+    "weft tune dense.weft --batch 4 --seconds 0.1 -o tuned.schedules --json",
+    "weft cache info",
+    "weft cache info --json",
+    "weft cache verify",
+    "weft cache clear",
+    "weft devices",
+    "weft devices --json",
+};
+
+struct Stream {
+  const char* name;
+  const char* redirection;  // of stdout
+  const char* reason;
+};
+const Stream kStreams[] = {
+    {"closed", ">&-", "Bad file descriptor"},
+    {"full", ">/dev/full", "No space left on device"},
+    {"a pipe that nobody reads", ">&5", "Broken pipe"},
+};
+
+/// A folder with what the commands need.
+struct Folder : TempDir {
+  Folder() {
+    write_tiny_mnist(file("data"), 300, 50);
+    for (const char* name : {"dense.weft", "x.npy"})
+      spill(file(name), slurp(WEFT_SOURCE_DIR "/examples/" + std::string(name)));
+  }
+  Result run(const std::string& command) const {
+    // Descriptor 5: the end of a pipe whose other end is closed already.
+    return shell("export WEFT_CACHE_DIR=$PWD/cache; exec 5> >(:); wait $!\n" + command, path());
+  }
+};
+
+std::size_t lines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+}  // namespace
+
+TEST_CASE("every subcommand is among those whose streams are tested") {
+  std::istringstream help(shell("weft --help", "/").out);
+  std::string all;
+  for (const char* command : kCommands) all += std::string(command) + "\n";
+  bool listed = false;
+  int found = 0;
+  for (std::string line; std::getline(help, line); listed = listed || line == "Subcommands:") {
+    std::istringstream words(line);
+    if (std::string name; listed && words >> name && name != "import" && name != "compile") {  // not yet built in
+      INFO(name);
+      CHECK(contains(all, "weft " + name + " "));
+      ++found;
+    }
+  }
+  CHECK(found >= 8);
+}
+
+TEST_CASE("a command whose stdout does not take its result says so and fails") {
+  const Folder folder;
+  for (const Stream& stream : kStreams)
+    for (const std::string command : kCommands) {
+      const Result r = folder.run(command + " " + stream.redirection);
+      INFO(command << ", stdout is " << stream.name << "\n" << r);
+      CHECK(r.code == 1);
+      std::string said = r.err;
+      if (const std::size_t at = said.find("weft: error: "); at != said.npos) said.erase(0, at);
+      CHECK(lines(said) == 1);
+      CHECK(contains(said, "weft: error: cannot write stdout: "));
+    }
+}
+
+TEST_CASE("a command whose stderr is closed or full does its work all the same") {
+  const Folder folder;
+  for (const char* redirection : {"2>&-", "2>/dev/full", "2>&5", "<&- 2>&-"})
+    for (const std::string command : kCommands) {
+      const Result r = folder.run(command + " " + redirection);
+      INFO(command << " " << redirection << "\n" << r);
+      CHECK(r.code == 0);
+      CHECK_FALSE(r.out.empty());
+    }
+  for (const char* wrong : {"weft", "weft nonsense", "weft dump mlp --nonsense"})
+    for (const char* redirection : {"2>&-", "2>/dev/full", "2>&5", ">&- 2>&-"}) {
+      INFO(wrong << " " << redirection);
+      CHECK(folder.run(std::string(wrong) + " " + redirection).code == 2);
+    }
+  CHECK(folder.run("weft opt missing.weft >&- 2>&-").code == 1);
+}
+
+TEST_CASE("a reader that leaves early does not end the training whose model is to be saved") {
+  const Folder folder;
+  const Result r =
+      folder.run("weft train mnist --epochs 3 --data data --save saved.safetensors | head -1; echo ${PIPESTATUS[0]}");
+  INFO(r);
+  CHECK(contains(r.out, "model: mlp"));
+  CHECK(folder.run("test -s saved.safetensors").code == 0);
+}
+
+TEST_CASE("no file is taken for a standard stream that is closed") {
+  const Folder folder;
+  const Result r = folder.run(
+      "weft dump mlp -o step.weft <&- >&- 2>&-; weft opt step.weft --emit graph | cmp - <(weft dump mlp --emit "
+      "optimized)");
+  INFO(r);
+  CHECK(r.code == 0);
+  CHECK(folder.run("weft opt - --emit graph <&- 2>&1").out ==
+        "weft: error: cannot read <stdin>: Bad file descriptor\n");
+}
+
+TEST_CASE("a limit on the size of files is an error, not a signal") {
+  const Folder folder;
+  const std::string limit = "ulimit -f 16; ";  // KiB: more than the messages, less than a model
+  for (const char* command :
+       {"weft train mnist --epochs 1 --data data --save big.safetensors", "weft dump mlp --emit asm -o big.s"}) {
+    const Result r = folder.run(limit + command);
+    INFO(command << "\n" << r);
+    CHECK(r.code == 1);
+    CHECK(contains(r.err, "weft: error: cannot write "));
+    CHECK(contains(r.err, "File too large"));
+  }
+  CHECK(folder.run("ls big.safetensors* 2>/dev/null").out.empty());  // all or nothing
+  // The cache of kernels is done without.
+  const Result r = folder.run("rm -rf cache; " + limit + "weft run dense.weft --input x=x.npy");
+  INFO(r);
+  CHECK(r.code == 0);
+}
