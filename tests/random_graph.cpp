@@ -57,8 +57,9 @@ class Generator {
   ValueId find(F fits) {
     for (int attempt = 0; attempt < 12; ++attempt) {
       const std::int64_t n = static_cast<std::int64_t>(pool_.size());
+      const std::int64_t recent = std::min<std::int64_t>(n, options_.views ? 2 : 6);  // few: long chains
       const ValueId v = pool_[static_cast<std::size_t>(
-          rng_.chance(0.5) ? rng_.below(n) : n - 1 - rng_.below(std::min<std::int64_t>(n, 6)))];
+          rng_.chance(options_.views ? 0.25 : 0.5) ? rng_.below(n) : n - 1 - rng_.below(recent))];
       if (fits(v)) return v;
     }
     for (ValueId v : pool_)

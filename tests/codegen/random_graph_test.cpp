@@ -130,7 +130,9 @@ TEST_CASE("views 750 to 1000 on a device") { sweep_views(750, 1000, On::device);
 
 TEST_CASE("as many random graphs on a device as $WEFT_TEST_GRAPHS says") {
   const char* count = std::getenv("WEFT_TEST_GRAPHS");
-  sweep(1000, 1000 + (count ? std::strtoull(count, nullptr, 10) : 0), On::device);
+  const std::uint64_t end = 1000 + (count ? std::strtoull(count, nullptr, 10) : 0);
+  sweep(1000, end, On::device);
+  sweep_views(1000, end, On::device);
 }
 
 TEST_CASE("the MLP step on a device equals the interpreter") {
