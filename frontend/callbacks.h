@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "frontend/hooks.h"
 #include "frontend/schedules.h"
 #include "ir/array.h"
 
@@ -12,8 +13,11 @@ namespace weft {
 
 class Model;
 
-/// The run that a callback looks at and steers.
+/// The run that a callback looks at and steers. There is one: it cannot be copied.
 struct FitRun {
+  explicit FitRun(Model& m) : model(m) {}
+  FitRun(const FitRun&) = delete;
+
   Model& model;
   int epoch = 0;  ///< 0 for the first epoch of this fit()
   int epochs = 0;
@@ -31,10 +35,14 @@ struct FitRun {
 
 /// Any callback as a value: a struct with one or more of on_train_begin, on_epoch_begin, on_step_end, on_epoch_end and
 /// on_train_end, each `void(FitRun&)`. Copies share the struct. Without on_step_end, fit() runs many steps in one call.
+/// A struct with none of them, with one of another signature, or with a hook of another framework or a misspelt one
+/// does not compile (frontend/hooks.h; C++20 cannot see every other name).
 class Callback {
  public:
   template <class T>
-  requires(!std::is_same_v<T, Callback>) Callback(T t) : self_(std::make_shared<Hooks<T>>(std::move(t))) {}
+  requires(!std::is_same_v<T, Callback>) Callback(T t) : self_(std::make_shared<Hooks<T>>(std::move(t))) {
+    hook_check::check<T>();
+  }
   void on_train_begin(FitRun& r) { self_->on_train_begin(r); }
   void on_epoch_begin(FitRun& r) { self_->on_epoch_begin(r); }
   void on_step_end(FitRun& r) { self_->on_step_end(r); }
@@ -73,7 +81,10 @@ class Callback {
       if constexpr (requires { t.on_train_end(r); }) t.on_train_end(r);
     }
     bool handles_nan() const override {
-      return requires { &T::handles_nan; };
+      if constexpr (requires { T::handles_nan; })
+        return T::handles_nan;
+      else
+        return false;
     }
     bool has_step_end() const override {
       return requires { std::declval<T&>().on_step_end(std::declval<FitRun&>()); };

@@ -41,12 +41,17 @@ std::string Model::Impl::stable_name(const Tensor& state) const {
   return std::string(kOptimizer) + rest;
 }
 
+std::vector<Tensor> Model::Impl::values() const {
+  std::vector<Tensor> all = parameters;
+  all.insert(all.end(), states.begin(), states.end());
+  return all;
+}
+
 std::vector<Tensor> Model::Impl::saved_states() const {
-  std::vector<Tensor> states = parameters;
-  states.insert(states.end(), slots.begin(), slots.end());
-  for (std::string_view name : {kSeedName, kStepName})
-    if (const Variable* v = trace->find(std::string(name))) states.emplace_back(trace, v->id);
-  return states;
+  std::vector<Tensor> all = values();
+  all.insert(all.end(), slots.begin(), slots.end());
+  if (options) all.insert(all.end(), {seed, step});
+  return all;
 }
 
 void Model::save(const std::string& path) const {
@@ -87,7 +92,9 @@ void Model::load(const std::string& path) {
     if (!a && (is_counter || (is_slot && !has_optimizer))) continue;
     if (!a && is_slot)
       fail("'{}' has no '{}': it was saved with another optimiser; compile with the one it was saved with", path, name);
-    if (!a) fail("'{}' has no parameter '{}'; expected {}", path, name, to_string(t.type()));
+    if (!a)
+      fail("'{}' has no {} '{}'; expected {}", path, m.trace->find(t.id())->trainable ? "parameter" : "state", name,
+           to_string(t.type()));
     if (!(a->type() == t.type()))
       fail("'{}': '{}' is {}; the model expects {}", path, name, to_string(a->type()), to_string(t.type()));
     found.emplace_back(t, *a);

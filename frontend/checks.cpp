@@ -27,6 +27,17 @@ void check_in_unit_interval(std::string_view what, const Array& y) {
       fail("{}: the target of sample {} is {}; the loss expects 0 or 1 (or a probability between)", what, i / row, v);
 }
 
+/// u8 data for a float input means [0, 1]; the same bytes as targets would be compared with predictions as 0 … 255.
+void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const Tensor& output) {
+  Shape row = y.shape(), wanted = output.shape();
+  row.erase(0), wanted.erase(0);
+  if (y.dtype() == u8 && is_float(output.dtype()) && element_count(row) == element_count(wanted))
+    fail(
+        "{}: target {} is {}, for a loss on values: bytes are scaled to [0, 1] as inputs and not as targets. Say which "
+        "is meant: data::scale(y, 1.0 / 255) or y.converted(f32)",
+        what, i, to_string(y.type()));
+}
+
 }  // namespace
 
 std::int64_t Model::Impl::check_data(std::string_view what, std::span<const Array> x, std::span<const Array> y) const {
@@ -42,8 +53,17 @@ std::int64_t Model::Impl::check_data(std::string_view what, std::span<const Arra
     if (kind == Loss::labels)
       data::check_labels(y[i], outputs[i].shape().back(), fmt::format("{}: target {}", what, i));
     if (kind == Loss::binary) check_in_unit_interval(what, y[i]);
+    if (kind == Loss::values) check_no_bytes(what, i, y[i], outputs[i]);
   }
   return n;
+}
+
+void Model::Impl::check_indices(std::string_view what, const DataFunction& function, std::span<const Array> x,
+                                std::span<const Array> y) const {
+  for (std::size_t i = 0; i < x.size(); ++i)
+    weft::check_indices(fmt::format("{}: input '{}'", what, inputs[i].name()), x[i], function.x[i]);
+  for (std::size_t i = 0; i < y.size(); ++i)
+    weft::check_indices(fmt::format("{}: target {}", what, i), y[i], function.y[i]);
 }
 
 }  // namespace weft

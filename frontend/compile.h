@@ -42,8 +42,9 @@ struct NamedTensor {
 
 struct CompileOptions {
   std::vector<Assignment> updates = {};
-  std::vector<Tensor> inputs =
-      {};                  ///< the order of arguments; by default the inputs that are used, in order of creation
+  /// The order of arguments; by default the inputs that are used, in order of creation. One that is listed and not used
+  /// is an argument all the same: it is checked, and changes nothing.
+  std::vector<Tensor> inputs = {};
   std::int64_t batch = 0;  ///< compile now for this batch extent; 0: at the first call with it
   Backend backend = Backend::cpu;
   int threads = 0;     ///< 0: as many as the process may use
@@ -56,6 +57,8 @@ struct CompileOptions {
   /// Files of schedules that `weft tune` wrote, separated by ':'; by default those that $WEFT_SCHEDULES names. Results
   /// are the same bits with and without.
   std::string schedules = {};
+  /// States i64[] that random tensors draw from, in place of the graph's `weft.seed` and `weft.step`.
+  Tensor seed = {}, step = {};
 };
 
 /// An argument of Executable::run_steps(): an array that every step sees, or (made by per_step()) one row of it a step.
@@ -133,7 +136,8 @@ class Executable {
 };
 
 /// Compiles the function (inputs, states) -> (outputs, updated states). Error on tensors of different graphs, an output
-/// named twice, an update of something that is no state, or `batch` < 1 for a graph that needs one.
+/// named twice, an update of something that is no state, a seed or step that is no i64[] state, or `batch` < 1 for a
+/// graph that needs one.
 Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options = {}, WEFT_HERE);
 
 }  // namespace weft

@@ -54,7 +54,9 @@ Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y,
   impl_->require_compiled("evaluate");
   require_batch("evaluate", batch_size);
   const std::int64_t n = impl_->check_data("evaluate", x, y);
-  const Executable& step = impl_->evaluation_step(row_types(x), row_types(y));
+  const DataFunction& function = impl_->evaluation_step(row_types(x), row_types(y));
+  impl_->check_indices("evaluate", function, x, y);
+  const Executable& step = function.run;
   Tally tally(impl_->options->metrics, step);
   std::vector<Array> data = x;
   data.insert(data.end(), y.begin(), y.end());
@@ -74,7 +76,9 @@ Scores Model::evaluate(const Dataset& data, std::int64_t batch_size) { return ev
 std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batch_size) {
   require_batch("predict", batch_size);
   const std::int64_t n = impl_->check_data("predict", x, {});
-  const Executable& step = impl_->prediction_step(row_types(x));
+  const DataFunction& function = impl_->prediction_step(row_types(x));
+  impl_->check_indices("predict", function, x, {});
+  const Executable& step = function.run;
   std::vector<Array> results;
   for_batches(step, x, n, batch_size, [&](const StepResults& r, std::int64_t begin, std::int64_t) {
     for (std::size_t i = 0; i < r.outputs.size(); ++i) {

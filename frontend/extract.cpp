@@ -2,6 +2,7 @@
 #include "frontend/extract.h"
 
 #include <algorithm>
+#include <map>
 
 #include "frontend/node.h"
 
@@ -36,19 +37,45 @@ std::vector<ValueId> resolve_selects(const Graph& g, ValueId training_id, bool t
   return stand_in;
 }
 
+/// Whether an operand `step` is that of a random call: a step and the offset of the call (frontend/random.cpp).
+bool is_call(const Graph& g, ValueId step) {
+  return g[step].op == Op::add && g[g[step].operands[1]].op == Op::constant;
+}
+
+/// The state that stands for one of the graph's own random states, if any random tensor was traced.
+ValueId random_state(const Trace& trace, std::string_view name, const Tensor& chosen) {
+  if (!chosen.defined()) return trace.graph.find_input(name);
+  if (chosen.trace().get() != &trace || !(chosen.type() == Type{i64, {}}) || !chosen.trace()->find(chosen.id()))
+    fail("{}compile: {} stands for {} and is no state i64[] of the graph", where_prefix(), chosen.str(), name);
+  return chosen.id();
+}
+
 }  // namespace
 
 Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const CompileOptions& options) {
   const Graph& old = trace.graph;
-  const ValueId training_id = old.find_input(kTrainingName), step_id = old.find_input(kStepName);
-  const std::vector<ValueId> stand_in = resolve_selects(old, training_id, options.training);
+  const ValueId training_id = old.find_input(kTrainingName);
+  std::vector<ValueId> stand_in = resolve_selects(old, training_id, options.training);
+  const ValueId step_id = random_state(trace, kStepName, options.step),
+                seed_id = random_state(trace, kSeedName, options.seed);
+  for (const auto& [name, id] : {std::pair{kStepName, step_id}, std::pair{kSeedName, seed_id}})
+    if (const ValueId own = old.find_input(name); own != kNoValue) stand_in[own] = id;
 
   std::vector<bool> used(old.size(), false);
   for (const NamedTensor& o : outputs) used[stand_in[o.tensor.id()]] = true;
   for (const Assignment& u : options.updates) used[u.state.id()] = used[stand_in[u.value.id()]] = true;
-  for (std::size_t id = old.size(); id-- > 0;)
-    if (used[id])
-      for (ValueId v : old[static_cast<ValueId>(id)].operands) used[stand_in[v]] = true;
+  std::map<ValueId, std::int64_t> calls;  // step + offset of each random call -> its number in this function
+  for (std::size_t id = old.size(); id-- > 0;) {
+    const Node& n = old[static_cast<ValueId>(id)];
+    if (!used[id]) continue;
+    if (n.op == Op::random && is_call(old, n.operands[1])) calls.emplace(n.operands[1], 0);
+    if (calls.contains(static_cast<ValueId>(id)))
+      used[stand_in[n.operands[0]]] = true;
+    else
+      for (ValueId v : n.operands) used[stand_in[v]] = true;
+  }
+  std::int64_t call_count = 0;
+  for (auto& [sum, number] : calls) number = call_count++;
 
   Graph g;
   g.name = options.name;
@@ -72,6 +99,8 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
     } else if (n.op != Op::input) {
       std::vector<ValueId> operands;
       for (ValueId v : n.operands) operands.push_back(map[stand_in[v]]);
+      if (const auto call = calls.find(id); call != calls.end())
+        operands[1] = g.constant(Array::scalar(call_offset(call->second)), n.locs);
       map[id] = g.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
     }
   }

@@ -69,13 +69,12 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
 
   const std::string order = fmt::format("{} samples, batch {}, seed {}, {}", data.train, o.batch_size, o.seed,
                                         o.shuffle ? "shuffled" : "in order");
-  if (m.order != order) m.batch = 0;  // a broken-off epoch goes on only in the same order of samples
-  m.order = order;
-  if (Variable* seed = m.trace->find(std::string(kSeedName)))
-    seed->value->write(Array::scalar(static_cast<std::int64_t>(o.seed)));
-
   const double compiled_before = compile_seconds();
-  const Executable step = m.training_step(types_of(x), types_of(y));
+  const DataFunction& function = m.training_step(types_of(x), types_of(y));
+  m.check_indices("fit", function, x, y);
+  if (!data.x.empty())
+    m.check_indices("fit: validation data", m.evaluation_step(row_types(data.x), row_types(data.y)), data.x, data.y);
+  const Executable step = function.run;
   const std::int64_t batches = (data.train + o.batch_size - 1) / o.batch_size,
                      last = data.train - (batches - 1) * o.batch_size;
   for (std::int64_t batch : {o.batch_size, last}) step.prepare(batch);
@@ -83,7 +82,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   History history;
   Progress progress(o.log, o.verbose, o.epochs);
   std::vector<Callback> callbacks = o.callbacks;
-  FitRun run{*this};
+  FitRun run(*this);
   run.epochs = o.epochs;
   run.batches = batches;
   run.step = m.steps;
@@ -105,6 +104,11 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   const std::int64_t most = single ? 1 : steps_within(kResultBytes, step, o.batch_size);
 
   for (Callback& c : callbacks) c.on_train_begin(run);
+
+  // All has been checked and compiled: the first change of the model.
+  if (m.order != order) m.batch = 0;  // a broken-off epoch goes on only in the same order of samples
+  m.order = order;
+  m.seed.set_value(Array::scalar(static_cast<std::int64_t>(o.seed)));
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
     for (Callback& c : callbacks) c.on_epoch_begin(run);
     std::vector<std::int32_t> samples(static_cast<std::size_t>(data.train));

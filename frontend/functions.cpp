@@ -120,10 +120,16 @@ Tensor pow(const Tensor& x, const Operand& y, std::source_location where) {
   return binary(Op::pow, {x, where}, y);
 }
 
-Tensor clip(const Tensor& x, double low, double high, std::source_location where) {
+Tensor clip(const Tensor& x, const Number& low, const Number& high, std::source_location where) {
   LocScope scope(where);
-  if (!(low <= high)) type_error("clip", {x}, fmt::format("low {} is above high {}", low, high));
-  return minimum(maximum(x, low), high);
+  check_operands("clip", {x});
+  const Tensor least = scalar_like(x, low), most = scalar_like(x, high);
+  const bool ordered = visit_dtype(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    return *low.as<T>() <= *high.as<T>();
+  });
+  if (!ordered) type_error("clip", {x}, fmt::format("low {} is above high {}", low.str(), high.str()));
+  return minimum(maximum(x, least), most);
 }
 
 Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c, std::source_location where) {

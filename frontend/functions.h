@@ -17,6 +17,7 @@ class Axes {
   Axes(const std::vector<int>& axes) : list_(axes), all_(false) {}
   /// Sorted, non-negative, distinct. Error (naming `op`) on an axis out of range or named twice.
   std::vector<int> resolve(std::string_view op, const Tensor& x) const;
+  bool all() const { return all_; }  ///< none are named
 
  private:
   std::vector<int> list_;
@@ -47,7 +48,8 @@ Tensor isnan(const Tensor& x, WEFT_HERE);  ///< bool
 Tensor pow(const Tensor& x, const Operand& y, WEFT_HERE);
 Tensor maximum(const Operand& a, const Operand& b);
 Tensor minimum(const Operand& a, const Operand& b);
-Tensor clip(const Tensor& x, double low, double high, WEFT_HERE);
+/// min(max(x, low), high). Error unless low <= high and both are values of x's dtype.
+Tensor clip(const Tensor& x, const Number& low, const Number& high, WEFT_HERE);
 /// p ? a : b, broadcast; p is bool.
 Tensor where(const Tensor& p, const Operand& a, const Operand& b);
 /// a * b + c, rounded once.
@@ -82,15 +84,16 @@ Tensor contract(const Tensor& a, const Tensor& b, const Dims& lhs, const Dims& r
 Tensor reshape(const Tensor& x, const Shape& shape, WEFT_HERE);
 Tensor flatten(const Tensor& x, WEFT_HERE);                           ///< [a,b,c…] -> [a,b*c*…]
 Tensor transpose(const Tensor& x, const Dims& perm = {}, WEFT_HERE);  ///< by default reverses the axes
-Tensor squeeze(const Tensor& x, const Axes& axes = {}, WEFT_HERE);    ///< drops axes of extent 1
+/// Drops the axes named, which must have extent 1; by default all that have.
+Tensor squeeze(const Tensor& x, const Axes& axes = {}, WEFT_HERE);
 Tensor expand_dims(const Tensor& x, int axis, WEFT_HERE);
 Tensor broadcast_to(const Tensor& x, const Shape& shape, WEFT_HERE);
 Tensor concat(const std::vector<Tensor>& xs, int axis = -1, WEFT_HERE);
 Tensor stack(const std::vector<Tensor>& xs, int axis = 0, WEFT_HERE);
 /// x[start:limit:stride] along one axis; negative indices count from the end (not on the batch axis).
 Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, std::int64_t stride = 1, WEFT_HERE);
-Tensor pad(const Tensor& x, const Dims& low, const Dims& high, double value = 0, WEFT_HERE);
-/// y[a, j, b] = x[a, k[j], b]: rows k of an axis (i32 or i64); 0 where k is out of range.
+Tensor pad(const Tensor& x, const Dims& low, const Dims& high, const Number& value = 0, WEFT_HERE);
+/// y[a, j, b] = x[a, k[j], b]: rows k of an axis (i32 or i64); 0 where k is out of range (a Model refuses such data).
 Tensor gather(const Tensor& x, const Tensor& indices, int axis = 0, WEFT_HERE);
 inline Tensor take(const Tensor& x, const Tensor& indices, int axis = 0, WEFT_HERE) {
   return gather(x, indices, axis, where);

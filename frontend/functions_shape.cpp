@@ -106,15 +106,16 @@ Tensor transpose(const Tensor& x, const Dims& perm, std::source_location where) 
 
 Tensor squeeze(const Tensor& x, const Axes& axes, std::source_location where) {
   LocScope scope(where);
-  const std::vector<int> all = Axes().resolve("squeeze", x), asked = axes.resolve("squeeze", x);
-  Shape shape;
-  for (int i : all) {
-    const bool listed = std::find(asked.begin(), asked.end(), i) != asked.end();
-    if (listed && x.shape()[i] == 1) continue;
-    if (listed && asked.size() < all.size())
-      type_error("squeeze", {x}, fmt::format("axis {} has extent {}; expected 1", i, known(x.shape()[i])));
-    shape.push_back(x.shape()[i]);
+  check_operands("squeeze", {x});
+  std::vector<int> dropped;
+  for (int axis : axes.resolve("squeeze", x)) {
+    const std::int64_t extent = x.shape()[axis];
+    if (extent == 1) dropped.push_back(axis);
+    if (extent != 1 && !axes.all())
+      type_error("squeeze", {x}, fmt::format("axis {} has extent {}; expected 1", axis, known(extent)));
   }
+  Shape shape;
+  for (std::int64_t axis : other_axes(x.rank(), dropped)) shape.push_back(x.shape()[static_cast<int>(axis)]);
   return reshape(x, shape);
 }
 
@@ -168,10 +169,10 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, 
   return node(Op::slice, {x}, {{starts, limits, strides}, {}});
 }
 
-Tensor pad(const Tensor& x, const Dims& low, const Dims& high, double value, std::source_location where) {
+Tensor pad(const Tensor& x, const Dims& low, const Dims& high, const Number& value, std::source_location where) {
   LocScope scope(where);
   check_operands("pad", {x});
-  return node(Op::pad, {x, Operand(value).resolve(x.trace(), x.dtype())}, {{low, high}, {}});
+  return node(Op::pad, {x, scalar_like(x, value)}, {{low, high}, {}});
 }
 
 Tensor gather(const Tensor& x, const Tensor& indices, int axis, std::source_location where) {

@@ -6,7 +6,7 @@
 
 namespace weft {
 
-/// Fills an f32 array of the given shape from the Philox stream (seed, stream).
+/// Fills an f32 array of the given shape from the Philox stream (seed, stream), stream < 2^40 (frontend/random.h).
 using Initializer = std::function<Array(const Shape&, std::uint64_t seed, std::uint64_t stream)>;
 
 Initializer zeros();

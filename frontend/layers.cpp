@@ -21,10 +21,11 @@ std::string snake_case(const std::string& kind) {
 
 void Layer::enter(const Tensor& x) {
   check_operands(kind_, {x});
-  if (!trace_) {
+  if (trace_ == x.trace()) return;
+  if (parameters_.empty()) {
     trace_ = x.trace();
-    name_ = trace_->unique_name(name_.empty() ? snake_case(kind_) : name_);
-  } else if (trace_ != x.trace()) {
+    name_ = trace_->unique_name(asked_.empty() ? snake_case(kind_) : asked_);
+  } else {
     type_error(kind_, {x},
                fmt::format("layer '{}' has its parameters in another graph; make a new layer for this one", name_));
   }
@@ -32,7 +33,13 @@ void Layer::enter(const Tensor& x) {
 
 Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init) {
   GraphScope scope(trace_);
-  parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
+  try {
+    parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
+  } catch (...) {
+    parameters_.clear();
+    trace_.reset();
+    throw;
+  }
   return parameters_.back();
 }
 

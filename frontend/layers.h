@@ -13,17 +13,17 @@ class Layer {
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
  protected:
-  explicit Layer(std::string kind, std::string name = "") : kind_(std::move(kind)), name_(std::move(name)) {}
+  explicit Layer(std::string kind, std::string name = "") : kind_(std::move(kind)), asked_(std::move(name)) {}
   /// Starts a call: names the layer in x's graph. Error when its parameters live in another graph.
   void enter(const Tensor& x);
-  /// Adds a parameter named "layer.suffix".
+  /// Adds a parameter named "layer.suffix". When that fails, the layer is as before its first call.
   Tensor weight(const std::string& suffix, const Shape& shape, const Initializer& init);
   /// Records the call and returns `output`.
   Tensor called(const std::vector<Tensor>& inputs, const Tensor& output);
   bool built() const { return !parameters_.empty(); }
 
  private:
-  std::string kind_, name_;
+  std::string kind_, asked_, name_;
   std::shared_ptr<Trace> trace_;
   std::vector<Tensor> parameters_;
 };
@@ -86,7 +86,7 @@ class LayerNorm : public Layer {
   double epsilon_;
 };
 
-/// Integers [..] -> rows of a table [.., width]. Parameter: table [count, width].
+/// Integers [..] in [0, count), which a Model checks in its data -> rows [.., width]. Parameter: table [count, width].
 class Embedding : public Layer {
  public:
   Embedding(std::int64_t count, std::int64_t width, Initializer init = uniform(), std::string name = "");

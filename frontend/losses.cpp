@@ -2,6 +2,7 @@
 #include "frontend/losses.h"
 
 #include <cmath>
+#include <limits>
 
 #include "frontend/activations.h"
 #include "frontend/early.h"
@@ -33,10 +34,12 @@ Tensor class_labels(std::string_view loss, const Tensor& p, const Tensor& t) {
   return labels;
 }
 
-/// The element of each row of x that the label names: a select and a sum over the classes, which fuse into the row's
-/// kernel.
+/// The element of each row of x that the label names, NaN where it names none: a select and a sum over the classes,
+/// which fuse into the row's kernel.
 Tensor at_label(const Tensor& x, const Tensor& labels) {
-  return sum(where(one_hot(labels, x.shape()[1], boolean), x, 0.0), -1);
+  const std::int64_t classes = x.shape()[1];
+  const Tensor element = sum(where(one_hot(labels, classes, boolean), x, 0.0), -1);
+  return where(in_classes(labels, classes), element, std::numeric_limits<double>::quiet_NaN());
 }
 
 /// Mean over all axes but the batch.

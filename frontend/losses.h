@@ -1,4 +1,5 @@
-// Losses: (prediction, target) -> one number a sample, f32[batch]. A model trains on their mean.
+// Losses: (prediction, target) -> one number a sample, f32[batch]. A model trains on their mean. A label that is out of
+// range gives NaN; fit() and evaluate() refuse it before they start.
 #pragma once
 #include <functional>
 

@@ -10,18 +10,39 @@ namespace {
 
 double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
 
-/// The classes [batch] that a target names: labels, or the arg max of one-hot rows.
-Tensor target_class(const Tensor& t) {
-  if (t.rank() == 2 && t.shape().back() > 1) return argmax(t);
-  const Tensor flat = t.rank() == 2 ? squeeze(t, 1) : t;
-  return astype(flat, i32);
+/// Classes [batch], i32 or i64, and whether a sample has one, bool (undefined: all have).
+struct Classes {
+  Tensor number, known;
+};
+
+Tensor both(const Tensor& p, const Tensor& q) { return !p.defined() ? q : !q.defined() ? p : p & q; }
+
+/// Those with the highest score; where one is NaN, so is their maximum, and there is no class.
+Classes highest(const Tensor& scores) {
+  const Tensor top = max(scores, -1);
+  return {argmax(scores), top == top};
 }
 
-/// The classes [batch] that scores predict. One column is the probability of class 1.
-Tensor predicted_class(std::string_view metric, const Tensor& p, double threshold = 0.5) {
+/// The classes that a target names: labels (a float one must be whole), or the arg max of one-hot rows.
+Classes target_class(const Tensor& t) {
+  if (t.rank() == 2 && t.shape().back() > 1) return highest(t);
+  const Tensor flat = t.rank() == 2 ? squeeze(t, 1) : t;
+  if (is_float(flat.dtype())) return {astype(flat, i32), floor(flat) == flat};
+  return {flat.dtype() == i64 ? flat : astype(flat, i32), {}};
+}
+
+/// The classes that scores predict. One column is the probability of class 1.
+Classes predicted_class(std::string_view metric, const Tensor& p, double threshold = 0.5) {
   if (p.rank() != 2) type_error(metric, {p}, "expected scores [batch, classes] or [batch, 1]");
-  if (p.shape().back() > 1) return argmax(p);
-  return astype(squeeze(p, 1) > threshold, i32);
+  if (p.shape().back() > 1) return highest(p);
+  const Tensor score = squeeze(p, 1);
+  return {astype(score > threshold, i32), score == score};
+}
+
+Tensor is_class(const Classes& c, std::int64_t number) { return both(c.number == number, c.known); }
+
+Tensor agree(const Classes& a, const Classes& b) {
+  return both(both(astype(a.number, b.number.dtype()) == b.number, a.known), b.known);
 }
 
 double per_sample(std::span<const Array> s, std::int64_t samples) {
@@ -37,7 +58,7 @@ Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const T
 
 /// True positives, predicted positives, actual positives of class 1.
 std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Tensor& t) {
-  const Tensor predicted = predicted_class(metric, p) == 1, actual = target_class(t) == 1;
+  const Tensor predicted = is_class(predicted_class(metric, p), 1), actual = is_class(target_class(t), 1);
   return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
 }
 
@@ -47,10 +68,12 @@ Metric positives_metric(std::string name, double (*result)(std::span<const Array
 
 }  // namespace
 
-WEFT_EARLY const Metric accuracy = mean_metric(
-    "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p) == target_class(t); });
-WEFT_EARLY const Metric binary_accuracy_from_logits = mean_metric(
-    "accuracy", [](const Tensor& p, const Tensor& t) { return predicted_class("accuracy", p, 0) == target_class(t); });
+WEFT_EARLY const Metric accuracy = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
+  return agree(predicted_class("accuracy", p), target_class(t));
+});
+WEFT_EARLY const Metric binary_accuracy_from_logits = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
+  return agree(predicted_class("accuracy", p, 0), target_class(t));
+});
 WEFT_EARLY const Metric mean_absolute_error =
     mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return mae(p, t); });
 WEFT_EARLY const Metric mean_squared_error =
@@ -68,8 +91,11 @@ Metric top_k(int k) {
   if (k < 1) fail("top_k: k is {}; expected at least 1", k);
   return mean_metric(fmt::format("top_{}", k), [k](const Tensor& p, const Tensor& t) {
     if (p.rank() != 2) type_error("top_k", {p}, "expected scores [batch, classes]");
-    const Tensor own = sum(where(one_hot(target_class(t), p.shape()[1], boolean), p, 0.0), -1, true);
-    return sum(p > own, -1) < k;
+    const Classes target = target_class(t);
+    const std::int64_t classes = p.shape()[1];
+    const Tensor own = sum(where(one_hot(target.number, classes, boolean), p, 0.0), -1, true);
+    const Tensor hit = (sum(p > own, -1) < k) & highest(p).known & in_classes(target.number, classes);
+    return both(hit, target.known);
   });
 }
 
@@ -78,9 +104,10 @@ Metric confusion_matrix(int classes) {
   if (classes < 2) fail("confusion_matrix: {} classes; expected at least 2", classes);
   return {"confusion_accuracy",
           [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
-            const Tensor actual = one_hot(target_class(t), classes),
-                         predicted = one_hot(predicted_class("confusion_matrix", p), classes);
-            return {contract(actual, predicted, {0}, {0})};
+            const Classes predicted = predicted_class("confusion_matrix", p), actual = target_class(t);
+            const Tensor counted = astype(both(predicted.known, actual.known), f32);
+            return {contract(one_hot(actual.number, classes) * expand_dims(counted, 1),
+                             one_hot(predicted.number, classes), {0}, {0})};
           },
           [classes](std::span<const Array> s, std::int64_t samples) {
             double hits = 0;

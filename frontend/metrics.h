@@ -1,4 +1,6 @@
-// Metrics: sums over a batch, computed in the graph, and what a whole epoch's sums say.
+// Metrics: sums over a batch, computed in the graph, and what a whole epoch's sums say. A sample whose scores hold a
+// NaN is predicted as no class, and one whose label is no class is wrong whatever is predicted: neither counts as a
+// hit. Infinities are ordered as numbers are.
 #pragma once
 #include <functional>
 #include <span>
@@ -25,9 +27,10 @@ extern const Metric recall;                       ///< of class 1: true positive
 extern const Metric f1;                           ///< harmonic mean of precision and recall
 extern const Metric mean_absolute_error;
 extern const Metric mean_squared_error;
-/// The label is among the k highest scores.
+/// The label is among the k highest scores; of equal scores all count.
 Metric top_k(int k = 5);
-/// Reports the accuracy; confusion(totals) has the table: counts [classes, classes], rows are the true class.
+/// Reports the accuracy; confusion(totals) has the table: counts [classes, classes], rows are the true class. A sample
+/// of no class is in none of them.
 Metric confusion_matrix(int classes);
 
 }  // namespace weft

@@ -1,7 +1,10 @@
 // Model: construction, compile, weights, and what can be asked of it.
 #include "frontend/model.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
 
 #include "frontend/model_impl.h"
 #include "frontend/node.h"
@@ -50,12 +53,15 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
     if (used[i.id] && i.kind == InputKind::data && i.name != kTrainingName && !listed)
       fail("{}Model: the outputs depend on input '{}' {}, which is not among the model's inputs", where_prefix(),
            i.name, Tensor(m.trace, i.id).str());
+    if (!used[i.id] && listed)
+      fail("{}Model: no output depends on input '{}' {}; leave it out, or use it", where_prefix(), i.name,
+           Tensor(m.trace, i.id).str());
   }
   std::map<std::string, std::string> stable_layers;
   std::map<std::string, int> counts;
   for (const Variable& v : m.trace->variables) {
-    if (!used[v.id] || !v.trainable) continue;
-    m.parameters.emplace_back(m.trace, v.id);
+    if (!used[v.id] || v.name == kSeedName || v.name == kStepName) continue;
+    (v.trainable ? m.parameters : m.states).emplace_back(m.trace, v.id);
     const std::size_t dot = v.name.find('.');
     const std::string layer = v.name.substr(0, dot);
     auto [it, is_new] = stable_layers.try_emplace(layer);
@@ -105,30 +111,23 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
     fail("{}compile: {} loss weights for {} outputs; expected one for each", here, options.loss_weights.size(),
          m.outputs.size());
   if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
+  for (const auto& [name, limit] :
+       {std::pair{"clip_norm", options.clip_norm}, std::pair{"clip_value", options.clip_value}})
+    if (!(limit >= 0)) fail("{}compile: {} is {}; expected 0 (none) or more", here, name, limit);
   for (std::size_t i = 0; i < options.metrics.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
       if (options.metrics[i].name == options.metrics[j].name)
         fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
 
-  m.options = options;
-  m.losses = std::move(losses);
-  m.compiled_at = LocScope::current();
-  m.training.clear();
-  m.evaluation.clear();
-  m.prediction.clear();
-  m.rate_override.reset();
-  m.steps = m.epoch = m.batch = 0;
-  m.order.clear();
-  m.rate = {};
-  m.slots.clear();
-  m.trace->collect();  // the steps and the optimiser's states of the last compile()
-
   // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data.
   GraphScope graph(m.trace);
+  const std::string random = m.trace->unique_name("random"), prefix = m.trace->unique_name("optimizer");
+  const Tensor random_seed = state(Array::scalar(static_cast<std::int64_t>(m.trace->seed)), random + ".seed"),
+               random_step = state(Array::scalar(std::int64_t{0}), random + ".step");
   const std::size_t before = m.trace->variables.size();
-  m.prefix = m.trace->unique_name("optimizer");
-  m.rate = state(Array::scalar(static_cast<float>(options.optimizer.learning_rate()(0))), m.prefix + ".learning_rate");
-  OptimizerStep step(m.rate, m.prefix);
+  const Tensor rate =
+      state(Array::scalar(static_cast<float>(options.optimizer.learning_rate()(0))), prefix + ".learning_rate");
+  OptimizerStep step(rate, prefix);
   for (const Tensor& p : m.parameters) {
     step.begin(p);
     const Tensor next = options.optimizer(step, p, zeros_like(p));
@@ -136,8 +135,26 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
       fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", here,
            next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
   }
+
+  // Nothing below fails: a call that does leaves the model as it was.
+  m.slots.clear();
   for (std::size_t i = before; i < m.trace->variables.size(); ++i)
     m.slots.emplace_back(m.trace, m.trace->variables[i].id);
+  m.options = options;
+  m.losses = std::move(losses);
+  m.compiled_at = LocScope::current();
+  m.prefix = prefix;
+  m.rate = rate;
+  m.seed = random_seed, m.step = random_step;
+  m.stable_names[m.seed.id()] = kSeedName;
+  m.stable_names[m.step.id()] = kStepName;
+  m.training.clear();
+  m.evaluation.clear();
+  m.prediction.clear();
+  m.rate_override.reset();
+  m.steps = m.epoch = m.batch = 0;
+  m.order.clear();
+  m.trace->collect();  // the steps and the optimiser's states of the last compile()
 }
 
 void Model::Impl::require_compiled(std::string_view what) const {
@@ -149,7 +166,7 @@ Executable Model::training_step(const std::vector<Type>& x, const std::vector<Ty
   if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
     fail("training_step: {} inputs and {} targets; expected {} and {}", x.size(), y.size(), impl_->inputs.size(),
          impl_->outputs.size());
-  Executable step = impl_->training_step(x, y);
+  Executable step = impl_->training_step(x, y).run;
   step.prepare(batch);
   return step;
 }
@@ -166,19 +183,19 @@ std::string Model::dump(Stage stage) {
                                                             : resident(impl_->outputs[i].type()));
     return training_step(x, y, kBatchSize).dump(stage);
   }
-  return impl_->training.at(impl_->last_training).dump(stage);
+  return impl_->training.at(impl_->last_training).run.dump(stage);
 }
 
 double Model::compile_seconds() const {
   double total = 0;
   for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
-    for (const auto& [key, executable] : *all) total += executable.compile_seconds();
+    for (const auto& [key, function] : *all) total += function.run.compile_seconds();
   return total;
 }
 
 int Model::threads() const {
   for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
-    for (const auto& [key, executable] : *all) return executable.threads();
+    for (const auto& [key, function] : *all) return function.run.threads();
   return threads_of(impl_->place());
 }
 
@@ -196,17 +213,24 @@ void Model::set_learning_rate(double rate) {
 
 std::map<std::string, Array> Model::weights() const {
   std::map<std::string, Array> all;
-  for (const Tensor& p : impl_->parameters) all[impl_->stable_names[p.id()]] = p.value();
+  for (const Tensor& t : impl_->values()) all[impl_->stable_names.at(t.id())] = t.value();
   return all;
 }
 
 void Model::set_weights(const std::map<std::string, Array>& weights) {
-  for (const Tensor& p : impl_->parameters) {
-    const std::string& name = impl_->stable_names[p.id()];
+  std::vector<std::pair<Tensor, const Array*>> found;
+  std::set<std::string> known;
+  for (const Tensor& t : impl_->values()) {
+    const std::string& name = *known.insert(impl_->stable_names.at(t.id())).first;
     const auto it = weights.find(name);
-    if (it == weights.end()) fail("set_weights: parameter '{}' is missing", name);
-    p.set_value(it->second);
+    if (it == weights.end()) fail("set_weights: '{}' is missing; expected {}", name, to_string(t.type()));
+    if (!(it->second.type() == t.type()))
+      fail("set_weights: '{}' is {}; expected {}", name, to_string(it->second.type()), to_string(t.type()));
+    found.emplace_back(t, &it->second);
   }
+  for (const auto& [name, value] : weights)
+    if (!known.contains(name)) fail("set_weights: the model has no '{}'; it has {}", name, fmt::join(known, ", "));
+  for (const auto& [t, value] : found) t.set_value(*value);
 }
 
 }  // namespace weft

@@ -71,7 +71,8 @@ struct Scores {
 class Model {
  public:
   Model(const Tensor& input, const Tensor& output, WEFT_HERE);
-  /// Error when there is no input or output, an input is none, or an output depends on an input that is not listed.
+  /// Error when there is no input or output, an input is none, an output depends on an input that is not listed, or no
+  /// output depends on one that is.
   Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, WEFT_HERE);
 
   const std::vector<Tensor>& inputs() const;
@@ -82,13 +83,16 @@ class Model {
   /// The model as a function: its outputs on other tensors, with shared parameters.
   std::vector<Tensor> operator()(const std::vector<Tensor>& inputs, WEFT_HERE) const;
 
+  /// Sets how the model is trained, with new optimiser states: training starts anew, from the weights as they are.
   void compile(const TrainOptions& options, WEFT_HERE);
   /// A table of the layers, their output shapes and numbers of parameters; also printed unless `print` is false.
   std::string summary(bool print = true) const;
 
   /// Trains on x (one row a sample, per input) and y. u8 data for a float input is scaled to [0, 1]; rows are reshaped
-  /// to the input's shape. Error on an empty data set, differing counts, a batch larger than the data, labels out of
-  /// range.
+  /// to the input's shape. Parameters that the loss does not depend on (behind stop_gradient) are left alone, by decay
+  /// too. Error, before anything is changed, on an empty data set, differing counts, a batch larger than the data,
+  /// labels out of range, elements out of range that are used as indices (ids of an Embedding), u8 targets of a loss on
+  /// values. A callback that throws leaves the model as the steps done have made it: the next fit() goes on from there.
   History fit(const Dataset& data, const FitOptions& options = {});
   History fit(const Array& x, const Array& y, const FitOptions& options = {});
   History fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& options = {});
@@ -100,13 +104,13 @@ class Model {
   Array predict(const Array& x, std::int64_t batch_size = 256);  ///< the first output for every row of x
   std::vector<Array> predict(const std::vector<Array>& x, std::int64_t batch_size = 256);
 
-  /// Parameters, optimiser states and counters, as safetensors; load() of a compiled model resumes bit for bit.
+  /// Parameters, states, optimiser states and counters, as safetensors; load() of a compiled model resumes bit for bit.
   /// The file is replaced as a whole or, on Error, not at all.
   void save(const std::string& path) const;
   /// Throws the Error that save() would throw now (a missing folder, no rights, a full disk) and writes nothing.
   void check_save(const std::string& path) const;
-  /// Error when a parameter is missing or has another shape. A file without optimiser states restores the weights
-  /// alone.
+  /// Error, with nothing changed, when a parameter or state is missing or has another shape. A file without optimiser
+  /// states restores the weights alone.
   void load(const std::string& path);
 
   /// The training step over a resident data set of `samples` rows typed as `data` would be, compiled for `batch`; its
@@ -121,7 +125,8 @@ class Model {
 
   double learning_rate() const;
   void set_learning_rate(double rate);
-  std::map<std::string, Array> weights() const;  ///< copies, by name
+  std::map<std::string, Array> weights() const;  ///< of parameters and states: copies, by name
+  /// Error, with nothing changed, unless there is an array of the right type for each name in weights(), and no other.
   void set_weights(const std::map<std::string, Array>& weights);
 
   struct Impl;

@@ -1,5 +1,6 @@
 // Internal to frontend/: what a Model holds, shared by the files that implement it.
 #pragma once
+#include "frontend/index_limits.h"
 #include "frontend/model.h"
 #include "frontend/placement.h"
 
@@ -10,11 +11,19 @@ struct MetricOutputs {
   std::size_t begin = 0, count = 0;
 };
 
+/// A compiled function of rows of data, and what these may be.
+struct DataFunction {
+  Executable run;
+  std::vector<IndexLimits> x, y;
+};
+
 struct Model::Impl {
   std::shared_ptr<Trace> trace;
   std::vector<Tensor> inputs, outputs, parameters;
-  LocSet where;                                 // of the constructor
-  std::map<ValueId, std::string> stable_names;  // of parameters: the same for every model built by the same code
+  std::vector<Tensor> states;  // what else the outputs depend on that has a value; training leaves it alone
+  LocSet where;                // of the constructor
+  /// Of parameters, states and counters: the same for every model built by the same code.
+  std::map<ValueId, std::string> stable_names;
 
   // Set by compile().
   std::optional<TrainOptions> options;
@@ -23,6 +32,7 @@ struct Model::Impl {
   std::string prefix;         // of the optimiser's states in the trace
   Tensor rate;                // the learning rate, f32[]
   std::vector<Tensor> slots;  // the optimiser's states
+  Tensor seed, step;          // of the model's random tensors, i64[]
   std::optional<double> rate_override;
 
   // How far training has come; saved with the model.
@@ -32,15 +42,20 @@ struct Model::Impl {
   std::string order;       // which order of samples `batch` counts in
 
   // Compiled functions by the types of the data.
-  std::map<std::string, Executable> training, evaluation, prediction;
+  std::map<std::string, DataFunction> training, evaluation, prediction;
   std::string last_training;
 
   void require_compiled(std::string_view what) const;
   /// Throws Error unless there is one array an input (and output), all with n > 0 rows that fit. Returns n.
   std::int64_t check_data(std::string_view what, std::span<const Array> x, std::span<const Array> y) const;
+  /// Throws Error when an element that the function uses as an index is out of range.
+  void check_indices(std::string_view what, const DataFunction&, std::span<const Array> x,
+                     std::span<const Array> y) const;
   /// "optimizer.m.dense.weight" -> the stable name that a checkpoint uses.
   std::string stable_name(const Tensor& state) const;
-  /// Everything that a checkpoint holds: parameters, optimiser states, the random counters.
+  /// What the model computes with: parameters, then states.
+  std::vector<Tensor> values() const;
+  /// Everything that a checkpoint holds: values(), optimiser states, the random counters.
   std::vector<Tensor> saved_states() const;
 
   /// Rows of data as an input wants them: converted (u8 to a float input: scaled to [0, 1]) and reshaped.
@@ -53,9 +68,9 @@ struct Model::Impl {
   }
   double rate_at(std::int64_t step) const { return rate_override.value_or(options->optimizer.learning_rate()(step)); }
 
-  Executable& training_step(const std::vector<Type>& x, const std::vector<Type>& y);
-  Executable& evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows);
-  Executable& prediction_step(const std::vector<Type>& x_rows);
+  DataFunction& training_step(const std::vector<Type>& x, const std::vector<Type>& y);
+  DataFunction& evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows);
+  DataFunction& prediction_step(const std::vector<Type>& x_rows);
   CompileOptions compile_options(std::string name, bool training, std::vector<Tensor> inputs) const;
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "frontend/functions.h"
+
 namespace weft {
 
 std::string where_prefix() {
@@ -52,8 +54,17 @@ Tensor literal(const std::shared_ptr<Trace>& trace, Array value) {
   return {trace, trace->graph.constant(std::move(value), LocScope::current())};
 }
 
-Tensor scalar_like(const Tensor& like, double value) {
-  return literal(like.trace(), Array::filled({like.dtype(), {}}, value));
+Tensor number_in(const std::shared_ptr<Trace>& trace, const Number& value, DType dtype) {
+  try {
+    return literal(trace, Array::filled({dtype, {}}, value));
+  } catch (const Error& e) {
+    fail("{}{}{}", where_prefix(), e.what(), is_float(dtype) ? "" : "; convert the tensor with astype(x, f32)");
+  }
+}
+
+Tensor in_classes(const Tensor& labels, std::int64_t classes) {
+  const Tensor k = labels.dtype() == u8 ? astype(labels, i32) : labels;
+  return (k >= 0) & (k < classes);
 }
 
 int resolve_axis(std::string_view op, const Tensor& x, std::int64_t axis, int rank) {

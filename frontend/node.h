@@ -12,8 +12,12 @@ Tensor binary(Op op, const Operand& a, const Operand& b);
 Tensor leaf(Op op, Attrs attrs, const Type& type);
 /// A constant in `trace`.
 Tensor literal(const std::shared_ptr<Trace>& trace, Array value);
+/// The number as a scalar of `dtype` in `trace`. Error when it is no value of that dtype.
+Tensor number_in(const std::shared_ptr<Trace>& trace, const Number& value, DType dtype);
 /// A scalar of dtype `like.dtype()` in like's graph.
-Tensor scalar_like(const Tensor& like, double value);
+inline Tensor scalar_like(const Tensor& like, const Number& value) {
+  return number_in(like.trace(), value, like.dtype());
+}
 
 /// Throws Error "file:line: op: what; operand 0 is f32[2,3] from file:line, …" at the current line.
 [[noreturn]] void type_error(std::string_view op, const std::vector<Tensor>& operands, const std::string& what);
@@ -34,6 +38,9 @@ decltype(auto) located(std::string_view what, F&& f) {
     throw Error(message.starts_with(prefix) ? message : prefix + std::string(what) + ": " + message);
   }
 }
+
+/// bool: the integer labels are in [0, classes).
+Tensor in_classes(const Tensor& labels, std::int64_t classes);
 
 /// A non-negative axis of a rank; Error (naming `op`) when out of range.
 int resolve_axis(std::string_view op, const Tensor& x, std::int64_t axis, int rank);

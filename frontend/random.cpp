@@ -1,6 +1,9 @@
 // Random tensors over Op::random.
 #include "frontend/random.h"
 
+#include <cmath>
+#include <limits>
+
 #include "frontend/node.h"
 
 namespace weft {
@@ -17,22 +20,38 @@ Tensor unit(const Shape& shape) { return astype(random_bits(shape) >> 8, f32) * 
 
 }  // namespace
 
-// The key of call i is seed + i * the odd constant of the golden ratio: calls have streams of their own under any seed.
 Tensor random_bits(const Shape& shape, std::source_location where) {
   LocScope scope(where);
-  Trace& trace = *current_trace();
-  constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-  const auto offset = static_cast<std::int64_t>(kGolden * static_cast<std::uint64_t>(trace.random_calls++));
-  const Tensor key =
-      counter(kSeedName, static_cast<std::int64_t>(trace.seed)) + literal(current_trace(), Array::scalar(offset));
-  return node(Op::random, {key, counter(kStepName, 0)}, {}, Type{i32, shape});
+  const std::shared_ptr<Trace>& trace = current_trace();
+  if (trace->random_calls == kMostCalls) fail("{}random: more than {} calls in one graph", where_prefix(), kMostCalls);
+  const Tensor seed = counter(kSeedName, static_cast<std::int64_t>(trace->seed)),
+               step = counter(kStepName, 0) + literal(trace, Array::scalar(call_offset(trace->random_calls)));
+  const Tensor bits = node(Op::random, {seed, step}, {}, Type{i32, shape});
+  ++trace->random_calls;
+  return bits;
 }
 
 Tensor random_uniform(const Shape& shape, double low, double high, std::source_location where) {
   LocScope scope(where);
-  if (!(low <= high)) fail("{}random_uniform: low {} is above high {}", where_prefix(), low, high);
+  constexpr auto kInfinity = std::numeric_limits<float>::infinity();
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (!(std::abs(low) <= kMost && std::abs(high) <= kMost))
+    fail("{}random_uniform: low {} and high {}; expected finite values of f32", where_prefix(), low, high);
+  if (low > high) fail("{}random_uniform: low {} is above high {}", where_prefix(), low, high);
   const Tensor u = unit(shape);
-  return low == 0 && high == 1 ? u : u * (high - low) + low;
+  if (low == 0 && high == 1) return u;
+  // The least and the largest f32 of [low, high). A sum of rounded terms may reach `high`, or beyond.
+  auto least = static_cast<float>(low), most = static_cast<float>(high);
+  if (least < low) least = std::nextafter(least, kInfinity);
+  if (low == high)
+    most = least = static_cast<float>(low);
+  else if (most >= high)
+    most = std::nextafter(most, -kInfinity);
+  if (least > most) fail("{}random_uniform: there is no f32 in [{}, {})", where_prefix(), low, high);
+  const double half = high - low > kMost ? 0.5 : 1;  // a width beyond f32 is computed at half its size
+  Tensor x = u * ((high - low) * half) + low * half;
+  if (half != 1) x = x * 2;
+  return minimum(maximum(x, least), most);
 }
 
 // Box-Muller: sqrt(-2 log u) cos(2 pi v) with u in (0, 1], v in [0, 1).

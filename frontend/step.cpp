@@ -36,6 +36,20 @@ std::vector<std::string> x_names(const std::vector<Tensor>& inputs) {
 
 std::vector<std::string> y_names(std::size_t count) { return std::vector<std::string>(count, "target_data"); }
 
+std::vector<Tensor> tensors_of(const std::vector<NamedTensor>& named) {
+  std::vector<Tensor> tensors;
+  for (const NamedTensor& n : named) tensors.push_back(n.tensor);
+  return tensors;
+}
+
+/// A gradient that says that the loss does not depend on the parameter: a zero, repeated.
+bool is_zero(const Tensor& gradient) {
+  const Graph& g = gradient.trace()->graph;
+  ValueId id = gradient.id();
+  while (g[id].op == Op::broadcast) id = g[id].operands[0];
+  return g[id].op == Op::constant && g[id].type.shape.empty() && g[id].attrs.literal->at(0) == 0;
+}
+
 }  // namespace
 
 std::vector<Type> types_of(std::span<const Array> arrays) {
@@ -120,15 +134,15 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
     o.numerics = options->numerics;
     o.persistent = options->persistent;
     o.schedules = options->schedules;
+    o.seed = seed, o.step = step;
   }
   return o;
 }
 
 // One function: gather the batch's rows from the resident data, forward, loss, gradients, optimiser.
-Executable& Model::Impl::training_step(const std::vector<Type>& x, const std::vector<Type>& y) {
+DataFunction& Model::Impl::training_step(const std::vector<Type>& x, const std::vector<Type>& y) {
   const std::string key = key_of(x, y);
-  last_training = key;
-  if (auto it = training.find(key); it != training.end()) return it->second;
+  if (auto it = training.find(key); it != training.end()) return last_training = key, it->second;
   LocScope scope(compiled_at);
   GraphScope graph(trace);
   std::vector<Tensor> list = placeholders(x, x_names(inputs));
@@ -139,21 +153,32 @@ Executable& Model::Impl::training_step(const std::vector<Type>& x, const std::ve
   list.push_back(indices);
 
   const std::vector<NamedTensor> results = scores(x_rows, y_rows);
-  std::vector<Tensor> gradients = grad(results[0].tensor, parameters);
+  std::vector<Tensor> trained, gradients;  // parameters that the loss does not depend on are left alone
+  const std::vector<Tensor> all = grad(results[0].tensor, parameters);
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    if (!is_zero(all[i])) trained.push_back(parameters[i]), gradients.push_back(all[i]);
+  if (trained.empty())
+    fail(
+        "{}the loss depends on no parameter: there is nothing to train (no gradient passes stop_gradient, comparisons "
+        "and integers)",
+        where_prefix());
   if (options->clip_norm > 0) gradients = clip_by_norm(gradients, options->clip_norm);
   OptimizerStep step(rate, prefix);
   CompileOptions o = compile_options("training_step", true, list);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
+  for (std::size_t i = 0; i < trained.size(); ++i) {
     Tensor g = gradients[i];
     if (options->clip_value > 0) g = clip(g, -options->clip_value, options->clip_value);
-    step.begin(parameters[i]);
-    o.updates.push_back({parameters[i], options->optimizer(step, parameters[i], g)});
+    step.begin(trained[i]);
+    o.updates.push_back({trained[i], options->optimizer(step, trained[i], g)});
   }
   o.updates.insert(o.updates.end(), step.assignments().begin(), step.assignments().end());
-  return training.emplace(key, weft::compile(results, o)).first->second;
+  DataFunction made{weft::compile(results, o), index_limits(tensors_of(results), x_rows),
+                    index_limits(tensors_of(results), y_rows)};
+  last_training = key;
+  return training.emplace(key, std::move(made)).first->second;
 }
 
-Executable& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows) {
+DataFunction& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows) {
   const std::string key = key_of(x_rows, y_rows);
   if (auto it = evaluation.find(key); it != evaluation.end()) return it->second;
   LocScope scope(compiled_at);
@@ -161,10 +186,14 @@ Executable& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, const 
   const std::vector<Tensor> x = placeholders(x_rows, x_names(inputs)), y = placeholders(y_rows, y_names(y_rows.size()));
   std::vector<Tensor> list = x;
   list.insert(list.end(), y.begin(), y.end());
-  return evaluation.emplace(key, weft::compile(scores(x, y), compile_options("evaluation", false, list))).first->second;
+  const std::vector<NamedTensor> results = scores(x, y);
+  return evaluation
+      .emplace(key, DataFunction{weft::compile(results, compile_options("evaluation", false, list)),
+                                 index_limits(tensors_of(results), x), index_limits(tensors_of(results), y)})
+      .first->second;
 }
 
-Executable& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
+DataFunction& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
   const std::string key = key_of(x_rows);
   if (auto it = prediction.find(key); it != prediction.end()) return it->second;
   LocScope scope(where);
@@ -175,7 +204,10 @@ Executable& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
     with.push_back({inputs[i], adapt(x[i], inputs[i].type(), inputs[i].name())});
   const std::vector<Tensor> results = substitute(outputs, with);
   return prediction
-      .emplace(key, weft::compile({results.begin(), results.end()}, compile_options("prediction", false, x)))
+      .emplace(key,
+               DataFunction{weft::compile({results.begin(), results.end()}, compile_options("prediction", false, x)),
+                            index_limits(results, x),
+                            {}})
       .first->second;
 }
 

@@ -61,6 +61,11 @@ std::string Model::summary(bool print) const {
   for (const Tensor& p : m.parameters)
     if (!counted.contains(p.id())) loose += element_count(p.shape());
   if (loose > 0) rows.push_back({"(outside of layers)", "", grouped(loose), ""});
+  std::int64_t held = 0;
+  for (const Tensor& t : m.states) {
+    rows.push_back({t.name() + " (State)", shape_of(t), "", ""});
+    held += element_count(t.shape());
+  }
 
   std::size_t width[4] = {};
   for (const Row& r : rows) {
@@ -79,6 +84,7 @@ std::string Model::summary(bool print) const {
   const std::int64_t count = parameter_count();
   text +=
       rule + "\n" + fmt::format("{} parameters ({:.1f} KiB)\n", grouped(count), static_cast<double>(count) * 4 / 1024);
+  if (held > 0) text += fmt::format("{} numbers in states, which are saved and not trained\n", grouped(held));
   if (print) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);

@@ -78,12 +78,7 @@ void Tensor::set_value(const Array& value) const {
 }
 
 Tensor Operand::resolve(const std::shared_ptr<Trace>& trace, DType dtype) const {
-  if (!is_number_) return tensor_;
-  const Array value = Array::filled({dtype, {}}, number_);
-  if (!is_float(dtype) && value.at(0) != number_)
-    fail("{}the number {} is not a value of {}; convert the tensor with astype(x, f32)", where_prefix(), number_,
-         weft::name(dtype));
-  return literal(trace, value);
+  return is_number_ ? number_in(trace, number_, dtype) : tensor_;
 }
 
 Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std::source_location where) {
@@ -123,11 +118,13 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
     fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
   located("parameter", [&] { return element_count(shape); });
   Trace& trace = *current_trace();
-  Array value = init(shape, trace.seed, trace.trainable_count());
+  Array value = init(shape, trace.seed, trace.parameter_stream);
   if (!(value.type() == Type{f32, shape}))
     fail("{}parameter: the initialiser made {}; expected {}", where_prefix(), to_string(value.type()),
          to_string(Type{f32, shape}));
-  return variable("parameter", name, std::move(value), true);
+  const Tensor made = variable("parameter", name, std::move(value), true);
+  ++trace.parameter_stream;
+  return made;
 }
 
 Tensor state(const Array& initial, const std::string& name, std::source_location where) {
@@ -142,12 +139,12 @@ Tensor constant(const Array& value, std::source_location where) {
   return literal(current_trace(), value.clone());
 }
 
-Tensor constant(double value, DType dtype, std::source_location where) {
+Tensor constant(const Number& value, DType dtype, std::source_location where) {
   LocScope scope(where);
-  return Operand(value, where).resolve(current_trace(), dtype);
+  return number_in(current_trace(), value, dtype);
 }
 
-Tensor full(DType dtype, const Shape& shape, double value, std::source_location where) {
+Tensor full(DType dtype, const Shape& shape, const Number& value, std::source_location where) {
   LocScope scope(where);
   return spread_trailing(constant(value, dtype), shape);
 }

@@ -54,18 +54,19 @@ class Operand {
       : tensor_(tensor), is_number_(false), where_(where) {}
   template <class T>
   requires std::is_arithmetic_v<T> Operand(T number, std::source_location where = std::source_location::current())
-      : number_(static_cast<double>(number)), where_(where) {}
+      : number_(number), where_(where) {}
 
   bool is_number() const { return is_number_; }
   const Tensor& tensor() const { return tensor_; }
-  double number() const { return number_; }
+  double number() const { return number_.real(); }  ///< the nearest f64; resolve() keeps all bits
   const std::source_location& where() const { return where_; }
-  /// The tensor, or the number as a scalar of `dtype` in `trace`; Error when an integer dtype cannot hold the number.
+  /// The tensor, or the number as a scalar of `dtype` in `trace`; Error when it is no value of that dtype: a fraction
+  /// or too large for an integer, beyond the largest float.
   Tensor resolve(const std::shared_ptr<Trace>& trace, DType dtype) const;
 
  private:
   Tensor tensor_;
-  double number_ = 0;
+  Number number_ = 0;
   bool is_number_ = true;
   std::source_location where_;
 };
@@ -85,8 +86,9 @@ Tensor parameter(const Shape& shape, const Initializer& init = glorot_uniform(),
 Tensor state(const Array& initial, const std::string& name = "",
              std::source_location where = std::source_location::current());
 Tensor constant(const Array& value, std::source_location where = std::source_location::current());
-Tensor constant(double value, DType dtype = f32, std::source_location where = std::source_location::current());
-Tensor full(DType dtype, const Shape& shape, double value,
+/// Error when the number is no value of the dtype; an integer keeps all its bits.
+Tensor constant(const Number& value, DType dtype = f32, std::source_location where = std::source_location::current());
+Tensor full(DType dtype, const Shape& shape, const Number& value,
             std::source_location where = std::source_location::current());
 Tensor zeros_like(const Tensor& x, std::source_location where = std::source_location::current());
 Tensor ones_like(const Tensor& x, std::source_location where = std::source_location::current());

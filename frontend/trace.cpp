@@ -54,7 +54,6 @@ std::string Trace::unique_name(const std::string& base) {
 
 void Trace::add(Variable v) {
   variable_of_.emplace(v.id, variables.size());
-  trainable_count_ += v.trainable;
   variables.push_back(std::move(v));
 }
 
@@ -154,7 +153,9 @@ GraphScope::~GraphScope() { thread_graphs().current = std::move(saved_); }
 void set_seed(std::uint64_t seed) {
   Trace& trace = *current_trace();
   trace.seed = seed;
+  trace.parameter_stream = 0;
   if (Variable* v = trace.find(std::string(kSeedName))) v->value->write(Array::scalar(static_cast<std::int64_t>(seed)));
+  if (Variable* v = trace.find(std::string(kStepName))) v->value->write(Array::scalar(std::int64_t{0}));
 }
 
 LocScope::LocScope(const std::source_location& where) : saved_(thread_locs()) {

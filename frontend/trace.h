@@ -50,7 +50,8 @@ struct Trace {
   std::map<std::string, int> name_counts;
   std::map<std::string, std::string> bases;  // unique_name()'s results -> what was asked for
   std::uint64_t seed = 0;                    // of initialisers: parameter i draws from the Philox stream (seed, i)
-  std::int64_t random_calls = 0;             // each random op has a key of its own
+  std::uint64_t parameter_stream = 0;        // i of the next parameter
+  std::int64_t random_calls = 0;             // each random call has a number of its own
 
   /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", …
   std::string unique_name(const std::string& base);
@@ -58,7 +59,6 @@ struct Trace {
   void add(LayerCall);
   Variable* find(ValueId id);
   Variable* find(const std::string& name);
-  std::uint64_t trainable_count() const { return trainable_count_; }
 
   /// Something to hold while the value is needed: what a Tensor holds.
   using Root = std::shared_ptr<const ValueId>;
@@ -76,7 +76,6 @@ struct Trace {
   std::size_t nodes_limit_ = 1024, variables_limit_ = 64;  // beyond either, collecting might be worth it
   std::unordered_map<ValueId, std::size_t> variable_of_;   // input -> position in `variables`
   std::unordered_set<std::string> layer_names_;
-  std::uint64_t trainable_count_ = 0;
 };
 
 /// Which values the roots are computed from, the roots included.
@@ -86,6 +85,9 @@ std::vector<bool> reached_from(const Graph&, const std::vector<ValueId>& roots);
 inline constexpr std::string_view kSeedName = "weft.seed";  // state i64[]: seed of the random ops
 inline constexpr std::string_view kStepName =
     "weft.step";  // state i64[]: calls so far, advanced where random ops are used
+/// What random call number i adds to the step (frontend/random.h).
+constexpr std::int64_t call_offset(std::int64_t i) { return (i + 1) << 40; }
+inline constexpr std::int64_t kMostCalls = (1 << 23) - 1;           // of a graph
 inline constexpr std::string_view kTrainingName = "weft.training";  // bool[]: a constant once compiled
 
 /// The graph that this thread's tensors are built in: the innermost GraphScope's, else the thread's own.
@@ -107,7 +109,8 @@ class GraphScope {
   std::shared_ptr<Trace> saved_;
 };
 
-/// Seeds the initialisers of the parameters created from now on in this thread's graph, and the graph's random ops.
+/// Starts the random numbers of this thread's graph anew: parameters created from now on get the initial values that
+/// they would get in a new graph, and its random ops start at step 0 under this seed.
 void set_seed(std::uint64_t seed);
 
 /// Charges the nodes built on this thread to `where` while it lives, unless an enclosing scope already names a line:

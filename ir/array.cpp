@@ -49,11 +49,13 @@ Array::Array() : Array(Type{f32, {}}) {}
 
 Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) { data_ = allocate(byte_size(type)); }
 
-Array Array::filled(const Type& type, double value) {
+Array Array::filled(const Type& type, const Number& value) {
   Array a(type);
   visit_dtype(type.dtype, [&](auto zero) {
     using T = decltype(zero);
-    for (T& x : a.as<T>()) x = static_cast<T>(value);
+    const std::optional<T> element = value.as<T>();
+    if (!element) fail("the number {} is not a value of {}", value.str(), name(type.dtype));
+    std::ranges::fill(a.as<T>(), *element);
   });
   return a;
 }

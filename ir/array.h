@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/error.h"
+#include "ir/number.h"
 #include "ir/shape.h"
 
 namespace weft {
@@ -18,7 +19,7 @@ class Array {
   explicit Array(const Type&);          ///< zeros; throws Error when the size overflows or memory cannot be had
   template <class T> static Array scalar(T value);
   template <class T> static Array from(const std::vector<T>& values, const Shape& shape);  ///< Error on a count mismatch
-  static Array filled(const Type&, double value);  ///< every element is `value` converted to the dtype
+  static Array filled(const Type&, const Number& value);  ///< every element; Error when it is no value of the dtype (ir/number.h)
 
   const Type& type() const { return type_; }
   DType dtype() const { return type_.dtype; }
