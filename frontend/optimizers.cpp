@@ -1,6 +1,9 @@
 // Optimisers, after Keras' definitions and defaults.
 #include "frontend/optimizers.h"
 
+#include <cmath>
+
+#include "frontend/functions.h"
 #include "frontend/node.h"
 
 namespace weft {
@@ -54,11 +57,13 @@ Tensor Adagrad::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) c
 
 namespace {
 
-/// The step of Adam. b1^t and b2^t are states multiplied once a step; the bias correction is one scalar.
+/// The step of Adam. The bias correction, sqrt(1 - b2^t) / (1 - b1^t) in step t, is one scalar. 1 - b^t is taken from
+/// t ln b, with the logarithm in double: b itself, rounded to f32, would put 1e-5 on 1 - b2. (t is exact up to 2^24,
+/// where it stays and the correction has long been 1.)
 Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, double epsilon) {
-  const Tensor power1 = s.scalar("beta1_power", 1, [&](const Tensor& p) { return p * beta1; });
-  const Tensor power2 = s.scalar("beta2_power", 1, [&](const Tensor& p) { return p * beta2; });
-  const Tensor rate = s.learning_rate() * sqrt(1 - power2) / (1 - power1);
+  const Tensor t = s.scalar("step", 0, [](const Tensor& last) { return last + 1; });
+  const auto rest = [&](double beta) { return -expm1(t * std::log(beta)); };
+  const Tensor rate = s.learning_rate() * sqrt(rest(beta2)) / rest(beta1);
   const Tensor m = s.slot("m"), v = s.slot("v");
   const Tensor m1 = s.assign(m, beta1 * m + (1 - beta1) * g);
   const Tensor v1 = s.assign(v, beta2 * v + (1 - beta2) * (g * g));
