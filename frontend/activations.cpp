@@ -19,10 +19,12 @@ Tensor gated(const Tensor& x, double limit, Gate gate) {
 
 Tensor linear(const Tensor& x, std::source_location) { return x; }
 
-// The mask is that of the result: simplify makes one maximum of both, and nothing else is kept for the backward pass.
+// max(x, 0), which half of the gradient would pass at 0. The mask is that of the result: simplify makes the maximum of
+// all this, and nothing else is kept for the backward pass.
 Tensor relu(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  return weft::where(maximum(x, 0) <= 0, 0, x);
+  const Tensor y = maximum(x, 0);
+  return weft::where(y > 0, x, stop_gradient(y));
 }
 
 Tensor leaky_relu(const Tensor& x, double slope, std::source_location where) {

@@ -109,8 +109,8 @@ class Points {
   std::vector<double> special_, all_;
 };
 
-/// Value, first and second derivatives of a row on points: results[0], [1 + i] and [1 + operands + i]. The interpreter's
-/// bits are those of compiled code; fast numerics only compiled code has.
+/// Value, first and second derivatives of a row on points: results[0], [1 + i] and [1 + operands + i]. They are those
+/// of the optimised graph, interpreted: the bits that compiled code has.
 std::vector<Array> evaluate(const FunctionRow& row, const Float& t, const std::vector<Point>& points,
                             Numerics numerics) {
   GraphScope graph;
@@ -131,17 +131,16 @@ std::vector<Array> evaluate(const FunctionRow& row, const Float& t, const std::v
   CompileOptions options;
   options.inputs = x;
   options.numerics = numerics;
-  options.backend = numerics == Numerics::exact ? Backend::interpreter : Backend::cpu;
-  return compile({outputs.begin(), outputs.end()}, options)(in);
+  options.backend = Backend::interpreter;
+  return interpret(compile({outputs.begin(), outputs.end()}, options).optimized(), in).outputs;
 }
 
-/// |got - want| in ulps of the larger of `want` and `size`.
+/// |got - want| in ulps of the larger of `want` and `size`, after what underflow may take.
 double ulp_error(double got, const Real& want, const Real& size, const Float& t, int flush) {
   if (want.is_nan()) return 0;  // outside the domain
   if (std::isnan(got)) return HUGE_VAL;
   const Real magnitude = abs(want) < size ? size : abs(want);
-  const double tiny = std::ldexp(t.smallest(), flush);
-  if (abs(want) < tiny && std::abs(got) < 2 * tiny) return 0;
+  if (abs(want) < t.smallest() && std::abs(got) < 2 * t.smallest()) return 0;
   const long exponent =
       magnitude.is_zero() ? t.min_exponent : std::clamp<long>(magnitude.exponent(), t.min_exponent, t.max_exponent);
   if (std::isinf(got)) {
@@ -151,7 +150,8 @@ double ulp_error(double got, const Real& want, const Real& size, const Float& t,
     }
     return HUGE_VAL;
   }
-  return (abs(Real(got) - want) / Real(std::ldexp(1.0, static_cast<int>(exponent) - t.digits + 1))).to_double();
+  const Real slack = flush > 0 ? std::ldexp(t.smallest(), flush) : 0, error = abs(Real(got) - want) - slack;
+  return error < 0 ? 0 : (error / Real(std::ldexp(1.0, static_cast<int>(exponent) - t.digits + 1))).to_double();
 }
 
 struct Worst {
@@ -186,7 +186,7 @@ Errors errors(const FunctionRow& row, const Float& t, const std::vector<Point>& 
 
 const char* const kParts[] = {"value", "first derivative", "second derivative"};
 
-void check_row(const FunctionRow& row, Numerics numerics) {
+void check_row(const FunctionRow& row, Numerics numerics, double factor = 1) {
   const Bound* bounds[] = {&row.value, &row.first, &row.second};
   for (const Float& t : {kF32, kF64}) {
     const std::vector<Point> points = Points(t).of(row);
@@ -199,7 +199,7 @@ void check_row(const FunctionRow& row, Numerics numerics) {
                       kParts[k], w.ulps, bounds[k]->ulps, fmt::join(w.at, ", "), w.got, w.want);
       if (exhaustive()) WARN(text);
       INFO(text);
-      CHECK(w.ulps <= bounds[k]->ulps);
+      CHECK(w.ulps <= (factor == 1 ? bounds[k]->ulps : factor * std::max(1.0, bounds[k]->ulps)));
     }
   }
 }
@@ -231,6 +231,12 @@ void check_specials(const FunctionRow& row) {
 TEST_CASE("every function keeps to its stated error, in value and two derivatives") {
   for (const FunctionRow& row : all_rows()) DYNAMIC_SECTION(row.form) {
       check_row(row, Numerics::exact);
+    }
+}
+
+TEST_CASE("with fast numerics, errors are at most twice those stated") {
+  for (const FunctionRow& row : all_rows()) DYNAMIC_SECTION(row.form) {
+      check_row(row, Numerics::fast, 2);
     }
 }
 
@@ -278,7 +284,7 @@ std::string table_text() {
       "| function | value | first derivative | second derivative | for |\n| --- | --- | --- | --- | --- |\n";
   for (const FunctionRow& r : all_rows())
     text += fmt::format("| `{}` | {} | {} | {} | {}{} |\n", r.form, bound_text(r.value), bound_text(r.first),
-                        bound_text(r.second), r.domain, r.flush ? fmt::format("; below 2^{} tiny: 0", r.flush) : "");
+                        bound_text(r.second), r.domain, r.flush ? fmt::format("; + 2^{} tiny", r.flush) : "");
   return text;
 }
 

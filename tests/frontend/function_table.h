@@ -46,7 +46,7 @@ struct FunctionRow {
   std::string domain = "all";
   bool (*admits)(std::span<const double> x) = nullptr;  // finite points of the domain without its kinks
   std::vector<Special> specials = {};
-  int flush = 0;  // a result below 2^flush times the smallest normal number may be 0
+  int flush = 0;  // if not 0: partial results that underflow add up to 2^flush times the smallest normal number
 };
 
 std::vector<FunctionRow> elementwise_rows();  // functions_elementwise.cpp

@@ -221,9 +221,10 @@ TEST_CASE("reduce_prod is differentiated twice through zeros") {
 }
 
 // As the frontend writes it: the mask is that of the maximum.
-#define RELU                                                                                                       \
-  "%z = constant {value=[0,0,0,0]} : f32[4]\n  %m = max %x, %z : f32[4]\n  %k = le %m, %z : bool[4]\n"              \
-  "  %r = select %k, %z, %x : f32[4]\n  %y = reduce_sum %r {axis=0} : f32[]\n  return %y"
+#define RELU                                                                                                     \
+  "%z = constant {value=[0,0,0,0]} : f32[4]\n  %m = max %x, %z : f32[4]\n  %k = gt %m, %z : bool[4]\n"           \
+  "  %s = stop_gradient %m : f32[4]\n  %r = select %k, %x, %s : f32[4]\n  %y = reduce_sum %r {axis=0} : f32[]\n" \
+  "  return %y"
 
 TEST_CASE("ties share the gradient, and relu has none at zero") {
   struct {
