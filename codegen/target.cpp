@@ -12,6 +12,7 @@
 #include "codegen/codegen.h"
 #include "codegen/llvm_target.h"
 #include "ir/error.h"
+#include "ir/fork.h"
 
 namespace weft {
 namespace {
@@ -57,6 +58,7 @@ std::int64_t shared_cache_bytes() {
 }  // namespace
 
 Target host_target() {
+  const ForkGuard guard;
   static const Target host = [] {
     Target t;
     t.cpu = llvm::sys::getHostCPUName().str();
@@ -79,6 +81,7 @@ Target host_target() {
 }
 
 Target target_for(std::string_view cpu) {
+  const ForkGuard guard;
   Target t;
   t.cpu = std::string(cpu);
   const auto info = subtarget("generic", "");

@@ -11,9 +11,9 @@ namespace weft {
 Model::Model(const Tensor& input, const Tensor& output, std::source_location where)
     : Model(std::vector<Tensor>{input}, std::vector<Tensor>{output}, where) {}
 
-Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, std::source_location where)
-    : impl_(std::make_shared<Impl>()) {
+Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, std::source_location where) {
   LocScope scope(where);
+  impl_.set(std::make_shared<Impl>());
   if (inputs.empty() || outputs.empty())
     fail("{}Model: {} inputs and {} outputs; expected at least one of each", where_prefix(), inputs.size(),
          outputs.size());
@@ -86,6 +86,9 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
 void Model::compile(const TrainOptions& options, std::source_location where) {
   LocScope scope(where);
   Impl& m = *impl_;
+  const Impl::Changing alone(m, "compile");
+  const ForkGuard guard;
+  const std::lock_guard lock(m.trace->mutex);
   const std::string here = where_prefix();
   std::vector<Loss> losses = options.losses;
   if (losses.empty()) losses.assign(m.outputs.size(), options.loss);
@@ -130,6 +133,11 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
     m.slots.emplace_back(m.trace, m.trace->variables[i].id);
 }
 
+Model::Impl::Changing::Changing(Impl& m, std::string_view what) : model_(m) {
+  if (m.changing.exchange(true))
+    fail("{}: the model is being trained or compiled by another call, which must return first", what);
+}
+
 void Model::Impl::require_compiled(std::string_view what) const {
   if (!options) fail("{}: the model is not compiled; call model.compile({{.optimizer = …, .loss = …}}) first", what);
 }
@@ -146,6 +154,8 @@ Executable Model::training_step(const std::vector<Type>& x, const std::vector<Ty
 
 std::string Model::dump(Stage stage) {
   impl_->require_compiled("dump");
+  const ForkGuard guard;
+  const std::lock_guard lock(impl_->trace->mutex);
   if (impl_->training.empty()) {
     constexpr std::int64_t kSamples = 1024, kBatchSize = 128;
     auto resident = [](Type t) { return t.shape[0] = kSamples, t; };
@@ -160,21 +170,21 @@ std::string Model::dump(Stage stage) {
 }
 
 double Model::compile_seconds() const {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(impl_->trace->mutex);
   double total = 0;
   for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
     for (const auto& [key, executable] : *all) total += executable.compile_seconds();
   return total;
 }
 
-int Model::threads() const {
-  for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
-    for (const auto& [key, executable] : *all) return executable.threads();
-  return threads_of(impl_->place());
-}
+int Model::threads() const { return threads_of(impl_->place()); }
 
 std::string Model::device() const { return describe(impl_->place()); }
 
 double Model::learning_rate() const {
+  const DefaultFloats floats;
   impl_->require_compiled("learning_rate");
   return impl_->rate_at(impl_->steps);
 }

@@ -29,6 +29,7 @@ struct TrainOptions {
   bool check = false;  ///< as CompileOptions::check
   Numerics numerics = Numerics::exact;
   bool persistent = false;     ///< as CompileOptions::persistent
+  bool pin = false;            ///< as CompileOptions::pin
   std::string schedules = {};  ///< as CompileOptions::schedules
 };
 
@@ -66,6 +67,9 @@ struct Scores {
   std::string str() const;
 };
 
+/// A model's copies share it. evaluate(), predict() and what looks at it may be called on several threads at once, also
+/// while fit() runs: they wait for the steps under way (Executable). fit(), compile(), load() and the set_…() change
+/// it, one at a time.
 class Model {
  public:
   Model(const Tensor& input, const Tensor& output, WEFT_HERE);
@@ -122,7 +126,7 @@ class Model {
   struct Impl;
 
  private:
-  std::shared_ptr<Impl> impl_;
+  Handle<Impl> impl_{"Model", "one made of inputs and outputs"};
 };
 
 }  // namespace weft

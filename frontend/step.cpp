@@ -119,6 +119,7 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
     o.check = options->check;
     o.numerics = options->numerics;
     o.persistent = options->persistent;
+    o.pin = options->pin;
     o.schedules = options->schedules;
   }
   return o;
@@ -126,6 +127,9 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
 
 // One function: gather the batch's rows from the resident data, forward, loss, gradients, optimiser.
 Executable& Model::Impl::training_step(const std::vector<Type>& x, const std::vector<Type>& y) {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(trace->mutex);
   const std::string key = key_of(x, y);
   last_training = key;
   if (auto it = training.find(key); it != training.end()) return it->second;
@@ -154,6 +158,9 @@ Executable& Model::Impl::training_step(const std::vector<Type>& x, const std::ve
 }
 
 Executable& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows) {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(trace->mutex);
   const std::string key = key_of(x_rows, y_rows);
   if (auto it = evaluation.find(key); it != evaluation.end()) return it->second;
   LocScope scope(compiled_at);
@@ -165,6 +172,9 @@ Executable& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, const 
 }
 
 Executable& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(trace->mutex);
   const std::string key = key_of(x_rows);
   if (auto it = prediction.find(key); it != prediction.end()) return it->second;
   LocScope scope(where);

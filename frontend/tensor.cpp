@@ -101,9 +101,9 @@ Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std
 
 namespace {
 
-Tensor variable(std::string_view base, const std::string& name, Array value, bool trainable) {
+Tensor variable(std::string_view base, const std::string& name, const Array& value, bool trainable) {
   const Tensor t = make_input(base, name, value.type(), InputKind::state);
-  t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(std::move(value)), trainable});
+  t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(value), trainable});
   return t;
 }
 
@@ -115,16 +115,16 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
     fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
   located("parameter", [&] { return element_count(shape); });
   Trace& trace = *current_trace();
-  Array value = init(shape, trace.seed, trace.trainable_count());
+  const Array value = init(shape, trace.seed, trace.trainable_count());
   if (!(value.type() == Type{f32, shape}))
     fail("{}parameter: the initialiser made {}; expected {}", where_prefix(), to_string(value.type()),
          to_string(Type{f32, shape}));
-  return variable("parameter", name, std::move(value), true);
+  return variable("parameter", name, value, true);
 }
 
 Tensor state(const Array& initial, const std::string& name, std::source_location where) {
   LocScope scope(where);
-  return variable("state", name, initial.clone(), false);
+  return variable("state", name, initial, false);
 }
 
 Tensor constant(const Array& value, std::source_location where) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 
+#include "ir/float_environment.h"
 #include "ir/op.h"
 
 namespace weft {
@@ -42,17 +43,5 @@ inline constexpr std::int64_t kSequentialChunk = 256; // the shortest chunk of a
 constexpr std::int64_t reduce_chunk(std::int64_t n, bool striped) {
   return striped ? kStripedChunk : std::max(kSequentialChunk, (n + kSequentialChunk - 1) / kSequentialChunk);
 }
-
-/// Flushes subnormal inputs and results to zero for the life of the object, on this thread (x86: FTZ and DAZ).
-class FlushSubnormals {
- public:
-  FlushSubnormals();
-  ~FlushSubnormals();
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
-
- private:
-  unsigned saved_;
-};
 
 }  // namespace weft

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "ir/error.h"
+#include "ir/float_environment.h"
 #include "runtime/file.h"
 
 namespace weft {
@@ -138,6 +139,7 @@ class HeaderParser {
 }  // namespace
 
 Array read_npy(const std::string& path) {
+  const DefaultFloats floats;
   const InputFile file(path);
   const auto need = [&](std::int64_t bytes, std::string_view what) {
     if (file.size() < bytes)
