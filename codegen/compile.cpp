@@ -16,6 +16,8 @@
 #include "codegen/object_cache.h"
 #include "codegen/parallel.h"
 #include "codegen/thunks.h"
+#include "ir/float_environment.h"
+#include "ir/fork.h"
 #include "ir/unproven.h"
 
 namespace weft {
@@ -28,6 +30,8 @@ std::string symbol_prefix(std::size_t kernel) { return "kernel" + std::to_string
 /// Emits and optimises every kernel in turn and concatenates what `print` makes of the modules.
 template <class F>
 std::string dump(const Program& program, const Target& target, const char* comment, F print) {
+  const ForkGuard guard;
+  const DefaultFloats floats;
   require_llvm();
   const auto machine = make_target_machine(target);
   std::string text;
@@ -90,6 +94,8 @@ struct Code {
 }  // namespace
 
 Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
+  const ForkGuard guard;
+  const DefaultFloats floats;
   const auto start = std::chrono::steady_clock::now();
   require_llvm();
   Forms forms = forms_of(*program, KeyMaker(target, options.sanitizer));

@@ -4,6 +4,8 @@
 
 #include "codegen/device.h"
 #include "ir/error.h"
+#include "ir/float_environment.h"
+#include "ir/fork.h"
 
 namespace weft {
 namespace {
@@ -37,6 +39,8 @@ GpuTarget target_for_gpu(const GpuTarget& found) {
 
 DeviceImage compile_device(std::shared_ptr<const Program> program, const GpuTarget& target,
                            const DeviceOptions& options) {
+  const ForkGuard guard;
+  const DefaultFloats floats;
   const auto start = std::chrono::steady_clock::now();
   DeviceImage image;
   image.launches = device_functions(*program, target);

@@ -8,15 +8,19 @@
 #include <thread>
 #include <vector>
 
+#include "ir/fork.h"
+
 namespace weft::codegen {
 
 void parallel_for(std::size_t n, int threads, const std::function<Work()>& make_work) {
   const std::size_t team_size =
       threads > 0 ? static_cast<std::size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
+  const ForkGuard guard;
   std::atomic<std::size_t> next{0};
   std::exception_ptr failure;
   std::mutex mutex;
   auto run = [&] {
+    const ForkGuard joined(ForkGuard::joined);
     Work work;
     for (std::size_t i; (i = next++) < n;) try {
         if (!work) work = make_work();

@@ -18,6 +18,8 @@
 #include "codegen/llvm_version.h"
 #include "codegen/module.h"
 #include "codegen/parallel.h"
+#include "ir/float_environment.h"
+#include "ir/fork.h"
 
 namespace weft {
 namespace codegen {
@@ -140,6 +142,8 @@ GpuTarget gpu_target(std::string_view name) {
 }
 
 PtxModule emit_ptx(const std::vector<simt::Function>& functions, const GpuTarget& target, bool persistent) {
+  const ForkGuard guard;
+  const DefaultFloats floats;
   PtxModule result{{}, codegen::entry_names(functions), {}};
   if (persistent && !functions.empty()) {
     PersistentEntry& p = result.persistent;

@@ -13,6 +13,7 @@
 #include "codegen/llvm_target.h"
 #include "codegen/llvm_version.h"
 #include "ir/error.h"
+#include "ir/fork.h"
 
 namespace weft {
 namespace {
@@ -59,6 +60,7 @@ std::int64_t shared_cache_bytes() {
 }  // namespace
 
 Target host_target() {
+  const ForkGuard guard;
   static const Target& host = *new Target([] {
     codegen::require_llvm();
     Target t;
@@ -82,6 +84,7 @@ Target host_target() {
 }
 
 Target target_for(std::string_view cpu) {
+  const ForkGuard guard;
   Target t;
   t.cpu = std::string(cpu);
   const auto info = subtarget("generic", "");

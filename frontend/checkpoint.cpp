@@ -55,6 +55,7 @@ std::vector<Tensor> Model::Impl::saved_states() const {
 }
 
 void Model::save(const std::string& path) const {
+  const DefaultFloats floats;
   const Impl& m = *impl_;
   Checkpoint c;
   for (const Tensor& t : m.saved_states()) c.arrays.push_back({m.stable_name(t), t.value()});
@@ -78,6 +79,7 @@ void Model::check_save(const std::string& path) const {
 
 // Everything is checked before anything is changed.
 void Model::load(const std::string& path) {
+  const DefaultFloats floats;
   Impl& m = *impl_;
   const Checkpoint c = load_safetensors(path);
   bool has_optimizer = false;

@@ -7,6 +7,7 @@
 
 #include "frontend/backend.h"
 #include "frontend/functions.h"
+#include "frontend/handle.h"
 #include "ir/numerics.h"
 #include "runtime/program_executor.h"
 #include "runtime/safetensors.h"
@@ -51,6 +52,7 @@ struct CompileOptions {
   bool check = false;  ///< the emulator looks for races and reads of what was never written (InternalError)
   Numerics numerics = Numerics::exact;
   bool persistent = false;  ///< GPUs: run_steps() is one launch of a kernel that stays, not a graph of many launches
+  bool pin = false;         ///< each thread stays on a CPU of its own: for machines on which nothing else runs
   bool training = false;    ///< the value of training()
   std::string name = "main";
   std::vector<std::string> disable = {};  ///< names of passes to leave out
@@ -79,8 +81,8 @@ struct StepOptions {
   /// called before each step. Afterwards such a state holds the value of the last step done.
   std::vector<NamedArray> states = {};
   /// Called after each step (on a device: for each of a chunk of steps, when that is done), on any thread, with outputs
-  /// [steps, …] whose rows up to `step` are there; false ends the run. It holds up all threads, and must not call an
-  /// executable.
+  /// [steps, …] whose rows up to `step` are there; false ends the run. It holds up all threads, and cannot call an
+  /// executable (Error). It may look at the states of this call.
   std::function<bool(std::int64_t step, const std::vector<Array>& outputs)> after = {};
 };
 
@@ -89,12 +91,28 @@ struct StepResults {
   std::vector<Array> outputs;  ///< [steps, …], one for each output
 };
 
-/// A compiled function. Copies share it. One call at a time; states are those of the graph, shared with its other
-/// executables. A graph with a batch extent is compiled once for each extent it is called with. It keeps its states
-/// alive, and nothing else of the graph.
+/// A compiled function. Copies share it. States are those of the graph, shared with its other executables. A graph with
+/// a batch extent is compiled once for each extent it is called with. It keeps its states alive, and nothing else of the
+/// graph.
+///
+/// Threads. All members may be called on several threads at once. A call that updates states (or gives them a value for
+/// each step) has them for itself, until run_steps() returns; calls that only read them run together, each in memory of
+/// its own, which is kept for the next. What looks at a state or sets it (here and in Tensor) waits for such calls, in
+/// order of arrival, so that it never sees half an update. Calls on a device, and those on one team of several threads
+/// (CompileOptions::threads), take turns there: to serve many small calls at once, compile for one thread.
+/// A graph is traced by one thread at a time; its executables may be called meanwhile.
+///
+/// Floating-point environment. Results do not depend on the caller's rounding mode, traps or flushing of subnormals,
+/// and those are as they were afterwards.
+///
+/// fork(). A child may call what its parent compiled, and compile; its threads are its own. fork() waits for
+/// compilations that are under way. A state that another thread was updating is left half updated in the child.
+///
+/// A call that throws leaves the executable as it was; states are as of the last step done. (After an index that is
+/// checked was out of bounds, outputs and states hold anything.)
 class Executable {
  public:
-  Executable() = default;
+  Executable() = default;  ///< empty: every use is an Error
 
   /// Runs it on one array for each input, in order; returns one array for each output.
   /// Error on a missing, surplus, mis-shaped or mis-typed array, naming the input and the type that fits.
@@ -130,9 +148,9 @@ class Executable {
   struct Impl;
 
  private:
-  explicit Executable(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  explicit Executable(std::shared_ptr<Impl> impl) { impl_.set(std::move(impl)); }
   friend Executable compile(const std::vector<NamedTensor>&, const CompileOptions&, std::source_location);
-  std::shared_ptr<Impl> impl_;
+  Handle<Impl> impl_{"Executable", "one that compile() returned"};
 };
 
 /// Compiles the function (inputs, states) -> (outputs, updated states). Error on tensors of different graphs, an output

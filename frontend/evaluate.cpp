@@ -45,12 +45,14 @@ double Scores::operator[](const std::string& name) const {
 }
 
 std::string Scores::str() const {
+  const DefaultFloats floats;
   std::string text = fmt::format("loss: {:.4f}", loss);
   for (const auto& [name, value] : metrics) text += fmt::format(" - {}: {:.4f}", name, value);
   return text;
 }
 
 Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size) {
+  const DefaultFloats floats;
   impl_->require_compiled("evaluate");
   require_batch("evaluate", batch_size);
   const std::int64_t n = impl_->check_data("evaluate", x, y);
@@ -74,6 +76,7 @@ Scores Model::evaluate(const Array& x, const Array& y, std::int64_t batch_size) 
 Scores Model::evaluate(const Dataset& data, std::int64_t batch_size) { return evaluate(data.x, data.y, batch_size); }
 
 std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batch_size) {
+  const DefaultFloats floats;
   require_batch("predict", batch_size);
   const std::int64_t n = impl_->check_data("predict", x, {});
   const DataFunction& function = impl_->prediction_step(row_types(x));

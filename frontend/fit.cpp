@@ -56,7 +56,9 @@ const std::vector<double>& History::operator[](const std::string& name) const {
 }
 
 History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& o) {
+  const DefaultFloats floats;
   Impl& m = *impl_;
+  const Impl::Changing alone(m, "fit");
   m.require_compiled("fit");
   if (o.batch_size < 1) fail("fit: batch_size is {}; expected at least 1", o.batch_size);
   if (o.epochs < 1) fail("fit: epochs is {}; expected at least 1", o.epochs);

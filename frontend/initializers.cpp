@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/float_environment.h"
 #include "ir/native_fma.h"
 #include "ir/philox.h"
 #include "ir/scalar.h"
@@ -39,6 +40,7 @@ double standard_normal(std::uint32_t word0, std::uint32_t word1) {
 /// Element i is element(i, word 0 of its block, word 1).
 template <class F>
 Array filled(const Shape& shape, std::uint64_t seed, std::uint64_t stream, F&& element) {
+  const DefaultFloats floats;
   Array a(Type{f32, shape});
   const auto values = a.as<float>();
   constexpr std::int64_t kAtOnce = 64;
@@ -72,6 +74,7 @@ Fans fans(const Shape& shape) {
 template <class Scale>
 Initializer scaled(Initializer (*make)(double, double), double sign, Scale scale) {
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
+    const DefaultFloats floats;
     const double s = scale(fans(shape));
     return make(sign * s, s)(shape, seed, stream);
   };

@@ -22,9 +22,9 @@ void Model::destroy(Impl* model) {
 Model::Model(const Tensor& input, const Tensor& output, std::source_location where)
     : Model(std::vector<Tensor>{input}, std::vector<Tensor>{output}, where) {}
 
-Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, std::source_location where)
-    : impl_(new Impl, destroy) {
+Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, std::source_location where) {
   LocScope scope(where);
+  impl_.set({new Impl, destroy});
   if (inputs.empty() || outputs.empty())
     fail("{}Model: {} inputs and {} outputs; expected at least one of each", where_prefix(), inputs.size(),
          outputs.size());
@@ -100,6 +100,9 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
 void Model::compile(const TrainOptions& options, std::source_location where) {
   LocScope scope(where);
   Impl& m = *impl_;
+  const Impl::Changing alone(m, "compile");
+  const ForkGuard guard;
+  const std::lock_guard lock(m.trace->mutex);
   const std::string here = where_prefix();
   std::vector<Loss> losses = options.losses;
   if (losses.empty()) losses.assign(m.outputs.size(), options.loss);
@@ -157,6 +160,11 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   m.trace->collect();  // the steps and the optimiser's states of the last compile()
 }
 
+Model::Impl::Changing::Changing(Impl& m, std::string_view what) : model_(m) {
+  if (m.changing.exchange(true))
+    fail("{}: the model is being trained or compiled by another call, which must return first", what);
+}
+
 void Model::Impl::require_compiled(std::string_view what) const {
   if (!options) fail("{}: the model is not compiled; call model.compile({{.optimizer = …, .loss = …}}) first", what);
 }
@@ -173,6 +181,8 @@ Executable Model::training_step(const std::vector<Type>& x, const std::vector<Ty
 
 std::string Model::dump(Stage stage) {
   impl_->require_compiled("dump");
+  const ForkGuard guard;
+  const std::lock_guard lock(impl_->trace->mutex);
   if (impl_->training.empty()) {
     constexpr std::int64_t kSamples = 1024, kBatchSize = 128;
     auto resident = [](Type t) { return t.shape[0] = kSamples, t; };
@@ -187,6 +197,9 @@ std::string Model::dump(Stage stage) {
 }
 
 double Model::compile_seconds() const {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(impl_->trace->mutex);
   double total = 0;
   for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
     for (const auto& [key, function] : *all) total += function.run.compile_seconds();
@@ -194,6 +207,9 @@ double Model::compile_seconds() const {
 }
 
 int Model::threads() const {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(impl_->trace->mutex);
   for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
     for (const auto& [key, function] : *all) return function.run.threads();
   return threads_of(impl_->place());
@@ -202,6 +218,7 @@ int Model::threads() const {
 std::string Model::device() const { return describe(impl_->place()); }
 
 double Model::learning_rate() const {
+  const DefaultFloats floats;
   impl_->require_compiled("learning_rate");
   return impl_->rate_at(impl_->steps);
 }

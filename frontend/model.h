@@ -29,6 +29,7 @@ struct TrainOptions {
   bool check = false;  ///< as CompileOptions::check
   Numerics numerics = Numerics::exact;
   bool persistent = false;     ///< as CompileOptions::persistent
+  bool pin = false;            ///< as CompileOptions::pin
   std::string schedules = {};  ///< as CompileOptions::schedules
 };
 
@@ -68,6 +69,9 @@ struct Scores {
   std::string str() const;
 };
 
+/// A model's copies share it. evaluate(), predict() and what looks at it may be called on several threads at once, also
+/// while fit() runs: they wait for the steps under way (Executable). fit(), compile(), load() and the set_…() change
+/// it, one at a time.
 class Model {
  public:
   Model(const Tensor& input, const Tensor& output, WEFT_HERE);
@@ -133,7 +137,7 @@ class Model {
 
  private:
   static void destroy(Impl*);
-  std::shared_ptr<Impl> impl_;
+  Handle<Impl> impl_{"Model", "one made of inputs and outputs"};
 };
 
 }  // namespace weft

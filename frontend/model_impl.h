@@ -1,8 +1,12 @@
 // Internal to frontend/: what a Model holds, shared by the files that implement it.
 #pragma once
+#include <atomic>
+#include <mutex>
+
 #include "frontend/index_limits.h"
 #include "frontend/model.h"
 #include "frontend/placement.h"
+#include "ir/fork.h"
 
 namespace weft {
 
@@ -45,6 +49,20 @@ struct Model::Impl {
   std::map<std::string, DataFunction> training, evaluation, prediction;
   std::string last_training;
 
+  std::atomic<bool> changing = false;
+
+  /// While it lives, this thread changes the model. Error when another call does already.
+  class Changing {
+   public:
+    Changing(Impl& m, std::string_view what);
+    ~Changing() { model_.changing = false; }
+    Changing(const Changing&) = delete;
+    Changing& operator=(const Changing&) = delete;
+
+   private:
+    Impl& model_;
+  };
+
   void require_compiled(std::string_view what) const;
   /// Throws Error unless there is one array an input (and output), all with n > 0 rows that fit. Returns n.
   std::int64_t check_data(std::string_view what, std::span<const Array> x, std::span<const Array> y) const;
@@ -64,7 +82,11 @@ struct Model::Impl {
   std::vector<NamedTensor> scores(const std::vector<Tensor>& x_rows, const std::vector<Tensor>& y_rows) const;
 
   Placement place() const {
-    return options ? Placement{options->backend, options->threads, options->check} : Placement{};
+    return options ? Placement{.backend = options->backend,
+                               .threads = options->threads,
+                               .check = options->check,
+                               .pin = options->pin}
+                   : Placement{};
   }
   double rate_at(std::int64_t step) const { return rate_override.value_or(options->optimizer.learning_rate()(step)); }
 

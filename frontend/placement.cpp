@@ -6,6 +6,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/device.h"
+#include "ir/fork.h"
 #include "runtime/cuda_device.h"
 #include "runtime/device_executor.h"
 #include "runtime/emulator.h"
@@ -20,6 +21,7 @@ class Shared {
  public:
   template <class F>
   std::shared_ptr<T> get(const Key& key, F&& make) {
+    const ForkGuard guard;
     std::lock_guard lock(mutex_);
     std::shared_ptr<T> object = objects_[key].lock();
     if (!object) objects_[key] = object = make();
@@ -31,9 +33,10 @@ class Shared {
   std::map<Key, std::weak_ptr<T>> objects_;
 };
 
-std::shared_ptr<ThreadTeam> team_of(int threads) {
-  static auto& teams = *new Shared<int, ThreadTeam>;
-  return teams.get(threads, [&] { return std::make_shared<ThreadTeam>(threads); });
+std::shared_ptr<ThreadTeam> team_of(const Placement& place) {
+  const Pinning pinning = place.pin ? Pinning::each_to_a_cpu : Pinning::none;
+  static auto& teams = *new Shared<std::pair<int, Pinning>, ThreadTeam>;
+  return teams.get({place.threads, pinning}, [&] { return std::make_shared<ThreadTeam>(place.threads, pinning); });
 }
 
 PlacedDevice open(const Placement& place) {
@@ -51,7 +54,7 @@ std::shared_ptr<PlacedDevice> device_at(Placement place) {
   if (!is_device(place.backend)) fail("a CPU is no device: expected cuda or emulator");
   static auto& devices = *new Shared<Placement, PlacedDevice>;
   if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
-  place.numerics = Numerics::exact, place.persistent = false;  // one device for all
+  place.numerics = Numerics::exact, place.persistent = place.pin = false;  // one device for all
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 
@@ -59,8 +62,7 @@ Target machine_of(Backend backend) { return is_device(backend) ? Target{} : host
 
 std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program> program, const Placement& place) {
   if (place.backend == Backend::cpu)
-    return std::make_unique<Executor>(compile(std::move(program), host_target(), CodegenOptions{}),
-                                      team_of(place.threads));
+    return std::make_unique<Executor>(compile(std::move(program), host_target(), CodegenOptions{}), team_of(place));
   const std::shared_ptr<PlacedDevice> on = device_at(place);
   GpuTarget target = on->target;
   target.numerics = place.numerics;
@@ -71,7 +73,7 @@ std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program> pr
 }
 
 int threads_of(const Placement& place) {
-  if (place.backend == Backend::cpu) return team_of(place.threads)->size();
+  if (place.backend == Backend::cpu) return team_of(place)->size();
   if (place.backend != Backend::emulator || place.check) return 1;
   return place.threads > 0 ? place.threads : usable_cpus();
 }

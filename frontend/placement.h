@@ -16,6 +16,7 @@ struct Placement {
   bool check = false;  // the emulator's checking mode
   Numerics numerics = Numerics::exact;
   bool persistent = false;  // many steps are one launch
+  bool pin = false;         // threads of the CPU to CPUs
   friend auto operator<=>(const Placement&, const Placement&) = default;
 };
 

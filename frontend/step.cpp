@@ -133,6 +133,7 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
     o.check = options->check;
     o.numerics = options->numerics;
     o.persistent = options->persistent;
+    o.pin = options->pin;
     o.schedules = options->schedules;
     o.seed = seed, o.step = step;
   }
@@ -141,6 +142,9 @@ CompileOptions Model::Impl::compile_options(std::string name, bool is_training, 
 
 // One function: gather the batch's rows from the resident data, forward, loss, gradients, optimiser.
 DataFunction& Model::Impl::training_step(const std::vector<Type>& x, const std::vector<Type>& y) {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(trace->mutex);
   const std::string key = key_of(x, y);
   if (auto it = training.find(key); it != training.end()) return last_training = key, it->second;
   LocScope scope(compiled_at);
@@ -179,6 +183,9 @@ DataFunction& Model::Impl::training_step(const std::vector<Type>& x, const std::
 }
 
 DataFunction& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows) {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(trace->mutex);
   const std::string key = key_of(x_rows, y_rows);
   if (auto it = evaluation.find(key); it != evaluation.end()) return it->second;
   LocScope scope(compiled_at);
@@ -194,6 +201,9 @@ DataFunction& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, cons
 }
 
 DataFunction& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
+  const DefaultFloats floats;
+  const ForkGuard guard;
+  const std::lock_guard lock(trace->mutex);
   const std::string key = key_of(x_rows);
   if (auto it = prediction.find(key); it != prediction.end()) return it->second;
   LocScope scope(where);

@@ -103,9 +103,9 @@ Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std
 
 namespace {
 
-Tensor variable(std::string_view base, const std::string& name, Array value, bool trainable) {
+Tensor variable(std::string_view base, const std::string& name, const Array& value, bool trainable) {
   const Tensor t = make_input(base, name, value.type(), InputKind::state);
-  t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(std::move(value)), trainable});
+  t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(value), trainable});
   return t;
 }
 
@@ -130,7 +130,7 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
 Tensor state(const Array& initial, const std::string& name, std::source_location where) {
   begin_source();
   LocScope scope(where);
-  return variable("state", name, initial.clone(), false);
+  return variable("state", name, initial, false);
 }
 
 Tensor constant(const Array& value, std::source_location where) {

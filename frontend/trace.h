@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <mutex>
 #include <source_location>
 #include <string>
 #include <unordered_map>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "frontend/state_value.h"
+#include "ir/float_environment.h"
 #include "ir/graph.h"
 
 namespace weft {
@@ -43,6 +45,7 @@ struct Penalty {
 /// memory, and the nodes behind the last one that is needed. That is looked at when a model goes or is compiled anew,
 /// and now and then when a source is made.
 struct Trace {
+  std::recursive_mutex mutex;  // of those who trace what is compiled when it is needed first (Model)
   Graph graph;
   std::vector<Variable> variables;  // in the order of creation
   std::vector<LayerCall> layers;
@@ -113,9 +116,10 @@ class GraphScope {
 /// they would get in a new graph, and its random ops start at step 0 under this seed.
 void set_seed(std::uint64_t seed);
 
-/// Charges the nodes built on this thread to `where` while it lives, unless an enclosing scope already names a line:
-/// the outermost call is the user's, so a node that a layer or an activation builds carries the line that called the
-/// layer.
+/// What every function that traces begins with. Charges the nodes built on this thread to `where` while it lives, unless
+/// an enclosing scope already names a line: the outermost call is the user's, so a node that a layer or an activation
+/// builds carries the line that called the layer. Constants and initial values are computed in IEEE 754's default
+/// environment, whatever the caller's.
 class LocScope {
  public:
   explicit LocScope(const std::source_location& where);
@@ -126,6 +130,7 @@ class LocScope {
   static LocSet current();  ///< the active scope's line; empty outside of every scope
 
  private:
+  DefaultFloats floats_;
   LocSet saved_;
 };
 

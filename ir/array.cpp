@@ -10,6 +10,7 @@
 #include <new>
 
 #include "ir/cache_line.h"
+#include "ir/float_environment.h"
 #include "ir/memory_limit.h"
 
 namespace weft {
@@ -50,6 +51,7 @@ Array::Array() : Array(Type{f32, {}}) {}
 Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) { data_ = allocate(byte_size(type)); }
 
 Array Array::filled(const Type& type, const Number& value) {
+  const DefaultFloats floats;
   Array a(type);
   visit_dtype(type.dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -99,6 +101,7 @@ Array Array::view_rows(std::int64_t begin, std::int64_t end) const {
 Array Array::rows(std::int64_t begin, std::int64_t end) const { return view_rows(begin, end).clone(); }
 
 Array Array::converted(DType to) const {
+  const DefaultFloats floats;
   Array a(Type{to, type_.shape});
   visit_dtype(type_.dtype, [&](auto from_zero) {
     visit_dtype(to, [&](auto to_zero) {
@@ -119,6 +122,7 @@ bool Array::same_bits(const Array& other) const {
 }
 
 std::string Array::str(std::int64_t max_elements) const {
+  const DefaultFloats floats;
   std::string s = to_string(type_) + " {";
   visit_dtype(type_.dtype, [&](auto zero) {
     auto values = as<decltype(zero)>();

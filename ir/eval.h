@@ -1,6 +1,7 @@
 // Reference semantics of each op, naive on purpose: the oracle that everything compiled must equal in bits. The numerics contract
 // (order of sums, flushed subnormals, NaN rules) is written down in ir/README.md and implemented here first.
 #pragma once
+#include "ir/float_environment.h"
 #include "ir/op.h"
 
 namespace weft {
@@ -45,17 +46,5 @@ inline constexpr ReduceOrder kTreeOrder = {1, 1};  // every element is a leaf
 /// Of n elements over an axis that is not the last one. What is added up for one training step, over a batch of no more
 /// than 128, is one run.
 constexpr ReduceOrder sequential_order(std::int64_t n) { return {n <= 128 ? 128 : kRun, kReduceChunk}; }
-
-/// Flushes subnormal inputs and results to zero for the life of the object, on this thread (x86: FTZ and DAZ).
-class FlushSubnormals {
- public:
-  FlushSubnormals();
-  ~FlushSubnormals();
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
-
- private:
-  unsigned saved_;
-};
 
 }  // namespace weft

@@ -2,33 +2,7 @@
 #include "ir/eval.h"
 #include "ir/graph.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace weft {
-
-#if defined(__x86_64__)
-namespace {
-constexpr unsigned kFlushToZero = 1u << 15, kDenormalsAreZero = 1u << 6;
-}
-FlushSubnormals::FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | kFlushToZero | kDenormalsAreZero); }
-FlushSubnormals::~FlushSubnormals() { _mm_setcsr(saved_); }
-#elif defined(__aarch64__)
-namespace {
-constexpr unsigned kFlushToZero = 1u << 24;  // FPCR.FZ: operands and results
-unsigned read_fpcr() {
-  std::uint64_t bits;
-  asm volatile("mrs %0, fpcr" : "=r"(bits));
-  return static_cast<unsigned>(bits);
-}
-void write_fpcr(unsigned bits) { asm volatile("msr fpcr, %0" ::"r"(std::uint64_t{bits})); }
-}  // namespace
-FlushSubnormals::FlushSubnormals() : saved_(read_fpcr()) { write_fpcr(saved_ | kFlushToZero); }
-FlushSubnormals::~FlushSubnormals() { write_fpcr(saved_); }
-#else
-#error "weft needs a way to flush subnormals on this processor"
-#endif
 
 namespace {
 

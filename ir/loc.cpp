@@ -12,6 +12,8 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "ir/fork.h"
+
 namespace weft {
 namespace {
 
@@ -99,6 +101,7 @@ LocSet LocSet::of(const Loc& l) { return of(std::vector<Loc>{l}); }
 LocSet LocSet::of(const std::source_location& s) { return of(Loc{s.file_name(), s.line(), s.column()}); }
 
 LocSet LocSet::of(const std::vector<Loc>& locs) {
+  const ForkGuard guard;
   std::lock_guard lock(table().mutex);
   SetId set = 0;
   for (const Loc& l : locs) set = table().merge(set, table().leaf(l));
@@ -109,6 +112,7 @@ LocSet LocSet::operator|(LocSet other) const {
   if (id_ == other.id_ || other.id_ == 0) return *this;
   if (id_ == 0) return other;
   auto [low, high] = std::minmax(id_, other.id_);
+  const ForkGuard guard;
   std::lock_guard lock(table().mutex);
   auto [it, inserted] = table().unions.try_emplace(std::uint64_t{low} << 32 | high, 0);
   if (inserted) it->second = table().merge(low, high);
@@ -116,6 +120,7 @@ LocSet LocSet::operator|(LocSet other) const {
 }
 
 const std::vector<Loc>& LocSet::locs() const {
+  const ForkGuard guard;
   std::lock_guard lock(table().mutex);
   return table().resolve(id_);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "ir/float_environment.h"
 #include "runtime/file.h"
 
 namespace weft {
@@ -350,7 +351,10 @@ Array class_labels(const Table& table, const Column& column) {
 
 }  // namespace
 
-Table read_csv(const std::string& path, const CsvOptions& options) { return CsvFile(path, options).table(); }
+Table read_csv(const std::string& path, const CsvOptions& options) {
+  const DefaultFloats floats;
+  return CsvFile(path, options).table();
+}
 
 const Column& Table::column(std::string_view name) const {
   const auto found = std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == name; });

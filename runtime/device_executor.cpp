@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "ir/error.h"
+#include "ir/float_environment.h"
 
 namespace weft {
 namespace {
@@ -129,6 +130,7 @@ void DeviceExecutor::launch(const Addresses& addresses) {
 }
 
 void DeviceExecutor::run() {
+  const DefaultFloats floats;
   check_bindings();
   std::lock_guard turn(device_->mutex);
   upload_bound();
@@ -241,6 +243,7 @@ void DeviceExecutor::run_chunk(StepPlan& plan, std::int64_t first, std::int64_t 
 std::int64_t DeviceExecutor::run_steps(std::int64_t steps, std::span<const StepRows> rows,
                                        std::span<const Array> outputs, const AfterStep& after) {
   using Clock = std::chrono::steady_clock;
+  const DefaultFloats floats;
   check_steps(steps, rows, outputs);
   check_bindings(rows);
   std::lock_guard turn(device_->mutex);

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "ir/float_environment.h"
+
 namespace weft::digits {
 namespace {
 
@@ -157,6 +159,7 @@ void ink_path(RandomStream& random, const Hand& hand, const Path& path, float so
 }  // namespace
 
 int draw(std::uint64_t seed, Purpose purpose, std::int64_t index, std::span<std::uint8_t, kPixels> pixels) {
+  const DefaultFloats floats;
   RandomStream random(seed, purpose, static_cast<std::uint64_t>(index));
   const auto digit = static_cast<int>(random.below(10));
   const Glyph& glyph = take_glyph(random, digit);

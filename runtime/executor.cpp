@@ -9,12 +9,15 @@
 
 #include "ir/cache_line.h"
 #include "ir/error.h"
-#include "ir/eval.h"
+#include "ir/float_environment.h"
 #include "ir/memory_limit.h"
 #include "ir/unproven.h"
 
 namespace weft {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 constexpr std::int64_t kMaxUnits = std::int64_t{1} << 46;  // times kMaxThreads it still fits 64 bits
 
@@ -46,34 +49,41 @@ Executor::Memory Executor::allocate(std::int64_t bytes, const char* what) {
 Executor::Executor(Image image, int threads) : Executor(std::move(image), std::make_shared<ThreadTeam>(threads)) {}
 
 Executor::Executor(Image image, std::shared_ptr<ThreadTeam> team)
-    : ProgramExecutor(image.program), image_(std::move(image)), team_(std::move(team)) {
-  ensure(team_ != nullptr, "executor without a thread team");
-  check_code();
-  phases_ = plan_phases(image_, team_->size());
-  // A phase is alone when thread 0 has all of it.
-  all_alone_ = std::ranges::all_of(phases_, [](const PlannedPhase& p) { return p.bounds[1] == p.bounds.back(); });
-  place_buffers();
+    : Executor(make_plan(std::move(image), std::move(team))) {}
+
+ExecutorMaker Executor::maker() const {
+  return [plan = plan_] { return std::unique_ptr<ProgramExecutor>(new Executor(plan)); };
 }
 
-void Executor::check_code() const {
-  for (const KernelCode& code : image_.code) {
+std::shared_ptr<const Executor::Plan> Executor::make_plan(Image image, std::shared_ptr<ThreadTeam> team) {
+  ensure(team != nullptr, "executor without a thread team");
+  ensure(image.program != nullptr, "image without a program");
+  auto plan = std::make_shared<Plan>();
+  for (const KernelCode& code : image.code) {
     ensure(code.units >= 0 && code.units <= kMaxUnits && code.scratch_bytes >= 0,
            "kernel {}: {} units, {} scratch bytes", code.kernel, code.units, code.scratch_bytes);
     ensure(!code.checks || code.scratch_bytes >= static_cast<std::int64_t>(sizeof(IndexFault)),
            "kernel {} checks indices and has no place to report them", code.kernel);
     ensure(code.fn != nullptr || code.units == 0, "kernel {} has no code", code.kernel);
+    plan->scratch_stride = std::max(plan->scratch_stride, whole_lines(code.scratch_bytes));
   }
+  plan->phases = plan_phases(image, team->size());
+  // A phase is alone when thread 0 has all of it.
+  if (!std::ranges::all_of(plan->phases, [](const PlannedPhase& p) { return p.bounds[1] == p.bounds.back(); }))
+    plan->width = std::min(team->size(), usable_cpus());
+  plan->image = std::move(image);
+  plan->team = std::move(team);
+  return plan;
 }
 
-void Executor::place_buffers() {
-  for (const KernelCode& code : image_.code)
-    scratch_stride_ = std::max(scratch_stride_, whole_lines(code.scratch_bytes));
-  if (__builtin_mul_overflow(scratch_stride_, team_->size(), &memory_.scratch_bytes))
-    fail("the scratch space of {} threads, {} bytes each, is too large", team_->size(), scratch_stride_);
+Executor::Executor(std::shared_ptr<const Plan> plan)
+    : ProgramExecutor(plan->image.program), plan_(std::move(plan)), pace_(plan_->width) {
+  if (__builtin_mul_overflow(plan_->scratch_stride, threads(), &memory_.scratch_bytes))
+    fail("the scratch space of {} threads, {} bytes each, is too large", threads(), plan_->scratch_stride);
   check_memory(memory_.total(), fmt::format("program @{}", program().name));
   arena_ = allocate(memory_.arena_bytes, "arena");
   scratch_ = allocate(memory_.scratch_bytes, "scratch space");
-  if (std::ranges::any_of(image_.code, &KernelCode::checks)) faults_.resize(static_cast<std::size_t>(team_->size()));
+  if (std::ranges::any_of(image().code, &KernelCode::checks)) faults_.resize(static_cast<std::size_t>(threads()));
   addresses_.resize(program().buffers.size());
   for (BufferId id = 0; id < static_cast<BufferId>(program().buffers.size()); ++id) {
     if (at(id).kind == Buffer::temp) place(id, arena_.get() + at(id).offset);
@@ -88,52 +98,59 @@ void Executor::place(BufferId id, std::byte* address) {
 
 void Executor::bound(BufferId id) { place(id, array(id)->data()); }
 
-void Executor::share(const PlannedPhase& phase, int thread, std::byte* const* addresses) {
-  const auto t = static_cast<std::size_t>(thread);
-  const std::int64_t begin = phase.bounds[t], end = phase.bounds[t + 1];
+void Executor::run_phase(const PlannedPhase& phase, std::byte* const* addresses, std::int64_t begin, std::int64_t end,
+                         int thread) {
   if (begin >= end) return;
-  const KernelCode& code = image_.code[phase.code];
-  std::byte* const scratch = scratch_.get() + scratch_stride_ * thread;
-  if (code.checks) ::new (scratch) IndexFault{};
+  const KernelCode& code = plan_->image.code[phase.code];
+  std::byte* const scratch = scratch_.get() + plan_->scratch_stride * thread;
+  if (!code.checks) return code.fn(addresses, begin, end, scratch);
+  ::new (scratch) IndexFault{};
   code.fn(addresses, begin, end, scratch);
-  if (!code.checks || faults_[t].what.number) return;
-  std::memcpy(&faults_[t].what, scratch, sizeof(IndexFault));
-  faults_[t].code = phase.code;
+  Fault& fault = faults_[static_cast<std::size_t>(thread)];
+  if (fault.what.number) return;
+  std::memcpy(&fault.what, scratch, sizeof(IndexFault));
+  fault.code = phase.code;
 }
 
-/// The first fault of the run by the program's order, if there is one.
 void Executor::report_fault() const {
   const Fault* first = nullptr;
   for (const Fault& f : faults_)
     if (f.what.number && (!first || f.code < first->code)) first = &f;
   if (!first) return;
-  const Kernel& k = program().kernels[static_cast<std::size_t>(image_.code[first->code].kernel)];
+  const Kernel& k = program().kernels[static_cast<std::size_t>(image().code[first->code].kernel)];
   const auto unproven = unproven_indices(program(), k);
   throw Error(out_of_bounds_text(program(), k, unproven.at(static_cast<std::size_t>(first->what.number - 1)),
                                  first->what.index));
 }
 
-/// Calls fn(thread) on the threads that the program needs.
-template <class F>
-void Executor::enter(F&& fn) {
-  for (Fault& f : faults_) f = {};
-  if (!all_alone_) {
-    team_->run(fn);
-  } else {
-    FlushSubnormals flush;  // do not wake anybody
-    fn(0);
+void Executor::run_share(std::byte* const* addresses, int thread) {
+  const auto t = static_cast<std::size_t>(thread);
+  for (const PlannedPhase& phase : plan_->phases) {
+    run_phase(phase, addresses, phase.bounds[t], phase.bounds[t + 1], thread);
+    if (phase.barrier) plan_->team->barrier();
   }
-  report_fault();
+}
+
+void Executor::run_alone(std::byte* const* addresses) {
+  for (const PlannedPhase& phase : plan_->phases) run_phase(phase, addresses, 0, phase.bounds.back(), 0);
 }
 
 void Executor::run() {
   check_bindings();
-  enter([this](int thread) {
-    for (const PlannedPhase& phase : phases_) {
-      share(phase, thread, addresses_.data());
-      if (phase.barrier) team_->barrier();
+  clear_faults();
+  const FlushSubnormals flush;
+  if (pace_.settled()) {
+    run_alone(addresses_.data());
+  } else {
+    const auto start = Clock::now();
+    if (pace_.together()) {
+      plan_->team->run([this](int thread) { run_share(addresses_.data(), thread); });
+    } else {
+      run_alone(addresses_.data());
     }
-  });
+    pace_.record(seconds(Clock::now() - start));
+  }
+  report_fault();
 }
 
 std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> rows, std::span<const Array> outputs,
@@ -153,6 +170,7 @@ std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> r
     const std::int64_t bytes = byte_size(at(p.outputs[i]).type);
     // A kernel may store whole vectors as aligned ones, so a row that begins within a cache line is copied there.
     const bool own = at(root).kind == Buffer::output && bytes % kCacheLine == 0 &&
+                     reinterpret_cast<std::uintptr_t>(outputs[i].data()) % kCacheLine == 0 &&
                      std::ranges::none_of(moving, [&](const Moving& m) { return m.id == root; });
     if (own)
       move(root, outputs[i], bytes);
@@ -160,51 +178,67 @@ std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> r
       copied.push_back({root, outputs[i].data(), bytes});
   }
 
+  clear_faults();
   std::int64_t done = 0;
   bool go_on = true;
-  enter([&](int thread) {
-    std::vector<std::byte*> addresses = addresses_;  // each thread's own, so that nobody waits for them to change
-    for (std::int64_t s = 0; s < steps && go_on; ++s) {
-      for (const Moving& m : moving) addresses[static_cast<std::size_t>(m.id)] = m.base + s * m.stride;
-      for (const PlannedPhase& phase : phases_) {
-        share(phase, thread, addresses.data());
-        if (phase.barrier) team_->barrier();
+  auto start = Clock::now();
+  const auto begin = [&](std::vector<std::byte*>& addresses, std::int64_t s) {
+    for (const Moving& m : moving) addresses[static_cast<std::size_t>(m.id)] = m.base + s * m.stride;
+  };
+  const auto finish = [&](const std::vector<std::byte*>& addresses) {
+    for (const Copied& c : copied)
+      std::memcpy(c.to + done * c.bytes, addresses[static_cast<std::size_t>(c.from)],
+                  static_cast<std::size_t>(c.bytes));
+    go_on = (!after || after(done)) && done + 1 < steps;
+    ++done;
+    if (pace_.settled()) return;
+    const auto now = Clock::now();
+    pace_.record(seconds(now - start));
+    start = now;
+  };
+  while (go_on) {
+    if (pace_.together()) {
+      plan_->team->run([&](int thread) {
+        std::vector<std::byte*> addresses = addresses_;  // each thread's own, so that nobody waits for them to change
+        for (std::int64_t s = done; go_on && pace_.together(); ++s) {
+          begin(addresses, s);
+          run_share(addresses.data(), thread);
+          plan_->team->barrier([&] { finish(addresses); });
+        }
+      });
+    } else {
+      const FlushSubnormals flush;
+      std::vector<std::byte*> addresses = addresses_;
+      while (go_on && !pace_.together()) {
+        begin(addresses, done);
+        run_alone(addresses.data());
+        finish(addresses);
       }
-      const auto finish = [&] {
-        for (const Copied& c : copied)
-          std::memcpy(c.to + s * c.bytes, addresses[static_cast<std::size_t>(c.from)],
-                      static_cast<std::size_t>(c.bytes));
-        done = s + 1;
-        go_on = !after || after(s);
-      };
-      if (all_alone_)
-        finish();
-      else
-        team_->barrier(finish);
     }
-  });
+  }
+  report_fault();
   return done;
 }
 
 std::vector<double> Executor::run_profiled() {
-  using Clock = std::chrono::steady_clock;
   check_bindings();
-  std::vector<double> seconds(image_.code.size());
-  for (Fault& f : faults_) f = {};
-  team_->run([&](int thread) {
-    team_->barrier();  // waking the team is nobody's time
+  clear_faults();
+  std::vector<double> taken(plan_->image.code.size());
+  plan_->team->run([&](int thread) {
+    plan_->team->barrier();  // waking the team is nobody's time
     auto start = Clock::now();
-    for (const PlannedPhase& phase : phases_) {
-      share(phase, thread, addresses_.data());
-      team_->barrier();
+    for (const PlannedPhase& phase : plan_->phases) {
+      const auto t = static_cast<std::size_t>(thread);
+      run_phase(phase, addresses_.data(), phase.bounds[t], phase.bounds[t + 1], thread);
+      plan_->team->barrier();
       if (thread != 0) continue;
       const auto now = Clock::now();
-      seconds[phase.code] = std::chrono::duration<double>(now - start).count();
+      taken[phase.code] = seconds(now - start);
       start = now;
     }
   });
   report_fault();
-  return seconds;
+  return taken;
 }
 
 }  // namespace weft

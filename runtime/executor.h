@@ -1,18 +1,20 @@
-// Runs a compiled program on a team of threads: owns its temporaries, and calls its kernels in order.
+// Runs a compiled program on a team of threads: owns the temporaries of a run, and calls the kernels in order.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "ir/image.h"
+#include "runtime/pace.h"
 #include "runtime/phase_plan.h"
 #include "runtime/program_executor.h"
 #include "runtime/thread_team.h"
 
 namespace weft {
 
-/// One program on one team of threads. Executors that share a team take turns on it.
-/// Results do not depend on the number of threads.
+/// One program on one team of threads. Executors that share a team take turns on it; those of small programs, or on a
+/// team of one, run on their callers' threads at the same time. Results do not depend on the number of threads.
 class Executor final : public ProgramExecutor {
  public:
   /// Allocates everything that memory() reports as the executor's. Throws Error when memory cannot be had,
@@ -21,42 +23,51 @@ class Executor final : public ProgramExecutor {
   /// With a team of its own; `threads` as for ThreadTeam.
   explicit Executor(Image image, int threads = 0);
 
-  /// With a team of several threads none is woken when all phases are small. Throws Error when an index that is checked
-  /// (Program::check_indices) was outside its buffer: outputs and states then hold anything.
+  /// None of the team is woken when all phases are small, or while the caller's thread alone is faster (pace.h). Throws
+  /// Error when an index that is checked (Program::check_indices) was outside its buffer: outputs and states then hold
+  /// anything.
   void run() override;
   /// The same; returns the seconds that each KernelCode took (in Image::code's order, waiting for all threads
   /// included).
   std::vector<double> run_profiled();
-  /// In one entry of the team. The other threads wait while `after` runs, with subnormals flushed.
+  /// In few entries of the team. The other threads wait while `after` runs, with subnormals flushed.
   std::int64_t run_steps(std::int64_t steps, std::span<const StepRows> rows, std::span<const Array> outputs,
                          const AfterStep& after = {}) override;
 
-  const Image& image() const { return image_; }
-  int threads() const { return team_->size(); }
+  const Image& image() const { return plan_->image; }
+  int threads() const { return plan_->team->size(); }
 
  private:
+  /// What executors of one image on one team share.
+  struct Plan {
+    Image image;
+    std::shared_ptr<ThreadTeam> team;
+    std::vector<PlannedPhase> phases;
+    int width = 1;                    // threads of it that can run at once; 1 where no phase needs the team
+    std::int64_t scratch_stride = 0;  // bytes between the scratch areas of two threads
+  };
   struct AlignedFree {
     void operator()(std::byte* p) const;
   };
   using Memory = std::unique_ptr<std::byte[], AlignedFree>;
+
+  explicit Executor(std::shared_ptr<const Plan>);
+  static std::shared_ptr<const Plan> make_plan(Image, std::shared_ptr<ThreadTeam>);
   static Memory allocate(std::int64_t bytes, const char* what);
 
-  void check_code() const;
-  void place_buffers();
   void place(BufferId, std::byte* address);
   void bound(BufferId) override;
-  void share(const PlannedPhase&, int thread, std::byte* const* addresses);
-  void report_fault() const;
-  template <class F>
-  void enter(F&& fn);
+  void run_phase(const PlannedPhase&, std::byte* const* addresses, std::int64_t begin, std::int64_t end, int thread);
+  /// All phases, on a thread of the team, or on the caller's alone.
+  void run_share(std::byte* const* addresses, int thread);
+  void run_alone(std::byte* const* addresses);
+  void clear_faults() { std::ranges::fill(faults_, Fault{}); }
+  void report_fault() const;  ///< the first one of the run by the program's order, if there is one
 
-  Image image_;
-  std::shared_ptr<ThreadTeam> team_;
-  std::vector<PlannedPhase> phases_;
-  bool all_alone_ = true;              // no phase needs the team
+  std::shared_ptr<const Plan> plan_;
   std::vector<std::byte*> addresses_;  // by BufferId: what kernels get; a view has its storage's
   Memory arena_, scratch_;
-  std::int64_t scratch_stride_ = 0;  // bytes between the scratch areas of two threads
+  Pace pace_;
   struct Fault {
     std::size_t code = 0;
     IndexFault what;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ir/error.h"
+#include "ir/float_environment.h"
 #include "runtime/elements.h"
 #include "runtime/file.h"
 
@@ -165,6 +166,7 @@ class HeaderParser {
 }  // namespace
 
 Array read_npy(const std::string& path) {
+  const DefaultFloats floats;
   const InputFile file(path);
   const auto need = [&](std::int64_t bytes, std::string_view what) {
     if (file.size() < bytes)

@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "ir/float_environment.h"
 #include "runtime/random.h"
 
 namespace weft::data {
@@ -35,10 +36,12 @@ Array mapped(const Array& x, F&& f) {
 }  // namespace
 
 Array scale(const Array& x, double factor, double offset) {
+  const DefaultFloats floats;
   return mapped(x, [&](std::int64_t, double value) { return value * factor + offset; });
 }
 
 Array scale_to(const Array& x, double lo, double hi) {
+  const DefaultFloats floats;
   if (!(lo < hi)) fail("scale_to: the range must have lo < hi, got {} and {}", lo, hi);
   if (x.size() == 0) fail("scale_to: {} has no elements", to_string(x.type()));
   check_finite(x, "scale_to");
@@ -78,6 +81,7 @@ void check_finite(const Array& x, std::string_view what) {
 }
 
 Array one_hot(const Array& labels, std::int64_t classes, DType dtype) {
+  const DefaultFloats floats;
   check_labels(labels, classes, "one_hot");
   Shape shape = labels.shape();
   shape.push_back(classes);
@@ -92,6 +96,7 @@ Array one_hot(const Array& labels, std::int64_t classes, DType dtype) {
 
 Standardiser::Standardiser(const Array& x)
     : mean_(Type{f64, sample_shape(x, "standardise")}), deviation_(mean_.type()) {
+  const DefaultFloats floats;
   const std::int64_t count = x.shape()[0], features = mean_.size();
   if (count == 0) fail("standardise: {} has no samples", to_string(x.type()));
   check_finite(x, "standardise");
@@ -110,6 +115,7 @@ Standardiser::Standardiser(const Array& x)
 }
 
 Array Standardiser::apply(const Array& x) const {
+  const DefaultFloats floats;
   const Shape shape = sample_shape(x, "standardise");
   if (shape != mean_.shape())
     fail("standardise: samples of shape {} cannot use the mean of samples of shape {}", to_string(shape),
@@ -157,6 +163,7 @@ Dataset take(const Dataset& set, std::span<const std::int32_t> rows) {
 Dataset shuffle(const Dataset& set, std::uint64_t seed) { return take(set, permutation(set.size(), seed, 0)); }
 
 std::pair<Dataset, Dataset> split(const Dataset& set, double fraction, std::optional<std::uint64_t> seed) {
+  const DefaultFloats floats;
   if (!(fraction > 0 && fraction < 1)) fail("split: the fraction must be between 0 and 1, got {}", fraction);
   const std::int64_t count = set.size();
   const auto first = static_cast<std::int64_t>(static_cast<double>(count) * (1 - fraction));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "ir/cache_line.h"
 #include "ir/error.h"
@@ -105,8 +106,8 @@ void ProgramExecutor::bind(std::size_t position, Array array, ArrayVersion versi
   const BufferId id = program_->inputs[position];
   const Buffer& b = at(id);
   if (array.type() != b.type) fail("{}: expected {}, got {}", describe(b), to_string(b.type), to_string(array.type()));
-  ensure(reinterpret_cast<std::uintptr_t>(array.data()) % kCacheLine == 0, "{}: storage at {} is not {}-byte aligned",
-         describe(b), fmt::ptr(array.data()), kCacheLine);
+  ensure(b.kind != Buffer::state || reinterpret_cast<std::uintptr_t>(array.data()) % kCacheLine == 0,
+         "{}: storage at {} is not {}-byte aligned", describe(b), fmt::ptr(array.data()), kCacheLine);
   arrays_[static_cast<std::size_t>(id)] = std::move(array);
   versions_[static_cast<std::size_t>(id)] = version;
   checked_ = false;
@@ -116,18 +117,21 @@ void ProgramExecutor::bind(std::size_t position, Array array, ArrayVersion versi
 void ProgramExecutor::check_bindings(std::span<const StepRows> rows) {
   if (checked_ && rows.empty()) return;
   const Program& p = *program_;
-  std::vector<const Array*> arrays;  // by position in Program::inputs
-  for (const BufferId id : p.inputs) arrays.push_back(array(id) ? &*array(id) : nullptr);
-  for (const StepRows& r : rows) arrays[r.position] = &r.array;
-  for (std::size_t i = 0; i < arrays.size(); ++i)
-    if (!arrays[i]) {
+  const auto bound_to = [&](std::size_t position) -> const Array* {
+    for (const StepRows& r : rows)
+      if (r.position == position) return &r.array;
+    const std::optional<Array>& a = array(p.inputs[position]);
+    return a ? &*a : nullptr;
+  };
+  for (std::size_t i = 0; i < p.inputs.size(); ++i)
+    if (!bound_to(i)) {
       const Buffer& b = at(p.inputs[i]);
       fail("{} ({}) is not bound", describe(b), to_string(b.type));
     }
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
+  for (std::size_t i = 0; i < p.inputs.size(); ++i) {
     if (at(p.inputs[i]).kind != Buffer::state) continue;
-    for (std::size_t j = 0; j < arrays.size(); ++j)
-      if (i != j && overlap(*arrays[i], *arrays[j]))
+    for (std::size_t j = 0; j < p.inputs.size(); ++j)
+      if (i != j && overlap(*bound_to(i), *bound_to(j)))
         fail("{} and {} are bound to the same memory: a state is updated in place and needs its own",
              describe(at(p.inputs[i])), describe(at(p.inputs[j])));
   }
@@ -160,6 +164,28 @@ Array ProgramExecutor::output(std::size_t position) const {
   const BufferId root = storage(p, id);
   if (!array(root)) fail("output number {} is {}, which is not bound", position, describe(at(root)));
   return array(root)->reshaped(at(id).type.shape);
+}
+
+std::vector<Array> ProgramExecutor::take_outputs() {
+  const Program& p = *program_;
+  std::vector<Array> taken;
+  taken.reserve(p.outputs.size());
+  for (std::size_t i = 0; i < p.outputs.size(); ++i) {
+    const BufferId root = storage(p, p.outputs[i]);
+    const Shape& shape = at(p.outputs[i]).type.shape;
+    std::size_t same = 0;  // the first output of that memory
+    while (storage(p, p.outputs[same]) != root) ++same;
+    if (same < i) {
+      taken.push_back(taken[same].clone().reshaped(shape));
+    } else if (at(root).kind == Buffer::output) {
+      Array next(at(root).type);
+      taken.push_back(std::exchange(*arrays_[static_cast<std::size_t>(root)], std::move(next)).reshaped(shape));
+      bound(root);
+    } else {
+      taken.push_back(output(i).clone());
+    }
+  }
+  return taken;
 }
 
 }  // namespace weft

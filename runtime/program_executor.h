@@ -43,17 +43,25 @@ using ArrayVersion = std::uint64_t;
 inline constexpr ArrayVersion kMayChange = 0;  ///< no promise: looked at in every run
 ArrayVersion new_version();                    ///< one that was never given before; thread-safe
 
-/// One program on one machine. Not thread-safe by itself; executors that share a machine take turns on it.
+class ProgramExecutor;
+using ExecutorMaker = std::function<std::unique_ptr<ProgramExecutor>()>;
+
+/// One program on one machine, with memory for one run at a time. Not thread-safe: calls that overlap have one each.
 class ProgramExecutor {
  public:
   virtual ~ProgramExecutor() = default;
   ProgramExecutor(const ProgramExecutor&) = delete;
   ProgramExecutor& operator=(const ProgramExecutor&) = delete;
 
+  /// Makes executors of the same code, with memory of their own and nothing bound; empty where the machine runs one
+  /// call at a time anyway. May be called on several threads at once. It throws Error when memory cannot be had.
+  virtual ExecutorMaker maker() const { return {}; }
+
   /// Binds input or state number `position` of Program::inputs to this array's storage (no copy) until it is bound
   /// anew. A state is updated in place, so executors that bind the same array share it; where the program has it in
   /// panels (ir/panels.h), so must the array. `version` is for inputs.
   /// Throws Error unless the array has exactly the input's type: "input 'image': expected f32[128,784], got f32[64]".
+  /// An input need be aligned to its elements only, a state (which is stored to) to kCacheLine.
   void bind(std::size_t position, Array, ArrayVersion version = kMayChange);
   std::size_t input_count() const { return program_->inputs.size(); }
 
@@ -70,6 +78,8 @@ class ProgramExecutor {
   /// Output number `position` of Program::outputs: a handle to memory that the next run() overwrites. An output that is
   /// an input, a state or a constant of the program is a handle to that.
   Array output(std::size_t position) const;
+  /// All outputs, each in memory of its own that no later run touches. Throws Error when memory cannot be had.
+  std::vector<Array> take_outputs();
   std::size_t output_count() const { return program_->outputs.size(); }
 
   const MemoryReport& memory() const { return memory_; }

@@ -9,11 +9,16 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <system_error>
+#include <cstring>
+#include <exception>
+#include <mutex>
 #include <utility>
+#include <vector>
 
+#include "ir/cache_line.h"
 #include "ir/error.h"
-#include "ir/eval.h"
+#include "ir/float_environment.h"
+#include "ir/fork.h"
 
 namespace weft {
 namespace {
@@ -28,8 +33,8 @@ constexpr int kQuickYields = 4;
 
 struct BarrierBroken {};  // ends a thread's share of a run that another thread has failed
 
-thread_local const ThreadTeam* current_team = nullptr;  // the team whose run() this thread is in
-thread_local int current_thread = 0;                    // its number there
+thread_local bool in_run = false;     // of any team
+thread_local int current_thread = 0;  // its number there
 
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -39,20 +44,11 @@ void pause() {
 #endif
 }
 
-std::vector<int> affinity() {
-  std::vector<int> cpus;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-      if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  return cpus;
-}
-
-bool pin(std::thread& thread, int cpu) {
+bool pin(pthread_t thread, int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(static_cast<std::size_t>(cpu), &set);
-  return pthread_setaffinity_np(thread.native_handle(), sizeof set, &set) == 0;
+  return pthread_setaffinity_np(thread, sizeof set, &set) == 0;
 }
 
 /// Signals are for the caller's threads: a worker that ran a Ctrl-C handler would stall the team.
@@ -69,52 +65,97 @@ class BlockSignals {
   sigset_t saved_;
 };
 
-int checked_size(int threads) {
-  if (threads < 0 || threads > kMaxThreads)
-    fail("cannot use {} threads: expected 1 to {}, or 0 for one per CPU", threads, kMaxThreads);
-  return threads == 0 ? std::min(usable_cpus(), kMaxThreads) : threads;
-}
-
 }  // namespace
 
-int usable_cpus() {
-  const auto cpus = affinity();
-  if (!cpus.empty()) return static_cast<int>(cpus.size());
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));  // more CPUs than cpu_set_t can name
-}
+class ThreadTeam::Crew {
+ public:
+  /// Starts workers, as many as it can.
+  Crew(int threads, Pinning);
+  /// Ends them. Those of the parent of this process are not there.
+  ~Crew();
 
-ThreadTeam::ThreadTeam(int threads) : size_(checked_size(threads)) {
+  int size() const { return size_; }
+  int error() const { return error_; }  ///< why there are no more
+  std::uint32_t generation() const { return generation_of_process_; }
+  void run(Job, void* fn);
+  void barrier(Completion, void* fn);
+
+ private:
+  /// Pauses before a waiting thread offers its CPU to others, adapted to how long its waits take.
+  struct alignas(kCacheLine) Patience {
+    int start = 0, barrier = 0;  // for a run to begin; for the others at a barrier or at the end of a run
+  };
+  struct Worker {
+    Crew* crew;
+    int thread;
+    pthread_t handle;
+  };
+
+  void work(int thread);
+  void call(int thread) noexcept;
+  void await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old, int& spins) const noexcept;
+  void make_room();
+
+  const std::uint32_t generation_of_process_ = fork_generation();
+  int size_ = 1, error_ = 0, max_spins_ = 0;
+  std::vector<Patience> patience_;  // by thread
+  std::vector<int> cpus_;           // by thread: where workers are pinned, and where the caller was; empty: not pinned
+  std::vector<Worker> workers_;
+  std::mutex caller_;  // held by the thread that is in run()
+
+  // Written by the caller before it bumps `epoch_`, read by workers after.
+  Job job_ = nullptr;
+  void* fn_ = nullptr;
+  bool stopping_ = false;
+
+  std::mutex failure_lock_;
+  std::exception_ptr failure_;  // the first exception of this run
+
+  // Each on its own cache line: they are what threads spin on.
+  alignas(kCacheLine) std::atomic<std::uint32_t> epoch_{0};       // one more for each run
+  alignas(kCacheLine) std::atomic<std::uint32_t> pending_{0};     // workers that have not finished this run
+  alignas(kCacheLine) std::atomic<std::uint32_t> arrived_{0};     // threads at the barrier
+  alignas(kCacheLine) std::atomic<std::uint32_t> generation_{0};  // barriers passed: the sense that waiters watch
+  std::atomic<bool> broken_{false};  // a thread has thrown: nobody waits at a barrier any more
+};
+
+ThreadTeam::Crew::Crew(int threads, Pinning pinning) {
+  const auto n = static_cast<std::size_t>(threads);
   const auto cpus = affinity();
-  const auto n = static_cast<std::size_t>(size_);
-  if (n <= cpus.size()) cpus_.assign(cpus.begin(), cpus.begin() + size_);
-  max_spins_ = size_ <= usable_cpus() ? kSpins : 0;
+  if (pinning == Pinning::each_to_a_cpu && n <= cpus.size()) cpus_.assign(cpus.begin(), cpus.begin() + threads);
+  max_spins_ = threads <= usable_cpus() ? kSpins : 0;
   patience_.assign(n, {max_spins_, max_spins_});
+  workers_.reserve(n);  // workers hold addresses of it
   BlockSignals block;
-  try {
-    workers_.reserve(n - 1);
-    for (int t = 1; t < size_; ++t) {
-      workers_.emplace_back([this, t] { work(t); });
-      pthread_setname_np(workers_.back().native_handle(), fmt::format("weft-{}", t).c_str());
-      // Pinning is an optimisation: where it is refused, threads float.
-      if (!cpus_.empty() && !pin(workers_.back(), cpus_[static_cast<std::size_t>(t)])) cpus_.clear();
+  for (; size_ < threads; ++size_) {
+    Worker& w = workers_.emplace_back(Worker{this, size_, {}});
+    error_ = pthread_create(
+        &w.handle, nullptr,
+        [](void* p) -> void* {
+          static_cast<Worker*>(p)->crew->work(static_cast<Worker*>(p)->thread);
+          return nullptr;
+        },
+        &w);
+    if (error_ != 0) {
+      workers_.pop_back();
+      break;
     }
-  } catch (const std::system_error& e) {
-    stop();
-    fail("cannot start {} threads: thread {}: {}", size_, workers_.size(), e.code().message());
+    pthread_setname_np(w.handle, fmt::format("weft-{}", size_).c_str());
+    // Pinning is an optimisation: where it is refused, threads float.
+    if (!cpus_.empty() && !pin(w.handle, cpus_[static_cast<std::size_t>(size_)])) cpus_.clear();
   }
 }
 
-ThreadTeam::~ThreadTeam() { stop(); }
-
-void ThreadTeam::stop() noexcept {
+ThreadTeam::Crew::~Crew() {
+  if (generation_of_process_ != weft::fork_generation()) return;
   stopping_ = true;
   epoch_.fetch_add(1);
   epoch_.notify_all();
-  for (auto& worker : workers_)
-    if (worker.joinable()) worker.join();
+  for (const Worker& w : workers_) pthread_join(w.handle, nullptr);
 }
 
-void ThreadTeam::await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old, int& spins) const noexcept {
+void ThreadTeam::Crew::await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old,
+                                    int& spins) const noexcept {
   for (int i = 0; i < spins; ++i, pause())
     if (word.load(std::memory_order_acquire) != old) {
       spins = std::min(max_spins_, spins + kFewestSpins);
@@ -131,14 +172,14 @@ void ThreadTeam::await_change(const std::atomic<std::uint32_t>& word, std::uint3
 
 /// The caller floats. Where the scheduler has put it on a worker's CPU, that worker moves to the one it left: two
 /// threads on one CPU would take turns at every barrier.
-void ThreadTeam::make_room() {
+void ThreadTeam::Crew::make_room() {
   if (cpus_.empty()) return;
   const auto taken = std::find(cpus_.begin(), cpus_.end(), sched_getcpu());
   if (taken == cpus_.begin() || taken == cpus_.end()) return;
-  if (pin(workers_[static_cast<std::size_t>(taken - cpus_.begin() - 1)], cpus_[0])) std::swap(cpus_[0], *taken);
+  if (pin(workers_[static_cast<std::size_t>(taken - cpus_.begin() - 1)].handle, cpus_[0])) std::swap(cpus_[0], *taken);
 }
 
-void ThreadTeam::work(int thread) {
+void ThreadTeam::Crew::work(int thread) {
   FlushSubnormals flush;
   std::uint32_t epoch = 0;
   for (;; ++epoch) {
@@ -149,8 +190,8 @@ void ThreadTeam::work(int thread) {
   }
 }
 
-void ThreadTeam::call(int thread) noexcept {
-  current_team = this;
+void ThreadTeam::Crew::call(int thread) noexcept {
+  in_run = true;
   current_thread = thread;
   try {
     job_(fn_, thread);
@@ -164,11 +205,10 @@ void ThreadTeam::call(int thread) noexcept {
     generation_.fetch_add(1);  // releases those who wait at a barrier that this thread will never reach
     generation_.notify_all();
   }
-  current_team = nullptr;
+  in_run = false;
 }
 
-void ThreadTeam::run_erased(Job job, void* fn) {
-  ensure(current_team == nullptr, "ThreadTeam::run inside ThreadTeam::run");
+void ThreadTeam::Crew::run(Job job, void* fn) {
   std::lock_guard turn(caller_);
   FlushSubnormals flush;
   job_ = job;
@@ -190,7 +230,7 @@ void ThreadTeam::run_erased(Job job, void* fn) {
 // Sense reversal: `generation_` is the sense. A thread reads it before it arrives, and the last to arrive changes it.
 // It is read before `broken_`: whoever sees the generation from before a failure will see it change, and whoever sees
 // the one after it sees `broken_` too.
-void ThreadTeam::barrier_erased(Completion completion, void* fn) {
+void ThreadTeam::Crew::barrier(Completion completion, void* fn) {
   if (size_ == 1) {
     if (completion) completion(fn);
     return;
@@ -206,6 +246,44 @@ void ThreadTeam::barrier_erased(Completion completion, void* fn) {
   }
   await_change(generation_, generation, patience_[static_cast<std::size_t>(current_thread)].barrier);
   if (broken_.load(std::memory_order_acquire)) throw BarrierBroken{};
+}
+
+ThreadTeam::ThreadTeam(int threads, Pinning pinning) : pinning_(pinning) {
+  if (threads < 0 || threads > kMaxThreads)
+    fail("cannot use {} threads: expected 1 to {}, or 0 for one per CPU", threads, kMaxThreads);
+  auto crew = std::make_unique<Crew>(threads == 0 ? std::min(usable_cpus(), kMaxThreads) : threads, pinning);
+  if (threads != 0 && crew->size() < threads)
+    fail("cannot start {} threads: thread {}: {}", threads, crew->size(), std::strerror(crew->error()));
+  size_ = crew->size();
+  crew_ = crew.release();
+}
+
+ThreadTeam::~ThreadTeam() { delete crew_.load(); }
+
+ThreadTeam::Crew& ThreadTeam::crew() {
+  Crew* crew = crew_.load(std::memory_order_acquire);
+  if (crew->generation() == fork_generation()) return *crew;
+  static std::mutex mutex;
+  const ForkGuard guard;
+  std::lock_guard lock(mutex);
+  crew = crew_.load();
+  if (crew->generation() == fork_generation()) return *crew;
+  auto own = std::make_unique<Crew>(size_, pinning_);
+  if (own->size() < size_)
+    fail("cannot start {} threads in this child process: thread {}: {}", size_, own->size(),
+         std::strerror(own->error()));
+  delete crew;
+  crew_ = own.get();
+  return *own.release();
+}
+
+void ThreadTeam::run_erased(Job job, void* fn) {
+  ensure(!in_run, "ThreadTeam::run inside ThreadTeam::run");
+  crew().run(job, fn);
+}
+
+void ThreadTeam::barrier_erased(Completion completion, void* fn) {
+  crew_.load(std::memory_order_relaxed)->barrier(completion, fn);
 }
 
 }  // namespace weft

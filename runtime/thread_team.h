@@ -1,40 +1,40 @@
 // A team of threads that run one function together and meet at barriers: what a compiled step is executed by.
 #pragma once
 #include <atomic>
-#include <cstdint>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <thread>
 #include <type_traits>
-#include <vector>
 
-#include "ir/cache_line.h"
+#include "runtime/cpus.h"
 
 namespace weft {
 
 inline constexpr int kMaxThreads = 1024;
 
-/// The number of CPUs that this thread may run on (its affinity mask), at least 1.
-int usable_cpus();
+enum class Pinning : bool { none, each_to_a_cpu };
 
-/// N threads: the caller of run() is thread 0, N-1 workers live as long as the team. Workers are pinned, one to a CPU
-/// and none to the one that the caller was on last, when the process may use at least N of them. While no run() is
-/// under way they spin for at most some tens of microseconds, then sleep. A wait gives up its CPU when it gets long,
-/// and spins less the next time, so more threads than CPUs (of this process or of others) cost time, never a stall.
+/// N threads: the caller of run() is thread 0, N-1 workers live as long as the team. While no run() is under way they
+/// spin for at most some tens of microseconds, then sleep. A wait gives up its CPU when it gets long, and spins less
+/// the next time, so more threads than CPUs (of this process or of others) cost time, never a stall.
+///
+/// Workers float; pinned, each stays on a CPU of its own, and none on the one that the caller was on last, where the
+/// process may use at least N CPUs. That helps where nobody else runs on them, and hurts where somebody does.
+///
+/// A child process that fork() made has a team of the same size: its threads are started by the first run() there.
 class ThreadTeam {
  public:
-  /// 0 threads: one for each usable CPU. Throws Error outside 0..kMaxThreads, or when a thread cannot be started.
-  explicit ThreadTeam(int threads = 0);
+  /// 0 threads: usable_cpus() of them, or as many of them as can be started. Throws Error outside 0..kMaxThreads, or
+  /// when a thread cannot be started.
+  explicit ThreadTeam(int threads = 0, Pinning = Pinning::none);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
 
   int size() const { return size_; }
 
-  /// Calls fn(thread index) once on each thread, with subnormals flushed, and returns when all have returned. If any
-  /// throw, the others leave at their next barrier, and the first exception is thrown here. Callers on different
-  /// threads take turns; a call from inside fn is an InternalError.
+  /// Calls fn(thread index) once on each thread, with subnormals flushed (ir/float_environment.h), and returns when all
+  /// have returned. If any throw, the others leave at their next barrier, and the first exception is thrown here.
+  /// Callers on different threads take turns; a call from inside fn is an InternalError. In a child of fork() an Error
+  /// when a thread cannot be started.
   template <class F>
   void run(F&& fn) {
     run_erased([](void* f, int thread) { (*static_cast<std::remove_reference_t<F>*>(f))(thread); },
@@ -55,39 +55,15 @@ class ThreadTeam {
  private:
   using Job = void (*)(void* fn, int thread);
   using Completion = void (*)(void* fn);
+  class Crew;  // the threads, and what they watch
+
   void run_erased(Job, void* fn);
   void barrier_erased(Completion, void* fn);
-  void work(int thread);
-  void call(int thread) noexcept;
-  void stop() noexcept;
-  /// Pauses before a waiting thread offers its CPU to others, adapted to how long its waits take.
-  struct alignas(kCacheLine) Patience {
-    int start = 0, barrier = 0;  // for a run to begin; for the others at a barrier or at the end of a run
-  };
-  void await_change(const std::atomic<std::uint32_t>& word, std::uint32_t old, int& spins) const noexcept;
-  void make_room();
+  Crew& crew();
 
-  const int size_;
-  int max_spins_ = 0;
-  std::vector<Patience> patience_;  // by thread
-  std::vector<int> cpus_;           // by thread: where workers are pinned, and where the caller was; empty: not pinned
-  std::vector<std::thread> workers_;
-  std::mutex caller_;  // held by the thread that is in run()
-
-  // Written by the caller before it bumps `epoch_`, read by workers after.
-  Job job_ = nullptr;
-  void* fn_ = nullptr;
-  bool stopping_ = false;
-
-  std::mutex failure_lock_;
-  std::exception_ptr failure_;  // the first exception of this run
-
-  // Each on its own cache line: they are what threads spin on.
-  alignas(kCacheLine) std::atomic<std::uint32_t> epoch_{0};       // one more for each run
-  alignas(kCacheLine) std::atomic<std::uint32_t> pending_{0};     // workers that have not finished this run
-  alignas(kCacheLine) std::atomic<std::uint32_t> arrived_{0};     // threads at the barrier
-  alignas(kCacheLine) std::atomic<std::uint32_t> generation_{0};  // barriers passed: the sense that waiters watch
-  std::atomic<bool> broken_{false};  // a thread has thrown: nobody waits at a barrier any more
+  Pinning pinning_;
+  int size_ = 1;
+  std::atomic<Crew*> crew_{nullptr};
 };
 
 }  // namespace weft

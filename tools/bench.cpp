@@ -65,6 +65,7 @@ Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, const Op
                                                  .threads = o.device.threads,
                                                  .check = o.device.check,
                                                  .numerics = parse_numerics(o.device.numerics),
+                                                 .pin = o.device.pin,
                                                  .name = "prediction",
                                                  .schedules = o.schedules.paths})
                                       : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);

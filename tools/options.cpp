@@ -11,6 +11,7 @@ void DeviceOptions::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--threads", threads, "threads to run on (default: as many as this process may use)")
       ->check(CLI::Range(1, 1024));
+  command.add_flag("--pin", pin, "keep each thread on a CPU of its own, where nothing else runs");
   command.add_flag("--check", check, "let the emulator look for races and reads of what was never written");
   command.add_flag("--persistent", persistent, "GPUs run many steps as one kernel, not as a graph of many launches");
   command.add_option("--numerics", numerics, "exact: the same bits everywhere; fast or bf16: GPUs use tensor cores")
@@ -55,6 +56,7 @@ TrainOptions train_options(const DeviceOptions& device, Backend backend, const S
   options.check = device.check;
   options.numerics = parse_numerics(device.numerics);
   options.persistent = device.persistent;
+  options.pin = device.pin;
   return options;
 }
 

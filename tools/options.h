@@ -10,11 +10,11 @@
 
 namespace weft::tools {
 
-/// --device, --threads, --check, --numerics and --persistent.
+/// --device, --threads, --pin, --check, --numerics and --persistent.
 struct DeviceOptions {
   std::string device = "cpu";
   int threads = 0;
-  bool check = false, persistent = false;
+  bool pin = false, check = false, persistent = false;
   std::string numerics = "exact";
   void add_to(CLI::App& command);
   /// The backend that --device names; what `auto` chose is said on stderr. Throws Error for an unknown one, and for a

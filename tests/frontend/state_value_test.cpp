@@ -6,20 +6,36 @@
 using namespace weft;
 using namespace weft::test;
 
+namespace {
+
+/// The memory of a state as a call that wants it in panels of that width finds it.
+Array memory(StateValue& value, std::int64_t panels, bool writes = false) {
+  const StateUse use{&value, panels, writes};
+  return HeldStates({&use, 1}).memory(value);
+}
+
+}  // namespace
+
 TEST_CASE("a state is converted where another order is asked for, and only there") {
   const Array rows = uniform(-1, 1)({8, 64}, 1, 0);
-  StateValue value(rows.clone());
-  const std::byte* memory = value.storage(0).data();
-  CHECK(value.storage(0).data() == memory);
-  CHECK(value.storage(32).same_bits(to_panels(rows, 32)));
-  memory = value.storage(32).data();
-  CHECK(value.read().same_bits(rows));
-  const Array other = uniform(-1, 1)({8, 64}, 1, 1);
-  value.write(other);
-  CHECK(value.storage(32).data() == memory);  // what executables are bound to stays
-  CHECK(value.storage(32).same_bits(to_panels(other, 32)));
-  CHECK(value.storage(16).same_bits(to_panels(other, 16)));
-  CHECK(value.storage(0).same_bits(other));
+  StateValue value(rows);
+  for (const bool writes : {false, true}) {
+    value.write(rows);
+    CHECK(memory(value, 0, writes).same_bits(rows));
+    const std::byte* at = memory(value, 0).data();
+    CHECK(memory(value, 0, writes).data() == at);
+    CHECK(memory(value, StateUse::kAnyOrder, writes).data() == at);
+    CHECK(memory(value, 32, writes).same_bits(to_panels(rows, 32)));
+    at = memory(value, 32).data();
+    CHECK(value.read().same_bits(rows));
+    const Array other = uniform(-1, 1)({8, 64}, 1, 1);
+    value.write(other);
+    CHECK(memory(value, 32, writes).data() == at);  // what executables are bound to stays
+    CHECK(memory(value, 32, writes).same_bits(to_panels(other, 32)));
+    CHECK(memory(value, 16, writes).same_bits(to_panels(other, 16)));
+    CHECK(memory(value, 0, writes).same_bits(other));
+  }
+  CHECK(rows.same_bits(uniform(-1, 1)({8, 64}, 1, 0)));  // it had a copy
 }
 
 namespace {

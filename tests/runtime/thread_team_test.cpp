@@ -2,12 +2,18 @@
 #include "runtime/thread_team.h"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <numeric>
 #include <set>
+#include <thread>
+#include <vector>
 
 #include "catch.h"
 #include "support.h"
@@ -175,23 +181,52 @@ TEST_CASE("subnormals are flushed on every thread during run, and only then") {
   CHECK(tiny * half != 0.0f);
 }
 
-TEST_CASE("workers are pinned, one to a CPU, when there are enough; the caller is not") {
+TEST_CASE("threads float, unless they are to be pinned: then workers are, one to a CPU, when there are enough") {
   cpu_set_t mine;
   REQUIRE(sched_getaffinity(0, sizeof mine, &mine) == 0);
   const int cpus = CPU_COUNT(&mine);
-  for (const int n : {cpus, cpus + 1}) {
-    ThreadTeam team(n);
-    std::vector<cpu_set_t> sets(static_cast<std::size_t>(n));
-    team.run([&](int t) { sched_getaffinity(0, sizeof(cpu_set_t), &sets[static_cast<std::size_t>(t)]); });
-    CHECK(CPU_EQUAL(&sets[0], &mine));
-    cpu_set_t seen;
-    CPU_ZERO(&seen);
-    for (std::size_t t = 1; t < sets.size(); ++t) {
-      CHECK(CPU_COUNT(&sets[t]) == (n <= cpus ? 1 : cpus));
-      CPU_OR(&seen, &seen, &sets[t]);
+  for (const Pinning pinning : {Pinning::none, Pinning::each_to_a_cpu})
+    for (const int n : {cpus, cpus + 1}) {
+      ThreadTeam team(n, pinning);
+      const bool pinned = pinning == Pinning::each_to_a_cpu && n <= cpus;
+      std::vector<cpu_set_t> sets(static_cast<std::size_t>(n));
+      team.run([&](int t) { sched_getaffinity(0, sizeof(cpu_set_t), &sets[static_cast<std::size_t>(t)]); });
+      CHECK(CPU_EQUAL(&sets[0], &mine));
+      cpu_set_t seen;
+      CPU_ZERO(&seen);
+      for (std::size_t t = 1; t < sets.size(); ++t) {
+        CHECK(CPU_COUNT(&sets[t]) == (pinned ? 1 : cpus));
+        CPU_OR(&seen, &seen, &sets[t]);
+      }
+      if (pinned) CHECK(CPU_COUNT(&seen) == n - 1);
     }
-    if (n <= cpus) CHECK(CPU_COUNT(&seen) == n - 1);
-  }
+}
+
+TEST_CASE("the default number of threads follows the affinity mask and the quotas of control groups") {
+  std::thread([] {  // a mask of its own
+    const int all = usable_cpus(), cpu = affinity().front();
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(cpu), &one);
+    REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+    CHECK(usable_cpus() == 1);
+    CHECK(ThreadTeam().size() == 1);
+    CHECK(all >= 1);
+    ThreadTeam more(3);  // all on that CPU
+    std::atomic<int> calls{0};
+    for (int i = 0; i < 20; ++i)
+      more.run([&](int) {
+        more.barrier();
+        ++calls;
+      });
+    CHECK(calls == 60);
+  })
+      .join();
+  const double infinite = std::numeric_limits<double>::infinity();
+  CHECK(cpus_worth("150000 100000") == 1.5);
+  CHECK(cpus_worth("50000 100000\n") == 0.5);
+  for (const char* none : {"max 100000", "", "x", "1", "1 ", "1 x", "0 100000", "-5 100000", "100000 0"})
+    CHECK(cpus_worth(none) == infinite);
 }
 
 TEST_CASE("the number of threads is checked") {
@@ -204,3 +239,71 @@ TEST_CASE("run inside run is refused") {
   ThreadTeam team(2);
   CHECK_THROWS_AS(team.run([&](int) { team.run([](int) {}); }), InternalError);
 }
+
+#if !defined(__SANITIZE_THREAD__)
+
+namespace {
+
+/// What a child of fork() ends with that runs `body`: its result, or -1 when it does not end within a minute.
+int in_child(const std::function<int()>& body) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    alarm(60);
+    _exit(body());
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("a child of fork() has a team of its own") {
+  for (const std::size_t n : kSizes) {
+    ThreadTeam team(static_cast<int>(n));
+    const auto sum = [&] {
+      std::vector<int> calls(n);
+      team.run([&](int t) {
+        team.barrier();
+        ++calls[static_cast<std::size_t>(t)];
+        team.barrier();
+      });
+      return static_cast<int>(std::accumulate(calls.begin(), calls.end(), 0));
+    };
+    CHECK(in_child(sum) == static_cast<int>(n));  // before the parent has run anything
+    sum();
+    CHECK(in_child([&] { return sum() + sum(); }) == 2 * static_cast<int>(n));
+    CHECK(in_child([&] { return in_child(sum); }) == static_cast<int>(n));
+    CHECK(in_child([&] {
+            std::make_unique<ThreadTeam>(static_cast<int>(n));
+            return error_of([&] { team.run([](int) { fail("in the child"); }); }) == "in the child" ? sum() : 0;
+          }) == static_cast<int>(n));
+    // While another thread is in a run, and its workers are at a barrier.
+    std::atomic<bool> stop{false};
+    std::thread caller([&] {
+      while (!stop) sum();
+    });
+    for (int i = 0; i < 10; ++i) CHECK(in_child(sum) == static_cast<int>(n));
+    stop = true;
+    caller.join();
+    CHECK(sum() == static_cast<int>(n));
+  }
+}
+
+#ifndef WEFT_SANITIZE  // whose memory is beyond any limit
+
+TEST_CASE("threads that cannot be started are an error, or fewer where the number was left open") {
+  CHECK(in_child([] {
+          const rlimit none{1, 1};  // no address space for another stack
+          if (setrlimit(RLIMIT_AS, &none) != 0) return 1;
+          const std::string error = error_of([] { ThreadTeam(100); });  // stacks of threads that ended may be had again
+          if (error.find("cannot start 100 threads: thread ") != 0) return 2;
+          ThreadTeam some;
+          std::atomic<int> calls{0};
+          some.run([&](int) { ++calls; });
+          return calls == some.size() ? 0 : 3;
+        }) == 0);
+}
+
+#endif
+#endif
