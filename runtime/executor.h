@@ -23,6 +23,7 @@ class Executor final : public ProgramExecutor {
   /// With a team of its own; `threads` as for ThreadTeam.
   explicit Executor(Image image, int threads = 0);
 
+  ExecutorMaker maker() const override;
   /// None of the team is woken when all phases are small, or while the caller's thread alone is faster (pace.h). Throws
   /// Error when an index that is checked (Program::check_indices) was outside its buffer: outputs and states then hold
   /// anything.
