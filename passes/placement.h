@@ -38,13 +38,13 @@ bool is_affine_reshape(const Shape& from, const Shape& to);
 /// for nothing, and computing x at a quotient and a remainder does not.
 bool wants_memory(const Graph&, ValueId y, const std::vector<bool>& large);
 
+inline constexpr std::int64_t kLargeBytes = 64 << 20;  // what large_values calls large
+inline constexpr int kMaxVirtualCost = 128;  // instructions of an expression that no kernel stores: bounds prologues
 /// large[v]: v has more than `large_bytes`, more than twice what it is computed from, and takes few instructions: an
 /// iota, random bits, a small array repeated, elementwise functions and views of such. It is computed wherever it is
 /// read and stored for results alone: memory is bounded by what a program is given and what its contractions,
 /// reductions and scatters make of that, not by the shapes in between.
-inline constexpr std::int64_t kLargeBytes = 64 << 20;
 std::vector<bool> large_values(const Graph&, std::int64_t large_bytes);
-inline constexpr int kMaxVirtualCost = 128;  // instructions of an expression that no kernel stores: bounds prologues
 
 Shape squeezed(const Shape&);  ///< without the axes of extent 1
 

@@ -54,7 +54,7 @@ double float_value(const Kind& k, std::uint64_t bits) {
 
 std::int64_t integer_value(const Kind& k, std::uint64_t bits) {
   if (!k.is_signed || !(bits >> (k.bits - 1))) return static_cast<std::int64_t>(bits);
-  return -static_cast<std::int64_t>((~bits & (~0ull >> (64 - k.bits))) + 1);
+  return -static_cast<std::int64_t>(~bits & (~0ull >> (64 - k.bits))) - 1;
 }
 
 std::string as_stored(const Kind& k, const std::vector<std::uint64_t>& elements, bool big_endian) {
