@@ -134,7 +134,7 @@ TEST_CASE("float instructions are those that round and flush as the contract say
   const std::regex allowed(
       R"((mov|selp|(ld|st)\.(global|global\.nc|shared|const|param)(\.v[24])?)\.f(32|64))"
       R"(|(add|mul|div|fma|sqrt)\.rn\.ftz\.f32|(neg|abs)\.ftz\.f32|setp\.[a-z]+\.ftz\.f32)"
-      R"(|(add|sub|mul|div|fma|sqrt)\.rn\.f64|(neg|abs)\.f64|setp\.[a-z]+\.f64)"
+      R"(|(add|sub|mul|div|fma|sqrt|rcp)\.rn\.f64|(neg|abs)\.f64|setp\.[a-z]+\.f64)"
       R"(|cvt\.rn\.f(32|64)\.[us](8|16|32|64)|cvt\.rzi\.(ftz\.s(32|64)\.f32|s(32|64)\.f64))"
       R"(|cvt\.(rmi|rpi|rni)\.(ftz\.f32\.f32|f64\.f64)|cvt\.rn\.ftz\.f32\.f64|cvt\.ftz\.f64\.f32)");
   const std::regex instruction(R"(^\t(?:@!?%p[0-9]+[ \t]+)?([a-z][a-z0-9_.:]*))"),
