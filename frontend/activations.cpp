@@ -5,16 +5,31 @@
 
 namespace weft {
 
+namespace {
+
+/// x gate(x), for a gate that is 0 below -limit and 1 above limit, to all digits. The gate sees x within the limits, so
+/// that its derivatives are finite; below, x counts as -limit, so that 0 times infinity does not occur.
+template <class Gate>
+Tensor gated(const Tensor& x, double limit, Gate gate) {
+  const Tensor low = weft::where(x < -limit, -limit, x);
+  return low * gate(weft::where(low > limit, limit, low));
+}
+
+}  // namespace
+
 Tensor linear(const Tensor& x, std::source_location) { return x; }
 
+// max(x, 0), which half of the gradient would pass at 0. The mask is that of the result: simplify makes the maximum of
+// all this, and nothing else is kept for the backward pass.
 Tensor relu(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  return maximum(x, 0);
+  const Tensor y = maximum(x, 0);
+  return weft::where(y > 0, x, stop_gradient(y));
 }
 
 Tensor leaky_relu(const Tensor& x, double slope, std::source_location where) {
   LocScope scope(where);
-  return weft::where(x > 0, x, slope * x);
+  return weft::where(x >= 0, x, slope * x);
 }
 Tensor leaky_relu(const Tensor& x, std::source_location where) { return leaky_relu(x, 0.01, where); }
 
@@ -30,9 +45,14 @@ Tensor sigmoid(const Tensor& x, std::source_location where) {
   return node(Op::sigmoid, {x});
 }
 
+Tensor log_sigmoid(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return -softplus(-x);
+}
+
 Tensor silu(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  return x * sigmoid(x);
+  return gated(x, 1024, [](const Tensor& v) { return sigmoid(v); });
 }
 
 Tensor softplus(const Tensor& x, std::source_location where) {
@@ -42,12 +62,14 @@ Tensor softplus(const Tensor& x, std::source_location where) {
 
 Tensor gelu(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  return 0.5 * x * (1 + erf(0.7071067811865476 * x));
+  return gated(x, 64, [](const Tensor& v) { return 0.5 * (1 + erf(0.7071067811865476 * v)); });
 }
 
+// (1 + tanh(u)) / 2 = sigmoid(2 u), which keeps its digits where tanh(u) is near -1.
 Tensor gelu_tanh(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+  return gated(x, 32,
+               [](const Tensor& v) { return sigmoid(v * (1.5957691216057308 + 0.07135481627260025 * (v * v))); });
 }
 
 namespace {

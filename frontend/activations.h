@@ -24,12 +24,13 @@ class Activation {
 };
 
 Tensor linear(const Tensor& x, WEFT_HERE);                    ///< x
-Tensor relu(const Tensor& x, WEFT_HERE);                      ///< max(x, 0)
-Tensor leaky_relu(const Tensor& x, double slope, WEFT_HERE);  ///< x > 0 ? x : slope * x
+Tensor relu(const Tensor& x, WEFT_HERE);                      ///< max(x, 0), with gradient 0 at 0
+Tensor leaky_relu(const Tensor& x, double slope, WEFT_HERE);  ///< x >= 0 ? x : slope * x
 Tensor leaky_relu(const Tensor& x, WEFT_HERE);                ///< slope 0.01
 Tensor elu(const Tensor& x, double alpha, WEFT_HERE);         ///< x > 0 ? x : alpha (e^x - 1)
 Tensor elu(const Tensor& x, WEFT_HERE);                       ///< alpha 1
 Tensor sigmoid(const Tensor& x, WEFT_HERE);                   ///< 1 / (1 + e^-x)
+Tensor log_sigmoid(const Tensor& x, WEFT_HERE);               ///< log sigmoid(x) = -softplus(-x)
 Tensor silu(const Tensor& x, WEFT_HERE);                      ///< x sigmoid(x)
 Tensor softplus(const Tensor& x, WEFT_HERE);                  ///< log(1 + e^x), without overflow
 Tensor gelu(const Tensor& x, WEFT_HERE);                      ///< x/2 (1 + erf(x / sqrt 2))

@@ -1,5 +1,6 @@
 // The gradient table. Elementwise rows are text: operands a, b, c, result y, incoming gradient g. Rows prefer y to
-// recomputing it from the operands, which keeps operands out of the backward pass: relu = max(x, 0) needs only y.
+// recomputing it from the operands, which keeps operands out of the backward pass. What they give at ties and kinks is
+// listed in docs/numerics.md.
 #include "passes/gradients.h"
 
 #include <array>
@@ -44,8 +45,12 @@ const GradientRow kRows[] = {
     {Op::pow,
      {"mul(g, select(eq(b, 0), 0, mul(b, pow(a, select(eq(b, 0), 0, sub(b, 1))))))",
       "mul(g, mul(y, log(select(or(eq(y, 0), and(eq(a, 0), eq(b, 0))), 1, a))))"}},
-    {Op::max, {"select(gt(y, b), g, 0)", "select(gt(y, b), 0, g)"}},
-    {Op::min, {"select(lt(y, b), g, 0)", "select(lt(y, b), 0, g)"}},
+    {Op::max,
+     {"select(eq(a, b), mul(0.5, g), select(gt(a, b), g, 0))",
+      "select(eq(a, b), mul(0.5, g), select(gt(a, b), 0, g))"}},
+    {Op::min,
+     {"select(eq(a, b), mul(0.5, g), select(lt(a, b), g, 0))",
+      "select(eq(a, b), mul(0.5, g), select(lt(a, b), 0, g))"}},
     {Op::select, {"", "select(a, g, 0)", "select(a, 0, g)"}},
     {Op::fma, {"mul(g, b)", "mul(g, a)", "g"}},
 

@@ -135,6 +135,7 @@ const RuleRow kRows[] = {
   {"lowest_max",         "max(-inf, x)",               "x"},
   {"min_highest",        "min(x, inf)",                "x"},
   {"highest_min",        "min(inf, x)",                "x"},
+  {"relu",               "select(gt(max(x, y), y), x, max(x, y))", "max(x, y)"},
 
   // selection, comparison, bits
   {"select_true",        "select(1, x, y)",            "x"},

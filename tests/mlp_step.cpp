@@ -28,7 +28,10 @@ Graph mlp_step(const MlpStep& m) {
     params.push_back(state(fmt::format("b{}", l), {f32, {m.widths[l + 1]}}));
     h = b.contract(h, params[2 * l], {1}, {0});
     h = b.add(h, b.broadcast(params[2 * l + 1], b.type(h).shape, {1}));
-    if (l + 1 < layers) h = b.op(Op::max, {h, b.like(h, 0)});
+    if (l + 1 < layers) {  // relu, as the frontend writes it
+      const ValueId zero = b.like(h, 0), y = b.op(Op::max, {h, zero});
+      h = b.select(b.op(Op::gt, {y, zero}), h, b.op(Op::stop_gradient, {y}));
+    }
   }
 
   at(30);  // loss = mean over rows of log(sum(exp(z - max z))) - (z - max z)[label]

@@ -220,17 +220,28 @@ TEST_CASE("reduce_prod is differentiated twice through zeros") {
   }
 }
 
-TEST_CASE("ties of reduce_max share the gradient, and relu has none at zero") {
+// As the frontend writes it: the mask is that of the maximum.
+#define RELU                                                                                                     \
+  "%z = constant {value=[0,0,0,0]} : f32[4]\n  %m = max %x, %z : f32[4]\n  %k = gt %m, %z : bool[4]\n"           \
+  "  %s = stop_gradient %m : f32[4]\n  %r = select %k, %x, %s : f32[4]\n  %y = reduce_sum %r {axis=0} : f32[]\n" \
+  "  return %y"
+
+TEST_CASE("ties share the gradient, and relu has none at zero") {
   struct {
     const char* text;
     std::vector<float> x, expected;
   } const cases[] = {
       {"%y = reduce_max %x {axis=0} : f32[]\n  return %y", {1, 3, 3, 0}, {0, 0.5f, 0.5f, 0}},
       {"%y = reduce_min %x {axis=0} : f32[]\n  return %y", {0, 3, 0, 0}, {1.f / 3, 0, 1.f / 3, 1.f / 3}},
-      {"%z = constant {value=[0,0,0,0]} : f32[4]\n  %m = max %x, %z : f32[4]\n  %y = reduce_sum %m {axis=0} : f32[]\n  "
+      {"%z = constant {value=[1,1,1,1]} : f32[4]\n  %m = max %x, %z : f32[4]\n  %y = reduce_sum %m {axis=0} : f32[]\n  "
        "return %y",
-       {-1, 0, 2, -0.f},
-       {0, 0, 1, 0}},
+       {-1, 1, 2, 1},
+       {0, 0.5f, 1, 0.5f}},
+      {"%z = constant {value=[1,1,1,1]} : f32[4]\n  %m = min %z, %x : f32[4]\n  %y = reduce_sum %m {axis=0} : f32[]\n  "
+       "return %y",
+       {-1, 1, 2, 1},
+       {1, 0.5f, 0, 0.5f}},
+      {RELU, {-1, 0, 2, -0.f}, {0, 0, 1, 0}},
   };
   for (const auto& c : cases) {
     INFO(c.text);
@@ -242,10 +253,7 @@ TEST_CASE("ties of reduce_max share the gradient, and relu has none at zero") {
 }
 
 TEST_CASE("the gradient of a relu reads its result, not its operand") {
-  Graph g = parse_graph(FUNC("%x: f32[4]",
-                             "%z = constant {value=[0,0,0,0]} : f32[4]\n  %m = max %x, %z : f32[4]\n  %y = reduce_sum "
-                             "%m {axis=0} : f32[]\n  return %y"),
-                        "case");
+  Graph g = parse_graph(FUNC("%x: f32[4]", RELU), "case");
   const std::size_t forward = g.size();
   const ValueId x = g.inputs()[0].id;
   differentiate(g, g.outputs()[0].id, std::span(&x, 1), kHere);
