@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "frontend/node.h"
 
@@ -170,12 +171,13 @@ Tensor variance(const Tensor& x, const Axes& axes, bool keepdims, std::source_lo
   return mean(square(y - spread_back(mean(y, axes), y, axes.resolve("variance", y))), axes, keepdims);
 }
 
+// The shift is finite, so that rows of -inf alone, and rows with inf, have their limits.
 Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
   LocScope scope(where);
-  const Tensor top = stop_gradient(max(x, axes));
-  const Tensor shifted = x - spread_back(top, x, axes.resolve("logsumexp", x));
-  const Tensor kept = keepdims ? stop_gradient(max(x, axes, true)) : top;
-  return log(sum(exp(shifted), axes, keepdims)) + kept;
+  const double largest = x.dtype() == f64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
+  auto shift = [&](bool keep) { return stop_gradient(clip(max(x, axes, keep), -largest, largest)); };
+  const Tensor shifted = x - spread_back(shift(false), x, axes.resolve("logsumexp", x));
+  return log(sum(exp(shifted), axes, keepdims)) + shift(keepdims);
 }
 
 Tensor argmax(const Tensor& x, int axis, std::source_location where) {

@@ -1,6 +1,8 @@
 // Losses, from logits where they can be: no probability is formed that could round to 0.
 #include "frontend/losses.h"
 
+#include <cmath>
+
 #include "frontend/activations.h"
 #include "frontend/node.h"
 
@@ -43,6 +45,9 @@ Tensor sample_mean(const Tensor& x) {
   return axes.empty() ? x : mean(x, axes);
 }
 
+/// t x, which is 0 where t is 0, also for an infinite x.
+Tensor weighted(const Tensor& t, const Tensor& x) { return t * where((t == 0) & (abs(x) == HUGE_VAL), 0, x); }
+
 Tensor mse_of(const Tensor& p, const Tensor& t) { return sample_mean(square(p - matching("mse", p, t))); }
 Tensor mae_of(const Tensor& p, const Tensor& t) { return sample_mean(abs(p - matching("mae", p, t))); }
 
@@ -60,7 +65,7 @@ Tensor sparse_cross_entropy_of(const Tensor& p, const Tensor& t) {
 
 Tensor categorical_from_logits(const Tensor& z, const Tensor& t) {
   const Tensor target = matching("categorical_cross_entropy_with_logits", z, t);
-  return -sum(target * log_softmax(z), -1);
+  return -sum(weighted(target, log_softmax(z)), -1);
 }
 
 // Probabilities are divided by their sum first, as in Keras.
@@ -69,16 +74,16 @@ Tensor categorical_of(const Tensor& p, const Tensor& t) {
   return -sum(target * log(clip(p / sum(p, -1, true), kEpsilon, 1 - kEpsilon)), -1);
 }
 
-// max(z, 0) - z t + log(1 + e^-|z|)
+// -t log sigmoid(z) - (1 - t) log sigmoid(-z): both parts are positive, so that nothing cancels.
 Tensor binary_from_logits(const Tensor& z, const Tensor& t) {
   const Tensor target = matching("binary_cross_entropy_with_logits", z, t);
-  return sample_mean(softplus(z) - z * target);
+  return sample_mean(weighted(target, softplus(-z)) + weighted(1 - target, softplus(z)));
 }
 
 Tensor binary_of(const Tensor& p, const Tensor& t) {
   const Tensor target = matching("binary_cross_entropy", p, t);
   const Tensor q = clip(p, kEpsilon, 1 - kEpsilon);
-  return sample_mean(-(target * log(q) + (1 - target) * log(1 - q)));
+  return sample_mean(-(target * log(q) + (1 - target) * log1p(-q)));
 }
 
 }  // namespace
@@ -102,12 +107,13 @@ const Loss categorical_cross_entropy("categorical_cross_entropy", categorical_of
 const Loss binary_cross_entropy_with_logits("binary_cross_entropy_with_logits", binary_from_logits, Loss::binary);
 const Loss binary_cross_entropy("binary_cross_entropy", binary_of, Loss::binary);
 
-// e = |p - t|: min(e, delta) (e - min(e, delta) / 2), which is e^2 / 2 up to delta and delta (e - delta / 2) beyond.
+// With e = p - t and c = e within [-delta, delta]: c (e - c / 2), which is e^2 / 2 up to delta, delta (|e| - delta / 2)
+// beyond, and twice differentiable at 0.
 Loss huber(double delta) {
   if (!(delta > 0)) fail("huber: delta is {}; expected a number above 0", delta);
   return Loss("huber", [delta](const Tensor& p, const Tensor& t) {
-    const Tensor e = abs(p - matching("huber", p, t));
-    const Tensor inner = minimum(e, delta);
+    const Tensor e = p - matching("huber", p, t);
+    const Tensor inner = clip(e, -delta, delta);
     return sample_mean(inner * (e - 0.5 * inner));
   });
 }
