@@ -81,15 +81,21 @@ Tensor AdamW::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) con
   return decayed - adam_step(s, g, beta1, beta2, epsilon);
 }
 
+// Everything is in units of the largest element, so that no square overflows. Where that is 0 or not finite, the
+// comparison is with infinity or NaN: the gradients stay as they are.
 std::vector<Tensor> clip_by_norm(const std::vector<Tensor>& gradients, double norm, std::source_location where) {
   LocScope scope(where);
   if (!(norm > 0)) fail("{}clip_by_norm: the norm is {}; expected a number above 0", where_prefix(), norm);
-  Tensor squares;
-  for (const Tensor& g : gradients) squares = squares.defined() ? squares + sum(square(g)) : sum(square(g));
   std::vector<Tensor> clipped;
   if (gradients.empty()) return clipped;
-  const Tensor scale = norm / maximum(sqrt(squares), norm);
-  for (const Tensor& g : gradients) clipped.push_back(g * scale);
+  Tensor top, squares;
+  for (const Tensor& g : gradients) top = top.defined() ? maximum(top, max(abs(g))) : max(abs(g));
+  for (const Tensor& g : gradients) {
+    const Tensor part = sum(square(g / top));
+    squares = squares.defined() ? squares + part : part;
+  }
+  const Tensor length = sqrt(squares), exceeds = length > norm / top;
+  for (const Tensor& g : gradients) clipped.push_back(weft::where(exceeds, g / top * (norm / length), g));
   return clipped;
 }
 

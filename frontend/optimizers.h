@@ -91,7 +91,7 @@ struct AdamW {
   Tensor operator()(OptimizerStep&, const Tensor& w, const Tensor& g) const;
 };
 
-/// Scales the gradients so that the norm of them all together is at most `norm`.
+/// Scales the gradients so that the norm of them all together is at most `norm`; left alone when one is inf or NaN.
 std::vector<Tensor> clip_by_norm(const std::vector<Tensor>& gradients, double norm, WEFT_HERE);
 
 }  // namespace weft

@@ -138,6 +138,12 @@ TEST_CASE("clip_by_norm scales all gradients by one factor, and leaves short one
   require_close(run(clipped[1], in), {0.8});
   require_close(run(kept[0], in), {3, 0});
   require_close(run(clip_by_norm({a}, 1)[0], {f({0, 0}, {2})}), {0, 0});
+  // Squares of these overflow, or underflow to 0.
+  require_close(run(clipped[0], {f({3e30f, 0}, {2}), f({4e30f}, {1, 1})}), {0.6, 0});
+  require_close(run(clip_by_norm({a}, 1e-3)[0], {f({3e38f, 3e38f}, {2})}), {0.000707106781, 0.000707106781}, 1e-9);
+  require_close(run(1e30 * clip_by_norm({a}, 1e-30)[0], {f({3e-25f, 4e-25f}, {2})}), {0.6, 0.8});
+  require_close(run(clip_by_norm({a}, 1)[0], {f({HUGE_VALF, 1}, {2})}), {HUGE_VAL, 1});
+  require_close(run(clip_by_norm({a}, 1)[0], {f({NAN, 1}, {2})}), {NAN, 1});
   require_reported({MISTAKE(clip_by_norm({a}, 0), "clip_by_norm: the norm is 0; expected a number above 0")});
 }
 
