@@ -282,9 +282,14 @@ std::string bound_text(const Bound& b) {
 std::string table_text() {
   std::string text =
       "| function | value | first derivative | second derivative | for |\n| --- | --- | --- | --- | --- |\n";
-  for (const FunctionRow& r : all_rows())
-    text += fmt::format("| `{}` | {} | {} | {} | {}{} |\n", r.form, bound_text(r.value), bound_text(r.first),
-                        bound_text(r.second), r.domain, r.flush ? fmt::format("; + 2^{} tiny", r.flush) : "");
+  auto cell = [&](std::string of) { text += " " + std::regex_replace(of, std::regex(R"(\|)"), R"(\|)") + " |"; };
+  for (const FunctionRow& r : all_rows()) {
+    text += "|";
+    cell("`" + r.form + "`");
+    for (const Bound* b : {&r.value, &r.first, &r.second}) cell(bound_text(*b));
+    cell(r.domain + (r.flush ? fmt::format("; + 2^{} tiny", r.flush) : ""));
+    text += "\n";
+  }
   return text;
 }
 
@@ -314,7 +319,7 @@ TEST_CASE("docs/numerics.md shows the table of functions", "[golden]") {
   std::string text = in.str();
   const std::size_t from = text.find(begin) + begin.size(), to = text.find(end);
   REQUIRE(to != text.npos);
-  REQUIRE(from < to);
+  REQUIRE(from <= to);
   const std::string table = table_text(), shown = text.substr(from, to - from);
   if (const char* bless = std::getenv("BLESS"); bless && std::string(bless) == "1") {
     std::ofstream(path) << text.replace(from, to - from, table);
