@@ -7,11 +7,10 @@
 //  5. A constant has a literal of its type; no other node has a literal.
 //  6. Equal nodes are one node.
 //  7. Every node has provenance.
-//  8. Outputs name existing values, and are not called as an input is unless they are that input, not updated. Updates
+//  8. Outputs name existing values, and are not called as an updated state is. Updates
 //  name a state input each, once, and a value of its type.
 //  9. A group's nodes are contiguous (inputs aside), inputs belong to none. With 3, groups then depend on each other
 //  acyclically.
-#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -106,12 +105,6 @@ class Verifier {
   void check_results() const {
     for (const Output& o : g_.outputs())
       if (o.id >= g_.size()) fail("verify: in graph @{}: output '{}' names no value", g_.name, o.name);
-    for (const Output& o : g_.outputs()) {
-      const ValueId input = g_.find_input(o.name);
-      const bool is_updated = std::ranges::any_of(g_.updates(), [&](const Update& u) { return u.state == input; });
-      if (input != kNoValue && (input != o.id || is_updated))
-        fail("verify: in graph @{}: output '{}' has the name of an input, and not its value", g_.name, o.name);
-    }
     std::unordered_set<ValueId> states, updated;
     for (const Input& i : g_.inputs())
       if (i.kind == InputKind::state) states.insert(i.id);
@@ -123,6 +116,9 @@ class Verifier {
         broken(u.value, "updates {}, which is {}", names_(u.state), to_string(g_[u.state].type));
       if (!updated.insert(u.state).second) broken(u.state, "is updated twice");
     }
+    for (const Output& o : g_.outputs())
+      if (updated.contains(g_.find_input(o.name)))
+        fail("verify: in graph @{}: output '{}' has the name of an updated state", g_.name, o.name);
   }
 
   void check_groups() const {

@@ -1,7 +1,7 @@
-// Invariant 14 of ir/verify_kernel.cpp: a phase whose points run in order within chunks. A chunk is not negative, there
-// is no contraction, and what a scatter adds to is the business of that scatter alone: all else is as if the points
-// were independent, so that several rows may be under way at once. Only there does a scatter have a second store: to
-// another buffer, with the access and the value of the first one, and without a predicate.
+// Invariant 14 of ir/verify_kernel.cpp: a phase whose points run in order within chunks. A chunk is not negative and at
+// most kMaxPoints, there is no contraction, and what a scatter adds to is the business of that scatter alone: all else
+// is as if the points were independent, so that several rows may be under way at once. Only there does a scatter have a
+// second store: to another buffer, with the access and the value of the first one, and without a predicate.
 #include "ir/at.h"
 #include "ir/kernel_walk.h"
 #include "ir/print_kernel.h"
@@ -50,7 +50,7 @@ std::optional<Violation> find_chunk_violation(const Program& p) {
       for (const KernelStage& s : phase.stages)
         if (s.kind == KernelStage::scatter)
           if (std::string what = stores_violation(p, phase, s); !what.empty()) return broken(std::move(what));
-      if (phase.chunk < 0) return broken(fmt::format("a chunk of {} points", phase.chunk));
+      if (phase.chunk < 0 || phase.chunk > kMaxPoints) return broken(fmt::format("a chunk of {} points", phase.chunk));
       if (phase.chunk == 0) continue;
       for (const KernelStage& s : phase.stages) {
         if (s.kind == KernelStage::contract) return broken("a contraction in a phase with a chunk");

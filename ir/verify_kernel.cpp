@@ -47,11 +47,9 @@ template <class C>
 bool has(const C& c, std::int32_t i) {
   return i >= 0 && static_cast<std::size_t>(i) < c.size();
 }
-constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase, and values of an axis
-constexpr std::int64_t kMaxArena = std::int64_t{1} << 46;   // bytes
-constexpr std::int64_t kMaxSteps = std::int64_t{1} << 54;   // of a stage at all points of its phase
-constexpr std::size_t kMaxStages =
-    1 << 10;  // of a kernel: the work of verifying it grows with stages times expressions
+constexpr std::int64_t kMaxArena = std::int64_t{1} << 46;  // bytes
+constexpr std::int64_t kMaxSteps = std::int64_t{1} << 54;  // of a stage at all points of its phase
+constexpr std::size_t kMaxStages = 1 << 8;                 // of a kernel: work grows with stages times expressions
 
 struct Found : Violation {};  // thrown here, caught by find_violation
 

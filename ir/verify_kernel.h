@@ -7,7 +7,8 @@
 
 namespace weft {
 
-inline constexpr std::size_t kMaxAxes = 64;  // of a kernel
+inline constexpr std::size_t kMaxAxes = 64;                        // of a kernel
+inline constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase, and values of an axis
 
 struct Violation {
   std::int32_t kernel = kNone;  // index in Program::kernels; kNone: the program itself

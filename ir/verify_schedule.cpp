@@ -6,13 +6,12 @@
 //  and
 //     its parallel axes hold b, m and n.
 //  c. The left factor does not change with n, nor the right one with m.
-//  d. Sizes and flags belong to a contraction. mr and nr come together, and a register tile of mr x nr holds at most
-//     kMaxTile elements (code is written out for each); kc is at most kContractChunk, mc and nc at most the extents.
+//  d. Sizes and flags belong to a contraction. A register tile of mr x nr holds at most kMaxTile elements (code is
+//     written out for each); mc and nc are at most the extents.
 // What is worth doing on a target is for passes/schedule_space.h to say.
 #include <algorithm>
 
 #include "ir/at.h"
-#include "ir/eval.h"
 #include "ir/kernel_walk.h"
 #include "ir/print_kernel.h"
 #include "ir/verify_kernel.h"
@@ -56,10 +55,8 @@ std::string roles_objection(const Kernel& k) {
 
 std::string sizes_objection(const Kernel& k) {
   const Schedule& s = k.schedule;
-  if ((s.mr == 0) != (s.nr == 0)) return fmt::format("mr={} and nr={}: a register tile has both", s.mr, s.nr);
   if (std::int64_t{s.mr} * s.nr > kMaxTile)
     return fmt::format("a register tile of {} x {}, more than {} elements", s.mr, s.nr, kMaxTile);
-  if (s.kc > kContractChunk) return fmt::format("kc={}, more than {}", s.kc, kContractChunk);
   if (s.mc > at(k.axes, s.m).extent) return fmt::format("mc={}, more than the extent of m", s.mc);
   if (s.nc > at(k.axes, s.n).extent) return fmt::format("nc={}, more than the extent of n", s.nc);
   return "";
