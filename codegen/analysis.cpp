@@ -5,6 +5,7 @@
 
 #include "ir/at.h"
 #include "ir/panels.h"
+#include "ir/unproven.h"
 
 namespace weft::codegen {
 namespace {
@@ -37,6 +38,11 @@ void for_each_access(PhaseInfo& info, const Kernel& kernel, F&& f) {
     if (info.used[e] && !info.access[e].coefficient.empty()) f(info.access[e]);
   for (auto& stage : info.store)
     for (Linear& l : stage) f(l);
+  for (auto& checks : info.load_checks)
+    for (IndexCheck& c : checks) f(c.index);
+  for (auto& stage : info.store_checks)
+    for (auto& checks : stage)
+      for (IndexCheck& c : checks) f(c.index);
 }
 
 void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
@@ -89,9 +95,32 @@ void find_dependences(PhaseInfo& info, const Program& program, const Kernel& ker
     for (ExprId arg : e.args) take(arg);
     for (std::size_t a = 0; a < info.access[i].coefficient.size(); ++a)
       if (info.access[i].coefficient[a]) d.axes |= std::uint64_t{1} << a;
+    for (const IndexCheck& c : info.load_checks[i])
+      for (std::size_t a = 0; a < c.index.coefficient.size(); ++a)
+        if (c.index.coefficient[a]) d.axes |= std::uint64_t{1} << a;
     for (auto [stride, arg] : info.access[i].indirect) take(arg);
     if (e.kind == Expr::accumulator) d.accumulator = true;
     if (e.kind == Expr::load && std::count(stored.begin(), stored.end(), storage(program, e.buffer))) d.pinned = true;
+  }
+}
+
+/// The checks of a program whose indices need any.
+void find_checks(PhaseInfo& info, const Program& program, const Kernel& kernel, std::int32_t phase) {
+  info.load_checks.resize(kernel.exprs.size());
+  for (const KernelStage& s : info.phase.stages) info.store_checks.emplace_back(s.stores.size());
+  if (!program.check_indices) return;
+  const std::vector<UnprovenIndex> unproven = unproven_indices(program, kernel);
+  info.checks = !unproven.empty();
+  for (std::size_t i = 0; i < unproven.size(); ++i) {
+    const UnprovenIndex& u = unproven[i];
+    const bool is_load = u.load != kNone;
+    if (is_load ? !info.used[static_cast<std::size_t>(u.load)] : u.phase != phase) continue;
+    const Store* store = is_load ? nullptr : &at(at(info.phase.stages, u.stage).stores, u.store);
+    const auto& access = is_load ? at(kernel.exprs, u.load).access : store->access;
+    const Shape& shape = at(program.buffers, is_load ? at(kernel.exprs, u.load).buffer : store->buffer).type.shape;
+    auto& checks = is_load ? at(info.load_checks, u.load) : at(at(info.store_checks, u.stage), u.store);
+    checks.push_back({linearise({at(access, u.dimension)}, Dims{1}, kernel.axes.size()), shape[u.dimension],
+                      static_cast<std::int64_t>(i)});
   }
 }
 
@@ -163,8 +192,9 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
     for (ExprId arg : kernel.exprs[i].args) use(arg);
     for (auto [stride, arg] : info.access[i].indirect) use(arg);
   }
+  find_checks(info, program, kernel, static_cast<std::int32_t>(&phase - kernel.phases.data()));
   std::vector<AxisId>& parallel = info.phase.parallel;
-  if (auto at = std::find(parallel.begin(), parallel.end(), lane_axis); at != parallel.end())
+  if (auto at = std::find(parallel.begin(), parallel.end(), lane_axis); at != parallel.end() && phase.chunk == 0)
     std::rotate(at, at + 1, parallel.end());
   if (merge) merge_parallel_axes(info, kernel);
   find_dependences(info, program, kernel);
@@ -175,7 +205,8 @@ bool is_along_row(const PhaseInfo& info, const Kernel& kernel, std::size_t stage
   const KernelStage& s = info.phase.stages[stage];
   if (s.kind != KernelStage::scatter || s.axis == kNone || s.axis != kernel.schedule.vector_axis) return false;
   const Linear& to = info.store[stage][0];
-  return s.predicate == kNone && to.panel_axis == kNone && to.coefficient[static_cast<std::size_t>(s.axis)] == 1 &&
+  return s.predicate == kNone && info.store_checks[stage][0].empty() && to.panel_axis == kNone &&
+         to.coefficient[static_cast<std::size_t>(s.axis)] == 1 &&
          std::ranges::none_of(to.indirect, [&](const auto& i) { return info.depends_on(i.second, s.axis); });
 }
 

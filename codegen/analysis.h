@@ -27,21 +27,31 @@ struct Dependence {
   bool pinned = false;       // loads what this phase stores, so it may not move out of its stage
 };
 
+/// A check that code makes of one dimension of an access: 0 <= index < extent.
+struct IndexCheck {
+  Linear index;
+  std::int64_t extent = 0, number = 0;  // number: its position in unproven_indices()
+};
+
 struct PhaseInfo {
-  Phase phase;                             // parallel: those left after merging, outermost first
-  std::vector<std::int64_t> extent;        // one for each axis; merged axes have 1
-  std::vector<bool> used;                  // expressions that the phase evaluates
-  std::vector<Linear> access;              // one for each expression; of loads and index values
-  std::vector<std::vector<Linear>> store;  // one for each stage and store
-  std::vector<Dependence> depends;         // one for each expression
+  Phase phase;                                       // parallel: those left after merging, outermost first
+  std::vector<std::int64_t> extent;                  // one for each axis; merged axes have 1
+  std::vector<bool> used;                            // expressions that the phase evaluates
+  std::vector<Linear> access;                        // one for each expression; of loads and index values
+  std::vector<std::vector<Linear>> store;            // one for each stage and store
+  std::vector<Dependence> depends;                   // one for each expression
+  bool checks = false;                               // the kernel has indices to check; where, is said by:
+  std::vector<std::vector<IndexCheck>> load_checks;  // one list for each expression
+  std::vector<std::vector<std::vector<IndexCheck>>> store_checks;  // one for each stage and store
 
   std::int64_t points() const;  // product of the parallel extents
   bool depends_on(ExprId e, AxisId a) const { return depends[static_cast<std::size_t>(e)].axes >> a & 1; }
 };
 
-/// `lane_axis`, when it is a parallel axis of the phase, becomes the last of PhaseInfo::phase.parallel.
-/// With `merge`, an axis o is folded into the next one, n, where coefficient[o] == extent[n] * coefficient[n] in every
-/// access.
+/// `lane_axis`, when it is a parallel axis of the phase, becomes the last of PhaseInfo::phase.parallel, unless the phase
+/// has a chunk: then the order of the points counts.
+/// `phase` is one of the kernel's. With `merge`, an axis o is folded into the next one, n, where coefficient[o] ==
+/// extent[n] * coefficient[n] in every access.
 PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis, bool merge);
 
 /// A scatter that adds a row to a row, neighbour by neighbour: `stage` of the phase.

@@ -102,8 +102,9 @@ CanonicalKernel canonical(const Program& program, const Kernel& kernel) {
   k.name = "kernel";
   k.locs = {};
   for (std::size_t a = 0; a < k.axes.size(); ++a) k.axes[a].name = numbered("x", a);
+  c.program.check_indices = program.check_indices;
   renumber_buffers(program, c);
-  rebase_indices(c);
+  if (!c.program.check_indices) rebase_indices(c);  // indices are checked against the buffer that they count in
   return c;
 }
 

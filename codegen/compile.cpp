@@ -15,6 +15,7 @@
 #include "codegen/object_cache.h"
 #include "codegen/parallel.h"
 #include "codegen/thunks.h"
+#include "ir/unproven.h"
 
 namespace weft {
 namespace {
@@ -127,7 +128,8 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
     const std::vector<PhaseCode>& phases = forms.list[form].code.phases;
     for (std::size_t p = 0; p < phases.size(); ++p) {
       image.code.push_back({nullptr, phases[p].units, phases[p].scratch_bytes, phases[p].cost,
-                            static_cast<std::int32_t>(k), phases[p].split});
+                            static_cast<std::int32_t>(k), phases[p].split,
+                            program->check_indices && !unproven_indices(*program, program->kernels[k]).empty()});
       thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[form] + p]), forms.places[k]});
     }
   }

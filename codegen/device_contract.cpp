@@ -41,7 +41,8 @@ DeviceContract::DeviceContract(const Program& program, const Kernel& kernel, con
       dtype_(expr(stage_.lhs).dtype) {}
 
 bool DeviceContract::is_plain_load(ExprId id) const {
-  return expr(id).kind == Expr::load && expr(id).args.empty() && size_of(expr(id).dtype) >= 4;
+  return expr(id).kind == Expr::load && expr(id).args.empty() && size_of(expr(id).dtype) >= 4 &&
+         info_.load_checks[static_cast<std::size_t>(id)].empty();
 }
 
 /// Neighbours along `axis` that every load under the expression can take at once, at most `most`.
@@ -280,7 +281,8 @@ void DeviceContract::epilogue() {
           const KernelStage& map = info_.phase.stages[s];
           std::vector<ValueIds> stored;
           for (const Store& t : map.stores) stored.push_back(values(t.value));
-          for (std::size_t t = 0; t < stored.size(); ++t) store(map.stores[t], info_.store[s][t], stored[t]);
+          for (std::size_t t = 0; t < stored.size(); ++t)
+            store(map.stores[t], info_.store[s][t], info_.store_checks[s][t], stored[t]);
         }
       });
     }

@@ -115,6 +115,19 @@ ValueId DevicePhase::index(const Linear& l, int lane, DType t) {
   return b_.add(sum, offset);
 }
 
+ValueId DevicePhase::checked_index(const Linear& l, const std::vector<IndexCheck>& checks, int lane) {
+  const DType t = b_.index_type();
+  ValueId place = index(l, lane, t);
+  for (const IndexCheck& c : checks) {
+    const ValueId i = index(c.index, lane, i64);
+    const ValueId inside =
+        b_.both(b_.apply(Op::ge, boolean, {i, b_.constant(i64, 0)}),
+                b_.apply(Op::lt, boolean, {i, b_.constant(i64, static_cast<std::uint64_t>(c.extent))}));
+    place = b_.apply(Op::select, t, {inside, place, b_.constant(t, static_cast<std::uint64_t>(-1 - c.number))});
+  }
+  return place;
+}
+
 int DevicePhase::lanes_of(ExprId e) const {
   const bool by_sums = accumulators_vary_ && info_.depends[static_cast<std::size_t>(e)].accumulator;
   return lane_axis_ != kNone && (by_sums || info_.depends_on(e, lane_axis_)) ? lanes_ : 1;
@@ -141,14 +154,15 @@ DevicePhase::Known DevicePhase::load(ExprId id) {
   };
   const int most = 16 / static_cast<int>(size_of(e.dtype));
   const bool predicates_vary = !e.args.empty() && lanes_of(e.args[0]) > 1;
-  const bool together = lanes > 1 && lane_stride_ == 1 && !predicates_vary &&
+  const auto& checks = info_.load_checks[static_cast<std::size_t>(id)];
+  const bool together = lanes > 1 && lane_stride_ == 1 && !predicates_vary && checks.empty() &&
                         l.coefficient[static_cast<std::size_t>(lane_axis_)] == 1 &&
                         are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
   ValueIds out;
   int level = 0;
   for (int lane = 0; lane < lanes; lane += step) {
-    const ValueIds some = b_.load(m, index(l, lane, b_.index_type()), step, predicate(lane), origin);
+    const ValueIds some = b_.load(m, checked_index(l, checks, lane), step, predicate(lane), origin);
     out.insert(out.end(), some.begin(), some.end());
     level = std::max(level, b_.level(some[0]));
   }
@@ -192,22 +206,24 @@ const ValueIds& DevicePhase::values(ExprId id) {
   return known_.insert_or_assign(id, std::move(k)).first->second.values;
 }
 
-void DevicePhase::store(const Store& s, const Linear& l, const ValueIds& v) {
+void DevicePhase::store(const Store& s, const Linear& l, const std::vector<IndexCheck>& checks, const ValueIds& v) {
   const MemoryId m = memory(s.buffer);
   const std::int32_t origin = b_.origin(store_text(program_, kernel_, s));
   const int most = 16 / static_cast<int>(size_of(b_.memory(m).dtype));
   const std::int64_t stride = lane_axis_ == kNone ? 0 : l.coefficient[static_cast<std::size_t>(lane_axis_)];
   bool varies = stride != 0;
   for (auto [factor, indirect] : l.indirect) varies |= lanes_of(indirect) > 1;
+  for (const IndexCheck& c : checks)
+    varies |= lane_axis_ != kNone && c.index.coefficient[static_cast<std::size_t>(lane_axis_)] != 0;
   const int lanes = lane_axis_ != kNone && varies ? lanes_ : 1;
-  const bool together =
-      lanes > 1 && lane_stride_ == 1 && stride == 1 && are_neighbours(l, lane_axis_, std::min(lanes, most));
+  const bool together = lanes > 1 && lane_stride_ == 1 && stride == 1 && checks.empty() &&
+                        are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
   for (int lane = 0; lane < lanes; lane += step) {
     ValueIds some;
     // All lanes at one place: the last one stays.
     for (int i = 0; i < step; ++i) some.push_back(at_lane(v, lanes == 1 ? static_cast<int>(v.size()) - 1 : lane + i));
-    b_.store(m, index(l, lane, b_.index_type()), some, origin, lanes > 1 ? exists(lane + step - 1, lanes) : kNone);
+    b_.store(m, checked_index(l, checks, lane), some, origin, lanes > 1 ? exists(lane + step - 1, lanes) : kNone);
   }
 }
 

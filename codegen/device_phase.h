@@ -27,8 +27,10 @@ class DevicePhase {
     return v.size() == 1 ? v[0] : v[static_cast<std::size_t>(lane)];
   }
   /// Stores at the bound axes; lanes that are neighbours in memory at once.
-  void store(const Store&, const Linear&, const ValueIds&);
+  void store(const Store&, const Linear&, const std::vector<IndexCheck>&, const ValueIds&);
   ValueId index(const Linear&, int lane, DType);
+  /// The same, or an index that says which check of the access fails (simt::Function::checks).
+  ValueId checked_index(const Linear&, const std::vector<IndexCheck>&, int lane);
   MemoryId memory(BufferId);
   bool is_stored(BufferId) const;  ///< whether the phase stores to its storage
   /// Neighbours along `axis` that every load and store can take at once, at most `most`: a divisor of the extent.

@@ -95,7 +95,13 @@ void DevicePoints::emit(const GpuTarget& target) {
 void DevicePoints::hold_row() {
   const AxisId axis = kernel_.schedule.vector_axis;
   const bool is_row = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) { return s.axis == axis; });
-  if (axis == kNone || !is_row || schedule_.team != kStripes || extent(axis) == 0 ||
+  // A loop over single elements of the row would bind its axis anew.
+  const bool one_by_one = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) {
+    const bool together =
+        s.kind == KernelStage::map || (s.kind == KernelStage::reduce && (s.striped || is_arg_reduce(s.op)));
+    return s.axis == axis && !together;
+  });
+  if (axis == kNone || !is_row || one_by_one || schedule_.team != kStripes || extent(axis) == 0 ||
       extent(axis) > kMostHeld * kStripes)
     return;
   held_ = axis;
@@ -141,7 +147,8 @@ void DevicePoints::run_map(std::size_t index) {
   auto stores = [&] {
     std::vector<ValueIds> all;  // values first: a store may overwrite what another one's value was loaded from
     for (const Store& t : s.stores) all.push_back(values(t.value));
-    for (std::size_t i = 0; i < all.size(); ++i) store(s.stores[i], info_.store[index][i], all[i]);
+    for (std::size_t i = 0; i < all.size(); ++i)
+      store(s.stores[i], info_.store[index][i], info_.store_checks[index][i], all[i]);
   };
   if (schedule_.team == 1) {
     if (s.axis == kNone) return stores();
@@ -167,10 +174,10 @@ void DevicePoints::run_scatter(std::size_t index) {
   const std::int32_t origin = b_.origin(fmt::format("add to {}", b_.memory(m).name));
   when(schedule_.team > 1 ? b_.both(valid_, b_.equal(rank_, 0)) : kNone, [&] {
     loop(b_.integer(0), b_.integer(extent(s.axis)), 1, [&](ValueId at) {
-      bind(s.axis, at);
+      if (s.axis != kNone) bind(s.axis, at);
       const ValueId predicate = s.predicate == kNone ? kNone : value(s.predicate);
       when(predicate, [&] {
-        const ValueId x = value(t.value), place = this->index(info_.store[index][0], 0, b_.index_type());
+        const ValueId x = value(t.value), place = checked_index(info_.store[index][0], info_.store_checks[index][0], 0);
         const ValueId old = b_.load(m, place, 1, kNone, origin)[0];
         b_.store(m, place, {b_.apply(Op::add, b_.type(x), {old, x})}, origin);
       });

@@ -46,6 +46,9 @@ struct Lanes {
   bool full() const { return active == width; }
 };
 
+/// Lanes of the widest loop: four registers of the smallest elements.
+inline constexpr int kMostLanes = 4 * 64;
+
 /// The attribute of a function that says how wide its registers are; emit_math.cpp reads it.
 inline constexpr const char* kRegisterBits = "prefer-vector-width";
 
@@ -169,7 +172,14 @@ class PhaseEmitter {
   Address address(BufferId, const Linear&);
   Value* lane_pointer(const Address&, DType, int lane);
   Value* load(DType, const Address&, Value* predicate);
-  void store(DType, const Address&, Value* v, bool streaming = false);
+  /// Where `inside` (null: everywhere) is true.
+  void store(DType, const Address&, Value* v, bool streaming = false, Value* inside = nullptr);
+  /// `predicate` (null: true) and whether all checks hold; those that fail where it is true are reported.
+  Value* checked(const std::vector<IndexCheck>&, Value* predicate);
+  Value* both(Value* a, Value* b);  ///< of conditions, each of one lane or of all; null is true
+  Value* of_lane(Value* v, int lane) {
+    return v->getType()->isVectorTy() ? b_.CreateExtractElement(v, static_cast<std::uint64_t>(lane)) : v;
+  }
   bool passes_caches(const Store&, const Linear&) const;  ///< whole vectors of this store bypass the caches
   Value* read(DType, Value* pointer, int width, Value* mask = nullptr);  ///< contiguous, register form
   void write(DType, Value* pointer, Value* v, Value* mask = nullptr);
@@ -219,6 +229,7 @@ class PhaseEmitter {
 
   llvm::Function* function_ = nullptr;
   Value *buffers_ = nullptr, *begin_ = nullptr, *end_ = nullptr, *scratch_ = nullptr;
+  Value* fault_ = nullptr;  // of a kernel with indices to check: the IndexFault
   std::vector<Level> levels_;
   std::vector<Value*> coordinate_;  // of each axis: its value, or that of lane 0
   std::vector<int> axis_level_;     // level at which it was bound, -1: unbound

@@ -174,8 +174,10 @@ void ContractEmitter::add_to_total(Value* first_chunk) {
 /// Finds what the epilogue loads or overwrites at a place of its own for each row and column.
 void ContractEmitter::find_prefetches() {
   auto add = [&](BufferId buffer, const Linear& access, bool written) {
-    const bool moves = access.indirect.empty() && access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 &&
-                       access.coefficient[static_cast<std::size_t>(schedule_.m)] != 0;
+    bool moves = access.indirect.empty() && access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 &&
+                 access.coefficient[static_cast<std::size_t>(schedule_.m)] != 0;
+    for (std::size_t a = 0; a < access.coefficient.size(); ++a)  // not along an axis of a stage
+      moves &= access.coefficient[a] == 0 || std::ranges::count(info_.phase.parallel, static_cast<AxisId>(a)) > 0;
     const bool known = std::ranges::any_of(prefetches_, [&](const Prefetch& p) {
       return storage(program_, p.buffer) == storage(program_, buffer) && p.access->offset == access.offset;
     });

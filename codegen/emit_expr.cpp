@@ -3,6 +3,8 @@
 #include <llvm/IR/Metadata.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "codegen/emit.h"
@@ -84,6 +86,8 @@ Value* PhaseEmitter::evaluate(ExprId id) {
   if (e.kind == Expr::index) return index_value(access);
   if (e.kind == Expr::load) {
     Value* predicate = e.args.empty() ? nullptr : value(e.args[0]);
+    if (const auto& checks = info_.load_checks[static_cast<std::size_t>(id)]; !checks.empty())
+      predicate = checked(checks, predicate);
     return load(e.dtype, address(e.buffer, access), predicate);
   }
   Values args;
@@ -128,7 +132,7 @@ Value* PhaseEmitter::buffer(BufferId id) {
 Value* PhaseEmitter::zeros() {
   constexpr const char* kName = "zeros";
   if (llvm::GlobalVariable* g = module_.getGlobalVariable(kName, true)) return g;
-  llvm::Type* type = llvm::ArrayType::get(b_.getInt64Ty(), 64);  // 64 lanes of the largest dtype
+  llvm::Type* type = llvm::ArrayType::get(b_.getInt64Ty(), kMostLanes);
   auto* g = new llvm::GlobalVariable(module_, type, true, llvm::GlobalValue::PrivateLinkage,
                                      llvm::Constant::getNullValue(type), kName);
   g->setAlignment(llvm::Align(64));
@@ -311,10 +315,48 @@ Value* PhaseEmitter::load(DType t, const Address& a, Value* predicate) {
   return v;
 }
 
-void PhaseEmitter::store(DType t, const Address& a, Value* v, bool streaming) {
+Value* PhaseEmitter::both(Value* a, Value* b) {
+  if (!a || !b) return a ? a : b;
+  if (a->getType()->isVectorTy() && !b->getType()->isVectorTy()) b = emit_splat(b_, b, lanes_.width);
+  if (b->getType()->isVectorTy() && !a->getType()->isVectorTy()) a = emit_splat(b_, a, lanes_.width);
+  return b_.CreateAnd(a, b);
+}
+
+Value* PhaseEmitter::checked(const std::vector<IndexCheck>& checks, Value* predicate) {
+  Value* inside = predicate;
+  for (const IndexCheck& c : checks) {
+    Value* index = index_value(c.index);
+    auto all = [&](std::uint64_t v) { return llvm::ConstantInt::get(index->getType(), v); };
+    Value* fits = b_.CreateICmpULT(index, all(static_cast<std::uint64_t>(c.extent)));
+    Value* outside = both(b_.CreateNot(fits), predicate);
+    inside = both(inside, fits);
+    if (outside->getType()->isVectorTy()) {
+      if (!index->getType()->isVectorTy()) index = emit_splat(b_, index, lanes_.width);
+      outside = both(outside, active_mask());
+      index = b_.CreateIntMaxReduce(
+          b_.CreateSelect(outside, index, all(static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::min()))),
+          true);
+      outside = b_.CreateOrReduce(outside);
+    }
+    // Without a branch, so that it may stand wherever a load may.
+    Value* spare = b_.CreateConstGEP1_64(b_.getInt8Ty(), fault_, offsetof(IndexFault, spare));
+    Value* report = b_.CreateSelect(outside, fault_, spare);
+    b_.CreateAlignedStore(i64(c.number + 1), report, llvm::Align(8));
+    b_.CreateAlignedStore(index, b_.CreateConstGEP1_64(b_.getInt8Ty(), report, offsetof(IndexFault, index)),
+                          llvm::Align(8));
+  }
+  return inside;
+}
+
+void PhaseEmitter::store(DType t, const Address& a, Value* v, bool streaming, Value* inside) {
   const bool vector = v->getType()->isVectorTy();
   if (a.contiguous() && lanes_.width > 1) {
     if (!vector) v = emit_splat(b_, v, lanes_.width);
+    if (inside) {
+      Value* mask =
+          both(inside->getType()->isVectorTy() ? inside : emit_splat(b_, inside, lanes_.width), active_mask());
+      return write(t, a.pointer, v, mask);
+    }
     if (lanes_.full() && streaming) return write_streaming(t, a.pointer, v);
     if (lanes_.full() || has_masked_access(t)) return write(t, a.pointer, v, active_mask());
     for_pieces([&](int first, int count) {
@@ -325,8 +367,13 @@ void PhaseEmitter::store(DType t, const Address& a, Value* v, bool streaming) {
     return;
   }
   const int first = a.uniform() ? lanes_.active - 1 : 0;  // all lanes at one place: the last one stays
-  for (int i = first; i < lanes_.active; ++i)
-    write(t, lane_pointer(a, t, i), vector ? b_.CreateExtractElement(v, static_cast<std::uint64_t>(i)) : v);
+  for (int i = first; i < lanes_.active; ++i) {
+    Value* pointer = lane_pointer(a, t, i);
+    if (inside)
+      pointer = b_.CreateSelect(of_lane(inside, i), pointer,
+                                b_.CreateConstGEP1_64(b_.getInt8Ty(), fault_, offsetof(IndexFault, spare) + 16));
+    write(t, pointer, vector ? b_.CreateExtractElement(v, static_cast<std::uint64_t>(i)) : v);
+  }
 }
 
 }  // namespace weft::codegen

@@ -46,6 +46,9 @@ void PhaseEmitter::open_function(const std::string& symbol) {
   }
   b_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", function_));
   push_level();
+  if (!info_.checks) return;
+  fault_ = scratch_;
+  scratch_ = b_.CreateConstGEP1_64(b_.getInt8Ty(), fault_, sizeof(IndexFault));
 }
 
 void PhaseEmitter::close_function() {
@@ -224,26 +227,27 @@ void PhaseEmitter::stages(std::size_t first) {
 PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const std::vector<AxisId>& parallel = info_.phase.parallel;
   const AxisId lane_axis = kernel_.schedule.vector_axis;
-  const bool along_points = !parallel.empty() && parallel.back() == lane_axis;
-  const bool along_rows = lane_axis != kNone && !along_points;
+  const std::int64_t chunk = info_.phase.chunk;
+  const bool among_points = std::ranges::count(parallel, lane_axis) > 0;
+  const bool along_points = among_points && chunk == 0;  // those of a chunk run one by one
+  const bool along_rows = lane_axis != kNone && !among_points;
   const int width = along_points ? point_lanes() : 1;
   row_lanes_ = along_rows ? kLanes : 1;
 
   const double vectors = along_points || along_rows ? 1.0 / target_.vector_bytes * 4 : 1;
-  const double point_cycles = point_cost(info_, kernel_) * kOpCycles * vectors;
+  // (Of stages over empty axes it is nothing, which no unit can be made of.)
+  const double point_cycles = std::max(point_cost(info_, kernel_) * kOpCycles * vectors, 1e-3);
   const double cost = point_cycles * static_cast<double>(info_.points());
-  if (const std::size_t folds = column_folds()) return emit_columns(symbol, folds, cost);
+  if (const std::size_t folds = chunk ? 0 : column_folds()) return emit_columns(symbol, folds, cost);
 
   // Units: the outer axes, and blocks of the innermost (rows: all axes are outer ones).
-  const AxisId inner = along_rows || parallel.empty() ? kNone : parallel.back();
+  const AxisId inner = along_rows || chunk || parallel.empty() ? kNone : parallel.back();
   std::vector<AxisId> outer(parallel.begin(), parallel.end() - (inner != kNone));
   const std::int64_t per_unit = std::max<std::int64_t>(1, static_cast<std::int64_t>(kUnitCycles / point_cycles));
   const std::int64_t block = std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1));
   const std::int64_t blocks = (extent(inner) + block - 1) / block;
   PhaseCode code{symbol, blocks, 0, cost};
   for (AxisId a : outer) code.units *= extent(a);
-  const std::int64_t chunk = info_.phase.chunk;
-  ensure(chunk == 0 || inner == kNone, "kernel {}: lanes along the points of a chunk", kernel_.name);
   if (chunk) code.units = ceil_div(code.units, chunk);
   // The axis that units run along slowest, where it is one of the kernel's and not several merged into one.
   if (const AxisId a = parallel.empty() ? kNone : parallel.front();

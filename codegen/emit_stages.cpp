@@ -14,7 +14,9 @@ void PhaseEmitter::store_values(std::size_t index) {
     const bool wide = a.contiguous() && lanes_.width > 1;
     Value* v = wide ? lanes(s.stores[i].value) : values[i];
     const bool streaming = wide && passes_caches(s.stores[i], info_.store[index][i]);
-    last_of_walk([=, this] { store(t, a, v, streaming); });
+    const auto& checks = info_.store_checks[index][i];
+    Value* inside = checks.empty() ? nullptr : checked(checks, nullptr);
+    last_of_walk([=, this] { store(t, a, v, streaming, inside); });
   }
 }
 
@@ -58,21 +60,19 @@ void PhaseEmitter::run_scatter(std::size_t index) {
   const Store& t = s.stores[0];
   const DType type = expr(t.value).dtype;
   for_each("scatter", i64(0), i64(extent(s.axis)), 1, [&](Value* at) {
-    bind(s.axis, at);
+    if (s.axis != kNone) bind(s.axis, at);
     const Address a = address(t.buffer, info_.store[index][0]);
     auto add_to = [&](Value* pointer, Value* x, int width, Value* mask) {
       write(type, pointer, emit_op(b_, Op::add, type, type, {read(type, pointer, width, mask), x}), mask);
     };
     Value* predicate = s.predicate == kNone ? b_.getTrue() : value(s.predicate);
+    if (const auto& checks = info_.store_checks[index][0]; !checks.empty()) predicate = checked(checks, predicate);
     if (lanes_.width > 1 && a.contiguous() && !predicate->getType()->isVectorTy()) {
       Value* x = lanes(t.value);
       when(predicate, [&] { add_to(a.pointer, x, lanes_.width, active_mask()); });
       return;
     }
     Value* x = value(t.value);
-    auto of_lane = [&](Value* v, int lane) {
-      return v->getType()->isVectorTy() ? b_.CreateExtractElement(v, static_cast<std::uint64_t>(lane)) : v;
-    };
     for (int lane = 0; lane < lanes_.active; ++lane) {
       Value* term = of_lane(x, lane);
       Value* pointer = lane_pointer(a, type, lane);

@@ -32,7 +32,7 @@ constexpr TargetField kTargetFields[] = {
     {.name = "l2_bytes", .big = &Target::l2_bytes},
     {.name = "l3_bytes", .big = &Target::l3_bytes},
 };
-constexpr std::string_view kSanitizerField = "sanitizer";
+constexpr std::string_view kSanitizerField = "sanitizer", kChecksField = "check_indices";
 constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by Sanitizer
 
 /// Does nothing, and does not compile when a struct has a new field. What code depends on must be in the key: a field
@@ -89,7 +89,7 @@ KeyMaker::KeyMaker(const Target& target, Sanitizer sanitizer)
 }
 
 KernelKey KeyMaker::operator()(const Program& canonical) const {
-  KernelKey key{header_ + print(canonical), {}};
+  KernelKey key{fmt::format("{}{} {:d}\n{}", header_, kChecksField, canonical.check_indices, print(canonical)), {}};
   key.digest = digest(key.text);
   return key;
 }
@@ -115,7 +115,9 @@ KeyParts parse_key(const std::string& text) {
     if (f.big) parts.target.*f.big = number<std::int64_t>(value);
     if (f.flag) parts.target.*f.flag = number<int>(value) != 0;
   }
+  const bool checks = number<int>(take_field(rest, kChecksField)) != 0;
   parts.program = parse_program(rest, "<key>");
+  parts.program.check_indices = checks;
   if (parts.program.kernels.size() != 1) fail("expected one kernel in the key, found {}", parts.program.kernels.size());
   return parts;
 }

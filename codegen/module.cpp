@@ -50,10 +50,11 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
     const PhaseInfo unmerged = analyse(program, kernel, kernel.phases[p], kernel.schedule.n, false);
     if (p == 0 && ContractEmitter::accepts(kernel, unmerged)) {
       result.phases.push_back(ContractEmitter(*result.module, program, kernel, unmerged, target).emit(symbol));
-      continue;
+    } else {
+      const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
+      result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
     }
-    const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
-    result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
+    if (unmerged.checks) result.phases.back().scratch_bytes += sizeof(IndexFault);
   }
   finish_functions(*result.module, target);
   return result;

@@ -74,7 +74,7 @@ void ContractEmitter::plan() {
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
   tile_elements_ = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
   const bool whole_panels = !schedule_.split_n || last_columns() == nr_;
-  interleaved_ = K_ <= k_block_ && K_ >= rows_ && block_ > 1 && whole_panels;
+  interleaved_ = !info_.checks && K_ <= k_block_ && K_ >= rows_ && block_ > 1 && whole_panels;
 
   auto place = [&](Operand& operand, bool is_inner) {
     if (operand.packed)

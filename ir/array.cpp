@@ -10,6 +10,7 @@
 #include <new>
 
 #include "ir/cache_line.h"
+#include "ir/memory_limit.h"
 
 namespace weft {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 /// through memory would wait for the translation of each small one.
 std::shared_ptr<std::byte[]> allocate(std::int64_t wanted) {
   constexpr std::uintptr_t kHugePage = 2 << 20;
+  check_memory(wanted, "a tensor");
   const auto bytes = static_cast<std::size_t>(whole_lines(std::max<std::int64_t>(wanted, 1)));
   void* p = std::aligned_alloc(kCacheLine, bytes);
   if (!p) fail("cannot allocate {} bytes for a tensor", bytes);

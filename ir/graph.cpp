@@ -141,6 +141,8 @@ void Graph::type_error(Op op, const std::vector<ValueId>& operands, LocSet locs,
 void Graph::output(std::string output_name, ValueId id) {
   ensure(id < nodes_.size(), "output '{}' names value {}, which does not exist", output_name, id);
   if (!is_identifier(output_name)) fail("output name '{}' is not an identifier", output_name);
+  if (updated_.contains(find_input(output_name)))
+    fail("output '{0}' has the name of the state '{0}', which is updated: both are results", output_name);
   if (!output_names_.insert(output_name).second) fail("output '{}' exists already", output_name);
   outputs_.push_back({std::move(output_name), id});
 }
@@ -152,6 +154,8 @@ void Graph::update(ValueId state, ValueId value) {
   if (!(nodes_[state].type == nodes_[value].type))
     fail("state '{}' is {} and its update is {}{}", in->name, to_string(nodes_[state].type),
          to_string(nodes_[value].type), nodes_[value].locs.empty() ? "" : " from " + nodes_[value].locs.str());
+  if (output_names_.contains(in->name))
+    fail("output '{0}' has the name of the state '{0}', which is updated: both are results", in->name);
   if (!updated_.insert(state).second) fail("state '{}' is updated twice", in->name);
   updates_.push_back({state, value});
 }

@@ -24,6 +24,14 @@ struct UnitSplit {
   friend bool operator==(const UnitSplit&, const UnitSplit&) = default;
 };
 
+/// Code of a kernel with indices to check (Program::check_indices) begins its scratch space with this, and leaves memory
+/// alone where it finds an index outside its buffer.
+struct IndexFault {
+  std::int64_t number = 0;  // 1 + the position in unproven_indices() of an index that was outside; 0: none was
+  std::int64_t index = 0;   // its value
+  std::byte spare[48] = {};  // takes what else would be written outside
+};
+
 struct KernelCode {
   KernelFn fn = nullptr;
   std::int64_t units = 0;          // extent of what threads share out; results do not depend on how
@@ -31,6 +39,7 @@ struct KernelCode {
   double cost = 0;                 // estimated cycles of all units: below a threshold one thread runs it alone
   std::int32_t kernel = 0;         // index in Program::kernels
   UnitSplit split = {};            // what the runtime needs to know which threads' shares are independent
+  bool checks = false;             // it reports in an IndexFault
 };
 
 /// A compiled program: the phases of all kernels in order. Each may rely on all that the phases before it have stored; the

@@ -27,6 +27,11 @@ struct Plan {
   std::vector<Access> stores;
 };
 
+/// For messages: "k.weft:3:10: error: kernel @k".
+std::string place_of(const Kernel& k) {
+  return (k.locs.empty() ? "" : k.locs.str() + ": error: ") + "kernel @" + k.name;
+}
+
 Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
   Plan plan{&stage, stage.axis == kNone ? 1 : at(k.axes, stage.axis).extent, {}, {}, {}, {}};
   std::vector<bool> used(k.exprs.size()), varies(k.exprs.size());
@@ -41,7 +46,7 @@ Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
     use(s.value);
     use_access(s.access);
     plan.stores.push_back(
-        {.what = fmt::format("kernel @{}: {}", k.name, store_text(p, k, s)), .buffer = s.buffer, .index = &s.access});
+        {.what = fmt::format("{}: {}", place_of(k), store_text(p, k, s)), .buffer = s.buffer, .index = &s.access});
   }
   for (std::size_t e = k.exprs.size(); e-- > 0;) {
     if (!used[e]) continue;
@@ -60,7 +65,7 @@ Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
     (varies[i] ? plan.varying : plan.fixed).push_back(id);
     if (e.kind == Expr::load)
       plan.loads[id] = {
-          .what = fmt::format("kernel @{}: {}", k.name, expr_text(p, k, id)), .buffer = e.buffer, .index = &e.access};
+          .what = fmt::format("{}: {}", place_of(k), expr_text(p, k, id)), .buffer = e.buffer, .index = &e.access};
   }
   return plan;
 }

@@ -145,6 +145,9 @@ struct Program {
   std::vector<BufferId>
       updates;  // one for each Graph::updates(): the state's buffer, which holds the new value afterwards
   std::int64_t arena_bytes = 0;  // size of the arena that the temps share; set by plan_memory
+  /// Code checks, as it runs, the indices that verify() cannot prove to be in bounds (ir/unproven.h). Lowering makes none
+  /// that could leave their buffers; parse_program sets it.
+  bool check_indices = false;
 };
 
 /// The buffer that owns the storage of `id`.

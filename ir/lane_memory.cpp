@@ -86,8 +86,9 @@ LaneMemory::Place LaneMemory::locate(const Access& access, const Lanes& lanes, c
     const std::vector<std::int64_t> index = index_values(at(*access.index, d), lanes, values);
     for (std::size_t l = 0; l < index.size(); ++l) {
       if (!on(mask, l)) continue;
-      ensure(index[l] >= 0 && index[l] < shape[d], "{}: at point {}, step {}: index {} of dimension {} is outside {}",
-             access.what, lanes.point(static_cast<std::int64_t>(l)), lanes.step, index[l], d, to_string(shape));
+      if (index[l] < 0 || index[l] >= shape[d])
+        fail("{}: at point {}, step {}: index {} of dimension {} is outside {}", access.what,
+             lanes.point(static_cast<std::int64_t>(l)), lanes.step, index[l], d, to_string(shape));
       elements_[l] += index[l] * strides[d];
     }
   }
@@ -163,9 +164,8 @@ void LaneMemory::store(const Access& access, const Lanes& lanes, const LaneValue
 }
 
 void LaneMemory::race(const Access& access, const Lanes& lanes, std::int64_t element) {
-  throw InternalError(fmt::format(
-      "internal error: {}: a race at step {} on element {}: another point or step of the phase stores or loads it",
-      access.what, lanes.step, element));
+  fail("{}: a race at step {} on element {}: another point or step of the phase stores or loads it", access.what,
+       lanes.step, element);
 }
 
 }  // namespace weft

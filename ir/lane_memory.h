@@ -48,7 +48,7 @@ using LaneValues = std::vector<Array>;
 /// The value of an index in each lane.
 std::vector<std::int64_t> index_values(const Index&, const Lanes&, const LaneValues&);
 
-/// Loads and stores of one phase. Throws InternalError on an index outside its buffer and on a race: an element that
+/// Loads and stores of one phase. Throws Error on an index outside its buffer and on a race: an element that
 /// one (point, step) stores and another one stores or loads, except that a later stage of the same point may.
 class LaneMemory {
  public:

@@ -214,7 +214,11 @@ void GraphParser::update() {
   if (!(have == want))
     lex_.fail_at(value, "state {} is {}, its new value {} is {}", describe(state), to_string(want), describe(value),
                  to_string(have));
-  graph_.update(state_id, value_id);
+  try {
+    graph_.update(state_id, value_id);
+  } catch (const Error& e) {
+    lex_.fail_at(state, "{}", e.what());
+  }
 }
 
 // return %x, name = %y

@@ -59,6 +59,7 @@ Program ProgramParser::run() {
   lex_.expect_word("program", "at the start of a program");
   name_ = lex_.expect(Token::symbol, "the program's name, such as @step");
   program_.name = name_.text;
+  program_.check_indices = true;
   lex_.expect('{', "before the body");
   while (!lex_.accept('}')) item();
   if (lex_.peek().kind != Token::end)

@@ -81,7 +81,8 @@ std::int64_t byte_size(const Type& t) { return checked_product(t.shape, static_c
 
 Dims row_major_strides(const Shape& shape) {
   Dims strides = Dims::filled(shape.rank(), 1);
-  for (int i = shape.rank() - 2; i >= 0; --i) strides[i] = strides[i + 1] * shape[i + 1];
+  for (int i = shape.rank() - 2; i >= 0; --i)  // of an empty shape a product may be anything: nobody steps there
+    if (__builtin_mul_overflow(strides[i + 1], shape[i + 1], &strides[i])) strides[i] = 0;
   return strides;
 }
 

@@ -97,6 +97,9 @@ struct Function {
   Region body;
   std::vector<std::string> origins;  // "load %t49[m, k]"
   LocSet locs;                       // of the kernel
+  /// Of a program with indices to check: index -1 - i of a global memory stands for one outside its buffer, and this is
+  /// what to say of it (ir/unproven.h). An emulator does; a GPU faults.
+  std::vector<std::string> checks;
 
   DType type(ValueId v) const { return types[static_cast<std::size_t>(v)]; }
 };

@@ -151,11 +151,14 @@ std::string locs_suffix(LocSet set) {
   std::string s;
   for (const Loc& loc : set.locs()) {
     s += s.empty() ? " // " : ", ";
-    for (const char c : loc.file)
-      if (static_cast<unsigned char>(c) <= ' ' || c == ',' || c == '%')
+    for (std::size_t i = 0; i < loc.file.size(); ++i) {
+      const char c = loc.file[i], next = i + 1 < loc.file.size() ? loc.file[i + 1] : ' ';
+      const bool like_a_line = c == ':' && next >= '0' && next <= '9';
+      if (static_cast<unsigned char>(c) <= ' ' || c == ',' || c == '%' || like_a_line)
         s += fmt::format("%{:02x}", static_cast<unsigned char>(c));
       else
         s += c;
+    }
     s += fmt::format(":{}", loc.line);
     if (loc.column) s += fmt::format(":{}", loc.column);
   }

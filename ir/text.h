@@ -16,7 +16,7 @@ namespace weft {
 std::string element_text(DType t, const std::byte* p);
 /// `0.5` for a scalar, `[1, 2, 3]` (row-major, flat) for any other rank.
 std::string literal_text(const Array&);
-/// " // file:line:col, …" with blanks, commas and '%' of file names as %XX, or "" for the empty set.
+/// " // file:line:col, …" with blanks, commas, '%' and colons before digits of file names as %XX, or "" for the empty set.
 std::string locs_suffix(LocSet);
 
 std::int64_t parse_integer(Lexer&, std::string_view what);  ///< [-]digits that fit 64 bits

@@ -7,7 +7,8 @@
 //  5. A constant has a literal of its type; no other node has a literal.
 //  6. Equal nodes are one node.
 //  7. Every node has provenance.
-//  8. Outputs name existing values. Updates name a state input each, once, and a value of its type.
+//  8. Outputs name existing values, and are not called as an updated state is. Updates
+//  name a state input each, once, and a value of its type.
 //  9. A group's nodes are contiguous (inputs aside), inputs belong to none. With 3, groups then depend on each other
 //  acyclically.
 #include <unordered_map>
@@ -115,6 +116,9 @@ class Verifier {
         broken(u.value, "updates {}, which is {}", names_(u.state), to_string(g_[u.state].type));
       if (!updated.insert(u.state).second) broken(u.state, "is updated twice");
     }
+    for (const Output& o : g_.outputs())
+      if (updated.contains(g_.find_input(o.name)))
+        fail("verify: in graph @{}: output '{}' has the name of an updated state", g_.name, o.name);
   }
 
   void check_groups() const {

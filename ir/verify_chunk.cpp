@@ -1,6 +1,6 @@
-// Invariant 14 of ir/verify_kernel.cpp: a phase whose points run in order within chunks. A chunk is not negative, there
-// is no contraction, and what a scatter adds to is the business of that scatter alone: all else is as if the points
-// were independent, so that several rows may be under way at once.
+// Invariant 14 of ir/verify_kernel.cpp: a phase whose points run in order within chunks. A chunk is not negative and at
+// most kMaxPoints, there is no contraction, and what a scatter adds to is the business of that scatter alone: all else
+// is as if the points were independent, so that several rows may be under way at once.
 #include "ir/at.h"
 #include "ir/kernel_walk.h"
 #include "ir/print_kernel.h"
@@ -31,7 +31,7 @@ std::optional<Violation> find_chunk_violation(const Program& p) {
     const Kernel& k = p.kernels[i];
     const auto broken = [&](std::string what) { return Violation{static_cast<std::int32_t>(i), std::move(what)}; };
     for (const Phase& phase : k.phases) {
-      if (phase.chunk < 0) return broken(fmt::format("a chunk of {} points", phase.chunk));
+      if (phase.chunk < 0 || phase.chunk > kMaxPoints) return broken(fmt::format("a chunk of {} points", phase.chunk));
       if (phase.chunk == 0) continue;
       for (const KernelStage& s : phase.stages) {
         if (s.kind == KernelStage::contract) return broken("a contraction in a phase with a chunk");

@@ -7,20 +7,19 @@
 //  temps
 //     that are in use at once (from the first to the last kernel that touches them) share no byte.
 //  4. `inputs` lists every input and state buffer once and nothing else; `updates` lists states, each at most once;
-//     `outputs` lists buffers that have been stored, or that hold a value from the start.
+//     `outputs` lists buffers that are no temps and have been stored, or hold a value from the start.
 // Kernels
 //  5. Kernel names, and axis names within a kernel, are identifiers and unique. Extents are not negative.
-//  6. Arguments precede their expression; no two expressions are equal. Dtypes are what inference says on scalars: an
-//     index, an indirect index and random's arguments are i64, a predicate is bool. An access has an Index for each
-//     dimension, whose terms are sorted by axis with coefficients other than 0.
+//  6. Expressions and accesses: ir/verify_exprs.cpp.
 //  7. Accumulator numbers are unique, and used only by later stages of their phase, with the stage's dtype.
-//  8. The parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions no
+//  8. A kernel has a phase, a phase a stage. Points, and steps of the points' stages, are few enough to count. The
+//     parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions no
 //     other axis. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped) or arg_*.
 //  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter once, a number.
 // 10. An affine access without a predicate is in bounds at every point and step.
-// 11. What a stage loads from a temp or an output, or scatters to, an earlier kernel, phase or stage has stored.
-// 12. A schedule's axes exist and its sizes are not negative. With an m, n or k axis, phase 0 starts with a contraction
-//     over k, and its parallel axes hold b, m and n.
+// 11. What a stage loads from a temp or an output, or scatters to, an earlier kernel, phase or stage has stored: every
+//     element that the access may touch (ir/coverage.h). So has, in the end, every element of an output.
+// 12. Schedules: ir/verify_schedule.cpp.
 // 13. A buffer in panels is a state or a temp and no output, its views have its type and panels, and panel_objection()
 //     (ir/panels.h) has none.
 // 14. A phase with a chunk: ir/verify_chunk.cpp.
@@ -35,9 +34,10 @@
 
 #include "ir/at.h"
 #include "ir/cache_line.h"
-#include "ir/infer.h"
+#include "ir/coverage.h"
 #include "ir/lexer.h"
 #include "ir/print_kernel.h"
+#include "ir/verify_exprs.h"
 
 namespace weft {
 namespace {
@@ -46,8 +46,9 @@ template <class C>
 bool has(const C& c, std::int32_t i) {
   return i >= 0 && static_cast<std::size_t>(i) < c.size();
 }
-constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase, and values of an axis
-constexpr std::int64_t kMaxIndex = std::int64_t{1} << 62;
+constexpr std::int64_t kMaxArena = std::int64_t{1} << 46;  // bytes
+constexpr std::int64_t kMaxSteps = std::int64_t{1} << 54;  // of a stage at all points of its phase
+constexpr std::size_t kMaxStages = 1 << 8;                 // of a kernel: work grows with stages times expressions
 
 struct Found : Violation {};  // thrown here, caught by find_violation
 
@@ -67,26 +68,22 @@ class ProgramVerifier {
   void check_arena() const;
 
   void check_kernel(const Kernel&);
-  void check_exprs(const Kernel&) const;
-  void check_expr(const Kernel&, ExprId) const;
-  DType expected_dtype(const Kernel&, const Expr&) const;
-  void check_access(const Kernel&, BufferId, const std::vector<Index>&, ExprId limit, const std::string& what) const;
-  void check_index(const Kernel&, const Index&, ExprId limit, const std::string& what) const;
-  void check_schedule(const Kernel&) const;
+  void check_access(const Kernel&, BufferId, const std::vector<Index>&, const std::string& what) const;
 
   void check_phase(const Kernel&, const Phase&, std::unordered_set<std::int32_t>& results);
   void check_stage(const Kernel&, const KernelStage&, const std::string& what) const;
   void check_stores(const Kernel&, const KernelStage&, const std::string& what) const;
   void check_uses(const Kernel&, const KernelStage&, const std::string& what);
   void check_in_scope(const Kernel&, const Index&, const std::string& what) const;
-  std::pair<std::int64_t, std::int64_t> range(const Kernel&, const Index&, const std::string& what) const;
   void check_bounds(const Kernel&, BufferId, const std::vector<Index>&, bool predicated, const std::string& what) const;
+  void check_stored(const Kernel&, BufferId, const std::vector<Index>&, const std::string& what) const;
+  std::optional<Box> unstored(BufferId, std::optional<Box>) const;
   void touch(BufferId root);
 
   const Program& p_;
   std::int32_t kernel_ = kNone;
   std::vector<BufferId> root_;                               // of each buffer
-  std::vector<bool> stored_;                                 // by root: holds a value
+  std::vector<Coverage> stored_;                             // by root: what holds a value
   std::vector<std::pair<std::int32_t, std::int32_t>> live_;  // by root: first and last kernel that touches it, or kNone
   // Of the phase that is being checked:
   std::vector<bool> scope_;                          // by axis: has a value in the current stage
@@ -105,8 +102,8 @@ void ProgramVerifier::run() {
     ++kernel_;
     if (!is_identifier(k.name)) broken("the name '{}' is not an identifier", k.name);
     if (!names.insert(k.name).second) broken("an earlier kernel has the same name");
-    check_kernel(k);
   }
+  for (kernel_ = 0; has(p_.kernels, kernel_); ++kernel_) check_kernel(at(p_.kernels, kernel_));
   kernel_ = kNone;
   check_outputs();
   check_arena();
@@ -135,7 +132,7 @@ void ProgramVerifier::check_buffers() {
                to_string(base));
     }
     root_.push_back(b.kind == Buffer::view ? at(root_, b.base) : static_cast<BufferId>(i));
-    stored_.push_back(b.kind == Buffer::input || b.kind == Buffer::state || b.kind == Buffer::constant);
+    stored_.emplace_back(b.kind == Buffer::input || b.kind == Buffer::state || b.kind == Buffer::constant);
   }
   live_.assign(p_.buffers.size(), {kNone, kNone});
 }
@@ -164,8 +161,9 @@ void ProgramVerifier::check_outputs() {
   for (BufferId id : p_.outputs) {
     if (!has(p_.buffers, id)) broken("output {} is no buffer", id);
     const BufferId root = at(root_, id);
-    if (!at(stored_, root) && element_count(at(p_.buffers, id).type.shape) > 0)
-      broken("output %{} is never stored", at(p_.buffers, id).name);
+    if (at(p_.buffers, root).kind == Buffer::temp) broken("output %{} is a temp", at(p_.buffers, id).name);
+    if (const auto hole = unstored(id, {}))
+      broken("output %{}: no kernel stores its elements {}", at(p_.buffers, id).name, to_string(*hole));
     if (!p_.kernels.empty()) at(live_, root).second = static_cast<std::int32_t>(p_.kernels.size() - 1);
   }
 }
@@ -186,7 +184,8 @@ void ProgramVerifier::check_arena() const {
     at(starts, live_[i].first).push_back(static_cast<BufferId>(i));
     at(ends, live_[i].second).push_back(static_cast<BufferId>(i));
   }
-  if (p_.arena_bytes < 0) broken("the arena's size {} is negative", p_.arena_bytes);
+  if (p_.arena_bytes < 0 || p_.arena_bytes > kMaxArena)
+    broken("the arena's size {} is negative or too large", p_.arena_bytes);
   std::map<std::int64_t, BufferId> in_use;  // by offset
   for (std::size_t k = 0; k < p_.kernels.size(); ++k) {
     for (BufferId id : starts[k]) {
@@ -215,122 +214,61 @@ void ProgramVerifier::check_kernel(const Kernel& k) {
     if (!names.insert(a.name).second) broken("two axes are named {}", a.name);
     if (a.extent < 0 || a.extent > kMaxPoints) broken("axis {}: extent {} is negative or too large", a.name, a.extent);
   }
-  check_exprs(k);
+  try {
+    check_exprs(p_, k);
+  } catch (const Error& e) {
+    broken("{}", e.what());
+  }
   seen_.assign(k.exprs.size(), 0);
   stages_ = 0;
+  std::size_t stages = 0;
+  for (const Phase& phase : k.phases) stages += phase.stages.size();
+  if (stages > kMaxStages) broken("{} stages, more than {}", stages, kMaxStages);
   std::unordered_set<std::int32_t> results;
+  if (k.phases.empty()) broken("has no phase");
   for (const Phase& phase : k.phases) check_phase(k, phase, results);
-  check_schedule(k);
 }
 
-void ProgramVerifier::check_exprs(const Kernel& k) const {
-  std::unordered_map<std::string, ExprId> known;
-  for (ExprId e = 0; has(k.exprs, e); ++e) {
-    check_expr(k, e);
-    const Expr& expr = at(k.exprs, e);
-    const auto [equal, inserted] =
-        known.emplace(fmt::format("{} {}", name(expr.dtype), expr_value_text(p_, k, expr)), e);
-    if (!inserted) broken("{}: equals %e{}", expr_text(p_, k, e), equal->second);
-  }
-}
-
-void ProgramVerifier::check_expr(const Kernel& k, ExprId id) const {
-  const Expr& e = at(k.exprs, id);
-  if (e.kind > Expr::accumulator || e.dtype > f16 || is_reserved(e.dtype) || static_cast<int>(e.op) >= kOpCount)
-    broken("%e{}: unknown kind, op or dtype", id);
-  const std::string what = expr_text(p_, k, id);
-  for (ExprId arg : e.args)
-    if (arg < 0 || arg >= id) broken("{}: %e{} does not precede it", what, arg);
-  if (e.kind == Expr::load) {
-    check_access(k, e.buffer, e.access, id, what);
-    if (e.args.size() > 1 || (e.args.size() == 1 && at(k.exprs, e.args[0]).dtype != boolean))
-      broken("{}: the predicate is not one bool", what);
-  }
-  if (e.kind == Expr::index) {
-    if (e.access.size() != 1) broken("{}: needs one index", what);
-    check_index(k, e.access[0], id, what);
-  }
-  DType expected = e.dtype;
-  try {
-    expected = expected_dtype(k, e);
-  } catch (const Error& error) {
-    broken("{}: {}", what, error.what());
-  }
-  if (expected != e.dtype) broken("{}: expected {}", what, name(expected));
-}
-
-// Throws Error where an op does not take its arguments.
-DType ProgramVerifier::expected_dtype(const Kernel& k, const Expr& e) const {
-  if (e.kind == Expr::index) return i64;
-  if (e.kind == Expr::load) return at(p_.buffers, e.buffer).type.dtype;
-  if (e.kind != Expr::apply) return e.dtype;
-  std::vector<DType> dtypes;
-  for (ExprId arg : e.args) dtypes.push_back(at(k.exprs, arg).dtype);
-  return infer::scalar(e.op, dtypes, e.dtype);
-}
-
-void ProgramVerifier::check_access(const Kernel& k, BufferId buffer, const std::vector<Index>& access, ExprId limit,
+void ProgramVerifier::check_access(const Kernel& k, BufferId buffer, const std::vector<Index>& access,
                                    const std::string& what) const {
-  if (!has(p_.buffers, buffer)) broken("{}: buffer {} does not exist", what, buffer);
-  const Type& type = at(p_.buffers, buffer).type;
-  if (static_cast<int>(access.size()) != type.shape.rank())
-    broken("{}: {} indices for {}", what, access.size(), to_string(type));
-  for (const Index& index : access) check_index(k, index, limit, what);
-}
-
-void ProgramVerifier::check_index(const Kernel& k, const Index& index, ExprId limit, const std::string& what) const {
-  const auto too_large = [](std::int64_t v) { return v < -kMaxIndex || v > kMaxIndex; };
-  if (too_large(index.offset)) broken("{}: offset {} is too large", what, index.offset);
-  for (std::size_t i = 0; i < index.terms.size(); ++i) {
-    if (too_large(index.terms[i].second)) broken("{}: coefficient {} is too large", what, index.terms[i].second);
-    if (!has(k.axes, index.terms[i].first)) broken("{}: axis {} does not exist", what, index.terms[i].first);
-    if (index.terms[i].second == 0 || (i && index.terms[i].first <= index.terms[i - 1].first))
-      broken("{}: the terms of an index are not sorted by axis, or one is zero", what);
+  try {
+    weft::check_access(p_, k, buffer, access, static_cast<ExprId>(k.exprs.size()), what);
+  } catch (const Error& e) {
+    broken("{}", e.what());
   }
-  if (index.indirect == kNone) return;
-  if (index.indirect < 0 || index.indirect >= limit) broken("{}: %e{} does not precede it", what, index.indirect);
-  if (at(k.exprs, index.indirect).dtype != i64) broken("{}: the indirect index %e{} is not i64", what, index.indirect);
-}
-
-void ProgramVerifier::check_schedule(const Kernel& k) const {
-  const Schedule& s = k.schedule;
-  for (const ScheduleField& f : kScheduleFields) {
-    if (f.axis && s.*f.axis != kNone && !has(k.axes, s.*f.axis))
-      broken("schedule: axis {} of {} does not exist", s.*f.axis, f.name);
-    if ((f.small && s.*f.small < 0) || (f.big && s.*f.big < 0)) broken("schedule: {} is negative", f.name);
-  }
-  if (s.m == kNone && s.n == kNone && s.k == kNone) return;
-  if (k.phases.empty() || k.phases[0].stages.empty() || k.phases[0].stages[0].kind != KernelStage::contract ||
-      k.phases[0].stages[0].axis != s.k)
-    broken("schedule: phase 0 does not start with a contraction over the k axis");
-  const std::vector<AxisId>& parallel = k.phases[0].parallel;
-  for (AxisId a : {s.b, s.m, s.n})
-    if (a != kNone && std::find(parallel.begin(), parallel.end(), a) == parallel.end())
-      broken("schedule: axis {} is not parallel in phase 0", at(k.axes, a).name);
 }
 
 void ProgramVerifier::check_phase(const Kernel& k, const Phase& phase, std::unordered_set<std::int32_t>& results) {
   scope_.assign(k.axes.size(), false);
   visible_.clear();
+  if (phase.stages.empty()) broken("a phase has no stage");
   std::int64_t points = 1;
+  bool empty = false;
   for (AxisId a : phase.parallel) {
     if (!has(k.axes, a)) broken("parallel axis {} does not exist", a);
     if (at(scope_, a)) broken("axis {} is parallel twice", at(k.axes, a).name);
     scope_[static_cast<std::size_t>(a)] = true;
-    if (__builtin_mul_overflow(points, at(k.axes, a).extent, &points) || points > kMaxPoints)
+    // Empty axes count as one: code generation multiplies the extents of the others.
+    empty |= at(k.axes, a).extent == 0;
+    if (points > kMaxPoints / std::max<std::int64_t>(1, at(k.axes, a).extent))
       broken("a phase has more than {} points", kMaxPoints);
+    points *= std::max<std::int64_t>(1, at(k.axes, a).extent);
   }
   for (const KernelStage& stage : phase.stages) {
     std::string what = stage_text(p_, k, stage);
     what = what.substr(0, what.find('\n'));
     check_stage(k, stage, what);
     if (stage.axis != kNone) scope_[static_cast<std::size_t>(stage.axis)] = true;
-    runs_ = points > 0 && (stage.axis == kNone || at(k.axes, stage.axis).extent > 0);
+    if (stage.axis != kNone && at(k.axes, stage.axis).extent > kMaxSteps / points)
+      broken("{}: more than {} steps in all", what, kMaxSteps);
+    runs_ = !empty && (stage.axis == kNone || at(k.axes, stage.axis).extent > 0);
     check_uses(k, stage, what);
     if (stage.axis != kNone) scope_[static_cast<std::size_t>(stage.axis)] = false;
     for (const Store& s : stage.stores) {
       touch(at(root_, s.buffer));
-      stored_[static_cast<std::size_t>(at(root_, s.buffer))] = true;
+      if (!runs_ || stage.kind == KernelStage::scatter) continue;
+      if (const std::optional<Box> box = stored_box(k, s.access))
+        at(stored_, at(root_, s.buffer)).store(at(p_.buffers, s.buffer).type.shape, *box);
     }
     if (stage.result == kNone) continue;
     if (!results.insert(stage.result).second) broken("{}: accumulator %a{} has a value already", what, stage.result);
@@ -380,7 +318,7 @@ void ProgramVerifier::check_stores(const Kernel& k, const KernelStage& stage, co
     broken("{}: expression {} cannot be its predicate", what, stage.predicate);
   for (const Store& s : stage.stores) {
     if (!has(k.exprs, s.value)) broken("{}: expression {} does not exist", what, s.value);
-    check_access(k, s.buffer, s.access, static_cast<ExprId>(k.exprs.size()), what);
+    check_access(k, s.buffer, s.access, what);
     const Buffer& b = at(p_.buffers, s.buffer);
     const Buffer& owner = at(p_.buffers, at(root_, s.buffer));
     if (owner.kind == Buffer::input || owner.kind == Buffer::constant)
@@ -408,8 +346,7 @@ void ProgramVerifier::check_uses(const Kernel& k, const KernelStage& stage, cons
       use(index.indirect);
     }
     check_bounds(k, s.buffer, s.access, stage.predicate != kNone, what);
-    if (stage.kind == KernelStage::scatter && !at(stored_, at(root_, s.buffer)))
-      broken("{}: adds to what has not been stored yet", what);
+    if (stage.kind == KernelStage::scatter && runs_) check_stored(k, s.buffer, s.access, what);
   }
   while (!pending.empty()) {
     const ExprId id = pending.back();
@@ -427,14 +364,10 @@ void ProgramVerifier::check_uses(const Kernel& k, const KernelStage& stage, cons
       check_in_scope(k, index, place);
       use(index.indirect);
     }
-    if (e.kind == Expr::index) {
-      if (runs_) range(k, e.access[0], place);
-      continue;
-    }
+    if (e.kind == Expr::index) continue;
     check_bounds(k, e.buffer, e.access, !e.args.empty(), place);
-    const BufferId root = at(root_, e.buffer);
-    if (!at(stored_, root)) broken("{}: nothing has been stored there yet", place);
-    touch(root);
+    if (runs_) check_stored(k, e.buffer, e.access, place);
+    touch(at(root_, e.buffer));
   }
 }
 
@@ -443,30 +376,35 @@ void ProgramVerifier::check_in_scope(const Kernel& k, const Index& index, const 
     if (!at(scope_, axis)) broken("{}: axis {} has no value here", what, at(k.axes, axis).name);
 }
 
-// The lowest and highest value of the affine part, which fit an index.
-std::pair<std::int64_t, std::int64_t> ProgramVerifier::range(const Kernel& k, const Index& index,
-                                                             const std::string& what) const {
-  __int128 low = index.offset, high = index.offset;
-  for (const auto& [axis, coefficient] : index.terms) {
-    const __int128 reach = __int128{coefficient} * (at(k.axes, axis).extent - 1);
-    (reach < 0 ? low : high) += reach;
-    if (low < -kMaxIndex || high > kMaxIndex) broken("{}: index {} overflows", what, index_text(k, index));
-  }
-  return {static_cast<std::int64_t>(low), static_cast<std::int64_t>(high)};
-}
-
 void ProgramVerifier::check_bounds(const Kernel& k, BufferId buffer, const std::vector<Index>& access, bool predicated,
                                    const std::string& what) const {
-  if (!runs_) return;
+  if (!runs_ || predicated) return;
   const Shape& shape = at(p_.buffers, buffer).type.shape;
   for (int d = 0; d < shape.rank(); ++d) {
     const Index& index = at(access, d);
-    const auto [low, high] = range(k, index, what);
-    if (predicated || index.indirect != kNone) continue;
+    if (index.indirect != kNone) continue;
+    const auto [low, high] = affine_range(k, index);
     if (low < 0 || high >= shape[d])
       broken("{}: index {} covers [{}, {}], outside dimension {} of {}", what, index_text(k, index), low, high, d,
              to_string(shape));
   }
+}
+
+void ProgramVerifier::check_stored(const Kernel& k, BufferId id, const std::vector<Index>& access,
+                                   const std::string& what) const {
+  const Buffer& b = at(p_.buffers, id);
+  if (const auto hole = unstored(id, touched_box(k, access, b.type.shape)))
+    broken("{}: nothing has been stored yet in the elements {} of %{}", what, to_string(*hole), b.name);
+}
+
+/// Elements of the box, or of the whole buffer, that hold no value.
+std::optional<Box> ProgramVerifier::unstored(BufferId id, std::optional<Box> box) const {
+  const Shape& shape = at(p_.buffers, id).type.shape;
+  if (!box) {
+    box.emplace();
+    for (std::int64_t extent : shape) box->emplace_back(0, extent);
+  }
+  return at(stored_, at(root_, id)).hole(shape, *box);
 }
 
 void ProgramVerifier::touch(BufferId root) {
@@ -483,6 +421,7 @@ std::optional<Violation> find_violation(const Program& p) {
   } catch (const Found& found) {
     return found;
   }
+  if (std::optional<Violation> v = find_schedule_violation(p)) return v;
   if (std::optional<Violation> v = find_chunk_violation(p)) return v;
   return find_panel_violation(p);
 }

@@ -7,7 +7,8 @@
 
 namespace weft {
 
-inline constexpr std::size_t kMaxAxes = 64;  // of a kernel
+inline constexpr std::size_t kMaxAxes = 64;                        // of a kernel
+inline constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase, and values of an axis
 
 struct Violation {
   std::int32_t kernel = kNone;  // index in Program::kernels; kNone: the program itself
@@ -15,6 +16,8 @@ struct Violation {
 };
 /// The first broken invariant of ir/verify_kernel.cpp, if there is one. Safe on any Program.
 std::optional<Violation> find_violation(const Program&);
+/// Of invariant 12, in a program that keeps 1 to 11 (ir/verify_schedule.cpp).
+std::optional<Violation> find_schedule_violation(const Program&);
 /// Of invariant 14, in a program that keeps 1 to 12 (ir/verify_chunk.cpp).
 std::optional<Violation> find_chunk_violation(const Program&);
 /// Of invariant 13, in a program that keeps the others (ir/panels.cpp).

@@ -8,4 +8,7 @@ namespace weft {
 /// grouped already is returned as it is. Values, names and provenance stay the same.
 Graph fuse(const Graph& g);
 
+/// The graph without its kernels. What a text says of them need not be what lowering can do: it is fused anew.
+Graph without_groups(const Graph& g);
+
 }  // namespace weft

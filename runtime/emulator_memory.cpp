@@ -48,6 +48,9 @@ template <class I>
     const std::int64_t x = index[i];
     const bool outside = x < 0 || x > memory.elements - s.inst->width;
     if (!outside && x % s.inst->width == 0) continue;
+    const auto& checks = m.function().checks;
+    if (memory.space == Memory::global && x < 0 && x >= -static_cast<std::int64_t>(checks.size()))
+      throw Error(checks[static_cast<std::size_t>(-1 - x)]);
     const std::string problem = outside
                                     ? fmt::format("is outside its {} elements", memory.elements)
                                     : fmt::format("is not a multiple of the {} elements that it moves", s.inst->width);

@@ -10,6 +10,8 @@
 #include "ir/cache_line.h"
 #include "ir/error.h"
 #include "ir/eval.h"
+#include "ir/memory_limit.h"
+#include "ir/unproven.h"
 
 namespace weft {
 namespace {
@@ -57,6 +59,8 @@ void Executor::check_code() const {
   for (const KernelCode& code : image_.code) {
     ensure(code.units >= 0 && code.units <= kMaxUnits && code.scratch_bytes >= 0,
            "kernel {}: {} units, {} scratch bytes", code.kernel, code.units, code.scratch_bytes);
+    ensure(!code.checks || code.scratch_bytes >= static_cast<std::int64_t>(sizeof(IndexFault)),
+           "kernel {} checks indices and has no place to report them", code.kernel);
     ensure(code.fn != nullptr || code.units == 0, "kernel {} has no code", code.kernel);
   }
 }
@@ -64,9 +68,12 @@ void Executor::check_code() const {
 void Executor::place_buffers() {
   for (const KernelCode& code : image_.code)
     scratch_stride_ = std::max(scratch_stride_, whole_lines(code.scratch_bytes));
-  memory_.scratch_bytes = scratch_stride_ * team_->size();
+  if (__builtin_mul_overflow(scratch_stride_, team_->size(), &memory_.scratch_bytes))
+    fail("the scratch space of {} threads, {} bytes each, is too large", team_->size(), scratch_stride_);
+  check_memory(memory_.total(), fmt::format("program @{}", program().name));
   arena_ = allocate(memory_.arena_bytes, "arena");
   scratch_ = allocate(memory_.scratch_bytes, "scratch space");
+  if (std::ranges::any_of(image_.code, &KernelCode::checks)) faults_.resize(static_cast<std::size_t>(team_->size()));
   addresses_.resize(program().buffers.size());
   for (BufferId id = 0; id < static_cast<BufferId>(program().buffers.size()); ++id) {
     if (at(id).kind == Buffer::temp) place(id, arena_.get() + at(id).offset);
@@ -81,18 +88,42 @@ void Executor::place(BufferId id, std::byte* address) {
 
 void Executor::bound(BufferId id) { place(id, array(id)->data()); }
 
-void Executor::share(const PlannedPhase& phase, int thread, std::byte* const* addresses) const {
+void Executor::share(const PlannedPhase& phase, int thread, std::byte* const* addresses) {
   const auto t = static_cast<std::size_t>(thread);
   const std::int64_t begin = phase.bounds[t], end = phase.bounds[t + 1];
-  if (begin < end) image_.code[phase.code].fn(addresses, begin, end, scratch_.get() + scratch_stride_ * thread);
+  if (begin >= end) return;
+  const KernelCode& code = image_.code[phase.code];
+  std::byte* const scratch = scratch_.get() + scratch_stride_ * thread;
+  if (code.checks) ::new (scratch) IndexFault{};
+  code.fn(addresses, begin, end, scratch);
+  if (!code.checks || faults_[t].what.number) return;
+  std::memcpy(&faults_[t].what, scratch, sizeof(IndexFault));
+  faults_[t].code = phase.code;
+}
+
+/// The first fault of the run by the program's order, if there is one.
+void Executor::report_fault() const {
+  const Fault* first = nullptr;
+  for (const Fault& f : faults_)
+    if (f.what.number && (!first || f.code < first->code)) first = &f;
+  if (!first) return;
+  const Kernel& k = program().kernels[static_cast<std::size_t>(image_.code[first->code].kernel)];
+  const auto unproven = unproven_indices(program(), k);
+  throw Error(out_of_bounds_text(program(), k, unproven.at(static_cast<std::size_t>(first->what.number - 1)),
+                                 first->what.index));
 }
 
 /// Calls fn(thread) on the threads that the program needs.
 template <class F>
 void Executor::enter(F&& fn) {
-  if (!all_alone_) return team_->run(fn);
-  FlushSubnormals flush;  // do not wake anybody
-  fn(0);
+  for (Fault& f : faults_) f = {};
+  if (!all_alone_) {
+    team_->run(fn);
+  } else {
+    FlushSubnormals flush;  // do not wake anybody
+    fn(0);
+  }
+  report_fault();
 }
 
 void Executor::run() {
@@ -159,6 +190,7 @@ std::vector<double> Executor::run_profiled() {
   using Clock = std::chrono::steady_clock;
   check_bindings();
   std::vector<double> seconds(image_.code.size());
+  for (Fault& f : faults_) f = {};
   team_->run([&](int thread) {
     team_->barrier();  // waking the team is nobody's time
     auto start = Clock::now();
@@ -171,6 +203,7 @@ std::vector<double> Executor::run_profiled() {
       start = now;
     }
   });
+  report_fault();
   return seconds;
 }
 

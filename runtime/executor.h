@@ -21,7 +21,8 @@ class Executor final : public ProgramExecutor {
   /// With a team of its own; `threads` as for ThreadTeam.
   explicit Executor(Image image, int threads = 0);
 
-  /// With a team of several threads none is woken when all phases are small.
+  /// With a team of several threads none is woken when all phases are small. Throws Error when an index that is checked
+  /// (Program::check_indices) was outside its buffer: outputs and states then hold anything.
   void run() override;
   /// The same; returns the seconds that each KernelCode took (in Image::code's order, waiting for all threads
   /// included).
@@ -44,7 +45,8 @@ class Executor final : public ProgramExecutor {
   void place_buffers();
   void place(BufferId, std::byte* address);
   void bound(BufferId) override;
-  void share(const PlannedPhase&, int thread, std::byte* const* addresses) const;
+  void share(const PlannedPhase&, int thread, std::byte* const* addresses);
+  void report_fault() const;
   template <class F>
   void enter(F&& fn);
 
@@ -55,6 +57,11 @@ class Executor final : public ProgramExecutor {
   std::vector<std::byte*> addresses_;  // by BufferId: what kernels get; a view has its storage's
   Memory arena_, scratch_;
   std::int64_t scratch_stride_ = 0;  // bytes between the scratch areas of two threads
+  struct Fault {
+    std::size_t code = 0;
+    IndexFault what;
+  };
+  std::vector<Fault> faults_;  // by thread: the first of a run; empty where no code checks indices
 };
 
 }  // namespace weft

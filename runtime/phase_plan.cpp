@@ -73,11 +73,12 @@ class Footprint {
     const BufferId root = storage(p_, id);
     const Buffer& from = p_.buffers[static_cast<std::size_t>(root)];
     if (from.kind == Buffer::constant) return;
+    const bool in_panels = p_.buffers[static_cast<std::size_t>(id)].panels > 0;  // no row is a range of bytes
     const Type& type = p_.buffers[static_cast<std::size_t>(id)].type;
     Access a{root, 0, byte_size(type), 0, store};
     if (from.kind == Buffer::temp) a = {kArena, from.offset, from.offset + a.end, 0, store};
     const std::vector<std::pair<AxisId, std::int64_t>> rows = {{split_.axis, 1}};
-    if (split_.axis != kNone && !access.empty() && access[0].terms == rows && access[0].offset == 0 &&
+    if (split_.axis != kNone && !in_panels && !access.empty() && access[0].terms == rows && access[0].offset == 0 &&
         access[0].indirect == kNone && type.shape[0] > 0)
       a.row = byte_size(type) / type.shape[0];
     accesses_.push_back(a);

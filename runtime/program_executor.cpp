@@ -6,6 +6,7 @@
 
 #include "ir/cache_line.h"
 #include "ir/error.h"
+#include "ir/memory_limit.h"
 
 namespace weft {
 namespace {
@@ -39,26 +40,25 @@ ProgramExecutor::ProgramExecutor(std::shared_ptr<const Program> program) : progr
   versions_.resize(p.buffers.size(), kMayChange);
   views_.resize(p.buffers.size());
   memory_.arena_bytes = p.arena_bytes;
+  for (const Buffer& b : p.buffers) {  // before anything is allocated
+    const std::int64_t bytes = byte_size(b.type);
+    if (b.kind == Buffer::input) memory_.input_bytes += bytes;
+    if (b.kind == Buffer::state) memory_.state_bytes += bytes;
+    if (b.kind == Buffer::output) memory_.output_bytes += bytes;
+    if (b.kind == Buffer::constant) memory_.constant_bytes += bytes;
+    check_memory(memory_.total(), fmt::format("program @{}", p.name));
+  }
   for (std::size_t i = 0; i < p.buffers.size(); ++i) {
     const Buffer& b = p.buffers[i];
-    const auto bytes = byte_size(b.type);
     switch (b.kind) {
-      case Buffer::input: memory_.input_bytes += bytes; break;
-      case Buffer::state: memory_.state_bytes += bytes; break;
-      case Buffer::output:
-        memory_.output_bytes += bytes;
-        arrays_[i] = Array(b.type);
-        break;
-      case Buffer::constant:
-        memory_.constant_bytes += bytes;
-        arrays_[i] = *b.literal;
-        break;
+      case Buffer::output: arrays_[i] = Array(b.type); break;
+      case Buffer::constant: arrays_[i] = *b.literal; break;
       case Buffer::view: {
         const auto id = static_cast<BufferId>(i);
         views_[static_cast<std::size_t>(storage(p, id))].push_back(id);
         break;
       }
-      case Buffer::temp: break;
+      default: break;
     }
   }
 }

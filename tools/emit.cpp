@@ -5,6 +5,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/device.h"
+#include "passes/fuse.h"
 #include "tools/io.h"
 
 namespace weft::tools {
@@ -53,11 +54,14 @@ void EmitOptions::check() const {
 }
 
 Graph fused(const Graph& g, const PipelineOptions& options) {
-  if (!g.groups().empty()) return g;
   for (const Input& in : g.inputs())
     if (const Type& type = g[in.id].type; !is_static(type.shape))
       fail("input '{}' is {}: its batch extent must be bound before compiling (--batch N)", in.name, to_string(type));
-  return optimize(g, options);
+  if (g.groups().empty()) return optimize(g, options);
+  Graph fused = without_groups(g);
+  for (const PassInfo& pass : passes())
+    if (pass.required) fused = run_pass(pass.name, fused, options);
+  return fused;
 }
 
 std::string emit(const Graph& g, const EmitOptions& o, const PipelineOptions& options) {

@@ -19,12 +19,14 @@ struct EmitOptions {
   bool names_gpu() const;
 };
 
-/// The graph at the stage that the options name. A graph that is fused already is taken as optimised.
+/// The graph at the stage that the options name. A graph that is fused already is taken as optimised; its kernels are made
+/// anew, since a text may say of them what lowering cannot do.
 std::string emit(const Graph&, const EmitOptions&, const PipelineOptions& = {});
 /// The same for a program, whose first stage is `kernels`; throws Error for an earlier one.
 std::string emit(const Program&, const EmitOptions&);
 
-/// A fused graph ready for lowering: the graph itself when it is fused, else the result of the pipeline.
+/// A fused graph ready for lowering: the result of the pipeline, or of the passes that lowering needs when the graph is
+/// fused already. Throws Error when an extent is unbound.
 Graph fused(const Graph&, const PipelineOptions& = {});
 
 /// True when the text holds a program (kernels), not a graph.

@@ -14,7 +14,7 @@ struct Options {
   std::string file;
   std::vector<std::string> passes, disable;
   std::int64_t batch = 0;
-  bool print_after_all = false, stats = false;
+  bool print_after_all = false, stats = false, trust = false;
   EmitOptions emit;
   ScheduleOptions schedules;
 };
@@ -36,7 +36,8 @@ void opt(Options o, bool emit_given) {
   if (is_program(text)) {
     if (!o.passes.empty()) fail("{}: passes run on graphs, and this is a program of kernels", display_name(o.file));
     if (!emit_given) o.emit.emit = "kernels";
-    const Program program = parse_program(text, display_name(o.file));
+    Program program = parse_program(text, display_name(o.file));
+    program.check_indices = !o.trust;
     return write_text(o.emit.output, emit(program, o.emit));
   }
 
@@ -76,6 +77,7 @@ void add_opt(CLI::App& app) {
   command->add_option("--batch", o->batch, "bind the batch extent `?` to this number")->check(CLI::Range(1, 1 << 30));
   command->add_flag("--print-after-all", o->print_after_all, "print the graph after each pass, on stderr");
   command->add_flag("--stats", o->stats, "print the time of each pass and how often each rule fired, on stderr");
+  command->add_flag("--trust", o->trust, "a program of kernels: its code does not check indices as it runs");
   o->emit.add_to(*command);
   o->schedules.add_to(*command);
   command->callback([o, command] { opt(*o, command->count("--emit") > 0); });

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "catch.h"
+#include "error_of.h"
 #include "ir/eval.h"
 #include "ir/graph.h"
 #include "ir/kernel.h"
@@ -319,13 +320,13 @@ TEST_CASE("kernels: an indirect index outside its buffer is found") {
   CHECK(interpret_error(
             on_sample("%k: i64 = load %k[i] %e: f32 = load %x[%k, j] phase (i, j) { map: store %s[i, j] = %e }\n"),
             sample_inputs()) ==
-        "internal error: kernel @k: %e1: f32 = load %x[%e0, j]: at point 10, step 0: index 9 of dimension 0 is "
+        "<text>:10:10: error: kernel @k: %e1: f32 = load %x[%e0, j]: at point 10, step 0: index 9 of dimension 0 is "
         "outside [4,5]");
-  CHECK(
-      interpret_error(
-          on_sample("%k: i64 = load %k[i] %e: f32 = constant 1 phase (j) { scatter over i: %s[%k, j] += %e }\n"),
-          sample_inputs()) ==
-      "internal error: kernel @k: store %s[%e0, j] = %e1: at point 0, step 2: index 9 of dimension 0 is outside [4,5]");
+  CHECK(interpret_error(
+            on_sample("%k: i64 = load %k[i] %e: f32 = constant 1 phase (j) { scatter over i: %s[%k, j] += %e }\n"),
+            sample_inputs()) ==
+        "<text>:10:10: error: kernel @k: store %s[%e0, j] = %e1: at point 0, step 2: index 9 of dimension 0 is outside "
+        "[4,5]");
 }
 
 TEST_CASE("kernels: races between points and steps are found") {
@@ -344,10 +345,12 @@ TEST_CASE("kernels: races between points and steps are found") {
   CHECK(race("%c: f32 = constant 2 phase (i) chunk=4 { map over j: store %s[0, j] = %c }\n"));
   CHECK_FALSE(race("%c: f32 = constant 2 phase (i) chunk=4 { scatter over j: %s[0, j] += %c }\n"));
   CHECK(race("%c: f32 = constant 2 phase (i) chunk=3 { scatter over j: %s[0, j] += %c }\n"));
-  CHECK_FALSE(race("%i: i64 = index i %n: i64 = constant 3 %q: i64 = div %i, %n %c: f32 = constant 2 "
-                   "phase (i) chunk=3 { scatter over j: %s[%q, j] += %c }\n"));
-  CHECK(race("%i: i64 = index i %n: i64 = constant 2 %q: i64 = div %i, %n %c: f32 = constant 2 "
-             "phase (i) chunk=3 { scatter over j: %s[%q, j] += %c }\n"));
+  CHECK_FALSE(
+      race("%i: i64 = index i %n: i64 = constant 3 %q: i64 = div %i, %n %c: f32 = constant 2 "
+           "phase (i) chunk=3 { scatter over j: %s[%q, j] += %c }\n"));
+  CHECK(
+      race("%i: i64 = index i %n: i64 = constant 2 %q: i64 = div %i, %n %c: f32 = constant 2 "
+           "phase (i) chunk=3 { scatter over j: %s[%q, j] += %c }\n"));
   // An element is loaded by another point than the one that stores it, before or after.
   CHECK(race("%e: f32 = load %s[-i + 3, j] phase (i, j) { map: store %s[i, j] = %e }\n"));
   CHECK(race("%e: f32 = load %s[0, j] phase (i, j) { map: store %s[i, j] = %e }\n"));
@@ -371,22 +374,32 @@ TEST_CASE("kernels: races between points and steps are found") {
            "store %t[i, j] = %e }\n"));
 }
 
-TEST_CASE("kernels: storage that nothing has stored to reads as NaN") {
-  // Row 3 is stored, the others are loaded.
-  const Program p = on_sample(
-      "%c: f32 = constant 2 %e: f32 = load %t[i, j] phase (j) { map: store %t[3, j] = %c } phase (i, j) { map: store "
-      "%s[i, j] = %e }\n");
-  const Evaluation e = interpret(p, sample_inputs());
-  CHECK(std::isnan(e.states[0].as<float>()[0]));
-  CHECK(e.states[0].as<float>()[15] == 2.0f);
-}
-
-TEST_CASE("kernels: a bool that was never stored is an error") {
-  const Program p = on_sample(
-      "%t: bool = constant true %b: bool = load %b[i] %e: f32 = convert %b phase () { map: store %b[3] = %t } "
-      "phase (i, j) { map: store %s[i, j] = %e }\n");
-  CHECK(interpret_error(p, sample_inputs()) ==
-        "internal error: kernel @k: %e1: bool = load %b[i]: loads a bool that was never stored");
+TEST_CASE("kernels: elements that nothing has stored are not read") {
+  const auto rejected = [](const std::string& kernel) { return error_of([&] { on_sample(kernel); }); };
+  const std::string read = "phase (i, j) { map: store %s[i, j] = %e }\n";
+  const std::string two = "%c: f32 = constant 2 %e: f32 = load %t[i, j] ", all = "no error";
+  const auto missing = [](const char* elements) {
+    return fmt::format(
+        "<text>:10:10: error: map: store %s[i, j] = %e1: in %e1: f32 = load %t[i, j]: nothing has been "
+        "stored yet in the elements {} of %t",
+        elements);
+  };
+  CHECK(rejected(two + read) == missing("[0:4, 0:5]"));
+  CHECK(rejected(two + "phase (j) { map: store %t[3, j] = %c } " + read) == missing("[0:3, 0:5]"));
+  CHECK(rejected(two + "phase (i) { map: store %t[i, -i + 4] = %c } " + read) == missing("[0:4, 0:5]"));  // no box
+  CHECK(rejected(two + "phase (i) { map over j: store %t[i, j] = %c } " + read) == all);
+  CHECK(rejected(two + "phase (i) { map over j: store %t[-i + 3, -j + 4] = %c } " + read) == all);
+  // Rows by rows, a column apart.
+  CHECK(rejected(two + "phase (j) { map { store %t[3, j] = %c store %t[0, j] = %c store %t[1, j] = %c } } " + read) ==
+        missing("[2:3, 0:5]"));
+  CHECK(rejected(two + "phase (i) { map: store %t[i, 0] = %c } phase (i) { map: store %t[i, 2] = %c } " + read) ==
+        missing("[0:4, 1:2]"));
+  // Where only a part is read, a part is enough; what is computed may be anywhere.
+  CHECK(rejected("%c: f32 = constant 2 %e: f32 = load %t[3, j] phase (j) { map: store %t[3, j] = %c } " + read) == all);
+  CHECK(
+      rejected(
+          "%k: i64 = load %k[i] %c: f32 = constant 2 %e: f32 = load %t[%k, j] phase (j) { map: store %t[3, j] = %c } " +
+          read) != all);
 }
 
 TEST_CASE("kernels: points beyond one strip of lanes") {

@@ -26,14 +26,14 @@ const char* kEverything = R"(program @step {
   outputs %loss, %hist, %copy, %noise
   updates %w
   kernel @dense_0 {
-    axes m=8, n=4, k=6
-    schedule {vector=n, b=m, m=m, n=n, k=k, mr=2, nr=4, kc=6, mc=8, nc=4, split_n, pack_lhs, pack_rhs}
+    axes m=8, n=4, k=6, b=1
+    schedule {vector=n, b=b, m=m, n=n, k=k, mr=2, nr=4, kc=6, mc=8, nc=4, split_n, pack_lhs, pack_rhs}
     %e0: f32 = load %image[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0
     %e3: f32 = constant 0
     %e4: f32 = max %e2, %e3
-    phase (m, n) {
+    phase (b, m, n) {
       %a0 = contract over k: %e0 * %e1
       map: store %t0[m, n] = %e4
     }
@@ -161,7 +161,10 @@ const ErrorCase kKernels[] = {
     {"schedule {mr=4294967296}", "2:14: error: 4294967296 is out of range for mr"},
     {"schedule {m=q}", "2:13: error: undefined axis 'q'"},
     {"schedule {mr=4 nr=4}", "2:16: error: expected '}' or ',' after a field of a schedule, found 'nr'"},
-    {"axes i=4 schedule {k=i} }}", "1:100: error: schedule: phase 0 does not start with a contraction over the k axis"},
+    {"axes i=4 schedule {k=i} %e: f32 = load %x[i] phase (i) { map: store %y[i] = %e } }}",
+     "1:100: error: schedule: m, n and k come together, and b with them"},
+    {"}}", "1:100: error: has no phase"},
+    {"phase () {} }}", "1:100: error: a phase has no stage"},
     // Expressions.
     {"%e = ", "2:4: error: expected ':' after the name of an expression, found '='"},
     {"%e: ", "2:5: error: expected a dtype, found the end of the text"},

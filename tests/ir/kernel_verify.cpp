@@ -104,7 +104,7 @@ const Broken kBuffers[] = {
      [](Program& p) { p.buffers[4].offset = 192; }},
     {"program @step: temps %t0 and %t1 share bytes while both are in use, at kernel @row",
      [](Program& p) { p.buffers[4].offset = 64; }},
-    {"program @step: the arena's size -64 is negative",
+    {"program @step: the arena's size -64 is negative or too large",
      [](Program& p) {
        for (Buffer& b : p.buffers)
          if (b.kind == Buffer::temp) b.kind = Buffer::output;
@@ -117,7 +117,10 @@ const Broken kBuffers[] = {
     {"program @step: update 3 is no state buffer", [](Program& p) { p.updates[0] = 3; }},
     {"program @step: %w is updated twice", [](Program& p) { p.updates.push_back(2); }},
     {"program @step: output -1 is no buffer", [](Program& p) { p.outputs[0] = kNone; }},
-    {"program @step: output %hist is never stored", [](Program& p) { p.kernels.pop_back(); }},
+    {"program @step: output %hist: no kernel stores its elements [0:4]", [](Program& p) { p.kernels.pop_back(); }},
+    {"program @step: output %t0 is a temp", [](Program& p) { p.outputs[0] = 3; }},
+    {"program @step: the arena's size 70368744177665 is negative or too large",
+     [](Program& p) { p.arena_bytes = (std::int64_t{1} << 46) + 1; }},
 };
 
 const Broken kKernels[] = {
@@ -157,9 +160,9 @@ const Broken kKernels[] = {
      [](Program& p) {
        expr(p, 0, 0).access[0].terms.push_back({0, 1});
      }},
-    {"kernel @dense: %e0: f32 = load %x[9223372036854775807*m, k]: coefficient 9223372036854775807 is too large",
+    {"kernel @dense: %e0: f32 = load %x[9223372036854775807*m, k]: index 9223372036854775807*m is too large",
      [](Program& p) { expr(p, 0, 0).access[0].terms[0].second = INT64_MAX; }},
-    {"kernel @dense: %e0: f32 = load %x[m - 9223372036854775808, k]: offset -9223372036854775808 is too large",
+    {"kernel @dense: %e0: f32 = load %x[m - 9223372036854775808, k]: index m - 9223372036854775808 is too large",
      [](Program& p) { expr(p, 0, 0).access[0].offset = INT64_MIN; }},
     {"kernel @dense: %e1: f32 = load %w[%e1 + k, n]: %e1 does not precede it",
      [](Program& p) { expr(p, 0, 1).access[0].indirect = 1; }},
@@ -178,9 +181,10 @@ const Broken kKernels[] = {
      [](Program& p) { stage(p, 0, 0, 0).axis = 5; }},
     {"kernel @dense: %a0 = contract over n: %e0 * %e1: the axis is parallel in the same phase",
      [](Program& p) { stage(p, 0, 0, 0).axis = 1; }},
+    {"kernel @dense: a chunk of 9223372036854775807 points",
+     [](Program& p) { p.kernels[0].phases[0].chunk = INT64_MAX; }},
     {"kernel @dense: a chunk of -1 points", [](Program& p) { p.kernels[0].phases[0].chunk = -1; }},
-    {"kernel @dense: a contraction in a phase with a chunk",
-     [](Program& p) { p.kernels[0].phases[0].chunk = 4; }},
+    {"kernel @dense: a contraction in a phase with a chunk", [](Program& p) { p.kernels[0].phases[0].chunk = 4; }},
     {"kernel @dense: %a0 = contract: %e0 * %e1: needs an axis", [](Program& p) { stage(p, 0, 0, 0).axis = kNone; }},
     {"kernel @dense: %a-1 = contract over k: %e0 * %e1: accumulator number -1",
      [](Program& p) { stage(p, 0, 0, 0).result = kNone; }},
@@ -239,29 +243,76 @@ const Broken kKernels[] = {
     {"kernel @dense: %a0 = contract over k: %e0 * %e1: in %e0: f32 = load %x[m, -k]: index -k covers [-5, 0], outside "
      "dimension 1 of [8,6]",
      [](Program& p) { expr(p, 0, 0).access[1].terms[0].second = -1; }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: in %e0: f32 = load %x[4611686018427387904*m, k]: index "
-     "4611686018427387904*m overflows",
-     [](Program& p) { expr(p, 0, 0).access[0].terms[0].second = std::int64_t{1} << 62; }},
-    {"kernel @count: map: store %hist[j] = %e4: in %e1: i64 = index 4611686018427387904*j: index "
-     "4611686018427387904*j overflows",
+    {"kernel @dense: %e0: f32 = load %x[m + 200000000000000, k]: index m + 200000000000000 is too large",  // in rows of
+                                                                                                           // 6
+     [](Program& p) { expr(p, 0, 0).access[0].offset = 200'000'000'000'000; }},
+    {"kernel @count: %e1: i64 = index 4611686018427387904*j: index 4611686018427387904*j is too large",
      [](Program& p) {
        expr(p, 2, 1) = {.kind = Expr::index, .dtype = i64, .access = {{{{1, std::int64_t{1} << 62}}, 0}}};
-       expr(p, 2, 4) = {.kind = Expr::apply, .dtype = f32, .op = Op::convert, .args = {1}};
      }},
-    {"kernel @row: %a0 = reduce_sum over n striped: %e0: in %e0: f32 = load %v[4*m + n]: nothing has been stored there "
-     "yet",
+    {"kernel @row: %a0 = reduce_sum over n striped: %e0: in %e0: f32 = load %v[4*m + n]: nothing has been stored yet "
+     "in "
+     "the elements [0:32] of %v",
      [](Program& p) { p.kernels.erase(p.kernels.begin()); }},
-    {"kernel @count: scatter over i: %hist[%e0] += %e3 if %e2: adds to what has not been stored yet",
+    {"kernel @row: %a0 = reduce_sum over n striped: %e0: in %e0: f32 = load %v[4*m + n]: nothing has been stored yet "
+     "in "
+     "the elements [0:32] of %v",
+     [](Program& p) { p.kernels[0].axes[0].extent = 7; }},  // rows 0 to 6 of t0, which v sees under another shape
+    {"kernel @count: scatter over i: %hist[%e0] += %e3 if %e2: nothing has been stored yet in the elements [0:4] of "
+     "%hist",
      [](Program& p) { p.kernels[2].phases.erase(p.kernels[2].phases.begin()); }},
+    {"kernel @count: scatter over i: %hist[%e0] += %e3 if %e2: nothing has been stored yet in the elements [3:4] of "
+     "%hist",
+     [](Program& p) { p.kernels[2].axes[1].extent = 3; }},
+    // What compiled code could not do.
+    {"kernel @row: has no phase", [](Program& p) { p.kernels[1].phases.clear(); }},
+    {"kernel @row: a phase has no stage", [](Program& p) { p.kernels[1].phases[0].stages.clear(); }},
+    {"kernel @dense: %a0 = contract over k: %e0 * %e1: more than 18014398509481984 steps in all",
+     [](Program& p) {
+       p.kernels[0].axes[0].extent = std::int64_t{1} << 20;
+       p.kernels[0].axes[2].extent = std::int64_t{1} << 40;
+       expr(p, 0, 0).access = {{}, {}}, expr(p, 0, 1).access[0] = {};
+     }},
+    {"kernel @row: 257 stages, more than 256",
+     [](Program& p) { p.kernels[1].phases[0].stages.resize(257, stage(p, 1, 0, 0)); }},
+    {"kernel @row: %e1026: f32 = neg %e1025: nested deeper than 1024",
+     [](Program& p) {
+       for (ExprId e = 1; e <= 1026; ++e)
+         p.kernels[1].exprs.push_back({.kind = Expr::apply, .dtype = f32, .op = Op::neg, .args = {e}});
+     }},
     // Schedules.
     {"kernel @dense: schedule: axis 3 of vector does not exist",
      [](Program& p) { p.kernels[0].schedule.vector_axis = 3; }},
     {"kernel @dense: schedule: kc is negative", [](Program& p) { p.kernels[0].schedule.kc = -1; }},
+    {"kernel @dense: schedule: m, n and k come together, and b with them",
+     [](Program& p) { p.kernels[0].schedule.k = kNone; }},
+    {"kernel @row: schedule: m, n and k come together, and b with them",
+     [](Program& p) { p.kernels[1].schedule.b = 0; }},
+    {"kernel @row: schedule: m, n and k come together, and b with them",
+     [](Program& p) { p.kernels[1].schedule.pack_lhs = true; }},
+    {"kernel @dense: schedule: b and m are the same axis m", [](Program& p) { p.kernels[0].schedule.b = 0; }},
+    {"kernel @dense: schedule: k and m are the same axis m", [](Program& p) { p.kernels[0].schedule.k = 0; }},
+    {"kernel @dense: schedule: k and n are the same axis k", [](Program& p) { p.kernels[0].schedule.n = 2; }},
     {"kernel @dense: schedule: phase 0 does not start with a contraction over the k axis",
-     [](Program& p) { p.kernels[0].schedule.k = 0; }},
-    {"kernel @row: schedule: phase 0 does not start with a contraction over the k axis",
-     [](Program& p) { p.kernels[1].schedule.m = 0; }},
-    {"kernel @dense: schedule: axis k is not parallel in phase 0", [](Program& p) { p.kernels[0].schedule.n = 2; }},
+     [](Program& p) {
+       std::swap(stage(p, 0, 0, 0), stage(p, 0, 0, 1));
+       expr(p, 0, 0).access[1] = {};
+       stage(p, 0, 0, 0).stores[0].value = 0;
+     }},
+    {"kernel @dense: schedule: axis p is not parallel in phase 0",
+     [](Program& p) {
+       p.kernels[0].axes.push_back({"p", 1});
+       p.kernels[0].schedule.b = 3;
+     }},
+    {"kernel @dense: schedule: the left factor changes with n, n",
+     [](Program& p) { std::swap(stage(p, 0, 0, 0).lhs, stage(p, 0, 0, 0).rhs); }},
+    {"kernel @dense: schedule: the right factor changes with m, m",
+     [](Program& p) { stage(p, 0, 0, 0).rhs = stage(p, 0, 0, 0).lhs; }},
+    {"kernel @dense: schedule: a register tile of 2 x 2147483647, more than 1024 elements",
+     [](Program& p) { p.kernels[0].schedule.nr = INT32_MAX; }},
+    {"kernel @dense: schedule: mc=9, more than the extent of m", [](Program& p) { p.kernels[0].schedule.mc = 9; }},
+    {"kernel @dense: schedule: nc=9223372036854775807, more than the extent of n",
+     [](Program& p) { p.kernels[0].schedule.nc = INT64_MAX; }},
 };
 
 }  // namespace
@@ -271,6 +322,7 @@ TEST_CASE("the kernel verifier accepts valid programs") {
   Program p = sample();
   p.kernels[0].axes[1].extent = 0;  // no point, no access
   expr(p, 0, 1).access[1].offset = 100;
+  p.kernels[1].axes[1].extent = 0;  // nobody reads what has not been stored
   CHECK(verify_error(p) == "");
   p = sample();
   p.arena_bytes = 0;  // not planned yet: offsets mean nothing
@@ -283,7 +335,7 @@ TEST_CASE("temps may share bytes when they are not in use at the same time") {
   p.buffers.push_back({.kind = Buffer::temp, .name = "late", .type = {f32, {8, 4}}, .offset = 0});
   stage(p, 2, 0, 0).stores.push_back({8, {{{}, 0}, {{{1, 1}}, 0}}, 4});
   CHECK(verify_error(p) == "");
-  p.outputs.push_back(3);  // keeps %t0 in use to the end
+  expr(p, 2, 3).buffer = 5;  // keeps %t0 in use to the end
   CHECK(
       verify_error(p) ==
       "internal error: verify: program @step: temps %t0 and %late share bytes while both are in use, at kernel @count");

@@ -204,17 +204,17 @@ TEST_CASE("a graph without inputs, nodes or outputs") {
 
 TEST_CASE("provenance prints as suffixes that parse back") {
   Graph g;
-  const LocSet odd =
-      LocSet::of(std::vector<Loc>{{"dir with blank/a,b%41.cpp", 7, 0}, {"C:\\x.cpp", 1, 2}, {"<text>", 3, 4}});
+  const LocSet odd = LocSet::of(
+      std::vector<Loc>{{"dir with blank/a,b%41.cpp", 7, 0}, {"C:\\x.cpp", 1, 2}, {"<text>", 3, 4}, {"a:5", 3, 0}});
   const ValueId x = g.input("x", {f32, {2}}, InputKind::data, LocSet::of(Loc{"main.cpp", 3, 9}));
   g.input("y", {f32, {2}}, InputKind::state, odd);
   g.output("z", g.add(Op::neg, {x}, {}, {}, odd));
   const std::string text = print(g, {.locs = true});
   CHECK(text == R"(func @main(
   %x: f32[2], // main.cpp:3:9
-  state %y: f32[2] // <text>:3:4, C:\x.cpp:1:2, dir%20with%20blank/a%2cb%2541.cpp:7
+  state %y: f32[2] // <text>:3:4, C:\x.cpp:1:2, a%3a5:3, dir%20with%20blank/a%2cb%2541.cpp:7
 ) {
-  %0 = neg %x : f32[2] // <text>:3:4, C:\x.cpp:1:2, dir%20with%20blank/a%2cb%2541.cpp:7
+  %0 = neg %x : f32[2] // <text>:3:4, C:\x.cpp:1:2, a%3a5:3, dir%20with%20blank/a%2cb%2541.cpp:7
   return z = %0
 }
 )");

@@ -149,6 +149,10 @@ const ErrorCase kBodies[] = {
     {"return loss %x", "2:13: error: expected '=' after the name of an output, found '%x'"},
     {"return %nothing", "2:8: error: undefined value '%nothing'"},
     {"return %x, %x", "2:12: error: output 'x' exists already"},
+    {"update %w = %x\nreturn w = %x",
+     "3:8: error: output 'w' has the name of the state 'w', which is updated: both are results"},
+    {"update %w = %x\nreturn %w",
+     "3:8: error: output 'w' has the name of the state 'w', which is updated: both are results"},
     {"return out1 = %x, a = %y, out1 = %x", "2:27: error: output 'out1' exists already"},
 };
 

@@ -25,7 +25,7 @@ const char* kProgram = R"(program @step {
   updates %w
   kernel @dense { // a.cpp:1:2, b.cpp:3
     axes m=4, n=3, k=5
-    schedule {vector=n, m=m, n=n, k=k, mr=2, pack_rhs}
+    schedule {vector=n, m=m, n=n, k=k, mr=2, nr=8, pack_rhs}
     %e0: f32 = load %x[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0
@@ -140,7 +140,7 @@ void run(const Program& p) {
   for (BufferId id : p.inputs) inputs.push_back(test::random_array(p.buffers[static_cast<std::size_t>(id)].type, rng));
   try {
     interpret(p, inputs);
-  } catch (const InternalError& e) {
+  } catch (const Error& e) {
     const std::string message = e.what();
     CHECK((message.find("a race at") != message.npos || message.find("is outside") != message.npos));
   }

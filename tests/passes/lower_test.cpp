@@ -34,7 +34,7 @@ struct UpdateCase {
 const UpdateCase kUpdates[] = {
     {"an update is stored in place", "func @f(state %w: f32[40]) { %0 = add %w, %w : f32[40] update %w = %0 return y = %w }", 1, 0},
     {"two states that swap need one temporary",
-     "func @f(state %a: f32[40], state %b: f32[40]) { update %a = %b update %b = %a return a = %a }", 4, 1},
+     "func @f(state %a: f32[40], state %b: f32[40]) { update %a = %b update %b = %a return y = %a }", 4, 1},
     {"a kernel that reads the old state elsewhere may not overwrite it",
      "func @f(state %w: f32[4,4]) { %0 = transpose %w {perm=[1,0]} : f32[4,4] %1 = add %0, %w : f32[4,4] update %w = %1 return y = %0 }", 1, 1},
     {"readers of the old state run first",
