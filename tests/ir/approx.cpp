@@ -1,7 +1,7 @@
 // The elementary functions of ir/approx*.h: error bounds against MPFR, special values, symmetry and monotony. For f32
 // the reference is libm in f64, which is 29 bits wider than the result, on every 1021st of the 2^32 floats, and MPFR on
 // fewer; for f64 it is MPFR. WEFT_EXHAUSTIVE=1 takes all 2^32 floats, a hundred times as many f64, and prints the
-// largest errors: WEFT_EXHAUSTIVE=1 build/tests/test_ir "[ulps]".
+// largest errors: WEFT_EXHAUSTIVE=1 build/bin/test_ir "[ulps]".
 #include <mpfr.h>
 
 #include <cmath>
