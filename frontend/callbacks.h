@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "frontend/schedules.h"
-#include "ir/array.h"
+#include <weft/frontend/schedules.h>
+#include <weft/ir/array.h>
 
 namespace weft {
 

@@ -1,7 +1,7 @@
 // Internal to frontend/: what a Model holds, shared by the files that implement it.
 #pragma once
-#include "frontend/model.h"
-#include "frontend/placement.h"
+#include <weft/frontend/model.h>
+#include <weft/frontend/placement.h>
 
 namespace weft {
 

@@ -2,7 +2,7 @@
 // executable that draws random numbers advances the counter `weft.step` once a call, so calls differ and a resumed run
 // repeats them.
 #pragma once
-#include "frontend/functions.h"
+#include <weft/frontend/functions.h>
 
 namespace weft {
 

@@ -1,7 +1,7 @@
 // The value of a state. Its elements lie in memory as the program that used them last wants them; whoever looks at them
 // from outside sees row-major order.
 #pragma once
-#include "ir/array.h"
+#include <weft/ir/array.h>
 
 namespace weft {
 

@@ -8,8 +8,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "frontend/state_value.h"
-#include "ir/graph.h"
+#include <weft/frontend/state_value.h>
+#include <weft/ir/graph.h>
 
 namespace weft {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "ir/error.h"
-#include "ir/shape.h"
+#include <weft/ir/error.h>
+#include <weft/ir/shape.h>
 
 namespace weft {
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <algorithm>
 
-#include "ir/op.h"
+#include <weft/ir/op.h>
 
 namespace weft {
 

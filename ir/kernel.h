@@ -19,9 +19,9 @@
 #include <utility>
 #include <vector>
 
-#include "ir/array.h"
-#include "ir/loc.h"
-#include "ir/op.h"
+#include <weft/ir/array.h>
+#include <weft/ir/loc.h>
+#include <weft/ir/op.h>
 
 namespace weft {
 

@@ -11,8 +11,8 @@
 #include <limits>
 #include <type_traits>
 
-#include "ir/approx.h"
-#include "ir/op.h"
+#include <weft/ir/approx.h>
+#include <weft/ir/op.h>
 
 namespace weft {
 

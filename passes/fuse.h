@@ -1,6 +1,6 @@
 // Fusion: every node gets the kernel that computes it, or none when each consumer computes it for itself.
 #pragma once
-#include "ir/graph.h"
+#include <weft/ir/graph.h>
 
 namespace weft {
 

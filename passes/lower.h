@@ -1,7 +1,7 @@
 // Lowering: a fused graph becomes a program of kernels, ordered so that states can be updated in place.
 #pragma once
-#include "ir/graph.h"
-#include "ir/kernel.h"
+#include <weft/ir/graph.h>
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

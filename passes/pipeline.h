@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/graph.h"
-#include "ir/kernel.h"
-#include "ir/target.h"
-#include "passes/simplify.h"
+#include <weft/ir/graph.h>
+#include <weft/ir/kernel.h>
+#include <weft/ir/target.h>
+#include <weft/passes/simplify.h>
 
 namespace weft {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ir/array.h"
+#include <weft/ir/array.h>
 
 namespace weft {
 

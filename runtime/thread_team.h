@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "ir/cache_line.h"
+#include <weft/ir/cache_line.h>
 
 namespace weft {
 
