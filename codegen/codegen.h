@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "codegen/cache.h"
-#include "ir/image.h"
-#include "ir/target.h"
+#include <weft/codegen/cache.h>
+#include <weft/ir/image.h>
+#include <weft/ir/target.h>
 
 namespace weft {
 

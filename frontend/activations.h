@@ -2,7 +2,7 @@
 #pragma once
 #include <functional>
 
-#include "frontend/functions.h"
+#include <weft/frontend/functions.h>
 
 namespace weft {
 

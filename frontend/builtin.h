@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-#include "frontend/model.h"
+#include <weft/frontend/model.h>
 
 namespace weft {
 

@@ -1,6 +1,6 @@
 // Internal to frontend/: cutting one function out of a trace.
 #pragma once
-#include "frontend/compile.h"
+#include <weft/frontend/compile.h>
 
 namespace weft {
 

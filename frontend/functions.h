@@ -2,7 +2,7 @@
 //
 // Axes may be negative (counted from the end). A trailing source_location is filled in by the compiler.
 #pragma once
-#include "frontend/tensor.h"
+#include <weft/frontend/tensor.h>
 
 namespace weft {
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <functional>
 
-#include "ir/array.h"
+#include <weft/ir/array.h>
 
 namespace weft {
 

@@ -1,7 +1,7 @@
 // Layers: plain objects that own parameters. Calling one twice shares them.
 #pragma once
-#include "frontend/activations.h"
-#include "frontend/random.h"
+#include <weft/frontend/activations.h>
+#include <weft/frontend/random.h>
 
 namespace weft {
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <functional>
 
-#include "frontend/functions.h"
+#include <weft/frontend/functions.h>
 
 namespace weft {
 

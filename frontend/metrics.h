@@ -5,7 +5,7 @@
 #include <functional>
 #include <span>
 
-#include "frontend/functions.h"
+#include <weft/frontend/functions.h>
 
 namespace weft {
 

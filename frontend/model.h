@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "frontend/callbacks.h"
-#include "frontend/compile.h"
-#include "frontend/layers.h"
-#include "frontend/losses.h"
-#include "frontend/metrics.h"
-#include "frontend/optimizers.h"
-#include "runtime/data.h"
+#include <weft/frontend/callbacks.h>
+#include <weft/frontend/compile.h>
+#include <weft/frontend/layers.h>
+#include <weft/frontend/losses.h>
+#include <weft/frontend/metrics.h>
+#include <weft/frontend/optimizers.h>
+#include <weft/runtime/data.h>
 
 namespace weft {
 

@@ -1,6 +1,6 @@
 // Internal to frontend/: adding nodes to a trace, and errors that show the operands.
 #pragma once
-#include "frontend/tensor.h"
+#include <weft/frontend/tensor.h>
 
 namespace weft {
 

@@ -5,8 +5,8 @@
 #include <map>
 #include <memory>
 
-#include "frontend/compile.h"
-#include "frontend/schedules.h"
+#include <weft/frontend/compile.h>
+#include <weft/frontend/schedules.h>
 
 namespace weft {
 

@@ -3,10 +3,10 @@
 #pragma once
 #include <memory>
 
-#include "frontend/backend.h"
-#include "ir/target.h"
-#include "runtime/device.h"
-#include "runtime/program_executor.h"
+#include <weft/frontend/backend.h>
+#include <weft/ir/target.h>
+#include <weft/runtime/device.h>
+#include <weft/runtime/program_executor.h>
 
 namespace weft {
 

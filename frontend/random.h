@@ -12,7 +12,7 @@
 //
 // so that, in these limits, parameters, calls, steps and data never share a block under one seed.
 #pragma once
-#include "frontend/functions.h"
+#include <weft/frontend/functions.h>
 
 namespace weft {
 

@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "ir/target.h"
-#include "passes/schedule_table.h"
+#include <weft/ir/target.h>
+#include <weft/passes/schedule_table.h>
 
 namespace weft {
 

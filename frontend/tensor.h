@@ -10,8 +10,8 @@
 #include <concepts>
 #include <type_traits>
 
-#include "frontend/initializers.h"
-#include "frontend/trace.h"
+#include <weft/frontend/initializers.h>
+#include <weft/frontend/trace.h>
 
 namespace weft {
 

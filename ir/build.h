@@ -1,6 +1,6 @@
 // Shorthand for passes and tests that build graph nodes: every call adds one node with the builder's provenance.
 #pragma once
-#include "ir/graph.h"
+#include <weft/ir/graph.h>
 
 namespace weft {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "ir/kernel.h"
-#include "ir/simt.h"
+#include <weft/ir/kernel.h>
+#include <weft/ir/simt.h>
 
 namespace weft {
 

@@ -1,6 +1,7 @@
 // Writing to files under a limit on their size (RLIMIT_FSIZE): the system reports the write that crosses it by a signal
 // that ends the process, before it reports it as an error.
 #pragma once
+#include <cerrno>
 #include <csignal>
 #include <ctime>
 
@@ -17,10 +18,12 @@ class FileLimitGuard {
     pthread_sigmask(SIG_BLOCK, &signal, &saved_);
   }
   ~FileLimitGuard() {
+    const int error = errno;  // of the write
     const sigset_t signal = xfsz();
     const timespec now{};
     while (!was_pending_ && sigtimedwait(&signal, nullptr, &now) == SIGXFSZ) {}
     pthread_sigmask(SIG_SETMASK, &saved_, nullptr);
+    errno = error;
   }
   FileLimitGuard(const FileLimitGuard&) = delete;
   FileLimitGuard& operator=(const FileLimitGuard&) = delete;

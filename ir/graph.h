@@ -14,8 +14,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "ir/loc.h"
-#include "ir/op.h"
+#include <weft/ir/loc.h>
+#include <weft/ir/op.h>
 
 namespace weft {
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "ir/kernel.h"
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

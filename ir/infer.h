@@ -1,6 +1,6 @@
 // Shape and dtype inference, one function for each kind of op; the op table's rows point here.
 #pragma once
-#include "ir/op.h"
+#include <weft/ir/op.h>
 
 namespace weft::infer {
 

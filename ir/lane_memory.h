@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "ir/kernel.h"
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/error.h"
-#include "ir/loc.h"
+#include <weft/ir/error.h>
+#include <weft/ir/loc.h>
 
 namespace weft {
 

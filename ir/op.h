@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/array.h"
-#include "ir/shape.h"
+#include <weft/ir/array.h>
+#include <weft/ir/shape.h>
 
 namespace weft {
 

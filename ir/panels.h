@@ -5,8 +5,8 @@
 #pragma once
 #include <string>
 
-#include "ir/array.h"
-#include "ir/kernel.h"
+#include <weft/ir/array.h>
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

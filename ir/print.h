@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "ir/graph.h"
+#include <weft/ir/graph.h>
 
 namespace weft {
 

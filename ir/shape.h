@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "ir/dtype.h"
+#include <weft/ir/dtype.h>
 
 namespace weft {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/simt.h"
+#include <weft/ir/simt.h>
 
 namespace weft::simt {
 

@@ -1,6 +1,6 @@
 // Row-major walks over strided views and around an axis, for the evaluation of ops.
 #pragma once
-#include "ir/array.h"
+#include <weft/ir/array.h>
 
 namespace weft {
 

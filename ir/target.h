@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ir/numerics.h"
+#include <weft/ir/numerics.h>
 
 namespace weft {
 

@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <string>
 
-#include "ir/array.h"
-#include "ir/lexer.h"
-#include "ir/loc.h"
-#include "ir/shape.h"
+#include <weft/ir/array.h>
+#include <weft/ir/lexer.h>
+#include <weft/ir/loc.h>
+#include <weft/ir/shape.h>
 
 namespace weft {
 

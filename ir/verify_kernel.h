@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "ir/kernel.h"
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

@@ -1,6 +1,6 @@
 // Reverse-mode differentiation, IR to IR.
 #pragma once
-#include "ir/graph.h"
+#include <weft/ir/graph.h>
 
 namespace weft {
 

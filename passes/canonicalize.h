@@ -1,6 +1,6 @@
 // Brings contractions, scatters and concatenations to one form before lowering.
 #pragma once
-#include "ir/graph.h"
+#include <weft/ir/graph.h>
 
 namespace weft {
 

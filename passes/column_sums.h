@@ -1,7 +1,7 @@
 // Long sums down the columns of a table, split into chunks of rows that threads own.
 #pragma once
-#include "ir/kernel.h"
-#include "ir/target.h"
+#include <weft/ir/kernel.h>
+#include <weft/ir/target.h>
 
 namespace weft {
 

@@ -1,6 +1,6 @@
 // Constant folding.
 #pragma once
-#include "ir/graph.h"
+#include <weft/ir/graph.h>
 
 namespace weft {
 

@@ -1,6 +1,6 @@
 // The gradient table: one row for each differentiable op of the op table.
 #pragma once
-#include "ir/build.h"
+#include <weft/ir/build.h>
 
 namespace weft {
 

@@ -5,8 +5,8 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "ir/graph.h"
-#include "ir/kernel.h"
+#include <weft/ir/graph.h>
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

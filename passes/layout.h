@@ -1,7 +1,7 @@
 // Layout assignment: which buffers lie in panels (ir/panels.h) on a CPU.
 #pragma once
-#include "ir/kernel.h"
-#include "ir/target.h"
+#include <weft/ir/kernel.h>
+#include <weft/ir/target.h>
 
 namespace weft {
 

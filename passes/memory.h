@@ -1,6 +1,6 @@
 // Memory planning: one arena for all temporaries, its exact size known before the run.
 #pragma once
-#include "ir/kernel.h"
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

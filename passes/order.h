@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "ir/kernel.h"
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

@@ -3,8 +3,8 @@
 #pragma once
 #include <vector>
 
-#include "ir/graph.h"
-#include "ir/kernel.h"
+#include <weft/ir/graph.h>
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

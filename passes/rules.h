@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/build.h"
-#include "ir/graph.h"
+#include <weft/ir/build.h>
+#include <weft/ir/graph.h>
 
 namespace weft {
 

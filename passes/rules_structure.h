@@ -1,6 +1,6 @@
 // Conditions and replacements of the rows in rules_table.cpp that move elements: what text alone cannot say.
 #pragma once
-#include "passes/rules.h"
+#include <weft/passes/rules.h>
 
 namespace weft::structure {
 

@@ -1,8 +1,8 @@
 // CPU schedules: vector axes and contraction tiles from the target's registers and caches, or from a table of measured
 // ones. Results do not depend on them.
 #pragma once
-#include "ir/kernel.h"
-#include "ir/target.h"
+#include <weft/ir/kernel.h>
+#include <weft/ir/target.h>
 
 namespace weft {
 

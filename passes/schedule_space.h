@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/kernel.h"
-#include "ir/target.h"
+#include <weft/ir/kernel.h>
+#include <weft/ir/target.h>
 
 namespace weft {
 

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <tuple>
 
-#include "passes/schedule_space.h"
+#include <weft/passes/schedule_space.h>
 
 namespace weft {
 

@@ -3,9 +3,9 @@
 #include <map>
 #include <string>
 
-#include "ir/graph.h"
-#include "ir/numerics.h"
-#include "passes/rules.h"
+#include <weft/ir/graph.h>
+#include <weft/ir/numerics.h>
+#include <weft/passes/rules.h>
 
 namespace weft {
 

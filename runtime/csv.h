@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/data.h"
+#include <weft/runtime/data.h>
 
 namespace weft {
 

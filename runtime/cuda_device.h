@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "ir/target.h"
-#include "runtime/device.h"
+#include <weft/ir/target.h>
+#include <weft/runtime/device.h>
 
 namespace weft {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "ir/error.h"
+#include <weft/ir/error.h>
 
 namespace weft::cuda {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ir/array.h"
+#include <weft/ir/array.h>
 
 namespace weft {
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "ir/device_image.h"
+#include <weft/ir/device_image.h>
 
 namespace weft {
 

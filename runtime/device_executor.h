@@ -8,9 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "ir/device_image.h"
-#include "runtime/device.h"
-#include "runtime/program_executor.h"
+#include <weft/ir/device_image.h>
+#include <weft/runtime/device.h>
+#include <weft/runtime/program_executor.h>
 
 namespace weft {
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <span>
 
-#include "runtime/data.h"
-#include "runtime/digits_render.h"
-#include "runtime/random.h"
+#include <weft/runtime/data.h>
+#include <weft/runtime/digits_render.h>
+#include <weft/runtime/random.h>
 
 namespace weft::digits {
 

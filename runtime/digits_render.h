@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "runtime/digits_strokes.h"
+#include <weft/runtime/digits_strokes.h>
 
 namespace weft::digits {
 

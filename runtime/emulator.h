@@ -9,7 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "runtime/device.h"
+#include <weft/runtime/device.h>
 
 namespace weft {
 

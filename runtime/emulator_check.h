@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/emulator_machine.h"
+#include <weft/runtime/emulator_machine.h>
 
 namespace weft::emulator {
 

@@ -10,8 +10,8 @@
 #include <memory>
 #include <vector>
 
-#include "ir/cache_line.h"
-#include "ir/simt.h"
+#include <weft/ir/cache_line.h>
+#include <weft/ir/simt.h>
 
 namespace weft::emulator {
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "ir/at.h"
-#include "ir/native_fma.h"
-#include "runtime/emulator_code.h"
+#include <weft/ir/at.h>
+#include <weft/ir/native_fma.h>
+#include <weft/runtime/emulator_code.h>
 
 namespace weft::emulator {
 

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ir/image.h"
+#include <weft/ir/image.h>
 
 namespace weft {
 

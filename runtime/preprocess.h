@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/data.h"
+#include <weft/runtime/data.h>
 
 namespace weft::data {
 

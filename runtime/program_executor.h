@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "ir/array.h"
-#include "ir/kernel.h"
+#include <weft/ir/array.h>
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

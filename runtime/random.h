@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "ir/philox.h"
+#include <weft/ir/philox.h>
 
 namespace weft {
 

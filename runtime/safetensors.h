@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/array.h"
+#include <weft/ir/array.h>
 
 namespace weft {
 

@@ -47,6 +47,11 @@ std::vector<fs::path> sources(const std::string& folder, const Names& extensions
 struct Include {
   char kind;  // '<' or '"'
   std::string header;
+  /// "ir/graph.h" for <weft/ir/graph.h> and "ir/graph.h", "" for what is not weft's.
+  std::string own() const {
+    if (kind == '"') return header;
+    return header.starts_with("weft/") && header != "weft/weft.h" ? header.substr(5) : "";
+  }
 };
 std::vector<Include> includes(const fs::path& path) {
   static const std::regex pattern(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"])re");
@@ -71,16 +76,34 @@ TEST_CASE("includes follow the design's table") {
     REQUIRE_FALSE(files.empty());
     for (const fs::path& file : files) {
       INFO(file);
-      for (const auto& [kind, header] : includes(file)) {
-        INFO("#include " << kind << header);
-        const std::string first = first_component(header);
-        if (kind == '"') {
+      for (const Include& include : includes(file)) {
+        INFO("#include " << include.kind << include.header);
+        if (const std::string own = include.own(); !own.empty()) {
+          const std::string first = first_component(own);
           CHECK((first == folder.name || folder.folders.contains(first)));
-          if (folder.name == "runtime") CHECK_FALSE(kNotInRuntime.contains(header));
-        } else if (kLibraries.contains(first)) {
+          if (folder.name == "runtime") CHECK_FALSE(kNotInRuntime.contains(own));
+        } else if (const std::string first = first_component(include.header); kLibraries.contains(first)) {
           CHECK(folder.libraries.contains(first));
         }
       }
+    }
+  }
+}
+
+TEST_CASE("installed headers include each other as <weft/…>, and nothing that is not installed") {
+  // By quotes, a user's own ir/graph.h would be taken for weft's.
+  std::set<std::string> installed{"weft/weft.h"};
+  std::istringstream list(WEFT_INSTALLED_HEADERS);
+  for (std::string header; std::getline(list, header, ':');) installed.insert("weft/" + header);
+  REQUIRE(installed.size() > 50);
+  for (const std::string& header : installed) {
+    INFO(header);
+    const fs::path file = fs::path(WEFT_BINARY_DIR) / "include" / header;
+    REQUIRE(fs::exists(file));
+    for (const Include& include : includes(file)) {
+      INFO("#include " << include.kind << include.header);
+      CHECK(include.kind == '<');
+      if (first_component(include.header) == "weft") CHECK(installed.contains(include.header));
     }
   }
 }
