@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "frontend/hooks.h"
-#include "frontend/schedules.h"
-#include "ir/array.h"
+#include <weft/frontend/hooks.h>
+#include <weft/frontend/schedules.h>
+#include <weft/ir/array.h>
 
 namespace weft {
 

@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "frontend/backend.h"
-#include "frontend/functions.h"
-#include "frontend/handle.h"
-#include "ir/numerics.h"
-#include "runtime/program_executor.h"
-#include "runtime/safetensors.h"
+#include <weft/frontend/backend.h>
+#include <weft/frontend/functions.h>
+#include <weft/frontend/handle.h>
+#include <weft/ir/numerics.h>
+#include <weft/runtime/program_executor.h>
+#include <weft/runtime/safetensors.h>
 
 namespace weft {
 

@@ -6,12 +6,12 @@
 #include <mutex>
 #include <optional>
 
-#include "frontend/compile.h"
-#include "frontend/placement.h"
-#include "frontend/pool.h"
-#include "frontend/state_value.h"
-#include "frontend/stored_schedules.h"
-#include "passes/pipeline.h"
+#include <weft/frontend/compile.h>
+#include <weft/frontend/placement.h>
+#include <weft/frontend/pool.h>
+#include <weft/frontend/state_value.h>
+#include <weft/frontend/stored_schedules.h>
+#include <weft/passes/pipeline.h>
 
 namespace weft {
 

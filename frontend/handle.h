@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "ir/error.h"
+#include <weft/ir/error.h>
 
 namespace weft {
 

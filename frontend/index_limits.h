@@ -1,7 +1,7 @@
 // Internal to frontend/: which elements of the data are used as indices, and what they may be at most. A gather gives 0
 // where an index is out of range and a scatter drops it, so that data with such an index would train without a word.
 #pragma once
-#include "frontend/tensor.h"
+#include <weft/frontend/tensor.h>
 
 namespace weft {
 

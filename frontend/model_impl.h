@@ -3,10 +3,10 @@
 #include <atomic>
 #include <mutex>
 
-#include "frontend/index_limits.h"
-#include "frontend/model.h"
-#include "frontend/placement.h"
-#include "ir/fork.h"
+#include <weft/frontend/index_limits.h>
+#include <weft/frontend/model.h>
+#include <weft/frontend/placement.h>
+#include <weft/ir/fork.h>
 
 namespace weft {
 

@@ -3,8 +3,8 @@
 #pragma once
 #include <span>
 
-#include "frontend/fair_mutex.h"
-#include "ir/array.h"
+#include <weft/frontend/fair_mutex.h>
+#include <weft/ir/array.h>
 
 namespace weft {
 

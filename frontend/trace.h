@@ -9,9 +9,9 @@
 #include <unordered_set>
 #include <vector>
 
-#include "frontend/state_value.h"
-#include "ir/float_environment.h"
-#include "ir/graph.h"
+#include <weft/frontend/state_value.h>
+#include <weft/ir/float_environment.h>
+#include <weft/ir/graph.h>
 
 namespace weft {
 

@@ -1,8 +1,8 @@
 // pow, written once for every device on the machine of ir/approx.h: x^y = 2^(y log2 x), with log2 x as a sum of two
 // floats so that the exponent, which may be some hundreds or thousands, keeps enough digits behind its point.
 #pragma once
-#include "ir/approx.h"
-#include "ir/approx_pair.h"
+#include <weft/ir/approx.h>
+#include <weft/ir/approx_pair.h>
 
 namespace weft::approx {
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "ir/approx.h"
-#include "ir/approx_pair.h"
+#include <weft/ir/approx.h>
+#include <weft/ir/approx_pair.h>
 
 namespace weft::approx {
 

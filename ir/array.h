@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "ir/error.h"
-#include "ir/number.h"
-#include "ir/shape.h"
+#include <weft/ir/error.h>
+#include <weft/ir/number.h>
+#include <weft/ir/shape.h>
 
 namespace weft {
 

@@ -1,8 +1,8 @@
 // Reference semantics of each op, naive on purpose: the oracle that everything compiled must equal in bits. The numerics contract
 // (order of sums, flushed subnormals, NaN rules) is written down in ir/README.md and implemented here first.
 #pragma once
-#include "ir/float_environment.h"
-#include "ir/op.h"
+#include <weft/ir/float_environment.h>
+#include <weft/ir/op.h>
 
 namespace weft {
 

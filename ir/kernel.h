@@ -23,10 +23,10 @@
 #include <utility>
 #include <vector>
 
-#include "ir/array.h"
-#include "ir/eval.h"
-#include "ir/loc.h"
-#include "ir/op.h"
+#include <weft/ir/array.h>
+#include <weft/ir/eval.h>
+#include <weft/ir/loc.h>
+#include <weft/ir/op.h>
 
 namespace weft {
 

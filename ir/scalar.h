@@ -11,10 +11,10 @@
 #include <limits>
 #include <type_traits>
 
-#include "ir/approx.h"
-#include "ir/approx_pow.h"
-#include "ir/approx_trig.h"
-#include "ir/op.h"
+#include <weft/ir/approx.h>
+#include <weft/ir/approx_pow.h>
+#include <weft/ir/approx_trig.h>
+#include <weft/ir/op.h>
 
 namespace weft {
 

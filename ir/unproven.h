@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ir/kernel.h"
+#include <weft/ir/kernel.h>
 
 namespace weft {
 

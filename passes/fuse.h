@@ -1,7 +1,7 @@
 // Fusion: every node gets the kernel that computes it, or none when each consumer computes it for itself.
 #pragma once
-#include "ir/graph.h"
-#include "passes/placement.h"
+#include <weft/ir/graph.h>
+#include <weft/passes/placement.h>
 
 namespace weft {
 

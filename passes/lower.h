@@ -1,8 +1,8 @@
 // Lowering: a fused graph becomes a program of kernels, ordered so that states can be updated in place.
 #pragma once
-#include "ir/graph.h"
-#include "ir/kernel.h"
-#include "passes/placement.h"
+#include <weft/ir/graph.h>
+#include <weft/ir/kernel.h>
+#include <weft/passes/placement.h>
 
 namespace weft {
 

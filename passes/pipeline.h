@@ -7,11 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/graph.h"
-#include "ir/kernel.h"
-#include "ir/target.h"
-#include "passes/placement.h"
-#include "passes/simplify.h"
+#include <weft/ir/graph.h>
+#include <weft/ir/kernel.h>
+#include <weft/ir/target.h>
+#include <weft/passes/placement.h>
+#include <weft/passes/simplify.h>
 
 namespace weft {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "ir/array.h"
-#include "runtime/file.h"
+#include <weft/ir/array.h>
+#include <weft/runtime/file.h>
 
 namespace weft {
 

@@ -5,11 +5,11 @@
 #include <span>
 #include <vector>
 
-#include "ir/image.h"
-#include "runtime/pace.h"
-#include "runtime/phase_plan.h"
-#include "runtime/program_executor.h"
-#include "runtime/thread_team.h"
+#include <weft/ir/image.h>
+#include <weft/runtime/pace.h>
+#include <weft/runtime/phase_plan.h>
+#include <weft/runtime/program_executor.h>
+#include <weft/runtime/thread_team.h>
 
 namespace weft {
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "runtime/cpus.h"
+#include <weft/runtime/cpus.h>
 
 namespace weft {
 
