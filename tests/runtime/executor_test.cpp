@@ -478,8 +478,8 @@ TEST_CASE("a profile has one time for each kernel") {
 
 TEST_CASE("an exception of a kernel reaches the caller, and the executor can run again") {
   static bool broken;
-  const KernelFn fn = [](std::byte* const*, std::int64_t begin, std::int64_t, std::byte*) {
-    if (broken && begin > 0) fail("kernel failed");
+  const KernelFn fn = [](std::byte* const*, std::int64_t, std::int64_t end, std::byte*) {
+    if (broken && end == 8) fail("kernel failed");  // on the last thread that has a share
   };
   Executor exe({.program = std::make_shared<Program>(),
                 .code = {{.fn = fn, .units = 8, .cost = kCostly}, {.fn = fn, .units = 8, .cost = kCostly}}},
