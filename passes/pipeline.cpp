@@ -11,6 +11,7 @@
 #include "passes/layout.h"
 #include "passes/lower.h"
 #include "passes/memory.h"
+#include "passes/row_sums.h"
 #include "passes/schedule.h"
 
 namespace weft {
@@ -89,6 +90,7 @@ Program make_program(const Graph& g, const Target& target, const PipelineOptions
   Program p = lower(g, options.large_bytes);
   if (options.for_cpu) {  // before schedules, which depend on phases and on what can be read in place
     split_column_sums(p, target);
+    split_row_sums(p, target);
     assign_layouts(p, target);
   }
   schedule(p, target, options.schedules);

@@ -206,11 +206,12 @@ void schedule(Program& p, const Target& target, const ScheduleTable* table) {
       if (table) table->apply(p, k, target);
       continue;
     }
-    // Lanes run along the folded axis of a row kernel, else along the last parallel axis.
-    const Phase& phase = k.phases.back();
-    k.schedule.vector_axis = phase.parallel.empty() ? kNone : phase.parallel.back();
-    for (const KernelStage& s : phase.stages)
-      if (s.kind == KernelStage::reduce && s.striped) k.schedule.vector_axis = s.axis;
+    // Lanes run along the folded axis of a row kernel, that of its first such phase, else along the last parallel axis.
+    const std::vector<AxisId>& parallel = k.phases.back().parallel;
+    k.schedule.vector_axis = parallel.empty() ? kNone : parallel.back();
+    for (auto phase = k.phases.rbegin(); phase != k.phases.rend(); ++phase)
+      for (const KernelStage& s : phase->stages)
+        if (s.kind == KernelStage::reduce && s.striped) k.schedule.vector_axis = s.axis;
   }
 }
 

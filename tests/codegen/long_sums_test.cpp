@@ -47,7 +47,7 @@ std::int64_t roundings(std::int64_t n, bool striped) {
   const bool one_run = striped ? each <= 16 : each <= 128;
   if (one_run) return each + (striped ? 4 : 0);
   const auto tree = [](std::int64_t leaves) {
-    return std::int64_t{std::bit_width(static_cast<std::uint64_t>(leaves - 1))};
+    return static_cast<std::int64_t>(std::bit_width(static_cast<std::uint64_t>(leaves - 1)));
   };
   return 16 + std::min<std::int64_t>(16, ceil_div(each, 16)) + (striped ? 4 : 0) + tree(ceil_div(n, 256 * stripes));
 }
