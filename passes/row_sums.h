@@ -1,7 +1,7 @@
 // Long sums along few rows, split into chunks that threads own.
 #pragma once
-#include "ir/kernel.h"
-#include "ir/target.h"
+#include <weft/ir/kernel.h>
+#include <weft/ir/target.h>
 
 namespace weft {
 
