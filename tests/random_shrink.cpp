@@ -41,7 +41,11 @@ Graph edited(const Graph& old, const Edit& edit) {
     } else if (id == edit.at) {
       if (edit.kind == Edit::operand) map[id] = map[n.operands[edit.operand_index]];
       if (edit.kind == Edit::zero) map[id] = Builder{g, n.locs}.fill(n.type, 0);
-      if (edit.kind == Edit::input) map[id] = g.input("cut" + std::to_string(id), n.type, InputKind::data, n.locs);
+      if (edit.kind == Edit::input) {
+        std::string name = "cut" + std::to_string(id);
+        while (old.find_input(name) != kNoValue) name += "_";  // of an earlier edit
+        map[id] = g.input(name, n.type, InputKind::data, n.locs);
+      }
     } else {
       std::vector<ValueId> operands;
       for (ValueId v : n.operands) operands.push_back(map[v]);

@@ -200,7 +200,7 @@ const Broken kKernels[] = {
      [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max; }},
     {"kernel @row: %a0 = arg_max over n tree: %e0: arg_max and arg_min have one order",
      [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, set_tree(stage(p, 1, 0, 0)); }},
-    {"kernel @row: %a0 = reduce_sum over n striped: %e0: both striped and a tree",
+    {"kernel @row: %a0 = reduce_sum over n striped tree: %e0: both striped and a tree",
      [](Program& p) { stage(p, 1, 0, 0).tree = true; }},
     {"kernel @dense: %a0 = contract over k: %e0 * %e1: only a reduce is striped or a tree",
      [](Program& p) { set_tree(stage(p, 0, 0, 0)); }},
