@@ -8,6 +8,7 @@
 
 #include "codegen/identity.h"
 #include "codegen/llvm_target.h"
+#include "codegen/llvm_version.h"
 #include "codegen/object_cache.h"
 #include "codegen/parallel.h"
 
@@ -59,6 +60,7 @@ std::string problem(const CacheDirectory& directory, const std::string& name, bo
   const std::string key(e.key);
   if (digest(key) != name) return "it holds the code of another key";
   try {
+    const LlvmUse use;
     if (generator_of(key) != generator_identity()) return {};
     const KeyParts parts = parse_key(key);
     const auto machine = make_target_machine(parts.target);

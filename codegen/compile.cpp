@@ -32,7 +32,7 @@ template <class F>
 std::string dump(const Program& program, const Target& target, const char* comment, F print) {
   const ForkGuard guard;
   const DefaultFloats floats;
-  require_llvm();
+  const LlvmUse use;
   const auto machine = make_target_machine(target);
   std::string text;
   for (std::size_t k = 0; k < program.kernels.size(); ++k) {
@@ -97,7 +97,7 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   const ForkGuard guard;
   const DefaultFloats floats;
   const auto start = std::chrono::steady_clock::now();
-  require_llvm();
+  const LlvmUse use;
   Forms forms = forms_of(*program, KeyMaker(target, options.sanitizer));
   ObjectCache cache(options.verify ? CacheOptions{} : options.cache);
   for (Form& f : forms.list)

@@ -17,9 +17,25 @@
 namespace weft::codegen {
 namespace {
 
+constinit std::atomic<int> under_way{0};  // threads that use LLVM
+thread_local int depth = 0;               // of this thread's uses
+
 // Set when exit() begins with what was made after LLVM's first use.
 constinit std::atomic<bool> ending{false};
 pthread_t ending_thread;
+
+void leave() {
+  under_way.fetch_sub(1);
+  if (ending) under_way.notify_all();
+}
+
+/// Runs before LLVM's own destructors, which are registered when it is loaded.
+void at_exit() {
+  ending_thread = pthread_self();
+  ending = true;
+  const int own = depth > 0;
+  for (int others; (others = under_way.load()) > own;) under_way.wait(others);
+}
 
 template <class F>
 std::string file_of(F* function) {
@@ -48,7 +64,10 @@ std::string llvm_problem(LlvmVersion built, LlvmVersion loaded, const std::vecto
   return "";
 }
 
-void require_llvm() {
+namespace {
+
+/// Once: this is the LLVM that weft was built for.
+void check_llvm() {
   static const bool checked = [] {
     LlvmVersion loaded;
     LLVMGetVersion(&loaded.major, &loaded.minor, &loaded.patch);
@@ -56,17 +75,28 @@ void require_llvm() {
         llvm_problem({LLVM_VERSION_MAJOR, LLVM_VERSION_MINOR, LLVM_VERSION_PATCH}, loaded,
                      {file_of(&LLVMGetVersion), file_of(&LLVMContextCreate), file_of(&LLVMInitializeX86Target)});
     if (!problem.empty()) fail("{}", problem);
-    return std::atexit([] {
-             ending_thread = pthread_self();
-             ending = true;
-           }) == 0;
+    return std::atexit(at_exit) == 0;
   }();
   (void)checked;
+}
+
+}  // namespace
+
+LlvmUse::LlvmUse() {
+  check_llvm();
+  if (depth++ > 0) return;
+  under_way.fetch_add(1);
   if (!ending) return;
+  --depth;
+  leave();
   if (pthread_equal(ending_thread, pthread_self()))
     fail(
         "the program is ending, and LLVM has been taken down: what is compiled runs, and nothing more can be compiled");
   for (;;) pause();
+}
+
+LlvmUse::~LlvmUse() {
+  if (--depth == 0) leave();
 }
 
 }  // namespace weft::codegen

@@ -12,8 +12,15 @@ struct LlvmVersion {
 /// nothing is. LLVM keeps its C++ interface within a minor version.
 std::string llvm_problem(LlvmVersion built, LlvmVersion loaded, const std::vector<std::string>& files);
 
-/// Called before LLVM is used. Throws Error with llvm_problem() of this process, and in the destructors of globals,
-/// when LLVM has been taken down already; another thread that comes so late waits for the end of the process.
-void require_llvm();
+/// While one lives, this thread uses LLVM, and exit() on another one waits before LLVM is taken down. Throws Error with
+/// llvm_problem() of this process, and in the destructors of globals, when LLVM has been taken down already; another
+/// thread that comes so late waits for the end of the process. Uses nest.
+class LlvmUse {
+ public:
+  LlvmUse();
+  ~LlvmUse();
+  LlvmUse(const LlvmUse&) = delete;
+  LlvmUse& operator=(const LlvmUse&) = delete;
+};
 
 }  // namespace weft::codegen

@@ -55,7 +55,7 @@ const Gpu* find_gpu(std::string_view name) {
 
 const llvm::Target& nvptx() {
   static const llvm::Target* const target = [] {
-    require_llvm();
+    const LlvmUse use;
     LLVMInitializeNVPTXTargetInfo();
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
@@ -144,6 +144,7 @@ GpuTarget gpu_target(std::string_view name) {
 PtxModule emit_ptx(const std::vector<simt::Function>& functions, const GpuTarget& target, bool persistent) {
   const ForkGuard guard;
   const DefaultFloats floats;
+  const codegen::LlvmUse use;
   PtxModule result{{}, codegen::entry_names(functions), {}};
   if (persistent && !functions.empty()) {
     PersistentEntry& p = result.persistent;

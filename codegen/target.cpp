@@ -22,7 +22,7 @@ constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 
 const llvm::Target& x86() {
   static const llvm::Target* const target = [] {
-    codegen::require_llvm();
+    const codegen::LlvmUse use;
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
@@ -62,7 +62,7 @@ std::int64_t shared_cache_bytes() {
 Target host_target() {
   const ForkGuard guard;
   static const Target& host = *new Target([] {
-    codegen::require_llvm();
+    const codegen::LlvmUse use;
     Target t;
     t.cpu = llvm::sys::getHostCPUName().str();
     const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();

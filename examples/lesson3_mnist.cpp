@@ -1,6 +1,6 @@
 // Lesson 3: MNIST with Model, in Keras's terms.
 //
-// lesson3_mnist [SAMPLES [EPOCHS]] trains on so many samples (default 6000) for so many epochs (default 4). The numbers
+// lesson3_mnist [SAMPLES [EPOCHS]] trains on so many samples (default 6000) for so many epochs (default 6). The numbers
 // come from MNIST's own files when they are found (`WEFT_DATA=DIR`, or ./data), else from digits that weft draws
 // itself.
 #include <weft/weft.h>
@@ -11,7 +11,7 @@ using namespace weft;
 
 int main(int argc, char** argv) {
   const std::int64_t samples = argc > 1 ? std::atol(argv[1]) : 6000;
-  const int epochs = argc > 2 ? std::atoi(argv[2]) : 4;
+  const int epochs = argc > 2 ? std::atoi(argv[2]) : 6;
   auto mnist = data::mnist({.train_count = samples, .test_count = 1000});
   fmt::print("data: {}\n", mnist.source);
 

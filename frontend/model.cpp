@@ -97,6 +97,35 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
   return results;
 }
 
+namespace {
+
+/// What a compiled model keeps from step to step, made by running the optimiser once on zeros.
+struct OptimizerStates {
+  std::string prefix;
+  Tensor seed, step, rate;
+  std::vector<Tensor> slots;
+
+  OptimizerStates(const Model::Impl& m, const TrainOptions& options) : prefix(m.trace->unique_name("optimizer")) {
+    const std::string random = m.trace->unique_name("random");
+    seed = state(Array::scalar(static_cast<std::int64_t>(m.trace->seed)), random + ".seed");
+    step = state(Array::scalar(std::int64_t{0}), random + ".step");
+    const std::size_t before = m.trace->variables.size();
+    rate = state(Array::scalar(static_cast<float>(options.optimizer.learning_rate()(0))), prefix + ".learning_rate");
+    OptimizerStep update(rate, prefix);
+    for (const Tensor& p : m.parameters) {
+      update.begin(p);
+      const Tensor next = options.optimizer(update, p, zeros_like(p));
+      if (!next.defined() || !(next.type() == p.type()))
+        fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", where_prefix(),
+             next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
+    }
+    for (std::size_t i = before; i < m.trace->variables.size(); ++i)
+      slots.emplace_back(m.trace, m.trace->variables[i].id);
+  }
+};
+
+}  // namespace
+
 void Model::compile(const TrainOptions& options, std::source_location where) {
   LocScope scope(where);
   Impl& m = *impl_;
@@ -122,42 +151,31 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
       if (options.metrics[i].name == options.metrics[j].name)
         fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
 
-  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data.
+  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data. What it makes
+  // is thrown away the first time: a call that fails leaves the model as it was, and one that does not makes the new
+  // states where those of the last compile() were.
   GraphScope graph(m.trace);
-  const std::string random = m.trace->unique_name("random"), prefix = m.trace->unique_name("optimizer");
-  const Tensor random_seed = state(Array::scalar(static_cast<std::int64_t>(m.trace->seed)), random + ".seed"),
-               random_step = state(Array::scalar(std::int64_t{0}), random + ".step");
-  const std::size_t before = m.trace->variables.size();
-  const Tensor rate =
-      state(Array::scalar(static_cast<float>(options.optimizer.learning_rate()(0))), prefix + ".learning_rate");
-  OptimizerStep step(rate, prefix);
-  for (const Tensor& p : m.parameters) {
-    step.begin(p);
-    const Tensor next = options.optimizer(step, p, zeros_like(p));
-    if (!next.defined() || !(next.type() == p.type()))
-      fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", here,
-           next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
-  }
-
-  // Nothing below fails: a call that does leaves the model as it was.
+  (void)OptimizerStates(m, options);
+  if (m.options) m.stable_names.erase(m.seed.id()), m.stable_names.erase(m.step.id());
   m.slots.clear();
-  for (std::size_t i = before; i < m.trace->variables.size(); ++i)
-    m.slots.emplace_back(m.trace, m.trace->variables[i].id);
-  m.options = options;
-  m.losses = std::move(losses);
-  m.compiled_at = LocScope::current();
-  m.prefix = prefix;
-  m.rate = rate;
-  m.seed = random_seed, m.step = random_step;
-  m.stable_names[m.seed.id()] = kSeedName;
-  m.stable_names[m.step.id()] = kStepName;
+  m.rate = m.seed = m.step = {};
   m.training.clear();
   m.evaluation.clear();
   m.prediction.clear();
+  m.trace->collect();
+  OptimizerStates made(m, options);
+  m.options = options;
+  m.losses = std::move(losses);
+  m.compiled_at = LocScope::current();
+  m.prefix = made.prefix;
+  m.rate = made.rate;
+  m.seed = made.seed, m.step = made.step;
+  m.slots = std::move(made.slots);
+  m.stable_names[m.seed.id()] = kSeedName;
+  m.stable_names[m.step.id()] = kStepName;
   m.rate_override.reset();
   m.steps = m.epoch = m.batch = 0;
   m.order.clear();
-  m.trace->collect();  // the steps and the optimiser's states of the last compile()
 }
 
 Model::Impl::Changing::Changing(Impl& m, std::string_view what) : model_(m) {

@@ -35,12 +35,15 @@ void after_in_child() {
   internal::fork_generation.fetch_add(1);
 }
 
-/// In every program that has anything under a guard.
-[[maybe_unused]] const int registered = pthread_atfork(before_fork, after_in_parent, after_in_child);
+/// Before anything is under a guard.
+void watch_forks() {
+  [[maybe_unused]] static const int registered = pthread_atfork(before_fork, after_in_parent, after_in_child);
+}
 
 }  // namespace
 
 ForkGuard::ForkGuard() {
+  watch_forks();
   if (depth++ > 0) return;
   for (;;) {
     inside.fetch_add(1);

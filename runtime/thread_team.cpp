@@ -251,6 +251,7 @@ void ThreadTeam::Crew::barrier(Completion completion, void* fn) {
 ThreadTeam::ThreadTeam(int threads, Pinning pinning) : pinning_(pinning) {
   if (threads < 0 || threads > kMaxThreads)
     fail("cannot use {} threads: expected 1 to {}, or 0 for one per CPU", threads, kMaxThreads);
+  const ForkGuard guard;
   auto crew = std::make_unique<Crew>(threads == 0 ? std::min(usable_cpus(), kMaxThreads) : threads, pinning);
   if (threads != 0 && crew->size() < threads)
     fail("cannot start {} threads: thread {}: {}", threads, crew->size(), std::strerror(crew->error()));

@@ -16,5 +16,5 @@ TEST_CASE("an LLVM that weft was not built with is named") {
   const std::string two = llvm_problem({19, 1, 7}, {19, 1, 7}, {file, "/lib/libLLVM-14.so.1", file});
   CHECK(two.find(file + " and /lib/libLLVM-14.so.1") != two.npos);
   CHECK(two.find("WEFT_SHARED") != two.npos);
-  CHECK_NOTHROW(require_llvm());
+  CHECK_NOTHROW(LlvmUse());
 }

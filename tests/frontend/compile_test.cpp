@@ -123,7 +123,7 @@ TEST_CASE("run_steps is the same as so many calls") {
                        rate = state(Array::scalar(0.5f), "rate"),
                        w = parameter({kColumns, kColumns}, constant_value(0.01), "w");
           const Tensor y = tanh(matmul(x, w) * scale);
-          return compile({{"y", y}, {"w", w}, {"x", x}, {"total", sum(y)}},
+          return compile({{"y", y}, {"w_before", w}, {"x", x}, {"total", sum(y)}},
                          {.updates = {{w, w - rate * matmul(transpose(x), y)}},
                           .inputs = {x, scale},
                           .backend = backend,

@@ -76,7 +76,7 @@ TEST_CASE("no update is lost, and none is seen half done") {
     GraphScope graph;
     const Type type{f32, {64, 32}};
     const Tensor x = placeholder(f32, {64}), a = state(Array(type), "a"), b = state(Array(type), "b");
-    const Executable step = compile({{"a", a + 1.0}},
+    const Executable step = compile({{"next", a + 1.0}},
                                     {.updates = {{a, a + 1.0}, {b, b + 1.0}}, .backend = backend, .threads = 1}),
                      both = compile({a - b, max(a), min(a)}, {.backend = backend, .threads = 1}),
                      product = compile({matmul(reshape(x, {1, 64}), a)}, {.backend = backend, .threads = 2});

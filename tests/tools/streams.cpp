@@ -58,7 +58,7 @@ struct Folder : TempDir {
   }
   Result run(const std::string& command) const {
     // Descriptor 5: the end of a pipe whose other end is closed already.
-    return shell("export WEFT_CACHE_DIR=$PWD/cache; exec 5> >(:); wait $!\n" + command, path());
+    return shell("unset WEFT_CACHE; export WEFT_CACHE_DIR=$PWD/cache; exec 5> >(:); wait $!\n" + command, path());
   }
 };
 

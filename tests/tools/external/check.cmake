@@ -68,8 +68,9 @@ run(${CMAKE_COMMAND} --build ${build} --target CMakeFiles/own_folders.dir/own_fo
 # Too old: one line that says what is needed.
 find_program(OLD_CLANG clang++-14)
 if(OLD_CLANG)
+  string(REPLACE clang++ clang OLD_C ${OLD_CLANG})
   refuse("weft needs a C\\+\\+20 compiler, GCC 12 or Clang 16 or newer" ${installed} -B ${WORK}/old
-    -DCMAKE_CXX_COMPILER=${OLD_CLANG} -DCMAKE_C_COMPILER=${OLD_CLANG})
+    -DCMAKE_CXX_COMPILER=${OLD_CLANG} -DCMAKE_C_COMPILER=${OLD_C})
   refuse("error: weft needs C\\+\\+20" ${OLD_CLANG} -std=c++20 -fsyntax-only -I${WORK}/prefix/include ${SOURCE}/main.cpp)
 endif()
 refuse("error: #error weft needs C\\+\\+20" ${CXX} -std=c++17 -fsyntax-only -I${WORK}/prefix/include ${SOURCE}/main.cpp)
