@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <bit>
 #include <cstdlib>
 
 #include "ir/error.h"
@@ -29,7 +30,8 @@ void leave() {
   if (ending) under_way.notify_all();
 }
 
-/// Runs before LLVM's own destructors, which are registered when it is loaded.
+/// Runs before the destructors of what LLVM made up to its registration, which is repeated: LLVM goes on making statics
+/// when they are first needed.
 void at_exit() {
   ending_thread = pthread_self();
   ending = true;
@@ -96,7 +98,10 @@ LlvmUse::LlvmUse() {
 }
 
 LlvmUse::~LlvmUse() {
-  if (--depth == 0) leave();
+  if (--depth > 0) return;
+  static constinit std::atomic<std::uint32_t> done{0};
+  if (std::has_single_bit(done.fetch_add(1) + 1)) std::atexit(at_exit);
+  leave();
 }
 
 }  // namespace weft::codegen

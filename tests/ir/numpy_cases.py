@@ -101,20 +101,15 @@ CURVES = {  # op: function, points beside the edges
     "sin": (np.sin, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4, 131073, 1e6, 1e10, -1e15, 1e22]),
     "cos": (np.cos, [0.7853, 0.7855, 1.57, 3.14159, 6.2831, 100, 12345.6, 100000, -3, 1e-4, 131073, 1e6, 1e10, -1e15, 1e22]),
     "tanh": (np.tanh, [0.01, 0.2, 0.5493, 0.55, -2, 5, 9, 9.1, 19, 20, -100, 1e-4]),
-    "erf": (
-        np.vectorize(math.erf, otypes=[np.float64]),
-        [0.01, 0.2, 0.99, 1.01, -2, 3, 3.9, 4.1, 5.8, 6.1, -100, 1e-4],
-    ),
+    "erf": (np.vectorize(math.erf, otypes=[np.float64]), [0.01, 0.2, 0.99, 1.01, -2, 3, 3.9, 4.1, 5.8, 6.1, -100, 1e-4]),
 }
 
 
 def unary():
     for dtype in FLOATS:
         for op, f in UNARY_FLOAT.items():
-            operands = [literal(dtype, EDGES[dtype] + [-0.5, 1.5, 2.5, -1.5, 2**23 + 1, -0.1])] + [
-                reals(dtype, s, 1) for s in SHAPES
-            ]
-            for x in operands:
+            edges = literal(dtype, EDGES[dtype] + [-0.5, 1.5, 2.5, -1.5, 2**23 + 1, -0.1])
+            for x in [edges] + [reals(dtype, s, 1) for s in SHAPES]:
                 case(op, [x], f(x.values).astype(DTYPES[dtype]))
         for op, (f, points) in CURVES.items():
             for x in [literal(dtype, EDGES[dtype] + points)] + [reals(dtype, s, 2) for s in SHAPES]:
@@ -327,13 +322,8 @@ def views():
             ((0, 2), [0, 1], [0, 1]),
             ((1,) * 8, [0, 1] + [0] * 6, [1] + [0] * 7),
         ]:
-            case(
-                "pad",
-                [x(*a), v],
-                np.pad(x(*a).values, list(zip(low, high)) or 0, constant_values=v.values),
-                low=low,
-                high=high,
-            )
+            padded = np.pad(x(*a).values, list(zip(low, high)) or 0, constant_values=v.values)
+            case("pad", [x(*a), v], padded, low=low, high=high)
         for shapes, axis in [
             ([(3,)], 0),
             ([(3,), (0,), (2,)], 0),
@@ -486,12 +476,8 @@ def contractions():
         for xs, ys, *axes in CONTRACT_CASES + [(x, y, [1], [0], [], []) for x, y in LONG_CONTRACTIONS]:
             names = dict(zip(["lhs", "rhs", "lhs_batch", "rhs_batch"], axes))
             x, y = ints(dtype, list(xs), 1), ints(dtype, list(ys), 2)
-            case(
-                "contract",
-                [x, y],
-                contracted(x.values.astype(np.int64), y.values.astype(np.int64), *axes).astype(DTYPES[dtype]),
-                **names,
-            )
+            product = contracted(x.values.astype(np.int64), y.values.astype(np.int64), *axes)
+            case("contract", [x, y], product.astype(DTYPES[dtype]), **names)
             if dtype in FLOATS and np.prod(xs) and np.prod(ys):
                 x, y = reals(dtype, list(xs), 1), reals(dtype, list(ys), 2)
                 wide = contracted(x.values.astype(np.float64), y.values.astype(np.float64), *axes)
