@@ -151,12 +151,15 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
       if (options.metrics[i].name == options.metrics[j].name)
         fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
 
-  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data. What it makes
-  // is thrown away the first time: a call that fails leaves the model as it was, and one that does not makes the new
-  // states where those of the last compile() were.
+  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data; a model that is
+  // compiled already first tries it and throws away what it makes, so that a call that fails leaves it as it was, and
+  // one that does not makes the new states where the old ones were.
   GraphScope graph(m.trace);
-  (void)OptimizerStates(m, options);
-  if (m.options) m.stable_names.erase(m.seed.id()), m.stable_names.erase(m.step.id());
+  if (m.options) {
+    (void)OptimizerStates(m, options);
+    m.stable_names.erase(m.seed.id());
+    m.stable_names.erase(m.step.id());
+  }
   m.slots.clear();
   m.rate = m.seed = m.step = {};
   m.training.clear();
