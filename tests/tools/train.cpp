@@ -202,7 +202,7 @@ TEST_CASE("three signals within a second end training at once, and the old file 
     kill -STOP $!
     kill -INT $!; kill -TERM $!; kill -HUP $!
     kill -CONT $!
-    wait $!
+    wait -f $!
     exit $?)",
                          dir.path());
   INFO(r);
