@@ -3,19 +3,23 @@
 #include <functional>
 
 #include <weft/frontend/functions.h>
+#include <weft/frontend/handle.h>
 
 namespace weft {
 
 using ActivationFn = Tensor (*)(const Tensor&, std::source_location);
 
-/// What a layer applies to its result: a function below, or any callable Tensor(const Tensor&). Empty: the identity.
+/// What a layer applies to its result: a function below, or any callable Tensor(const Tensor&). Error on a function
+/// that is empty; an Activation made of nothing is the identity.
 class Activation {
  public:
   Activation() = default;
-  Activation(ActivationFn f) : fn_([f](const Tensor& x, const std::source_location& w) { return f(x, w); }) {}
+  Activation(ActivationFn f)
+      : fn_([f = callable(f, "Activation")](const Tensor& x, const std::source_location& w) { return f(x, w); }) {}
   template <class F>
   requires std::is_invocable_r_v<Tensor, const F&, const Tensor&> Activation(F f)
-      : fn_([f](const Tensor& x, const std::source_location&) { return f(x); }) {}
+      : fn_([f = callable(std::move(f), "Activation")](const Tensor& x, const std::source_location&) { return f(x); }) {
+  }
   explicit operator bool() const { return static_cast<bool>(fn_); }
   Tensor operator()(const Tensor& x, WEFT_HERE) const { return fn_ ? fn_(x, where) : x; }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <weft/frontend/handle.h>
 #include <weft/frontend/hooks.h>
 #include <weft/frontend/schedules.h>
 #include <weft/ir/array.h>
@@ -40,7 +41,8 @@ struct FitRun {
 class Callback {
  public:
   template <class T>
-  requires(!std::is_same_v<T, Callback>) Callback(T t) : self_(std::make_shared<Hooks<T>>(std::move(t))) {
+  requires(!std::is_same_v<T, Callback>) Callback(T t) {
+    self_.set(std::make_shared<Hooks<T>>(std::move(t)));
     hook_check::check<T>();
   }
   void on_train_begin(FitRun& r) { self_->on_train_begin(r); }
@@ -91,7 +93,7 @@ class Callback {
     }
     T t;
   };
-  std::shared_ptr<Interface> self_;
+  Handle<Interface> self_{"Callback", "one made of a struct with hooks"};
 };
 
 /// Stops when `monitor` has not improved by more than min_delta for `patience` epochs. Error when it is not in the

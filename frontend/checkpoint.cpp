@@ -30,95 +30,107 @@ T number(const std::string& path, const Checkpoint& c, const char* key) {
 
 }  // namespace
 
-std::string Model::Impl::stable_name(const Tensor& state) const {
-  if (const auto it = stable_names.find(state.id()); it != stable_names.end()) return it->second;
+std::string Model::Impl::stable_name(const Compiled& c, const Tensor& state) const {
   const std::string name = state.name();
-  if (prefix.empty() || !name.starts_with(prefix + ".")) return name;
-  std::string rest = name.substr(prefix.size() + 1);  // "m.dense_3.weight" or "beta1_power"
+  if (!name.starts_with(c.prefix + ".")) return name;
+  std::string rest = name.substr(c.prefix.size() + 1);  // "m.dense_3.weight" or "beta1_power"
   for (std::size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.', dot + 1))  // may end in a parameter
     if (const Variable* v = trace->find(rest.substr(dot + 1)); v && stable_names.contains(v->id))
       return std::string(kOptimizer) + rest.substr(0, dot + 1) + stable_names.at(v->id);
   return std::string(kOptimizer) + rest;
 }
 
-std::vector<Tensor> Model::Impl::values() const {
-  std::vector<Tensor> all = parameters;
-  all.insert(all.end(), states.begin(), states.end());
+Model::Impl::Saved Model::Impl::saved(const Tensor& state, std::string name) const {
+  const Variable& v = *trace->find(state.id());
+  return {std::move(name), v.value, v.trainable};
+}
+
+std::vector<Model::Impl::Saved> Model::Impl::values() const {
+  const Tracing tracing(*trace);
+  std::vector<Saved> all;
+  for (const auto* tensors : {&parameters, &states})
+    for (const Tensor& t : *tensors) all.push_back(saved(t, stable_names.at(t.id())));
   return all;
 }
 
-std::vector<Tensor> Model::Impl::saved_states() const {
-  std::vector<Tensor> all = values();
-  all.insert(all.end(), slots.begin(), slots.end());
-  if (options) all.insert(all.end(), {seed, step});
+std::vector<Model::Impl::Saved> Model::Impl::saved_states(const Compiled& c) const {
+  const Tracing tracing(*trace);
+  std::vector<Saved> all = values();
+  for (const Tensor& t : c.slots) all.push_back(saved(t, stable_name(c, t)));
+  if (c.options) {
+    all.push_back(saved(c.seed, std::string(kSeedName)));
+    all.push_back(saved(c.step, std::string(kStepName)));
+  }
   return all;
 }
 
 void Model::save(const std::string& path) const {
   const DefaultFloats floats;
-  const Impl& m = *impl_;
-  Checkpoint c;
-  for (const Tensor& t : m.saved_states()) c.arrays.push_back({m.stable_name(t), t.value()});
-  c.metadata = {{"format", "weft"}};
-  if (m.options) {
-    c.metadata.insert({{kSteps, std::to_string(m.steps)},
-                       {kEpoch, std::to_string(m.epoch)},
-                       {kBatchDone, std::to_string(m.batch)},
-                       {kOrder, m.order}});
-    if (m.rate_override) c.metadata[kRate] = fmt::format("{}", *m.rate_override);
+  const std::shared_ptr<Compiled> c = impl_->compiled();
+  Checkpoint file;
+  for (const Impl::Saved& s : impl_->saved_states(*c)) file.arrays.push_back({s.name, s.value->read()});
+  file.metadata = {{"format", "weft"}};
+  if (c->options) {
+    const Tracing tracing(*impl_->trace);
+    file.metadata.insert({{kSteps, std::to_string(c->position.steps)},
+                          {kEpoch, std::to_string(c->position.epoch)},
+                          {kBatchDone, std::to_string(c->position.batch)},
+                          {kOrder, c->position.order}});
+    if (c->rate_override) file.metadata[kRate] = fmt::format("{}", *c->rate_override);
   }
-  save_safetensors(path, c);
+  save_safetensors(path, file);
 }
 
 void Model::check_save(const std::string& path) const {
   constexpr std::int64_t kHeaderBytes = 1024, kEntryBytes = 256;  // more than the text about a file and an array takes
   std::int64_t bytes = kHeaderBytes;
-  for (const Tensor& t : impl_->saved_states()) bytes += kEntryBytes + byte_size(t.type());
+  for (const Impl::Saved& s : impl_->saved_states(*impl_->compiled()))
+    bytes += kEntryBytes + byte_size(s.value->type());
   check_writable(path, bytes);
 }
 
 // Everything is checked before anything is changed.
 void Model::load(const std::string& path) {
   const DefaultFloats floats;
-  Impl& m = *impl_;
+  const Impl& m = *impl_;
+  const std::shared_ptr<Compiled> compiled = m.compiled();
   const Checkpoint c = load_safetensors(path);
   bool has_optimizer = false;
   std::vector<std::string> known;
   for (const NamedArray& a : c.arrays) has_optimizer = has_optimizer || a.name.starts_with(kOptimizer);
-  std::vector<std::pair<Tensor, Array>> found;
-  for (const Tensor& t : m.saved_states()) {
-    const std::string name = m.stable_name(t);
+  std::vector<std::pair<std::shared_ptr<StateValue>, Array>> found;
+  for (const Impl::Saved& s : m.saved_states(*compiled)) {
+    const std::string& name = s.name;
+    const Type& type = s.value->type();
     known.push_back(name);
     const bool is_slot = name.starts_with(kOptimizer), is_counter = name == kSeedName || name == kStepName;
     const Array* a = c.find(name);
     if (!a && (is_counter || (is_slot && !has_optimizer))) continue;
     if (!a && is_slot)
       fail("'{}' has no '{}': it was saved with another optimiser; compile with the one it was saved with", path, name);
-    if (!a)
-      fail("'{}' has no {} '{}'; expected {}", path, m.trace->find(t.id())->trainable ? "parameter" : "state", name,
-           to_string(t.type()));
-    if (!(a->type() == t.type()))
-      fail("'{}': '{}' is {}; the model expects {}", path, name, to_string(a->type()), to_string(t.type()));
-    found.emplace_back(t, *a);
+    if (!a) fail("'{}' has no {} '{}'; expected {}", path, s.trainable ? "parameter" : "state", name, to_string(type));
+    if (!(a->type() == type))
+      fail("'{}': '{}' is {}; the model expects {}", path, name, to_string(a->type()), to_string(type));
+    found.emplace_back(s.value, *a);
   }
   for (const NamedArray& a : c.arrays) {
-    const bool ignored = (a.name.starts_with(kOptimizer) && !m.options) || a.name.starts_with("weft.");
+    const bool ignored = (a.name.starts_with(kOptimizer) && !compiled->options) || a.name.starts_with("weft.");
     if (!ignored && std::find(known.begin(), known.end(), a.name) == known.end())
       fail("'{}' has '{}' ({}), which the model has not; is it the checkpoint of another model?", path, a.name,
            to_string(a.value.type()));
   }
-  std::int64_t steps = 0, epoch = 0, batch = 0;
+  Position position{.order = text(c, kOrder)};
   std::optional<double> rate;
-  if (m.options && has_optimizer) {
-    steps = number<std::int64_t>(path, c, kSteps);
-    epoch = number<std::int64_t>(path, c, kEpoch);
-    batch = number<std::int64_t>(path, c, kBatchDone);
-    if (c.metadata.contains(kRate)) rate = number<double>(path, c, kRate);
+  if (compiled->options && has_optimizer) {
+    position.steps = number<std::int64_t>(path, c, kSteps);
+    position.epoch = number<std::int64_t>(path, c, kEpoch);
+    position.batch = number<std::int64_t>(path, c, kBatchDone);
+    if (c.metadata.contains(kRate)) rate = checked_rate(fmt::format("'{}'", path), number<double>(path, c, kRate));
   }
-  for (const auto& [t, a] : found) t.set_value(a);
-  m.steps = steps, m.epoch = epoch, m.batch = batch;
-  m.rate_override = rate;
-  m.order = text(c, kOrder);
+  for (const auto& [state, a] : found) state->write(a);
+  const Tracing tracing(*m.trace);
+  compiled->position = std::move(position);
+  compiled->rate_override = rate;
 }
 
 }  // namespace weft

@@ -40,7 +40,8 @@ void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const 
 
 }  // namespace
 
-std::int64_t Model::Impl::check_data(std::string_view what, std::span<const Array> x, std::span<const Array> y) const {
+std::int64_t Model::Impl::check_data(std::string_view what, const Compiled& c, std::span<const Array> x,
+                                     std::span<const Array> y) const {
   if (x.size() != inputs.size())
     fail("{}: {} data arrays for {} inputs; expected one for each", what, x.size(), inputs.size());
   std::int64_t n = common_rows(what, x, "input", -1);
@@ -49,7 +50,7 @@ std::int64_t Model::Impl::check_data(std::string_view what, std::span<const Arra
   n = common_rows(what, y, "target", n);
   if (n == 0) fail("{}: the data set is empty; expected at least one sample", what);
   for (std::size_t i = 0; i < y.size(); ++i) {
-    const Loss::Target kind = losses[i].target();
+    const Loss::Target kind = c.losses[i].target();
     if (kind == Loss::labels)
       data::check_labels(y[i], outputs[i].shape().back(), fmt::format("{}: target {}", what, i));
     if (kind == Loss::binary) check_in_unit_interval(what, y[i]);
@@ -64,6 +65,9 @@ void Model::Impl::check_indices(std::string_view what, const DataFunction& funct
     weft::check_indices(fmt::format("{}: input '{}'", what, inputs[i].name()), x[i], function.x[i]);
   for (std::size_t i = 0; i < y.size(); ++i)
     weft::check_indices(fmt::format("{}: target {}", what, i), y[i], function.y[i]);
+  std::vector<Array> data(x.begin(), x.end());
+  data.insert(data.end(), y.begin(), y.end());
+  function.indices.check(what, data);
 }
 
 }  // namespace weft

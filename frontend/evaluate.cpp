@@ -1,6 +1,7 @@
 // evaluate() and predict(): the data in batches of rows, without training.
 #include <algorithm>
 
+#include "frontend/batches.h"
 #include "frontend/model_impl.h"
 
 namespace weft {
@@ -8,29 +9,6 @@ namespace {
 
 void require_batch(std::string_view what, std::int64_t batch_size) {
   if (batch_size < 1) fail("{}: batch_size is {}; expected at least 1", what, batch_size);
-}
-
-constexpr std::int64_t kResultBytes = 1 << 20;  // of the outputs of all steps of one call, which should stay in a cache
-
-/// Calls use(results, begin, batch) for all n rows of the data in order: whole batches as many steps of one call, read
-/// where they lie, then the rows that are left as one smaller batch. The results are of the rows from `begin` on.
-template <class F>
-void for_batches(const Executable& step, const std::vector<Array>& data, std::int64_t n, std::int64_t batch_size,
-                 F&& use) {
-  for (std::int64_t begin = 0; begin < n;) {
-    const std::int64_t batch = std::min(batch_size, n - begin);
-    const std::int64_t steps = std::min((n - begin) / batch, steps_within(kResultBytes, step, batch));
-    const std::int64_t end = begin + steps * batch;
-    std::vector<StepArgument> arguments;
-    for (const Array& rows : rows_of(data, begin, end)) {
-      Shape stacked = rows.shape();
-      stacked[0] = batch;
-      stacked.insert(0, steps);
-      arguments.push_back(per_step(rows.reshaped(stacked)));
-    }
-    use(step.run_steps(steps, arguments), begin, batch);
-    begin = end;
-  }
 }
 
 }  // namespace
@@ -53,20 +31,20 @@ std::string Scores::str() const {
 
 Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size) {
   const DefaultFloats floats;
-  impl_->require_compiled("evaluate");
+  const std::shared_ptr<Compiled> c = impl_->compiled("evaluate");
   require_batch("evaluate", batch_size);
-  const std::int64_t n = impl_->check_data("evaluate", x, y);
-  const DataFunction& function = impl_->evaluation_step(row_types(x), row_types(y));
+  const std::int64_t n = impl_->check_data("evaluate", *c, x, y);
+  const DataFunction& function = impl_->evaluation_step(*c, row_types(x), row_types(y));
   impl_->check_indices("evaluate", function, x, y);
   const Executable& step = function.run;
-  Tally tally(impl_->options->metrics, step);
+  Tally tally(c->options->metrics, step);
   std::vector<Array> data = x;
   data.insert(data.end(), y.begin(), y.end());
   for_batches(step, data, n, batch_size,
               [&](const StepResults& r, std::int64_t, std::int64_t batch) { tally.add(r, batch); });
   const std::map<std::string, double> logs = tally.logs();
   Scores scores{tally.loss(), {}, tally.totals()};
-  for (const Metric& m : impl_->options->metrics) scores.metrics.emplace_back(m.name, logs.at(m.name));
+  for (const Metric& m : c->options->metrics) scores.metrics.emplace_back(m.name, logs.at(m.name));
   return scores;
 }
 
@@ -78,8 +56,9 @@ Scores Model::evaluate(const Dataset& data, std::int64_t batch_size) { return ev
 std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batch_size) {
   const DefaultFloats floats;
   require_batch("predict", batch_size);
-  const std::int64_t n = impl_->check_data("predict", x, {});
-  const DataFunction& function = impl_->prediction_step(row_types(x));
+  const std::shared_ptr<Compiled> c = impl_->compiled();
+  const std::int64_t n = impl_->check_data("predict", *c, x, {});
+  const DataFunction& function = impl_->prediction_step(*c, row_types(x));
   impl_->check_indices("predict", function, x, {});
   const Executable& step = function.run;
   std::vector<Array> results;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "frontend/batches.h"
 #include "frontend/interrupt.h"
 #include "frontend/model_impl.h"
 #include "frontend/progress.h"
@@ -45,6 +46,47 @@ Split split(const FitOptions& o, const std::vector<Array>& x, const std::vector<
   return {train, rows_of(x, train, n), rows_of(y, train, n)};
 }
 
+/// What an epoch changes, as it was before.
+class Restorable {
+ public:
+  Restorable(const Model::Impl& m, Compiled& c) : m_(m), c_(c), position_(m.position(c)) {
+    for (const Model::Impl::Saved& s : m.saved_states(c)) values_.emplace_back(s.value, s.value->read());
+  }
+  void restore() const {
+    for (const auto& [state, value] : values_) state->write(value);
+    m_.set_position(c_, position_);
+  }
+
+ private:
+  const Model::Impl& m_;
+  Compiled& c_;
+  Position position_;
+  std::vector<std::pair<std::shared_ptr<StateValue>, Array>> values_;
+};
+
+/// Where the first element lies that is no number, or "".
+std::string first_not_finite(std::string_view role, const std::vector<Array>& arrays) {
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const Array& a = arrays[i];
+    if (!is_float(a.dtype())) continue;
+    for (std::int64_t e = 0; e < a.size(); ++e)
+      if (!std::isfinite(a.at(e)))
+        return fmt::format("{} {} is {} in row {}, element {}", role, i, a.at(e), e / (a.size() / a.shape()[0]),
+                           e % (a.size() / a.shape()[0]));
+  }
+  return "";
+}
+
+std::string why_diverged(const std::vector<Array>& x, const std::vector<Array>& y, double rate) {
+  for (const auto& [role, arrays] : {std::pair{"input", &x}, std::pair{"target", &y}})
+    if (const std::string place = first_not_finite(role, *arrays); !place.empty())
+      return fmt::format("{}. Fill in or drop what is missing (data::check_finite() looks for it)", place);
+  return fmt::format(
+      "training has diverged. Try a smaller learning rate (now {:g}), clip the gradients (clip_norm in compile()), or "
+      "look for very large values in the data",
+      rate);
+}
+
 }  // namespace
 
 const std::vector<double>& History::operator[](const std::string& name) const {
@@ -59,12 +101,13 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   const DefaultFloats floats;
   Impl& m = *impl_;
   const Impl::Changing alone(m, "fit");
-  m.require_compiled("fit");
+  const std::shared_ptr<Compiled> compiled = m.compiled("fit");
+  Compiled& c = *compiled;
   if (o.batch_size < 1) fail("fit: batch_size is {}; expected at least 1", o.batch_size);
   if (o.epochs < 1) fail("fit: epochs is {}; expected at least 1", o.epochs);
-  const std::int64_t n = m.check_data("fit", x, y);
+  const std::int64_t n = m.check_data("fit", c, x, y);
   const Split data = split(o, x, y, n);
-  if (!data.x.empty()) m.check_data("fit: validation data", data.x, data.y);
+  if (!data.x.empty()) m.check_data("fit: validation data", c, data.x, data.y);
   if (o.batch_size > data.train)
     fail("fit: batch_size {} is larger than the {} samples to train on; choose at most {}", o.batch_size, data.train,
          data.train);
@@ -72,10 +115,10 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   const std::string order = fmt::format("{} samples, batch {}, seed {}, {}", data.train, o.batch_size, o.seed,
                                         o.shuffle ? "shuffled" : "in order");
   const double compiled_before = compile_seconds();
-  const DataFunction& function = m.training_step(types_of(x), types_of(y));
+  const DataFunction& function = m.training_step(c, types_of(x), types_of(y));
   m.check_indices("fit", function, x, y);
   if (!data.x.empty())
-    m.check_indices("fit: validation data", m.evaluation_step(row_types(data.x), row_types(data.y)), data.x, data.y);
+    m.check_indices("fit: validation data", m.evaluation_step(c, row_types(data.x), row_types(data.y)), data.x, data.y);
   const Executable step = function.run;
   const std::int64_t batches = (data.train + o.batch_size - 1) / o.batch_size,
                      last = data.train - (batches - 1) * o.batch_size;
@@ -87,7 +130,8 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   FitRun run(*this);
   run.epochs = o.epochs;
   run.batches = batches;
-  run.step = m.steps;
+  Position at = m.position(c);
+  run.step = at.steps;
   const bool nan_is_handled =
       std::any_of(callbacks.begin(), callbacks.end(), [](const Callback& c) { return c.handles_nan(); });
   InterruptGuard interrupt;
@@ -96,44 +140,55 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   for (const Array& a : x) arguments.push_back(resident(a));
   for (const Array& a : y) arguments.push_back(resident(a));
   arguments.emplace_back(Array());
-  const auto rate = [&] { return m.rate.value().item<float>(); };
+  std::string rate_name;
+  std::shared_ptr<StateValue> rate, seed;
+  {
+    const Tracing tracing(*m.trace);
+    rate_name = c.rate.name();
+    rate = m.trace->find(c.rate.id())->value;
+    seed = m.trace->find(c.seed.id())->value;
+  }
   const std::vector<std::string> states = step.state_names();
-  const bool uses_rate = std::ranges::count(states, m.rate.name()) > 0;
+  const bool uses_rate = std::ranges::count(states, rate_name) > 0;
   // A device says that steps are done some at a time.
   const bool in_chunks = is_device(step.backend());
   // A callback that looks at every step gets a call for each.
   const bool single = std::ranges::any_of(callbacks, [](const Callback& c) { return c.has_step_end(); });
   const std::int64_t most = single ? 1 : steps_within(kResultBytes, step, o.batch_size);
 
-  for (Callback& c : callbacks) c.on_train_begin(run);
+  for (Callback& callback : callbacks) callback.on_train_begin(run);
 
   // All has been checked and compiled: the first change of the model.
-  if (m.order != order) m.batch = 0;  // a broken-off epoch goes on only in the same order of samples
-  m.order = order;
-  m.seed.set_value(Array::scalar(static_cast<std::int64_t>(o.seed)));
+  at = m.position(c);
+  if (at.order != order) at.batch = 0;  // a broken-off epoch goes on only in the same order of samples
+  at.order = order;
+  m.set_position(c, at);
+  seed->write(Array::scalar(static_cast<std::int64_t>(o.seed)));
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
-    for (Callback& c : callbacks) c.on_epoch_begin(run);
+    for (Callback& callback : callbacks) callback.on_epoch_begin(run);
+    at = m.position(c);  // a callback may have loaded another
+    std::optional<Restorable> before;
+    if (!nan_is_handled) before.emplace(m, c);
     std::vector<std::int32_t> samples(static_cast<std::size_t>(data.train));
     if (o.shuffle)
-      samples = data::permutation(data.train, o.seed, static_cast<std::uint64_t>(m.epoch));
+      samples = data::permutation(data.train, o.seed, static_cast<std::uint64_t>(at.epoch));
     else
       std::iota(samples.begin(), samples.end(), 0);
-    Tally tally(m.options->metrics, step);
+    Tally tally(c.options->metrics, step);
     std::vector<double> times;
     progress.begin_epoch(run.epoch, batches);
     const Stopwatch watch;
-    while (m.batch < batches && run.stop_reason.empty()) {
-      const std::int64_t full = data.train / o.batch_size - m.batch;  // batches of batch_size to come
+    while (at.batch < batches && run.stop_reason.empty()) {
+      const std::int64_t full = data.train / o.batch_size - at.batch;  // batches of batch_size to come
       const std::int64_t batch = full > 0 ? o.batch_size : last, steps = full > 0 ? std::min(full, most) : 1;
-      Array indices(Type{i32, {steps, batch}}), rates(Type{f32, {steps}});
-      std::copy_n(samples.data() + m.batch * o.batch_size, indices.size(), indices.as<std::int32_t>().data());
-      for (std::int64_t s = 0; s < steps; ++s)
-        rates.as<float>()[static_cast<std::size_t>(s)] = static_cast<float>(m.rate_at(m.steps + s));
+      Array indices(Type{i32, {steps, batch}});
+      std::copy_n(samples.data() + at.batch * o.batch_size, indices.size(), indices.as<std::int32_t>().data());
+      const Array rates = m.rates(c, at.steps, steps);
       arguments.back() = per_step(indices);
       const Stopwatch call_watch;
       Stopwatch step_watch;
       StepOptions options;
-      if (uses_rate) options.states = {{m.rate.name(), rates}};
+      if (uses_rate) options.states = {{rate_name, rates}};
       options.after = [&](std::int64_t s, const std::vector<Array>& outputs) {
         if (!in_chunks) times.push_back(step_watch.seconds());
         step_watch = {};
@@ -145,32 +200,32 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
         times.insert(times.end(), static_cast<std::size_t>(results.steps),
                      call_watch.seconds() / static_cast<double>(results.steps));
       tally.add(results, batch);
-      m.rate.set_value(Array::scalar(rates.as<float>()[static_cast<std::size_t>(results.steps - 1)]));
+      rate->write(Array::scalar(rates.as<float>()[static_cast<std::size_t>(results.steps - 1)]));
       run.loss = results.outputs[0].at(results.steps - 1);
-      m.batch += results.steps;
-      m.steps += results.steps;
-      run.batch = m.batch - 1;
-      run.step = m.steps;
+      at.batch += results.steps;
+      at.steps += results.steps;
+      run.batch = at.batch - 1;
+      run.step = at.steps;
       if (!std::isfinite(run.loss) && !nan_is_handled) {
-        m.batch = 0;
-        fail(
-            "fit: the loss is {} at step {} of {} in epoch {}: training has diverged. Try a smaller learning rate (now "
-            "{:g}), "
-            "clip the gradients (clip_norm in compile()), or look for infinite or very large values in the data",
-            run.loss, run.batch + 1, batches, run.epoch + 1, rate());
+        before->restore();
+        fail("fit: the loss is {} at step {} of {} in epoch {}: {}. The model is as it was before this epoch", run.loss,
+             run.batch + 1, batches, run.epoch + 1,
+             why_diverged(x, y, static_cast<double>(rate->read().item<float>())));
       }
-      for (Callback& c : callbacks) c.on_step_end(run);
+      m.set_position(c, at);
+      for (Callback& callback : callbacks) callback.on_step_end(run);
       if (interrupt.signal()) run.stop(interrupt.reason());
-      if (progress.due()) progress.step(m.batch, tally.logs());
+      if (progress.due()) progress.step(at.batch, tally.logs());
     }
-    // Broken off: the next fit() in this order, here or after load(), goes on from m.batch.
-    if (m.batch < batches) break;
-    m.batch = 0;
-    ++m.epoch;
+    // Broken off: the next fit() in this order, here or after load(), goes on from this batch.
+    if (at.batch < batches) break;
+    at.batch = 0;
+    ++at.epoch;
+    m.set_position(c, at);
     history.seconds.push_back(watch.seconds());
     history.step_ms.push_back(1e3 * median(times));
     run.logs = tally.logs();
-    run.logs["learning_rate"] = static_cast<double>(rate());
+    run.logs["learning_rate"] = static_cast<double>(rate->read().item<float>());
     if (!data.x.empty()) {
       const Scores scores = evaluate(data.x, data.y);
       run.logs["val_loss"] = scores.loss;
@@ -178,10 +233,10 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
     }
     for (const auto& [name, value] : run.logs) history.values[name].push_back(value);
     progress.end_epoch(history.seconds.back(), history.step_ms.back(), run.logs);
-    for (Callback& c : callbacks) c.on_epoch_end(run);
+    for (Callback& callback : callbacks) callback.on_epoch_end(run);
     if (interrupt.signal()) run.stop(interrupt.reason());
   }
-  for (Callback& c : callbacks) c.on_train_end(run);
+  for (Callback& callback : callbacks) callback.on_train_end(run);
   history.stop_reason = run.stop_reason;
   history.compile_seconds = compile_seconds() - compiled_before;
   if (!run.stop_reason.empty()) progress.note("stopped: " + run.stop_reason);

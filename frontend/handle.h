@@ -1,6 +1,8 @@
-// What classes whose copies share an object are made of.
+// What classes are made of whose copies share an object, or which hold a function of the user's.
 #pragma once
+#include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <weft/ir/error.h>
@@ -25,5 +27,30 @@ class Handle {
   const char *type_, *expected_;
   std::shared_ptr<T> object_;
 };
+
+template <class F>
+bool is_empty_function(const F& f) {
+  if constexpr (std::is_pointer_v<F>)
+    return f == nullptr;
+  else
+    return false;
+}
+template <class S>
+bool is_empty_function(const std::function<S>& f) {
+  return !f;
+}
+/// `f`, to be kept. Error when it is an empty std::function or a null pointer.
+template <class F>
+F callable(F f, const char* type) {
+  if (is_empty_function(f)) fail("{}: the function is empty; expected one that can be called", type);
+  return f;
+}
+
+/// Calls a function that may have been moved from, which is an Error.
+template <class F, class... A>
+decltype(auto) call(const F& f, const char* type, A&&... arguments) {
+  if (!f) fail("an empty {} is called (one that was moved from is empty)", type);
+  return f(std::forward<A>(arguments)...);
+}
 
 }  // namespace weft

@@ -8,6 +8,12 @@
 #include "frontend/node.h"
 
 namespace weft {
+
+bool moves_elements(Op op) {
+  if (op == Op::convert || op == Op::stop_gradient) return true;
+  return info(op).cls == OpClass::view && op != Op::gather;
+}
+
 namespace {
 
 constexpr std::int64_t kNoElement = -1;
@@ -17,12 +23,6 @@ Shape one_row(Shape shape) {
   for (int i = 0; i < shape.rank(); ++i)
     if (shape[i] == kBatch) shape[i] = 1;
   return shape;
-}
-
-/// The result's elements are elements of the operands.
-bool moves_elements(Op op) {
-  if (op == Op::convert || op == Op::stop_gradient) return true;
-  return info(op).cls == OpClass::view && op != Op::gather;
 }
 
 /// Follows the elements of rows through a graph.

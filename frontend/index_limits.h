@@ -5,6 +5,9 @@
 
 namespace weft {
 
+/// Whether the result's elements are elements of the operands, converted or not.
+bool moves_elements(Op op);
+
 /// What the elements of one row of data may be.
 struct IndexLimits {
   struct Use {

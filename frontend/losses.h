@@ -4,6 +4,7 @@
 #include <functional>
 
 #include <weft/frontend/functions.h>
+#include <weft/frontend/handle.h>
 
 namespace weft {
 
@@ -21,7 +22,7 @@ class Loss {
   Loss(std::string name, Fn fn, Target target = values) : name_(std::move(name)), fn_(std::move(fn)), target_(target) {}
   template <class F>
   requires std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&> Loss(F fn)
-      : Loss("loss", Fn(std::move(fn))) {}
+      : Loss("loss", Fn(callable(std::move(fn), "Loss"))) {}
 
   /// The loss of each sample, [batch].
   Tensor operator()(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "frontend/model_impl.h"
@@ -110,11 +111,13 @@ struct OptimizerStates {
     seed = state(Array::scalar(static_cast<std::int64_t>(m.trace->seed)), random + ".seed");
     step = state(Array::scalar(std::int64_t{0}), random + ".step");
     const std::size_t before = m.trace->variables.size();
-    rate = state(Array::scalar(static_cast<float>(options.optimizer.learning_rate()(0))), prefix + ".learning_rate");
+    const double first =
+        located("compile", [&] { return checked_rate("the optimiser", options.optimizer.learning_rate()(0)); });
+    rate = state(Array::scalar(static_cast<float>(first)), prefix + ".learning_rate");
     OptimizerStep update(rate, prefix);
     for (const Tensor& p : m.parameters) {
       update.begin(p);
-      const Tensor next = options.optimizer(update, p, zeros_like(p));
+      const Tensor next = located("compile", [&] { return options.optimizer(update, p, zeros_like(p)); });
       if (!next.defined() || !(next.type() == p.type()))
         fail("{}compile: the optimiser gives {} for parameter '{}'; expected {}", where_prefix(),
              next.defined() ? next.str() : "nothing", p.name(), to_string(p.type()));
@@ -130,8 +133,7 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   LocScope scope(where);
   Impl& m = *impl_;
   const Impl::Changing alone(m, "compile");
-  const ForkGuard guard;
-  const std::lock_guard lock(m.trace->mutex);
+  const Tracing tracing(*m.trace);
   const std::string here = where_prefix();
   std::vector<Loss> losses = options.losses;
   if (losses.empty()) losses.assign(m.outputs.size(), options.loss);
@@ -151,34 +153,22 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
       if (options.metrics[i].name == options.metrics[j].name)
         fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
 
-  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data; a model that is
-  // compiled already first tries it and throws away what it makes, so that a call that fails leaves it as it was, and
-  // one that does not makes the new states where the old ones were.
+  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data; a model that
+  // is compiled already first tries it and throws away what it makes, so that a call that fails leaves it as it was,
+  // and one that does not makes the new states where the old ones were.
   GraphScope graph(m.trace);
-  if (m.options) {
-    (void)OptimizerStates(m, options);
-    m.stable_names.erase(m.seed.id());
-    m.stable_names.erase(m.step.id());
-  }
-  m.slots.clear();
-  m.rate = m.seed = m.step = {};
-  m.training.clear();
-  m.evaluation.clear();
-  m.prediction.clear();
+  if (m.current->options) (void)OptimizerStates(m, options);
+  m.current = std::make_shared<Compiled>();
   m.trace->collect();
   OptimizerStates made(m, options);
-  m.options = options;
-  m.losses = std::move(losses);
-  m.compiled_at = LocScope::current();
-  m.prefix = made.prefix;
-  m.rate = made.rate;
-  m.seed = made.seed, m.step = made.step;
-  m.slots = std::move(made.slots);
-  m.stable_names[m.seed.id()] = kSeedName;
-  m.stable_names[m.step.id()] = kStepName;
-  m.rate_override.reset();
-  m.steps = m.epoch = m.batch = 0;
-  m.order.clear();
+  Compiled& c = *m.current;
+  c.losses = std::move(losses);
+  c.where = LocScope::current();
+  c.prefix = made.prefix;
+  c.rate = made.rate;
+  c.seed = made.seed, c.step = made.step;
+  c.slots = std::move(made.slots);
+  c.options = options;
 }
 
 Model::Impl::Changing::Changing(Impl& m, std::string_view what) : model_(m) {
@@ -186,89 +176,126 @@ Model::Impl::Changing::Changing(Impl& m, std::string_view what) : model_(m) {
     fail("{}: the model is being trained or compiled by another call, which must return first", what);
 }
 
-void Model::Impl::require_compiled(std::string_view what) const {
-  if (!options) fail("{}: the model is not compiled; call model.compile({{.optimizer = …, .loss = …}}) first", what);
+std::shared_ptr<Compiled> Model::Impl::compiled() const {
+  const Tracing tracing(*trace);
+  return current;
+}
+
+std::shared_ptr<Compiled> Model::Impl::compiled(std::string_view what) const {
+  std::shared_ptr<Compiled> c = compiled();
+  if (!c->options) fail("{}: the model is not compiled; call model.compile({{.optimizer = …, .loss = …}}) first", what);
+  return c;
+}
+
+Position Model::Impl::position(const Compiled& c) const {
+  const Tracing tracing(*trace);
+  return c.position;
+}
+
+void Model::Impl::set_position(Compiled& c, const Position& position) const {
+  const Tracing tracing(*trace);
+  c.position = position;
+}
+
+double checked_rate(std::string_view what, double rate) {
+  if (!(rate >= 0 && rate <= std::numeric_limits<float>::max()))
+    fail("{}: the learning rate is {}; expected a finite number, 0 or more", what, rate);
+  return rate;
+}
+
+Array Model::Impl::rates(const Compiled& c, std::int64_t first, std::int64_t count) const {
+  std::optional<double> override;
+  {
+    const Tracing tracing(*trace);
+    override = c.rate_override;
+  }
+  Array rates(Type{f32, {count}});
+  for (std::int64_t s = 0; s < count; ++s)
+    rates.as<float>()[static_cast<std::size_t>(s)] =
+        static_cast<float>(override ? *override
+                                    : checked_rate(fmt::format("fit: step {}", first + s),
+                                                   c.options->optimizer.learning_rate()(first + s)));
+  return rates;
 }
 
 Executable Model::training_step(const std::vector<Type>& x, const std::vector<Type>& y, std::int64_t batch) {
-  impl_->require_compiled("training_step");
+  const std::shared_ptr<Compiled> c = impl_->compiled("training_step");
   if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
     fail("training_step: {} inputs and {} targets; expected {} and {}", x.size(), y.size(), impl_->inputs.size(),
          impl_->outputs.size());
-  Executable step = impl_->training_step(x, y).run;
+  Executable step = impl_->training_step(*c, x, y).run;
   step.prepare(batch);
   return step;
 }
 
 std::string Model::dump(Stage stage) {
-  impl_->require_compiled("dump");
-  const ForkGuard guard;
-  const std::lock_guard lock(impl_->trace->mutex);
-  if (impl_->training.empty()) {
+  const std::shared_ptr<Compiled> c = impl_->compiled("dump");
+  const Tracing tracing(*impl_->trace);
+  if (c->training.empty()) {
     constexpr std::int64_t kSamples = 1024, kBatchSize = 128;
     auto resident = [](Type t) { return t.shape[0] = kSamples, t; };
     std::vector<Type> x, y;
     for (const Tensor& t : impl_->inputs) x.push_back(resident(t.type()));
     for (std::size_t i = 0; i < impl_->outputs.size(); ++i)
-      y.push_back(impl_->losses[i].target() == Loss::labels ? Type{i32, {kSamples}}
-                                                            : resident(impl_->outputs[i].type()));
+      y.push_back(c->losses[i].target() == Loss::labels ? Type{i32, {kSamples}} : resident(impl_->outputs[i].type()));
     return training_step(x, y, kBatchSize).dump(stage);
   }
-  return impl_->training.at(impl_->last_training).run.dump(stage);
+  return c->training.at(c->last_training).run.dump(stage);
 }
 
 double Model::compile_seconds() const {
-  const DefaultFloats floats;
-  const ForkGuard guard;
-  const std::lock_guard lock(impl_->trace->mutex);
+  const Tracing tracing(*impl_->trace);
+  const Compiled& c = *impl_->current;
   double total = 0;
-  for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
+  for (const auto* all : {&c.training, &c.evaluation, &c.prediction})
     for (const auto& [key, function] : *all) total += function.run.compile_seconds();
   return total;
 }
 
 int Model::threads() const {
-  const DefaultFloats floats;
-  const ForkGuard guard;
-  const std::lock_guard lock(impl_->trace->mutex);
-  for (const auto* all : {&impl_->training, &impl_->evaluation, &impl_->prediction})
+  const Tracing tracing(*impl_->trace);
+  const Compiled& c = *impl_->current;
+  for (const auto* all : {&c.training, &c.evaluation, &c.prediction})
     for (const auto& [key, function] : *all) return function.run.threads();
-  return threads_of(impl_->place());
+  return threads_of(c.place());
 }
 
-std::string Model::device() const { return describe(impl_->place()); }
+std::string Model::device() const { return describe(impl_->compiled()->place()); }
 
 double Model::learning_rate() const {
-  const DefaultFloats floats;
-  impl_->require_compiled("learning_rate");
-  return impl_->rate_at(impl_->steps);
+  const std::shared_ptr<Compiled> c = impl_->compiled("learning_rate");
+  const Tracing tracing(*impl_->trace);
+  return c->rate_override ? *c->rate_override : c->options->optimizer.learning_rate()(c->position.steps);
 }
 
 void Model::set_learning_rate(double rate) {
-  impl_->require_compiled("set_learning_rate");
-  impl_->rate_override = rate;
+  const std::shared_ptr<Compiled> c = impl_->compiled("set_learning_rate");
+  checked_rate("set_learning_rate", rate);
+  const Tracing tracing(*impl_->trace);
+  c->rate_override = rate;
 }
 
 std::map<std::string, Array> Model::weights() const {
   std::map<std::string, Array> all;
-  for (const Tensor& t : impl_->values()) all[impl_->stable_names.at(t.id())] = t.value();
+  for (const Impl::Saved& s : impl_->values()) all[s.name] = s.value->read();
   return all;
 }
 
 void Model::set_weights(const std::map<std::string, Array>& weights) {
-  std::vector<std::pair<Tensor, const Array*>> found;
+  std::vector<std::pair<std::shared_ptr<StateValue>, const Array*>> found;
   std::set<std::string> known;
-  for (const Tensor& t : impl_->values()) {
-    const std::string& name = *known.insert(impl_->stable_names.at(t.id())).first;
-    const auto it = weights.find(name);
-    if (it == weights.end()) fail("set_weights: '{}' is missing; expected {}", name, to_string(t.type()));
-    if (!(it->second.type() == t.type()))
-      fail("set_weights: '{}' is {}; expected {}", name, to_string(it->second.type()), to_string(t.type()));
-    found.emplace_back(t, &it->second);
+  for (const Impl::Saved& s : impl_->values()) {
+    known.insert(s.name);
+    const std::string type = to_string(s.value->type());
+    const auto it = weights.find(s.name);
+    if (it == weights.end()) fail("set_weights: '{}' is missing; expected {}", s.name, type);
+    if (!(it->second.type() == s.value->type()))
+      fail("set_weights: '{}' is {}; expected {}", s.name, to_string(it->second.type()), type);
+    found.emplace_back(s.value, &it->second);
   }
   for (const auto& [name, value] : weights)
     if (!known.contains(name)) fail("set_weights: the model has no '{}'; it has {}", name, fmt::join(known, ", "));
-  for (const auto& [t, value] : found) t.set_value(*value);
+  for (const auto& [state, value] : found) state->write(*value);
 }
 
 }  // namespace weft

@@ -69,9 +69,10 @@ struct Scores {
   std::string str() const;
 };
 
-/// A model's copies share it. evaluate(), predict() and what looks at it may be called on several threads at once, also
-/// while fit() runs: they wait for the steps under way (Executable). fit(), compile(), load() and the set_…() change
-/// it, one at a time.
+/// A model's copies share it. evaluate(), predict(), save() and what looks at it may be called on several threads at
+/// once, also while another call changes the model: they wait for the steps of fit() under way (Executable), and beside
+/// compile() they end as they began, with what was compiled before or after. fit(), compile(), load() and the set_…()
+/// change it, one at a time.
 class Model {
  public:
   Model(const Tensor& input, const Tensor& output, WEFT_HERE);
@@ -95,8 +96,10 @@ class Model {
   /// Trains on x (one row a sample, per input) and y. u8 data for a float input is scaled to [0, 1]; rows are reshaped
   /// to the input's shape. Parameters that the loss does not depend on (behind stop_gradient) are left alone, by decay
   /// too. Error, before anything is changed, on an empty data set, differing counts, a batch larger than the data,
-  /// labels out of range, elements out of range that are used as indices (ids of an Embedding), u8 targets of a loss on
-  /// values. A callback that throws leaves the model as the steps done have made it: the next fit() goes on from there.
+  /// labels out of range, elements out of range that are used as indices (ids of an Embedding) or from which such are
+  /// computed, u8 targets of a loss on values. A loss that is infinite or NaN is an Error that leaves the model as it was
+  /// before the epoch. A callback that throws leaves it as the steps done have made it: the next fit() goes on from
+  /// there.
   History fit(const Dataset& data, const FitOptions& options = {});
   History fit(const Array& x, const Array& y, const FitOptions& options = {});
   History fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& options = {});
@@ -128,7 +131,7 @@ class Model {
   std::string device() const;  ///< as Executable::device()
 
   double learning_rate() const;
-  void set_learning_rate(double rate);
+  void set_learning_rate(double rate);  ///< in place of the optimiser's schedule; Error unless finite and at least 0
   std::map<std::string, Array> weights() const;  ///< of parameters and states: copies, by name
   /// Error, with nothing changed, unless there is an array of the right type for each name in weights(), and no other.
   void set_weights(const std::map<std::string, Array>& weights);

@@ -95,6 +95,16 @@ Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands) 
       have = next;
     }
   }
+  // [batch] against [batch, 1] would be [batch, batch]: every sample with every other, which nobody asked for.
+  const auto batch_axes = [](const Shape& shape) { return std::ranges::count(shape, kBatch); };
+  const bool is_outer =
+      batch_axes(out) > 1 && std::ranges::all_of(operands, [&](const Tensor& t) { return batch_axes(t.shape()) < 2; });
+  if (is_outer && std::ranges::any_of(
+                      operands, [&](const Tensor& t) { return t.rank() < out.rank() && batch_axes(t.shape()) == 1; }))
+    type_error(op, operands,
+               fmt::format("the batch axes do not meet: the result would be {}. Give the operands equal ranks, with "
+                           "expand_dims() or squeeze()",
+                           to_string(out)));
   return out;
 }
 

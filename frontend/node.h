@@ -45,7 +45,8 @@ Tensor in_classes(const Tensor& labels, std::int64_t classes);
 /// A non-negative axis of a rank; Error (naming `op`) when out of range.
 int resolve_axis(std::string_view op, const Tensor& x, std::int64_t axis, int rank);
 
-/// The shape that NumPy broadcasts the operands to; Error when they do not fit.
+/// The shape that NumPy broadcasts the operands to. Error when they do not fit, and when NumPy's alignment at the last
+/// axis would put the batch axis of one onto another axis, where the other has its own: [batch] with [batch, 1].
 Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands);
 /// Axis i of x becomes axis axes[i] of `shape`; no node when nothing changes.
 Tensor spread(const Tensor& x, const Shape& shape, const Dims& axes);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include <weft/frontend/compile.h>
+#include <weft/frontend/handle.h>
 #include <weft/frontend/schedules.h>
 
 namespace weft {
@@ -50,7 +51,7 @@ class Optimizer {
         update_([t](OptimizerStep& s, const Tensor& w, const Tensor& g) { return t(s, w, g); }) {}
   const RateSchedule& learning_rate() const { return schedule_; }
   Tensor operator()(OptimizerStep& step, const Tensor& w, const Tensor& gradient) const {
-    return update_(step, w, gradient);
+    return call(update_, "Optimizer", step, w, gradient);
   }
 
  private:

@@ -5,6 +5,8 @@
 #include <functional>
 #include <type_traits>
 
+#include <weft/frontend/handle.h>
+
 namespace weft {
 
 /// The learning rate at a step (0, 1, …). A number converts to the constant schedule.
@@ -12,7 +14,8 @@ class RateSchedule {
  public:
   RateSchedule(double rate) : rate_(rate) {}
   template <class F>
-  requires std::is_invocable_r_v<double, const F&, std::int64_t> RateSchedule(F f) : fn_(std::move(f)) {}
+  requires std::is_invocable_r_v<double, const F&, std::int64_t> RateSchedule(F f)
+      : fn_(callable(std::move(f), "RateSchedule")) {}
   double operator()(std::int64_t step) const { return fn_ ? fn_(step) : rate_; }
 
  private:

@@ -64,18 +64,6 @@ std::vector<Type> row_types(std::span<const Array> arrays) {
   return types;
 }
 
-std::int64_t steps_within(std::int64_t bytes, const Executable& step, std::int64_t batch) {
-  std::int64_t each = 1;
-  for (const Type& t : step.output_types(batch)) each += byte_size(t);
-  return std::max<std::int64_t>(1, bytes / each);
-}
-
-std::vector<Array> rows_of(std::span<const Array> arrays, std::int64_t begin, std::int64_t end) {
-  std::vector<Array> rows;
-  for (const Array& a : arrays) rows.push_back(a.view_rows(begin, end));
-  return rows;
-}
-
 Tensor Model::Impl::adapt(const Tensor& rows, const Type& want, const std::string& name) const {
   auto refuse = [&](std::string_view why) {
     fail("{}input '{}' takes {}, the data has rows of {}: {}", where_prefix(), name, to_string(want),
@@ -95,7 +83,7 @@ Tensor Model::Impl::adapt(const Tensor& rows, const Type& want, const std::strin
   return reshape(x, want.shape);
 }
 
-std::vector<NamedTensor> Model::Impl::scores(const std::vector<Tensor>& x_rows,
+std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vector<Tensor>& x_rows,
                                              const std::vector<Tensor>& y_rows) const {
   std::vector<Substitution> with;
   for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -103,15 +91,16 @@ std::vector<NamedTensor> Model::Impl::scores(const std::vector<Tensor>& x_rows,
   const std::vector<Tensor> predictions = substitute(outputs, with);
   Tensor loss;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    Tensor part = mean(losses[i](predictions[i], y_rows[i]));
-    if (!options->loss_weights.empty()) part = part * options->loss_weights[i];
+    Tensor part = mean(c.losses[i](predictions[i], y_rows[i]));
+    if (!c.options->loss_weights.empty()) part = part * c.options->loss_weights[i];
     loss = loss.defined() ? loss + part : part;
   }
   for (const Penalty& p : trace->penalties)
     if (stable_names.contains(p.parameter)) loss = loss + Tensor(trace, p.value);
   std::vector<NamedTensor> results{{"loss", loss}};
-  for (const Metric& m : options->metrics) {
-    const std::vector<Tensor> sums = m.sums(predictions[0], y_rows[0]);
+  for (const Metric& m : c.options->metrics) {
+    const std::vector<Tensor> sums =
+        located("compile", [&] { return call(m.sums, "Metric::sums", predictions[0], y_rows[0]); });
     if (sums.empty()) fail("{}metric '{}' has no sums", where_prefix(), m.name);
     for (std::size_t i = 0; i < sums.size(); ++i) {
       if (!is_static(sums[i].shape()))
@@ -122,32 +111,39 @@ std::vector<NamedTensor> Model::Impl::scores(const std::vector<Tensor>& x_rows,
   return results;
 }
 
-CompileOptions Model::Impl::compile_options(std::string name, bool is_training, std::vector<Tensor> list) const {
+CompileOptions Model::Impl::compile_options(const Compiled& c, std::string name, bool is_training,
+                                            std::vector<Tensor> list) const {
   CompileOptions o;
   o.name = std::move(name);
   o.training = is_training;
   o.inputs = std::move(list);
-  if (options) {
-    o.backend = options->backend;
-    o.threads = options->threads;
-    o.check = options->check;
-    o.numerics = options->numerics;
-    o.persistent = options->persistent;
-    o.pin = options->pin;
-    o.schedules = options->schedules;
-    o.seed = seed, o.step = step;
+  if (const std::optional<TrainOptions>& t = c.options) {
+    o.backend = t->backend;
+    o.threads = t->threads;
+    o.check = t->check;
+    o.numerics = t->numerics;
+    o.persistent = t->persistent;
+    o.pin = t->pin;
+    o.schedules = t->schedules;
+    o.seed = c.seed, o.step = c.step;
   }
   return o;
 }
 
+DataFunction Model::Impl::data_function(Executable run, const std::vector<Tensor>& results,
+                                        const std::vector<Tensor>& x, const std::vector<Tensor>& y) const {
+  std::vector<Tensor> rows = x;
+  rows.insert(rows.end(), y.begin(), y.end());
+  return {std::move(run), index_limits(results, x), index_limits(results, y), ComputedIndices(results, rows)};
+}
+
 // One function: gather the batch's rows from the resident data, forward, loss, gradients, optimiser.
-DataFunction& Model::Impl::training_step(const std::vector<Type>& x, const std::vector<Type>& y) {
-  const DefaultFloats floats;
-  const ForkGuard guard;
-  const std::lock_guard lock(trace->mutex);
+const DataFunction& Model::Impl::training_step(Compiled& c, const std::vector<Type>& x,
+                                               const std::vector<Type>& y) const {
+  const Tracing tracing(*trace);
   const std::string key = key_of(x, y);
-  if (auto it = training.find(key); it != training.end()) return last_training = key, it->second;
-  LocScope scope(compiled_at);
+  if (auto it = c.training.find(key); it != c.training.end()) return c.last_training = key, it->second;
+  LocScope scope(c.where);
   GraphScope graph(trace);
   std::vector<Tensor> list = placeholders(x, x_names(inputs));
   for (const Tensor& t : placeholders(y, y_names(y.size()))) list.push_back(t);
@@ -156,7 +152,7 @@ DataFunction& Model::Impl::training_step(const std::vector<Type>& x, const std::
   for (std::size_t i = 0; i < list.size(); ++i) (i < x.size() ? x_rows : y_rows).push_back(gather(list[i], indices));
   list.push_back(indices);
 
-  const std::vector<NamedTensor> results = scores(x_rows, y_rows);
+  const std::vector<NamedTensor> results = scores(c, x_rows, y_rows);
   std::vector<Tensor> trained, gradients;  // parameters that the loss does not depend on are left alone
   const std::vector<Tensor> all = grad(results[0].tensor, parameters);
   for (std::size_t i = 0; i < parameters.size(); ++i)
@@ -166,46 +162,40 @@ DataFunction& Model::Impl::training_step(const std::vector<Type>& x, const std::
         "{}the loss depends on no parameter: there is nothing to train (no gradient passes stop_gradient, comparisons "
         "and integers)",
         where_prefix());
-  if (options->clip_norm > 0) gradients = clip_by_norm(gradients, options->clip_norm);
-  OptimizerStep step(rate, prefix);
-  CompileOptions o = compile_options("training_step", true, list);
+  if (c.options->clip_norm > 0) gradients = clip_by_norm(gradients, c.options->clip_norm);
+  OptimizerStep step(c.rate, c.prefix);
+  CompileOptions o = compile_options(c, "training_step", true, list);
   for (std::size_t i = 0; i < trained.size(); ++i) {
     Tensor g = gradients[i];
-    if (options->clip_value > 0) g = clip(g, -options->clip_value, options->clip_value);
+    if (const double limit = c.options->clip_value; limit > 0) g = clip(g, -limit, limit);
     step.begin(trained[i]);
-    o.updates.push_back({trained[i], options->optimizer(step, trained[i], g)});
+    o.updates.push_back({trained[i], c.options->optimizer(step, trained[i], g)});
   }
   o.updates.insert(o.updates.end(), step.assignments().begin(), step.assignments().end());
-  DataFunction made{weft::compile(results, o), index_limits(tensors_of(results), x_rows),
-                    index_limits(tensors_of(results), y_rows)};
-  last_training = key;
-  return training.emplace(key, std::move(made)).first->second;
+  DataFunction made = data_function(weft::compile(results, o), tensors_of(results), x_rows, y_rows);
+  c.last_training = key;
+  return c.training.emplace(key, std::move(made)).first->second;
 }
 
-DataFunction& Model::Impl::evaluation_step(const std::vector<Type>& x_rows, const std::vector<Type>& y_rows) {
-  const DefaultFloats floats;
-  const ForkGuard guard;
-  const std::lock_guard lock(trace->mutex);
+const DataFunction& Model::Impl::evaluation_step(Compiled& c, const std::vector<Type>& x_rows,
+                                                 const std::vector<Type>& y_rows) const {
+  const Tracing tracing(*trace);
   const std::string key = key_of(x_rows, y_rows);
-  if (auto it = evaluation.find(key); it != evaluation.end()) return it->second;
-  LocScope scope(compiled_at);
+  if (auto it = c.evaluation.find(key); it != c.evaluation.end()) return it->second;
+  LocScope scope(c.where);
   GraphScope graph(trace);
   const std::vector<Tensor> x = placeholders(x_rows, x_names(inputs)), y = placeholders(y_rows, y_names(y_rows.size()));
   std::vector<Tensor> list = x;
   list.insert(list.end(), y.begin(), y.end());
-  const std::vector<NamedTensor> results = scores(x, y);
-  return evaluation
-      .emplace(key, DataFunction{weft::compile(results, compile_options("evaluation", false, list)),
-                                 index_limits(tensors_of(results), x), index_limits(tensors_of(results), y)})
-      .first->second;
+  const std::vector<NamedTensor> results = scores(c, x, y);
+  Executable run = weft::compile(results, compile_options(c, "evaluation", false, list));
+  return c.evaluation.emplace(key, data_function(std::move(run), tensors_of(results), x, y)).first->second;
 }
 
-DataFunction& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
-  const DefaultFloats floats;
-  const ForkGuard guard;
-  const std::lock_guard lock(trace->mutex);
+const DataFunction& Model::Impl::prediction_step(Compiled& c, const std::vector<Type>& x_rows) const {
+  const Tracing tracing(*trace);
   const std::string key = key_of(x_rows);
-  if (auto it = prediction.find(key); it != prediction.end()) return it->second;
+  if (auto it = c.prediction.find(key); it != c.prediction.end()) return it->second;
   LocScope scope(where);
   GraphScope graph(trace);
   const std::vector<Tensor> x = placeholders(x_rows, x_names(inputs));
@@ -213,12 +203,8 @@ DataFunction& Model::Impl::prediction_step(const std::vector<Type>& x_rows) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     with.push_back({inputs[i], adapt(x[i], inputs[i].type(), inputs[i].name())});
   const std::vector<Tensor> results = substitute(outputs, with);
-  return prediction
-      .emplace(key,
-               DataFunction{weft::compile({results.begin(), results.end()}, compile_options("prediction", false, x)),
-                            index_limits(results, x),
-                            {}})
-      .first->second;
+  Executable run = weft::compile({results.begin(), results.end()}, compile_options(c, "prediction", false, x));
+  return c.prediction.emplace(key, data_function(std::move(run), results, x, {})).first->second;
 }
 
 Tally::Tally(const std::vector<Metric>& metrics, const Executable& step) : metrics_(metrics), totals_(metrics.size()) {
@@ -255,7 +241,8 @@ void Tally::add_step(const std::vector<Array>& outputs, std::int64_t step, std::
 std::map<std::string, double> Tally::logs(const std::string& prefix) const {
   std::map<std::string, double> logs{{prefix + "loss", loss()}};
   for (std::size_t m = 0; m < metrics_.size(); ++m)
-    if (!totals_[m].empty()) logs[prefix + metrics_[m].name] = metrics_[m].result(totals_[m], samples_);
+    if (!totals_[m].empty())
+      logs[prefix + metrics_[m].name] = call(metrics_[m].result, "Metric::result", totals_[m], samples_);
   return logs;
 }
 

@@ -30,6 +30,7 @@ std::string grouped(std::int64_t n) {
 
 std::string Model::summary(bool print) const {
   const Impl& m = *impl_;
+  const Tracing tracing(*m.trace);
   const Graph& g = m.trace->graph;
   const std::vector<bool> used = reached_from(g, ids_of(m.outputs));
 

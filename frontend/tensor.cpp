@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "frontend/functions.h"
+#include "frontend/handle.h"
 #include "frontend/node.h"
 
 namespace weft {
@@ -118,7 +119,8 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
     fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
   located("parameter", [&] { return element_count(shape); });
   Trace& trace = *current_trace();
-  Array value = init(shape, trace.seed, trace.parameter_stream);
+  Array value =
+      located("parameter", [&] { return call(init, "Initializer", shape, trace.seed, trace.parameter_stream); });
   if (!(value.type() == Type{f32, shape}))
     fail("{}parameter: the initialiser made {}; expected {}", where_prefix(), to_string(value.type()),
          to_string(Type{f32, shape}));

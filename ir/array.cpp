@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "ir/cache_line.h"
 #include "ir/float_environment.h"
@@ -50,6 +51,20 @@ Array::Array() : Array(Type{f32, {}}) {}
 
 Array::Array(const Type& type) : type_(type), count_(element_count(type.shape)) { data_ = allocate(byte_size(type)); }
 
+Array::Array(Array&& other) noexcept
+    : type_(std::exchange(other.type_, {f32, {0}})),
+      count_(std::exchange(other.count_, 0)),
+      data_(std::move(other.data_)) {}
+
+Array& Array::operator=(Array&& other) noexcept {
+  if (this != &other) {
+    type_ = std::exchange(other.type_, {f32, {0}});
+    count_ = std::exchange(other.count_, 0);
+    data_ = std::move(other.data_);
+  }
+  return *this;
+}
+
 Array Array::filled(const Type& type, const Number& value) {
   const DefaultFloats floats;
   Array a(type);
@@ -74,7 +89,7 @@ double Array::at(std::int64_t i) const {
 
 Array Array::clone() const {
   Array a(type_);
-  std::memcpy(a.data(), data(), bytes());
+  std::copy_n(data(), bytes(), a.data());
   return a;
 }
 

@@ -19,6 +19,10 @@ class Array {
   explicit Array(const Type&);          ///< zeros; throws Error when the size overflows or memory cannot be had
   template <class T> static Array scalar(T value);
   template <class T> static Array from(const std::vector<T>& values, const Shape& shape);  ///< Error on a count mismatch
+  Array(const Array&) = default;
+  Array& operator=(const Array&) = default;
+  Array(Array&&) noexcept;              ///< leaves the other f32[0]
+  Array& operator=(Array&&) noexcept;
   static Array filled(const Type&, const Number& value);  ///< every element; Error when it is no value of the dtype (ir/number.h)
 
   const Type& type() const { return type_; }
@@ -30,7 +34,7 @@ class Array {
 
   /// The elements as T; throws Error when T is not this array's dtype.
   template <class T> std::span<T> as() const;
-  template <class T> T item() const { return as<T>()[0]; }
+  template <class T> T item() const;    ///< the first element; Error when there is none
   double at(std::int64_t i) const;      ///< element i (row-major) converted to double
   Array clone() const;
   Array reshaped(const Shape&) const;   ///< the same storage under another shape; Error when the counts differ
@@ -52,6 +56,11 @@ template <class T>
 std::span<T> Array::as() const {
   check_type(dtype_of<T>);
   return {reinterpret_cast<T*>(data_.get()), static_cast<std::size_t>(count_)};
+}
+template <class T>
+T Array::item() const {
+  if (count_ == 0) fail("the item of an empty array, {}; expected an element", to_string(type_));
+  return as<T>()[0];
 }
 template <class T>
 Array Array::scalar(T value) {

@@ -1,5 +1,8 @@
 // Calls that overlap: right answers, no update lost, nothing half done seen, and what may not overlap says so.
+#include <unistd.h>
+
 #include <atomic>
+#include <filesystem>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -198,6 +201,45 @@ TEST_CASE("a model predicts and evaluates on several threads, also while it is t
     }
   });
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a model is compiled anew while others use it: each ends with what it began with") {
+  GraphScope graph;
+  set_seed(4);
+  const Tensor x = input(f32, {12});
+  Model model(x, Dense(3)(Dropout(0.2)(Dense(16, relu)(x))));
+  const Array rows = uniform(-1, 1)({100, 12}, 1, 0), targets = uniform(-1, 1)({100, 3}, 1, 1);
+  const Array predicted = model.predict(rows);
+  const auto file = std::filesystem::temp_directory_path() / fmt::format("weft_concurrent_{}", getpid());
+  const std::vector<Optimizer> optimizers = {SGD{0.1}, Adam{0.1}, RMSprop{0.1}};
+  model.compile({.loss = mse, .threads = 1});
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong = 0;
+  on_threads(4, [&](int t) {
+    if (t == 0) {
+      for (std::size_t i = 0; i < 60; ++i) {
+        model.compile(
+            {.optimizer = optimizers[i % 3], .loss = i % 2 ? mse : mae, .threads = 1 + static_cast<int>(i % 2)});
+        if (i % 8 == 0) model.set_learning_rate(0.5);
+      }
+      done = true;
+      return;
+    }
+    while (!done) {
+      wrong += !model.predict(rows, 32 + t).same_bits(predicted);
+      wrong += !(model.evaluate(rows, targets, 25 + t).loss > 0);
+      if (t == 1) {
+        model.save(file.string());
+        wrong += load_safetensors(file.string()).arrays.size() < 6;
+        wrong += !(model.learning_rate() > 0) || model.weights().size() != 4;
+      }
+      if (t == 2) wrong += model.dump(Stage::graph).empty() || model.summary(false).empty();
+      if (t == 3) wrong += model.threads() < 1 || model.compile_seconds() < 0 || model.device().empty();
+    }
+  });
+  std::filesystem::remove(file);
+  CHECK(wrong == 0);
+  CHECK(model.fit(rows, targets, {.batch_size = 10, .verbose = 0}).epochs() == 1);
 }
 
 TEST_CASE("what may not overlap is refused, and leaves all as it was") {

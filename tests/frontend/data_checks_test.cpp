@@ -95,6 +95,60 @@ TEST_CASE("columns of one input have limits of their own; a computed index is no
     Model(any, Dense(2)(flatten(Embedding(4, 2)(index)))).predict(i({3, 1000}, {2, 1}));
 }
 
+TEST_CASE("ids that are computed from the data are checked too, whatever computes them") {
+  struct Way {
+    const char* name;
+    std::function<Tensor(const Tensor& ids)> index;
+    std::int32_t bad;
+    const char* what;
+  };
+  const Way ways[] = {
+      {"ids + 1", [](const Tensor& ids) { return ids + 1; }, 9, "the index 10 that is computed from row 2001"},
+      {"of two columns", [](const Tensor& ids) { return slice(ids, 1, 0, 1) * 3 + slice(ids, 1, 1, 2); }, 8,
+       "the index 11 that is computed from row 2001"},
+      {"a sum", [](const Tensor& ids) { return sum(ids, 1, true); }, 9, "the index 10 that is computed from row 2001"},
+      {"a maximum, less one", [](const Tensor& ids) { return max(ids, 1, true) - 1; }, 11, "the index 10 that is"},
+      {"a table of one's own",
+       [](const Tensor& ids) {
+         return gather(constant(i({0, 1, 12}, {3})), ids);
+       },
+       2, "the index 12 that is computed from row 2001"},
+      {"by columns", [](const Tensor& ids) { return transpose(ids + 1); }, 9,
+       "the index 10 that is computed from rows"},
+  };
+  for (const Way& way : ways) {
+    GraphScope graph;
+    CAPTURE(way.name);
+    const Tensor ids = input(i32, {2}, "ids");
+    Tensor looked_up = Embedding(10, 3)(way.index(ids));
+    if (std::string(way.name) == "by columns") looked_up = transpose(looked_up, {1, 0, 2});
+    Model model(ids, Dense(2)(flatten(looked_up)));
+    model.compile({.optimizer = SGD{0.1}, .loss = softmax_cross_entropy});
+    const Array good = Array::filled({i32, {3000, 2}}, 1), y = Array(Type{i32, {3000}});
+    Array wrong = good.clone();
+    wrong.as<std::int32_t>()[4003] = way.bad;
+    const auto before = model.weights();
+    const FitOptions o{.batch_size = 100, .verbose = 0};
+    FitOptions validated = o;
+    validated.validation_data = Dataset{wrong, y, ""};
+    require_reported({
+        FAILS(model.fit(wrong, y, o), "fit: ", way.what, "is outside 0 … 9 (", "data_checks_test.cpp:"),
+        FAILS(model.fit(good, y, validated), "fit: validation data: ", way.what),
+        FAILS(model.evaluate(wrong, y), "evaluate: ", way.what),
+        FAILS(model.predict(wrong.converted(i64)), "predict: ", way.what),
+    });
+    for (const auto& [name, value] : model.weights()) REQUIRE(value.same_bits(before.at(name)));
+    model.fit(good, y, o);
+  }
+}
+
+TEST_CASE("an index that a state or a random number has a part in is not the data's") {
+  GraphScope graph;
+  const Tensor ids = input(i32, {1}, "ids"), offset = state(Array::scalar(std::int32_t{100}), "offset");
+  Model(ids, Dense(2)(flatten(Embedding(10, 3)(ids + offset)))).predict(i({3}, {1, 1}));
+  Model(ids, Dense(2)(flatten(Embedding(10, 3)(ids + random_bits({kBatch, 1}))))).predict(i({3}, {1, 1}));
+}
+
 TEST_CASE("labels, and targets that a loss uses as indices") {
   GraphScope graph;
   const Tensor x = input(f32, {2}, "x");

@@ -169,7 +169,34 @@ TEST_CASE("losses refuse targets that do not fit") {
   require_reported({MISTAKE(Loss()(p, t), "an empty Loss was called")});
   const Loss scalar("mine", [](const Tensor& a, const Tensor& b) { return mean(a) - mean(b); });
   require_reported({MISTAKE(scalar(p, p), "loss 'mine' gives f32[]", "expected one number a sample, [batch]")});
+  const Loss whole("whole", [](const Tensor& a, const Tensor&) { return astype(sum(a, -1), i32); });
+  require_reported({MISTAKE(whole(p, p), "loss 'whole' gives i32[?]", "expected one number a sample, [batch]")});
   require_reported({FAILS(huber(0), "huber: delta is 0; expected a number above 0")});
+}
+
+TEST_CASE("batch axes that do not lie on each other are refused, in a loss of one's own too") {
+  GraphScope graph;
+  const Tensor column = input(f32, {1}, "column"), rows = input(f32, {3}, "rows"), each = input(f32, {}, "each"),
+               fixed = placeholder(f32, {4, 1}, "fixed");
+  const char* what = "the batch axes do not meet: the result would be [?,?]";
+  const Loss own([](const Tensor& p, const Tensor& t) { return mean(square(p - t), 1); });
+  require_reported({
+      MISTAKE(column - each, "sub: ", what, "expand_dims() or squeeze()", "f32[?,1] from", "f32[?] from"),
+      MISTAKE(each < column, what),
+      MISTAKE(maximum(column, each), what),
+      MISTAKE(where(each > 0, column, 0.0), what),
+      MISTAKE(where(column > 0, each, column), what),
+      MISTAKE(own(column, each), what),
+  });
+  // What lies on each other, and what is asked for.
+  CHECK((column - expand_dims(each, -1)).shape() == Shape{kBatch, 1});
+  CHECK((squeeze(column, 1) * each).shape() == Shape{kBatch});
+  CHECK((rows * column).shape() == Shape{kBatch, 3});
+  CHECK((column - expand_dims(each, 0)).shape() == Shape{kBatch, kBatch});
+  CHECK((fixed + each).shape() == Shape{4, kBatch});
+  const Tensor pairs = matmul(rows, transpose(rows));
+  CHECK((pairs - each).shape() == Shape{kBatch, kBatch});
+  CHECK((pairs + column).shape() == Shape{kBatch, kBatch});
 }
 
 TEST_CASE("metrics") {

@@ -185,6 +185,63 @@ TEST_CASE("an empty tensor says so as operand of anything") {
   }
 }
 
+TEST_CASE("an array that was moved from is empty, and says so") {
+  Array full = f({1, 2, 3}, {3});
+  const Array moved = std::move(full);
+  CHECK(full.type() == Type{f32, {0}});
+  CHECK(full.size() == 0);
+  CHECK(full.bytes() == 0);
+  CHECK(full.as<float>().empty());
+  CHECK(full.clone().type() == full.type());
+  CHECK(full.converted(f64).size() == 0);
+  CHECK(full.same_bits(full));
+  CHECK(full.str() == "f32[0] {}");
+  CHECK(full.view_rows(0, 0).size() == 0);
+  require_reported(
+      {FAILS(full.item<float>(), "the item of an empty array, f32[0]"), FAILS(full.rows(0, 1), "rows [0, 1)")});
+  GraphScope graph;
+  const Tensor x = placeholder(f32, {3}), s = state(moved, "s");
+  const Executable exe = compile({x + s}, {});
+  require_reported({FAILS(exe({full}), "expected f32[3], got f32[0]"),
+                    FAILS(s.set_value(full), "the new value is f32[0]"), FAILS(exe.set_state("s", full), "f32[0]")});
+  Array other = i({4}, {1});
+  other = std::move(full);
+  CHECK(other.size() == 0);
+  full = moved;
+  CHECK(full.same_bits(moved));
+}
+
+TEST_CASE("what holds a function says when it holds none") {
+  GraphScope graph;
+  const Tensor x = input(f32, {2});
+  const auto learn = [&](const TrainOptions& o) {
+    Model model(x, Dense(1)(x));
+    model.compile(o);
+    model.fit(kRows, Array(Type{f32, {4, 1}}), {.batch_size = 4, .verbose = 0});
+  };
+  const auto moved = [](auto object) {
+    [[maybe_unused]] const auto taken = std::move(object);
+    return object;  // NOLINT(bugprone-use-after-move)
+  };
+  using Own = std::function<Tensor(const Tensor&)>;
+  require_reported({
+      FAILS(Activation(Own{}), "Activation: the function is empty"),
+      FAILS(Activation(ActivationFn{}), "Activation: the function is empty"),
+      FAILS(Loss(std::function<Tensor(Tensor, Tensor)>{}), "Loss: the function is empty"),
+      FAILS(RateSchedule(std::function<float(int)>{}), "RateSchedule: the function is empty"),
+      FAILS(Dense(1, {}, {.weight_init = Initializer{}})(x), "an empty Initializer is called"),
+      FAILS(moved(Dense(1))(x), "an empty Initializer is called"),
+      FAILS(moved(Embedding(3, 2))(input(i32, {})), "an empty Initializer is called"),
+      FAILS(learn({.optimizer = moved(Optimizer(SGD{})), .loss = mse}), "an empty Optimizer is called"),
+      FAILS(learn({.loss = moved(Loss(mse))}), "no loss"),
+      FAILS(learn({.loss = mse, .metrics = {Metric{"none", {}, {}}}}), "an empty Metric::sums is called"),
+      FAILS(learn({.loss = mse, .metrics = {Metric{"half", accuracy.sums, {}}}}), "an empty Metric::result is called"),
+      FAILS(moved(Callback(StopOnNaN{})).has_step_end(), "an empty Callback is used"),
+  });
+  CHECK(Activation()(x).same(x));
+  CHECK_FALSE(moved(Activation(relu)));
+}
+
 TEST_CASE("losses and data that hold nothing are refused where they are used") {
   GraphScope graph;
   const Tensor x = input(f32, {2});

@@ -123,3 +123,26 @@ TEST_CASE("initial values depend on the seed, the stream and the position alone"
   for (std::uint32_t i = 0; i < 70; ++i)
     CHECK(u.as<float>()[i] == static_cast<float>(philox4x32({i, 0, 9, 3}, {7, 5})[0] * 0x1p-32));
 }
+
+TEST_CASE("distributions at the ends of the random bits") {
+  GraphScope graph;
+  const Tensor bits = placeholder(i32, {4}, "bits");
+  // 0, the most, and their neighbours (the low 8 bits do not count).
+  const Array ends = i({0, -1, 256, -257}, {4});
+  /// The tensor with all its random bits replaced by `ends`.
+  const auto at_ends = [&](const Tensor& t) {
+    std::vector<Substitution> with;
+    for (ValueId id = 0; id < t.trace()->graph.size(); ++id)
+      if (t.trace()->graph[id].op == Op::random) with.push_back({Tensor(t.trace(), id), bits});
+    return doubles(run(astype(substitute({t}, with)[0], f64), {ends}, {bits}));
+  };
+  CHECK(at_ends(random_bernoulli({4}, 0)) == std::vector<double>{0, 0, 0, 0});
+  CHECK(at_ends(random_bernoulli({4}, 1)) == std::vector<double>{1, 1, 1, 1});
+  CHECK(at_ends(random_bernoulli({4}, 0x1p-24)) == std::vector<double>{1, 0, 0, 0});
+  CHECK(at_ends(random_bernoulli({4}, 1 - 0x1p-24)) == std::vector<double>{1, 0, 1, 1});
+  CHECK(at_ends(random_uniform({4})) == std::vector<double>{0, 1 - 0x1p-24, 0x1p-24, 1 - 0x1p-23});
+  const std::vector<double> normal = at_ends(random_normal({4}));
+  for (const double z : normal) CHECK(std::abs(z) < 6);
+  CHECK(normal[0] == Approx(std::sqrt(48 * std::log(2.0))).epsilon(1e-6));  // u = 2^-24, v = 0
+  CHECK(normal[1] == 0);                                                    // u = 1
+}
