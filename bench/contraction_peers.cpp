@@ -16,10 +16,9 @@
 #include <thread>
 #include <vector>
 
-#include "codegen/codegen.h"
+#include "compiler/compilation.h"
 #include "ir/graph.h"
 #include "ir/text.h"
-#include "passes/pipeline.h"
 #include "runtime/executor.h"
 
 extern "C" void openblas_set_num_threads(int);
@@ -80,9 +79,7 @@ std::unique_ptr<Executor> make_weft(const Case& c, const Array& x, const Array& 
       "  %z = contract %x, %y {{lhs=[{}], rhs=[{}]{}}} : f32[{}]\n  return %z\n}}\n",
       fmt::join(lhs_dims(c), ","), fmt::join(rhs_dims(c), ","), batched + !c.lhs_transposed, batched + c.rhs_transposed,
       batched ? ", lhs_batch=[0], rhs_batch=[0]" : "", fmt::join(dims_of(c, c.m, c.n, false), ","));
-  const Graph graph = optimize(parse_graph(text));
-  auto program = std::make_shared<const Program>(make_program(graph, host_target()));
-  auto executor = std::make_unique<Executor>(compile(program, host_target()), threads);
+  auto executor = std::make_unique<Executor>(Compilation(parse_graph(text)).image(), threads);
   executor->bind(0, x);
   executor->bind(1, y);
   return executor;

@@ -6,7 +6,7 @@
 #include "bench/roof.h"
 #include "bench/stream.h"
 #include "codegen/codegen.h"
-#include "passes/pipeline.h"
+#include "compiler/compilation.h"
 #include "runtime/executor.h"
 
 namespace weft::bench {
@@ -30,11 +30,11 @@ class Subject {
     const Traced traced = row.trace(rows, row.columns);
     // The interpreter's executable compiles nothing: only its graph is wanted.
     const Executable f = compile(traced.outputs, {.updates = traced.updates, .backend = Backend::interpreter});
-    const Graph graph = f.optimized();
-    work = work_of(graph);
-    const auto program = std::make_shared<const Program>(make_program(graph, target(), {.for_cpu = true}));
+    Compilation compilation(f.graph(), {Machine::cpu, target()});
+    work = work_of(compilation.optimized());
+    const std::shared_ptr<const Program> program = compilation.program();
     kernels = program->kernels.size();
-    executor_ = std::make_unique<Executor>(weft::compile(program, target()), std::move(team));
+    executor_ = std::make_unique<Executor>(compilation.image(), std::move(team));
     for (std::size_t i = 0; i < program->inputs.size(); ++i) {
       const Buffer& b = program->buffers[static_cast<std::size_t>(program->inputs[i])];
       executor_->bind(i, operand(b, row.columns, i));

@@ -7,7 +7,7 @@
 #include "frontend/executable.h"
 #include "frontend/extract.h"
 #include "frontend/node.h"
-#include "frontend/stopwatch.h"
+#include "compiler/stopwatch.h"
 #include "ir/fork.h"
 #include "passes/autodiff.h"
 

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <weft/frontend/backend.h>
+#include <weft/compiler/backend.h>
+#include <weft/compiler/stage.h>
 #include <weft/frontend/functions.h>
 #include <weft/frontend/handle.h>
 #include <weft/ir/numerics.h>
@@ -25,9 +26,6 @@ struct Substitution {
   Tensor from, to;
 };
 std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::vector<Substitution>& with, WEFT_HERE);
-
-/// Stages of a compiled function that dump() prints: up to this machine's code, or up to a GPU's.
-enum class Stage : std::uint8_t { graph, optimized, kernels, llvm, assembly, device, ptx };
 
 /// After the call, the state (or parameter) holds `value`.
 struct Assignment {
@@ -92,8 +90,8 @@ struct StepResults {
 };
 
 /// A compiled function. Copies share it. States are those of the graph, shared with its other executables. A graph with
-/// a batch extent is compiled once for each extent it is called with. It keeps its states alive, and nothing else of the
-/// graph.
+/// a batch extent is compiled once for each extent it is called with. It keeps its states alive, and nothing else of
+/// the graph.
 ///
 /// Threads. All members may be called on several threads at once. A call that updates states (or gives them a value for
 /// each step) has them for itself, until run_steps() returns; calls that only read them run together, each in memory of

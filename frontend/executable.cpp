@@ -3,9 +3,7 @@
 
 #include <algorithm>
 
-#include "codegen/codegen.h"
-#include "codegen/device.h"
-#include "frontend/stopwatch.h"
+#include "compiler/stopwatch.h"
 #include "ir/float_environment.h"
 #include "ir/fork.h"
 
@@ -21,7 +19,6 @@ PipelineOptions Executable::Impl::pipeline() const {
   o.numerics = options.numerics;
   o.disable = options.disable;
   o.schedules = schedules.get();
-  o.for_cpu = options.backend == Backend::cpu;
   return o;
 }
 
@@ -29,32 +26,21 @@ Placement Executable::Impl::place() const {
   return {options.backend, options.threads, options.check, options.numerics, options.persistent, options.pin};
 }
 
-void Executable::Impl::build(Bound& b) const {
-  if (!b.optimized) b.optimized = optimize(b.graph, pipeline());
-  if (!b.program)
-    b.program = std::make_shared<const Program>(make_program(*b.optimized, machine_of(options.backend), pipeline()));
-}
-
 void Executable::Impl::compile_for(Bound& b) {
   const DefaultFloats floats;
   const Stopwatch watch;
-  b.graph = has_batch ? bind_batch(graph, b.batch) : graph;
-  std::unique_ptr<ProgramExecutor> first;
-  if (options.backend != Backend::interpreter) {
-    build(b);
-    first = make_executor(b.program, place());
-  }
+  b.stages.emplace(has_batch ? bind_batch(graph, b.batch) : graph, machine_of(options.backend, options.numerics),
+                   pipeline());
+  std::unique_ptr<ProgramExecutor> first = b.stages->executor(place());
+  b.panels = first->input_panels();
   std::vector<StateUse> uses;
   for (std::size_t i = 0; i < states.size(); ++i)
-    uses.push_back({state_values[i].get(), first ? b.panels(states[i]) : StateUse::kAnyOrder,
-                    std::ranges::count(update_state, i) > 0});
+    uses.push_back({state_values[i].get(), b.panels[states[i]], std::ranges::count(update_state, i) > 0});
   sort_by_lock_order(uses);
   b.uses = std::move(uses);
-  if (first) {
-    b.another = first->maker();
-    b.memory = first->memory();
-    b.idle.give(std::make_unique<Workspace>(Workspace{std::move(first), {}}));
-  }
+  b.another = first->maker();
+  b.memory = first->memory();
+  b.idle.give(std::make_unique<Workspace>(Workspace{std::move(first), {}}));
   compile_seconds += watch.seconds();
   b.ready = true;
 }
@@ -143,7 +129,7 @@ std::vector<std::string> Executable::output_names() const {
 }
 
 std::vector<Type> Executable::output_types(std::int64_t batch) const {
-  const Graph& g = impl_->at(batch).graph;
+  const Graph& g = impl_->at(batch).graph();
   std::vector<Type> types;
   for (const Output& o : g.outputs()) types.push_back(g[o.id].type);
   return types;
@@ -172,55 +158,27 @@ void Executable::set_state(const std::string& name, const Array& value) const {
 
 Graph Executable::graph(std::int64_t batch) const {
   Impl& m = *impl_;
-  return m.has_batch && batch == 0 && m.last == 0 ? m.graph : m.at(batch).graph;
+  return m.has_batch && batch == 0 && m.last == 0 ? m.graph : m.at(batch).graph();
 }
 
 Graph Executable::optimized(std::int64_t batch) const {
   const DefaultFloats floats;
   const ForkGuard guard;
-  Impl& m = *impl_;
-  Impl::Bound& b = m.at(batch);
+  Impl::Bound& b = impl_->at(batch);
   const std::lock_guard lock(b.compiling);
-  if (!b.optimized) b.optimized = optimize(b.graph, m.pipeline());
-  return *b.optimized;
+  return b.stages->optimized();
 }
 
 std::string Executable::dump(Stage stage, std::int64_t batch) const {
   const DefaultFloats floats;
   const ForkGuard guard;
-  if (stage == Stage::graph) return print(graph(batch));
-  if (stage == Stage::optimized) return print(optimized(batch));
-  Impl& m = *impl_;
-  Impl::Bound& b = m.at(batch);
-  {
-    const std::lock_guard lock(b.compiling);
-    m.build(b);
-  }
-  if (stage == Stage::kernels) return print(*b.program);
-  // Code for another kind of machine than it runs on begins at schedules for that.
-  const bool for_gpu = stage == Stage::device || stage == Stage::ptx;
-  const Target machine = for_gpu ? machine_of(Backend::cuda) : host_target();
-  PipelineOptions options = m.pipeline();
-  options.for_cpu = !for_gpu;
-  const Program p =
-      options.for_cpu == (backend() == Backend::cpu) ? *b.program : make_program(*b.optimized, machine, options);
-  if (stage == Stage::llvm) return emit_llvm(p, machine);
-  if (stage == Stage::assembly) return emit_asm(p, machine);
-  const GpuTarget gpu{.numerics = m.options.numerics};
-  const std::vector<simt::Function> functions = device_functions(p, gpu);
-  if (stage == Stage::ptx) return emit_ptx(functions, gpu).text;
-  return simt::print(functions);
+  if (stage == Stage::graph) return print(graph(batch));  // which needs no batch extent
+  Impl::Bound& b = impl_->at(batch);
+  const std::lock_guard lock(b.compiling);
+  return b.stages->text(stage);
 }
 
-MemoryReport Executable::memory(std::int64_t batch) const {
-  const Impl::Bound& b = impl_->at(batch);
-  if (backend() != Backend::interpreter) return b.memory;
-  MemoryReport r;
-  for (const Input& i : b.graph.inputs())
-    (i.kind == InputKind::state ? r.state_bytes : r.input_bytes) += byte_size(b.graph[i.id].type);
-  for (const Output& o : b.graph.outputs()) r.output_bytes += byte_size(b.graph[o.id].type);
-  return r;
-}
+MemoryReport Executable::memory(std::int64_t batch) const { return impl_->at(batch).memory; }
 
 double Executable::compile_seconds() const { return impl_->compile_seconds; }
 int Executable::threads() const { return threads_of(impl_->place()); }

@@ -6,12 +6,11 @@
 #include <mutex>
 #include <optional>
 
+#include <weft/compiler/compilation.h>
+#include <weft/compiler/stored_schedules.h>
 #include <weft/frontend/compile.h>
-#include <weft/frontend/placement.h>
 #include <weft/frontend/pool.h>
 #include <weft/frontend/state_value.h>
-#include <weft/frontend/stored_schedules.h>
-#include <weft/passes/pipeline.h>
 
 namespace weft {
 
@@ -25,22 +24,16 @@ struct Executable::Impl {
   /// The function compiled for one batch extent (0: it has none).
   struct Bound {
     std::int64_t batch = 0;
-    std::mutex compiling;  // guards `optimized` and `program` until they are there
+    std::mutex compiling;  // guards `stages`
     std::atomic<bool> ready{false};
-    Graph graph;
-    std::optional<Graph> optimized;
-    std::shared_ptr<const Program> program;
-    std::vector<StateUse> uses;  // of the states by a call, in the order of their locks
-    // Unless interpreted:
+    std::optional<Compilation> stages;
+    const Graph& graph() const { return stages->graph(); }
+    std::vector<StateUse> uses;        // of the states by a call, in the order of their locks
+    std::vector<std::int64_t> panels;  // how the program wants an input or state to be stored, by Graph::inputs()
     ExecutorMaker another;
     MemoryReport memory;
     Pool<Workspace> idle;
     std::mutex turn;  // of calls where there is one workspace only, on a device
-
-    /// How the program wants an input or state (position in Graph::inputs()) to be stored.
-    std::int64_t panels(std::size_t position) const {
-      return program->buffers[static_cast<std::size_t>(program->inputs[position])].panels;
-    }
   };
 
   CompileOptions options;
@@ -63,7 +56,6 @@ struct Executable::Impl {
   PipelineOptions pipeline() const;
   Placement place() const;
   Bound& at(std::int64_t batch);                           ///< compiled; 0: for the batch extent of last time
-  void build(Bound&) const;                                ///< its program; `compiling` is held
   std::size_t state_named(const std::string& name) const;  ///< index in `states`
 
   // executable_run.cpp
@@ -78,7 +70,6 @@ struct Executable::Impl {
   template <class F>
   std::int64_t check(F type_of) const;
   std::size_t step_state(const NamedArray& given, std::int64_t steps) const;
-  std::vector<Array> interpreted(const Bound&, std::span<const Array> inputs, const HeldStates&) const;
 };
 
 }  // namespace weft

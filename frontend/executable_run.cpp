@@ -99,22 +99,11 @@ std::int64_t Executable::Impl::check(F type_of) const {
   return has_batch && batch == 0 ? options.batch : batch;
 }
 
-std::vector<Array> Executable::Impl::interpreted(const Bound& b, std::span<const Array> inputs,
-                                                 const HeldStates& held) const {
-  std::vector<Array> all(graph.inputs().size());
-  for (std::size_t i = 0; i < data.size(); ++i) all[data[i]] = inputs[i];
-  for (std::size_t i = 0; i < states.size(); ++i) all[states[i]] = held.read(*state_values[i]);
-  Evaluation e = interpret(b.graph, all);
-  for (std::size_t i = 0; i < e.states.size(); ++i) held.write(*state_values[update_state[i]], e.states[i]);
-  return std::move(e.outputs);
-}
-
 std::vector<Array> Executable::Impl::run(std::span<const Array> inputs) {
   check_not_in_callback();
   check_count(inputs.size());
   Bound& b = at(check([&](std::size_t i) -> const Type& { return inputs[i].type(); }));
   const HeldStates held(b.uses);
-  if (options.backend == Backend::interpreter) return interpreted(b, inputs, held);
   const Lease executor(*this, b, held);
   for (std::size_t i = 0; i < data.size(); ++i) executor->bind(data[i], inputs[i]);
   executor->run();
@@ -149,8 +138,8 @@ StepResults Executable::Impl::run_steps(std::int64_t steps, std::span<const Step
   }
 
   StepResults results;
-  for (const Output& out : b.graph.outputs()) {
-    Type all = b.graph[out.id].type;
+  for (const Output& out : b.graph().outputs()) {
+    Type all = b.graph()[out.id].type;
     all.shape.insert(0, steps);
     results.outputs.emplace_back(all);
   }
@@ -159,35 +148,18 @@ StepResults Executable::Impl::run_steps(std::int64_t steps, std::span<const Step
     const HeldStates::Callback scope(held);
     return o.after(step, results.outputs);
   };
-  const auto set_states = [&](std::int64_t step) {
-    for (std::size_t i = 0; i < step_states.size(); ++i)
-      held.write(*state_values[step_states[i]], row_of(o.states[i].value, step));
-  };
-  if (options.backend != Backend::interpreter) {
-    const Lease executor(*this, b, held);
-    std::vector<StepRows> rows;
-    for (std::size_t i = 0; i < data.size(); ++i)
-      if (inputs[i].per_step)
-        rows.push_back({data[i], inputs[i].array});
-      else
-        executor->bind(data[i], inputs[i].array, inputs[i].version);
-    for (std::size_t i = 0; i < step_states.size(); ++i)
-      rows.push_back({states[step_states[i]], each_to_panels(o.states[i].value, b.panels(states[step_states[i]]))});
-    results.steps = executor->run_steps(steps, rows, results.outputs, o.after ? AfterStep(go_on) : AfterStep());
-    set_states(results.steps - 1);
-  } else {
-    for (bool more = true; results.steps < steps && more; ++results.steps) {
-      const std::int64_t s = results.steps;
-      set_states(s);
-      std::vector<Array> arguments;
-      for (std::size_t i = 0; i < data.size(); ++i)
-        arguments.push_back(inputs[i].per_step ? row_of(inputs[i].array, s) : inputs[i].array);
-      const std::vector<Array> outputs = interpreted(b, arguments, held);
-      for (std::size_t i = 0; i < outputs.size(); ++i)
-        std::copy_n(outputs[i].data(), outputs[i].bytes(), results.outputs[i].data() + outputs[i].bytes() * s);
-      more = !o.after || go_on(s);
-    }
-  }
+  const Lease executor(*this, b, held);
+  std::vector<StepRows> rows;
+  for (std::size_t i = 0; i < data.size(); ++i)
+    if (inputs[i].per_step)
+      rows.push_back({data[i], inputs[i].array});
+    else
+      executor->bind(data[i], inputs[i].array, inputs[i].version);
+  for (std::size_t i = 0; i < step_states.size(); ++i)
+    rows.push_back({states[step_states[i]], each_to_panels(o.states[i].value, b.panels[states[step_states[i]]])});
+  results.steps = executor->run_steps(steps, rows, results.outputs, o.after ? AfterStep(go_on) : AfterStep());
+  for (std::size_t i = 0; i < step_states.size(); ++i)
+    held.write(*state_values[step_states[i]], row_of(o.states[i].value, results.steps - 1));
   if (results.steps < steps)
     for (Array& a : results.outputs) a = a.rows(0, results.steps);
   return results;

@@ -8,7 +8,7 @@
 #include "frontend/interrupt.h"
 #include "frontend/model_impl.h"
 #include "frontend/progress.h"
-#include "frontend/stopwatch.h"
+#include "compiler/stopwatch.h"
 #include "runtime/preprocess.h"
 
 namespace weft {

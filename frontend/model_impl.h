@@ -6,7 +6,7 @@
 #include <weft/frontend/computed_indices.h>
 #include <weft/frontend/index_limits.h>
 #include <weft/frontend/model.h>
-#include <weft/frontend/placement.h>
+#include <weft/compiler/placement.h>
 #include <weft/ir/fork.h>
 
 namespace weft {

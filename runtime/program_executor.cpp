@@ -114,6 +114,12 @@ void ProgramExecutor::bind(std::size_t position, Array array, ArrayVersion versi
   bound(id);
 }
 
+std::vector<std::int64_t> ProgramExecutor::input_panels() const {
+  std::vector<std::int64_t> panels;
+  for (const BufferId id : program_->inputs) panels.push_back(at(id).panels);
+  return panels;
+}
+
 void ProgramExecutor::check_bindings(std::span<const StepRows> rows) {
   if (checked_ && rows.empty()) return;
   const Program& p = *program_;

@@ -64,6 +64,8 @@ class ProgramExecutor {
   /// An input need be aligned to its elements only, a state (which is stored to) to kCacheLine.
   void bind(std::size_t position, Array, ArrayVersion version = kMayChange);
   std::size_t input_count() const { return program_->inputs.size(); }
+  /// The panels that each input or state is stored in (0: row-major), by position.
+  std::vector<std::int64_t> input_panels() const;
 
   /// Runs the program once. Throws Error when an input is not bound, or when a state shares memory with another input.
   virtual void run() = 0;

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "codegen/device.h"
+#include "compiler/compilation.h"
 #include "frontend/activations.h"
 #include "frontend/compile.h"
-#include "passes/pipeline.h"
 #include "runtime/device_executor.h"
 #include "tools/io.h"
 
@@ -120,7 +120,9 @@ std::shared_ptr<const Program> program_of(const Trace& trace, Numerics numerics)
   GraphScope scope;
   // The interpreter's executable compiles nothing: only its graph is wanted.
   const Executable f = compile({trace()}, {.backend = Backend::interpreter, .numerics = numerics});
-  return std::make_shared<const Program>(make_program(f.optimized(), Target{}, {.numerics = numerics}));
+  PipelineOptions options;
+  options.numerics = numerics;
+  return Compilation(f.graph(), machine_of(Backend::cuda, numerics), options).program();
 }
 
 struct Result {

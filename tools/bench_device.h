@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "frontend/placement.h"
+#include "compiler/placement.h"
 
 namespace weft::tools {
 

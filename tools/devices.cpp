@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/codegen.h"
-#include "frontend/placement.h"
+#include "compiler/placement.h"
 #include "runtime/cuda_device.h"
 #include "tools/commands.h"
 #include "tools/io.h"

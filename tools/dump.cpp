@@ -23,11 +23,11 @@ void dump(const Options& o) {
   o.emit.check();
   Model model = builtin_model(o.model).make(0, train_options());
   const Executable step = model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, kBatchSize);
-  const auto schedules = o.schedules.read(o.emit.machine());
+  const auto schedules = o.schedules.read(o.emit.machine().host);
   PipelineOptions options;
   options.schedules = schedules.get();
-  options.numerics = o.emit.gpu().numerics;
-  write_text(o.emit.output, emit(step.graph(kBatchSize), o.emit, options));
+  options.numerics = o.emit.machine().device.numerics;
+  write_text(o.emit.output, emit(Compilation(step.graph(kBatchSize), o.emit.machine(), options), o.emit));
 }
 
 }  // namespace

@@ -5,23 +5,28 @@
 
 #include "codegen/codegen.h"
 #include "codegen/device.h"
-#include "passes/fuse.h"
 #include "tools/io.h"
 
 namespace weft::tools {
 namespace {
 
-constexpr std::string_view kStages[] = {"graph", "optimized", "kernels", "llvm", "asm", "device", "ptx", "dot"};
-constexpr const char* kStageNames = "graph, optimized, kernels, llvm, asm, device, ptx or dot";
+constexpr std::string_view kDot = "dot";  // of the optimised graph
+std::string emit_names() { return stage_names() + " or " + std::string(kDot); }
 
 /// Kernels, LLVM IR and assembly carry a CPU's schedules; device code and PTX a GPU's; the others are of no machine.
-bool for_cpu(std::string_view stage) { return stage == "kernels" || stage == "llvm" || stage == "asm"; }
-bool for_gpu(std::string_view stage) { return stage == "device" || stage == "ptx"; }
+bool for_cpu(std::string_view emit) {
+  const std::optional<Stage> stage = stage_named(emit);
+  return stage && (stage == Stage::kernels || is_cpu_code(*stage));
+}
+bool for_gpu(std::string_view emit) {
+  const std::optional<Stage> stage = stage_named(emit);
+  return stage && is_gpu_code(*stage);
+}
 
 }  // namespace
 
 void EmitOptions::add_to(CLI::App& command) {
-  command.add_option("--emit", emit, kStageNames)->capture_default_str();
+  command.add_option("--emit", emit, emit_names())->capture_default_str();
   command
       .add_option("--target", target, "cpu (this machine), an LLVM cpu name such as znver4, or a GPU such as sm_90a")
       ->capture_default_str();
@@ -33,57 +38,40 @@ void EmitOptions::add_to(CLI::App& command) {
 
 bool EmitOptions::names_gpu() const { return target.starts_with("sm_"); }
 
-Target EmitOptions::machine() const {
-  if (names_gpu() || for_gpu(emit)) return {};  // what a device runs does not depend on this machine
-  return target == "cpu" ? host_target() : target_for(target);
-}
-
-GpuTarget EmitOptions::gpu() const {
-  GpuTarget gpu = names_gpu() ? gpu_target(target) : GpuTarget{};
-  gpu.numerics = parse_numerics(numerics);
-  return gpu;
+Machine EmitOptions::machine() const {
+  Machine m;
+  m.kind = names_gpu() || for_gpu(emit) ? Machine::gpu : Machine::cpu;
+  // What a device runs does not depend on this machine.
+  if (m.kind == Machine::cpu) m.host = target == "cpu" ? host_target() : target_for(target);
+  if (names_gpu()) m.device = gpu_target(target);
+  m.device.numerics = parse_numerics(numerics);
+  return m;
 }
 
 void EmitOptions::check() const {
-  if (std::ranges::find(kStages, emit) == std::end(kStages)) fail("--emit: expected {}, found '{}'", kStageNames, emit);
+  if (!stage_named(emit) && emit != kDot) fail("--emit: expected {}, found '{}'", emit_names(), emit);
   if (names_gpu() && for_cpu(emit)) fail("--emit {} is for a CPU, and --target {} is a GPU", emit, target);
   if (!names_gpu() && for_gpu(emit) && target != "cpu")
     fail("--emit {} is for a GPU, such as --target sm_90a; found '{}'", emit, target);
-  gpu();
   machine();
 }
 
-Graph fused(const Graph& g, const PipelineOptions& options) {
+Graph bound(Graph g) {
   for (const Input& in : g.inputs())
     if (const Type& type = g[in.id].type; !is_static(type.shape))
       fail("input '{}' is {}: its batch extent must be bound before compiling (--batch N)", in.name, to_string(type));
-  if (g.groups().empty()) return optimize(g, options);
-  Graph fused = without_groups(g);
-  for (const PassInfo& pass : passes())
-    if (pass.required) fused = run_pass(pass.name, fused, options);
-  return fused;
+  return g;
 }
 
-std::string emit(const Graph& g, const EmitOptions& o, const PipelineOptions& options) {
-  if (o.emit == "graph") return print(g, {.locs = o.locs});
-  const Graph optimized = fused(g, options);
-  if (o.emit == "optimized") return print(optimized, {.locs = o.locs});
-  if (o.emit == "dot") return to_dot(optimized);
-  PipelineOptions for_machine = options;
-  for_machine.for_cpu = for_cpu(o.emit);
-  return emit(make_program(optimized, o.machine(), for_machine), o);
-}
-
-std::string emit(const Program& p, const EmitOptions& o) {
-  if (o.emit == "kernels") return print(p, o.locs);
-  if (o.emit == "llvm") return emit_llvm(p, o.machine());
-  if (o.emit == "asm") return emit_asm(p, o.machine());
-  if (o.emit == "device") return simt::print(device_functions(p, o.gpu()));
-  if (o.emit == "ptx") return emit_ptx(device_functions(p, o.gpu()), o.gpu()).text;
-  fail(
-      "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm, "
-      "asm, device or ptx",
-      o.emit);
+std::string emit(Compilation c, const EmitOptions& o) {
+  const std::optional<Stage> stage = stage_named(o.emit);
+  if (!c.has_graph() && (!stage || *stage < Stage::kernels))
+    fail(
+        "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm, "
+        "asm, device or ptx",
+        o.emit);
+  if (stage != Stage::graph && c.has_graph()) (void)bound(c.graph());
+  return stage ? c.text(*stage, o.locs) : to_dot(c.optimized());
 }
 
 bool is_program(std::string_view text) {

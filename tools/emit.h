@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "passes/pipeline.h"
+#include "compiler/compilation.h"
 
 namespace weft::tools {
 
@@ -14,20 +14,15 @@ struct EmitOptions {
   void add_to(CLI::App& command);
   /// Throws Error for a stage or target that does not exist, or for one that is not for the other.
   void check() const;
-  Target machine() const;  ///< that --target names; a plain CPU where it names a GPU
-  GpuTarget gpu() const;   ///< that --target names; sm_90a where it names none
+  Machine machine() const;  ///< that --target names; a GPU's default where --emit alone names one
   bool names_gpu() const;
 };
 
-/// The graph at the stage that the options name. A graph that is fused already is taken as optimised; its kernels are made
-/// anew, since a text may say of them what lowering cannot do.
-std::string emit(const Graph&, const EmitOptions&, const PipelineOptions& = {});
-/// The same for a program, whose first stage is `kernels`; throws Error for an earlier one.
-std::string emit(const Program&, const EmitOptions&);
+/// The function at the stage that the options name. Throws Error for a stage before a program of kernels.
+std::string emit(Compilation, const EmitOptions&);
 
-/// A fused graph ready for lowering: the result of the pipeline, or of the passes that lowering needs when the graph is
-/// fused already. Throws Error when an extent is unbound.
-Graph fused(const Graph&, const PipelineOptions& = {});
+/// The graph. Throws Error when an extent is unbound.
+Graph bound(Graph);
 
 /// True when the text holds a program (kernels), not a graph.
 bool is_program(std::string_view text);

@@ -38,14 +38,14 @@ void opt(Options o, bool emit_given) {
     if (!emit_given) o.emit.emit = "kernels";
     Program program = parse_program(text, display_name(o.file));
     program.check_indices = !o.trust;
-    return write_text(o.emit.output, emit(program, o.emit));
+    return write_text(o.emit.output, emit(Compilation(std::move(program), o.emit.machine()), o.emit));
   }
 
-  const auto schedules = o.schedules.read(o.emit.machine());
+  const auto schedules = o.schedules.read(o.emit.machine().host);
   Ledger ledger;
   std::vector<PassTiming> timings;
   PipelineOptions options;
-  options.numerics = o.emit.gpu().numerics;
+  options.numerics = o.emit.machine().device.numerics;
   options.verify = true;
   options.schedules = schedules.get();
   options.disable = o.disable;
@@ -58,7 +58,7 @@ void opt(Options o, bool emit_given) {
   // Given passes stand in for the pipeline: what they leave is printed as it is, unless a later stage is asked for.
   for (const std::string& name : o.passes) g = run_pass(name, g, options);
   if (!o.passes.empty() && (!emit_given || o.emit.emit == "optimized")) o.emit.emit = "graph";
-  const std::string result = emit(g, o.emit, options);
+  const std::string result = emit(Compilation(std::move(g), o.emit.machine(), options), o.emit);
   if (o.stats) print_stats(timings, ledger);
   write_text(o.emit.output, result);
 }

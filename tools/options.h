@@ -6,7 +6,7 @@
 #include <string>
 
 #include "frontend/builtin.h"
-#include "frontend/stored_schedules.h"
+#include "compiler/stored_schedules.h"
 
 namespace weft::tools {
 

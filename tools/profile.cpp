@@ -6,8 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "codegen/codegen.h"
-#include "passes/pipeline.h"
+#include "compiler/compilation.h"
 #include "runtime/executor.h"
 #include "tools/peak.h"
 
@@ -82,9 +81,9 @@ std::string profile_report(const Graph& fused, const std::vector<Array>& inputs,
                            const ScheduleTable* schedules) {
   PipelineOptions options;
   options.schedules = schedules;
-  options.for_cpu = true;
-  const auto program = std::make_shared<const Program>(make_program(fused, host_target(), options));
-  Executor executor(compile(program, host_target()), threads);
+  Compilation compilation(fused, machine_of(Backend::cpu), options);
+  const std::shared_ptr<const Program> program = compilation.program();
+  Executor executor(compilation.image(), threads);
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, inputs[i].clone());
 
   std::vector<std::vector<double>> times(program->kernels.size(), std::vector<double>(kRuns, 0.0));

@@ -5,10 +5,8 @@
 #include <map>
 #include <memory>
 
-#include "frontend/placement.h"
 #include "ir/at.h"
 #include "ir/panels.h"
-#include "passes/memory.h"
 #include "runtime/npy.h"
 #include "tools/commands.h"
 #include "tools/emit.h"
@@ -27,14 +25,6 @@ struct Options {
 };
 
 using Arrays = std::map<std::string, Array>;
-
-/// A program ready to run: one written by hand need not say where temps lie.
-Program read_program(std::string_view text, const Options& o) {
-  Program p = parse_program(text, display_name(o.file));
-  p.check_indices = !o.trust;
-  if (p.arena_bytes == 0) plan_memory(p);
-  return p;
-}
 
 /// The arrays of `--input NAME=F.npy …`.
 Arrays read_inputs(const std::vector<std::string>& arguments) {
@@ -113,10 +103,11 @@ std::vector<Array> bind(const Signature& s, const Arrays& given) {
   return arrays;
 }
 
-/// Compiles and runs the program. States are updated in place, so it works on copies of the inputs, in the order that
-/// the program wants.
-Evaluation execute(std::shared_ptr<const Program> program, const std::vector<Array>& inputs, const Placement& place) {
-  const std::unique_ptr<ProgramExecutor> executor = make_executor(program, place);
+/// Compiles the function and runs it. States are updated in place, so it works on copies of the inputs, in the order
+/// that the program wants.
+Evaluation execute(Compilation compilation, const std::vector<Array>& inputs, const Placement& place) {
+  const std::unique_ptr<ProgramExecutor> executor = compilation.executor(place);
+  const std::shared_ptr<const Program> program = compilation.program();
   std::map<BufferId, Array> bound;
   const auto panels = [&](BufferId id) { return at(program->buffers, id).panels; };
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -149,24 +140,25 @@ void run(const Options& o) {
   const Arrays given = read_inputs(o.inputs);
 
   if (is_program(text)) {
-    const auto program = std::make_shared<const Program>(read_program(text, o));
-    const Signature s = signature(*program);
+    Program program = parse_program(text, display_name(o.file));
+    program.check_indices = !o.trust;
+    Compilation compilation(std::move(program), machine_of(place.backend, place.numerics));
+    const Signature s = signature(*compilation.program());
     const std::vector<Array> inputs = bind(s, given);
-    return write(s, o.interpret ? interpret(*program, inputs) : execute(program, inputs, place), o.output_dir);
+    return write(
+        s, o.interpret ? interpret(*compilation.program(), inputs) : execute(std::move(compilation), inputs, place),
+        o.output_dir);
   }
   const Graph g = bind_to_inputs(parse_graph(text, display_name(o.file)), given);
   const Signature s = signature(g);
   const std::vector<Array> inputs = bind(s, given);
-  const Target machine = machine_of(place.backend);
-  const auto schedules = o.schedules.read(machine);
+  const Machine machine = machine_of(place.backend, place.numerics);
+  const auto schedules = o.schedules.read(machine.host);
   PipelineOptions options;
   options.numerics = place.numerics;
   options.schedules = schedules.get();
-  options.for_cpu = place.backend == Backend::cpu;
-  const auto compiled = [&] {
-    return execute(std::make_shared<const Program>(make_program(fused(g, options), machine, options)), inputs, place);
-  };
-  write(s, o.interpret ? interpret(g, inputs) : compiled(), o.output_dir);
+  write(s, o.interpret ? interpret(g, inputs) : execute(Compilation(bound(g), machine, options), inputs, place),
+        o.output_dir);
 }
 
 }  // namespace

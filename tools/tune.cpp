@@ -42,13 +42,13 @@ Graph graph_of(const Options& o) {
   if (is_model) {
     Model model = builtin_model(o.what).make(0, train_options({.threads = o.threads}, Backend::cpu, {}));
     const std::int64_t batch = o.batch ? o.batch : kBatchSize;
-    return fused(model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, batch).graph(batch));
+    return model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, batch).optimized(batch);
   }
   const std::string text = read_text(o.what);
   if (is_program(text))
     fail("{}: schedules are tuned for graphs, and this is a program of kernels", display_name(o.what));
   Graph g = parse_graph(text, display_name(o.what));
-  return fused(o.batch > 0 ? bind_batch(g, o.batch) : g);
+  return Compilation(bound(o.batch > 0 ? bind_batch(g, o.batch) : std::move(g))).optimized();
 }
 
 /// Kernels of one signature, which share a schedule.
@@ -146,8 +146,7 @@ Outcome confirm(const Graph& graph, const std::shared_ptr<const Program>& before
   auto with = [&](const ScheduleTable& table) {
     PipelineOptions options;
     options.schedules = &table;
-    options.for_cpu = true;
-    return race({before, std::make_shared<const Program>(make_program(graph, target, options))}, target, team, seconds);
+    return race({before, Compilation(graph, machine_of(Backend::cpu), options).program()}, target, team, seconds);
   };
   for (Task& t : tasks) t.stored = t.alone.faster;
   const auto single = with(table_of(*before, tasks, target, team->size()));
@@ -174,7 +173,7 @@ void tune_command(const Options& o) {
     if (std::filesystem::exists(o.output)) read_schedules(o.output, target);
   }
   const Graph graph = graph_of(o);
-  const auto program = std::make_shared<const Program>(make_program(graph, target, {.for_cpu = true}));
+  const std::shared_ptr<const Program> program = Compilation(graph).program();
   std::vector<Task> tasks = tasks_of(*program);
   if (tasks.empty()) fail("{}: there is no contraction to tune", display_name(o.what));
   const auto team = std::make_shared<ThreadTeam>(o.threads);

@@ -1,5 +1,5 @@
 // Backends: their names, what they say of themselves, data that stays on a device, and a GPU that is not there.
-#include "frontend/backend.h"
+#include "compiler/backend.h"
 
 #include "support.h"
 

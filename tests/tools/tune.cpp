@@ -12,7 +12,7 @@
 #include "error_of.h"
 #include "frontend/compile.h"
 #include "frontend/initializers.h"
-#include "frontend/stored_schedules.h"
+#include "compiler/stored_schedules.h"
 #include "passes/pipeline.h"
 #include "passes/schedule.h"
 #include "tools/command.h"

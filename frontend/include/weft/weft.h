@@ -5,7 +5,7 @@
 #error weft needs C++20 (-std=c++20, or cxx_std_20, which weft::weft asks CMake for) of GCC 12 or Clang 16 or newer
 #else
 #include <weft/frontend/activations.h>
-#include <weft/frontend/backend.h>
+#include <weft/compiler/backend.h>
 #include <weft/frontend/builtin.h>
 #include <weft/frontend/callbacks.h>
 #include <weft/frontend/compile.h>

@@ -1,4 +1,4 @@
-// Internal to frontend/: wall time.
+// Wall time.
 #pragma once
 #include <chrono>
 

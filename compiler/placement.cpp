@@ -1,16 +1,14 @@
 // Teams and devices, made when they are first asked for and kept while somebody uses them.
-#include "frontend/placement.h"
+#include "compiler/placement.h"
 
 #include <map>
 #include <mutex>
 
-#include "codegen/codegen.h"
 #include "codegen/device.h"
 #include "ir/fork.h"
 #include "runtime/cuda_device.h"
 #include "runtime/device_executor.h"
 #include "runtime/emulator.h"
-#include "runtime/executor.h"
 
 namespace weft {
 namespace {
@@ -33,12 +31,6 @@ class Shared {
   std::map<Key, std::weak_ptr<T>> objects_;
 };
 
-std::shared_ptr<ThreadTeam> team_of(const Placement& place) {
-  const Pinning pinning = place.pin ? Pinning::each_to_a_cpu : Pinning::none;
-  static auto& teams = *new Shared<std::pair<int, Pinning>, ThreadTeam>;
-  return teams.get({place.threads, pinning}, [&] { return std::make_shared<ThreadTeam>(place.threads, pinning); });
-}
-
 PlacedDevice open(const Placement& place) {
   if (place.backend == Backend::emulator)
     return {make_emulator({.threads = place.threads, .check = place.check}), GpuTarget{}};
@@ -50,6 +42,12 @@ PlacedDevice open(const Placement& place) {
 
 }  // namespace
 
+std::shared_ptr<ThreadTeam> team_of(const Placement& place) {
+  const Pinning pinning = place.pin ? Pinning::each_to_a_cpu : Pinning::none;
+  static auto& teams = *new Shared<std::pair<int, Pinning>, ThreadTeam>;
+  return teams.get({place.threads, pinning}, [&] { return std::make_shared<ThreadTeam>(place.threads, pinning); });
+}
+
 std::shared_ptr<PlacedDevice> device_at(Placement place) {
   if (!is_device(place.backend)) fail("a CPU is no device: expected cuda or emulator");
   static auto& devices = *new Shared<Placement, PlacedDevice>;
@@ -58,11 +56,7 @@ std::shared_ptr<PlacedDevice> device_at(Placement place) {
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 
-Target machine_of(Backend backend) { return is_device(backend) ? Target{} : host_target(); }
-
-std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program> program, const Placement& place) {
-  if (place.backend == Backend::cpu)
-    return std::make_unique<Executor>(compile(std::move(program), host_target(), CodegenOptions{}), team_of(place));
+std::unique_ptr<ProgramExecutor> device_executor(std::shared_ptr<const Program> program, const Placement& place) {
   const std::shared_ptr<PlacedDevice> on = device_at(place);
   GpuTarget target = on->target;
   target.numerics = place.numerics;

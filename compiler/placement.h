@@ -1,12 +1,12 @@
-// Internal to frontend/: where compiled functions run. Teams of threads and devices are shared by all executables of
+// Where compiled functions run. Teams of threads and devices are shared by all executables of
 // the process that ask for the same.
 #pragma once
 #include <memory>
 
-#include <weft/frontend/backend.h>
+#include <weft/compiler/backend.h>
 #include <weft/ir/target.h>
 #include <weft/runtime/device.h>
-#include <weft/runtime/program_executor.h>
+#include <weft/runtime/executor.h>
 
 namespace weft {
 
@@ -28,11 +28,11 @@ struct PlacedDevice {
 /// The device at a place, shared by all that ask for it. Throws Error when there is none, saying why.
 std::shared_ptr<PlacedDevice> device_at(Placement);
 
-/// The machine that programs are scheduled for: this one, or for device code (which has schedules of its own) none.
-Target machine_of(Backend);
-/// Compiles the program for the place and loads it there. Throws Error when there is no such device, saying why, or
+/// The team of threads at a place on the CPU, shared by all that ask for it.
+std::shared_ptr<ThreadTeam> team_of(const Placement&);
+/// Compiles the program for the device at the place and loads it there. Throws Error when there is none, saying why, or
 /// when memory cannot be had.
-std::unique_ptr<ProgramExecutor> make_executor(std::shared_ptr<const Program>, const Placement&);
+std::unique_ptr<ProgramExecutor> device_executor(std::shared_ptr<const Program>, const Placement&);
 /// The threads that it runs on; 1 where that means nothing.
 int threads_of(const Placement&);
 /// "NVIDIA H200, sm_90, driver 12.8"; what a CPU is called is left to the reader.

@@ -1,5 +1,5 @@
 // Names of backends.
-#include "frontend/backend.h"
+#include "compiler/backend.h"
 
 #include "ir/error.h"
 #include "runtime/cuda_device.h"

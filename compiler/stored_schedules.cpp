@@ -1,5 +1,5 @@
 // Files of measured schedules.
-#include "frontend/stored_schedules.h"
+#include "compiler/stored_schedules.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,0 +1,60 @@
+// The driver: one function from its graph (or from text at a later stage) to what runs it. Executables, the command
+// line, the tuner and the benchmarks compile by it, so that the recipe stands here alone.
+#pragma once
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <weft/compiler/placement.h>
+#include <weft/compiler/stage.h>
+#include <weft/passes/pipeline.h>
+
+namespace weft {
+
+/// What code is made for.
+struct Machine {
+  enum Kind : std::uint8_t { cpu, gpu } kind = cpu;  // whose schedules `kernels` have
+  Target host = {};                                  // for llvm and asm
+  GpuTarget device = {};                             // for device and ptx
+};
+/// This machine's CPU; with a device's backend, kernels are a GPU's.
+Machine machine_of(Backend, Numerics = Numerics::exact);
+
+/// A function at every stage of its compilation. A stage is made when it is first asked for, from the one before it,
+/// and kept. Not thread-safe.
+class Compilation {
+ public:
+  /// `options`: of the graph passes; `for_cpu` is set here. What it points to outlives the compilation. A graph that is
+  /// fused already is taken as optimised; its kernels are made anew, since a text may say of them what lowering cannot
+  /// do.
+  explicit Compilation(Graph graph, Machine machine = machine_of(Backend::cpu), PipelineOptions options = {});
+  /// Begins at the kernels of a program that is legal (parse_program, make_program). Temps that lie nowhere are placed.
+  explicit Compilation(Program program, Machine machine = machine_of(Backend::cpu));
+
+  bool has_graph() const { return graph_.has_value(); }  ///< it began at a graph
+  /// Error when it did not; optimized(): or when the graph has an unbound extent.
+  const Graph& graph() const;
+  const Graph& optimized();
+  std::shared_ptr<const Program> program() { return program_for(machine_.kind); }
+  /// Any stage as text; code for another kind of machine begins at kernels scheduled for that.
+  std::string text(Stage, bool locs = false);
+
+  /// Machine code for machine().host.
+  Image image();
+  /// The function on the machine of `place`, ready to be bound and run. Error when that is a device that is not there,
+  /// or when memory cannot be had.
+  std::unique_ptr<ProgramExecutor> executor(const Placement& place);
+
+  const Machine& machine() const { return machine_; }
+
+ private:
+  std::shared_ptr<const Program> program_for(Machine::Kind);
+
+  Machine machine_;
+  PipelineOptions options_;
+  std::optional<Graph> graph_, optimized_;
+  std::array<std::shared_ptr<const Program>, 2> programs_;  // by Machine::Kind
+};
+
+}  // namespace weft
