@@ -111,6 +111,12 @@ const Broken kBuffers[] = {
          if (b.kind == Buffer::temp) b.kind = Buffer::output;
        p.arena_bytes = -64;
      }},
+    {"program @step: an arena of 256 bytes, where all temps together need 192",
+     [](Program& p) { p.arena_bytes = 256; }},
+    {"program @step: temp %spare: no kernel stores to it",
+     [](Program& p) {
+       p.buffers.push_back({.kind = Buffer::temp, .name = "spare", .type = {f32, {8}}});
+     }},
     {"program @step: input 99 is no buffer", [](Program& p) { p.inputs[0] = 99; }},
     {"program @step: %t0 is listed as an input, but is a temp buffer", [](Program& p) { p.inputs[0] = 3; }},
     {"program @step: %x is listed twice as an input", [](Program& p) { p.inputs[1] = 0; }},
