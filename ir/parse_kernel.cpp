@@ -351,7 +351,8 @@ void ProgramParser::access(BufferId& buffer, std::vector<Index>& indices) {
   }
   const Type& type = at(program_.buffers, buffer).type;
   if (static_cast<int>(indices.size()) != type.shape.rank())
-    lex_.fail_at(open, "{} indices for a buffer of type {}", indices.size(), to_string(type));
+    lex_.fail_at(open, "{} for a buffer of type {}",
+                 indices.size() == 1 ? "1 index" : fmt::format("{} indices", indices.size()), to_string(type));
 }
 
 // %e4 + 2*i - j + 3, in any order; coefficients of one axis add up

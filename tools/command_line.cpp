@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "ir/error.h"
+#include "ir/memory_limit.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 
@@ -63,7 +64,8 @@ int weft::tools::run_command(int argc, char** argv) {
     return report(std::string(e.what()) +
                   "\nThis is a bug in weft, not in your program: please report it with the input.");
   } catch (const std::bad_alloc&) {
-    return report("out of memory");
+    return report(
+        fmt::format("out of memory: this process may use {} in all", weft::size_text(weft::memory_limit())));
   } catch (const std::exception& e) {
     return report(e.what());
   }
