@@ -471,7 +471,7 @@ TEST_CASE("bad data and options are refused before anything is compiled") {
       FAILS(classifier.fit(Array(), i({0}, {1}), {.batch_size = 1}),
             "fit: input 0 is a scalar; expected one row a sample"),
       FAILS(classifier.fit({two, two}, {i({0, 1}, {2})}, {.batch_size = 1}), "fit: 2 data arrays for 1 input;"),
-      FAILS(classifier.fit({two}, {two, two}, {.batch_size = 1}), "fit: 2 targets for 1 outputs"),
+      FAILS(classifier.fit({two}, {two, two}, {.batch_size = 1}), "fit: 2 targets for 1 output;"),
       FAILS(classifier.fit(two, i({0, 3}, {2}), {.batch_size = 1}), "fit: target 0", "3"),
       FAILS(classifier.evaluate(two, i({-1, 0}, {2})), "evaluate: target 0", "-1"),
       FAILS(classifier.evaluate(two, f({1, 0}, {2})), "evaluate: target 0"),

@@ -156,7 +156,7 @@ const Broken kKernels[] = {
     {"kernel @dense: %e3: f32 = random %e2: random takes key, step and index, each i64",
      [](Program& p) { expr(p, 0, 3).op = Op::random; }},
     {"kernel @dense: %e0: f32 = load %?9[m, k]: buffer 9 does not exist", [](Program& p) { expr(p, 0, 0).buffer = 9; }},
-    {"kernel @dense: %e0: f32 = load %x[m]: 1 indices for f32[8,6]",
+    {"kernel @dense: %e0: f32 = load %x[m]: 1 index for f32[8,6]",
      [](Program& p) { expr(p, 0, 0).access.pop_back(); }},
     {"kernel @dense: %e0: f64 = load %x[m, k]: expected f32", [](Program& p) { expr(p, 0, 0).dtype = f64; }},
     {"kernel @dense: %e0: f32 = load %x[?7, k]: axis 7 does not exist",
