@@ -52,16 +52,14 @@ std::string llvm_problem(LlvmVersion built, LlvmVersion loaded, const std::vecto
   const bool same = loaded.major == built.major && loaded.minor == built.minor;
   if (!same)
     return fmt::format(
-        "weft was built with LLVM {}.{}.{}, and this program has given it LLVM {}.{}.{} ({}). Install the first, or, "
-        "if the "
-        "program links both, {}",
+        "weft was built with LLVM {}.{}.{}, and this program has given it LLVM {}.{}.{} ({}). "
+        "Install the first, or, if the program links both, {}",
         built.major, built.minor, built.patch, loaded.major, loaded.minor, loaded.patch, files[0], kApart);
   for (const std::string& file : files)
     if (file != files[0])
       return fmt::format(
-          "this program links two LLVMs, and weft's calls have been given to both: {} and {}; weft needs LLVM {}.{} "
-          "alone. "
-          "{}",
+          "this program links two LLVMs, and weft's calls have been given to both: {} and {}; "
+          "weft needs LLVM {}.{} alone. {}",
           files[0], file, built.major, built.minor, kApart);
   return "";
 }
@@ -93,7 +91,8 @@ LlvmUse::LlvmUse() {
   leave();
   if (pthread_equal(ending_thread, pthread_self()))
     fail(
-        "the program is ending, and LLVM has been taken down: what is compiled runs, and nothing more can be compiled");
+        "the program is ending, and LLVM has been taken down: "
+        "what is compiled runs, and nothing more can be compiled");
   for (;;) pause();
 }
 

@@ -43,10 +43,10 @@ void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const 
 std::int64_t Model::Impl::check_data(std::string_view what, const Compiled& c, std::span<const Array> x,
                                      std::span<const Array> y) const {
   if (x.size() != inputs.size())
-    fail("{}: {} data arrays for {} inputs; expected one for each", what, x.size(), inputs.size());
+    fail("{}: {} for {}; expected one for each", what, counted(x.size(), "data array"), counted(inputs.size(), "input"));
   std::int64_t n = common_rows(what, x, "input", -1);
   if (!y.empty() && y.size() != outputs.size())
-    fail("{}: {} targets for {} outputs; expected one for each", what, y.size(), outputs.size());
+    fail("{}: {} for {}; expected one for each", what, counted(y.size(), "target"), counted(outputs.size(), "output"));
   n = common_rows(what, y, "target", n);
   if (n == 0) fail("{}: the data set is empty; expected at least one sample", what);
   for (std::size_t i = 0; i < y.size(); ++i) {

@@ -72,7 +72,7 @@ void Executable::Impl::check_count(std::size_t inputs) const {
   if (inputs == data.size()) return;
   std::string names;
   for (std::size_t p : data) names += (names.empty() ? "" : ", ") + graph.inputs()[p].name;
-  fail("'{}' takes {} inputs ({}), got {}", graph.name, data.size(), names.empty() ? "none" : names, inputs);
+  fail("'{}' takes {} ({}), got {}", graph.name, counted(data.size(), "input"), names.empty() ? "none" : names, inputs);
 }
 
 /// Checks the arguments' types, type_of(i), and returns the batch extent that they have (0: none).

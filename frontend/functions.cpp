@@ -112,6 +112,10 @@ Tensor pow(const Tensor& x, const Operand& y, std::source_location where) {
   check_operands("pow", {x});
   if (y.is_number()) {
     const double p = y.number();
+    if (!is_float(x.dtype()) && !(p == std::floor(p) && p >= 0 && p <= 64))
+      type_error("pow", {x},
+                 fmt::format("{} is no exponent of {}; expected a whole number from 0 to 64, or convert with astype(x, f64)",
+                             plain_nan(p), name(x.dtype())));
     if (p == 0.5) return sqrt(x);
     if (p == -1) return 1 / x;
     // Products of more factors are less accurate than the op. Integers have no such op.

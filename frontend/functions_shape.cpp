@@ -72,14 +72,14 @@ Tensor reshape(const Tensor& x, const Shape& shape, std::source_location where) 
   for (int i = 0; i < to.rank(); ++i) {
     if (to[i] >= 0) continue;
     if (to[i] != kBatch || open >= 0)
-      type_error(op, {x}, fmt::format("shape {} is not one: at most one extent may be -1", to_string(shape)));
+      type_error(op, {x}, fmt::format("shape {} is not one: at most one extent may be -1", list_text(shape)));
     open = i;
   }
   if (open >= 0 && is_static(x.shape())) {
     to[open] = 1;
     const std::int64_t rest = element_count(to), all = element_count(x.shape());
     if (rest == 0 || all % rest != 0)
-      type_error(op, {x}, fmt::format("{} elements do not divide into {}", all, to_string(shape)));
+      type_error(op, {x}, fmt::format("{} {} not divide into {}", counted(all, "element"), all == 1 ? "does" : "do", list_text(shape)));
     to[open] = all / rest;
   }
   if (x.shape() == to) return x;

@@ -58,7 +58,13 @@ Tensor number_in(const std::shared_ptr<Trace>& trace, const Number& value, DType
   try {
     return literal(trace, Array::filled({dtype, {}}, value));
   } catch (const Error& e) {
-    fail("{}{}{}", where_prefix(), e.what(), is_float(dtype) ? "" : "; convert the tensor with astype(x, f32)");
+    std::string hint;
+    for (const DType wider : {i32, i64, f32, f64}) {  // the narrowest that has the number
+      const bool fits = visit_dtype(wider, [&](auto zero) { return value.as<decltype(zero)>().has_value(); });
+      if (!fits || !hint.empty()) continue;
+      hint = fmt::format("; convert the tensor with astype(x, {})", name(wider));
+    }
+    fail("{}{}{}", where_prefix(), e.what(), hint);
   }
 }
 

@@ -34,8 +34,8 @@ decltype(auto) located(std::string_view what, F&& f) {
   try {
     return f();
   } catch (const Error& e) {
-    const std::string message = e.what(), prefix = where_prefix();
-    throw Error(message.starts_with(prefix) ? message : prefix + std::string(what) + ": " + message);
+    const std::string message = e.what(), prefix = where_prefix(), name = std::string(what) + ": ";
+    throw Error(message.starts_with(prefix) ? message : prefix + (message.starts_with(name) ? "" : name) + message);
   }
 }
 

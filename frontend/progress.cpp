@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/file_limit.h"
+#include "ir/number.h"
 
 namespace weft {
 namespace {
@@ -25,7 +26,8 @@ void put(std::FILE* out, const std::string& text) {
 
 std::string format_logs(const std::map<std::string, double>& logs) {
   std::string text;
-  auto add = [&](const std::string& name, double value) {
+  auto add = [&](const std::string& name, double logged) {
+    const double value = plain_nan(logged);
     const bool tiny = value != 0 && value < 1e-3 && value > -1e-3;
     text += (text.empty() ? "" : " - ") + name + ": " +
             (tiny ? fmt::format("{:.4e}", value) : fmt::format("{:.4f}", value));

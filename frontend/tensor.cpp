@@ -25,8 +25,13 @@ Tensor make_input(std::string_view base, const std::string& name, const Type& ty
 }
 
 /// At the beginning of a user's call (weft's own may hold ids of values): the place to drop what is not needed.
-void begin_source() {
-  if (LocScope::current().empty()) current_trace()->collect_if_grown();
+void begin_source(const std::string& name) {
+  if (!LocScope::current().empty()) return;
+  Trace& trace = *current_trace();
+  if (!name.empty() && trace.graph.find_input(name) != kNoValue)
+    trace.collect();  // it may have been a tensor's that is gone
+  else
+    trace.collect_if_grown();
 }
 
 /// Both operands as tensors of one dtype and shape.
@@ -83,7 +88,7 @@ Tensor Operand::resolve(const std::shared_ptr<Trace>& trace, DType dtype) const 
 }
 
 Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std::source_location where) {
-  begin_source();
+  begin_source(name);
   LocScope scope(where);
   if (per_sample.rank() == kMaxRank)
     fail("{}input: shape {} has {} axes; with the batch axis at most {} are possible", where_prefix(),
@@ -94,7 +99,7 @@ Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std:
 }
 
 Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std::source_location where) {
-  begin_source();
+  begin_source(name);
   LocScope scope(where);
   for (int i = 0; i < shape.rank(); ++i)
     if (shape[i] < 0 && shape[i] != kBatch)
@@ -113,7 +118,7 @@ Tensor variable(std::string_view base, const std::string& name, const Array& val
 }  // namespace
 
 Tensor parameter(const Shape& shape, const Initializer& init, const std::string& name, std::source_location where) {
-  begin_source();
+  begin_source(name);
   LocScope scope(where);
   if (!is_static(shape))
     fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
@@ -130,13 +135,13 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
 }
 
 Tensor state(const Array& initial, const std::string& name, std::source_location where) {
-  begin_source();
+  begin_source(name);
   LocScope scope(where);
   return variable("state", name, initial, false);
 }
 
 Tensor constant(const Array& value, std::source_location where) {
-  begin_source();
+  begin_source("");
   LocScope scope(where);
   return literal(current_trace(), value.clone());
 }

@@ -116,6 +116,10 @@ void Trace::collect() {
   });
   std::erase_if(layers, [&](const LayerCall& c) { return gone(c.output) || std::ranges::any_of(c.parameters, gone); });
   graph.truncate(size);
+  std::vector<ValueId> unnamed;
+  for (const Input& i : graph.inputs())
+    if (gone(i.id) && !i.name.starts_with("weft.")) unnamed.push_back(i.id);
+  for (const ValueId id : unnamed) graph.forget_name(id);
 
   variable_of_.clear();
   for (std::size_t i = 0; i < variables.size(); ++i) variable_of_.emplace(variables[i].id, i);

@@ -95,7 +95,7 @@ Array Array::clone() const {
 
 Array Array::reshaped(const Shape& shape) const {
   if (element_count(shape) != count_)
-    fail("cannot reshape {} to {}: {} elements into {}", to_string(type_), to_string(shape), count_,
+    fail("cannot reshape {} to {}: {} into {}", to_string(type_), to_string(shape), counted(count_, "element"),
          element_count(shape));
   Array a = *this;
   a.type_.shape = shape;
@@ -142,7 +142,7 @@ std::string Array::str(std::int64_t max_elements) const {
   visit_dtype(type_.dtype, [&](auto zero) {
     auto values = as<decltype(zero)>();
     for (std::int64_t i = 0; i < std::min(count_, max_elements); ++i)
-      s += fmt::format("{}{}", i ? ", " : "", values[static_cast<std::size_t>(i)]);
+      s += fmt::format("{}{}", i ? ", " : "", plain_nan(values[static_cast<std::size_t>(i)]));
   });
   return s + (count_ > max_elements ? ", …}" : "}");
 }

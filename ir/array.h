@@ -72,7 +72,7 @@ template <class T>
 Array Array::from(const std::vector<T>& values, const Shape& shape) {
   Array a(Type{dtype_of<T>, shape});
   if (static_cast<std::int64_t>(values.size()) != a.size())
-    fail("array of shape {} needs {} values, got {}", to_string(shape), a.size(), values.size());
+    fail("array of shape {} needs {}, got {}", to_string(shape), counted(a.size(), "value"), values.size());
   std::copy(values.begin(), values.end(), a.as<T>().begin());
   return a;
 }

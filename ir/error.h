@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace weft {
@@ -31,6 +32,12 @@ template <class... Args>
 void ensure(bool ok, fmt::format_string<Args...> format, Args&&... args) {
   if (!ok) [[unlikely]]
     throw InternalError("internal error: " + fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// "1 input", "2 inputs".
+template <class Count>
+std::string counted(Count n, std::string_view noun) {
+  return fmt::format("{} {}{}", n, noun, n == Count{1} ? "" : "s");
 }
 
 }  // namespace weft

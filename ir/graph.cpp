@@ -83,9 +83,9 @@ ValueId Graph::add(Op op, std::vector<ValueId> operands, Attrs attrs, std::optio
   try {
     const int arity = static_cast<int>(operands.size());
     if (arity < row.min_arity || (row.max_arity >= 0 && arity > row.max_arity))
-      fail("takes {}{} operands, found {}", row.min_arity, row.max_arity < 0 ? " or more" : "", arity);
+      fail("takes {}{}, found {}", counted(row.min_arity, "operand"), row.max_arity < 0 ? " or more" : "", arity);
     if (attrs.dims.size() != row.attrs.size())
-      fail("takes {} attributes, found {}", row.attrs.size(), attrs.dims.size());
+      fail("takes {}, found {}", counted(row.attrs.size(), "attribute"), attrs.dims.size());
     if (row.declared_type && !declared) fail("needs a result type");
     if (declared && is_reserved(declared->dtype))
       fail("{} is reserved and not supported yet", weft::name(declared->dtype));
@@ -121,6 +121,13 @@ void Graph::rebuild_index(std::size_t slots) {
     while (index_[at].id != kNoValue) at = (at + 1) & mask;
     index_[at] = s;
   }
+}
+
+void Graph::forget_name(ValueId id) {
+  Input& input = inputs_[input_of_.at(id)];
+  input_index_.erase(input.name);
+  input.name = fmt::format("weft.forgotten.{}", id);
+  input_index_.emplace(input.name, input_of_.at(id));
 }
 
 void Graph::truncate(std::size_t size) {

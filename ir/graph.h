@@ -79,6 +79,8 @@ class Graph {
 
   /// Forgets the values from `size` on, as if they had never been added. None of them may be an output, or updated.
   void truncate(std::size_t size);
+  /// Of an input that nothing needs: the name may be another's from now on.
+  void forget_name(ValueId id);
 
   void add_locs(ValueId id, LocSet locs) { nodes_[id].locs |= locs; }
   /// Groups are set by the fuse pass and the parser only.

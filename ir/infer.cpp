@@ -20,7 +20,7 @@ void require_dtype(const InferArgs& a, DType t) {
 
 int scalar_attr(const InferArgs& a, std::size_t i) {
   const Dims& d = a.attrs.dims[i];
-  if (d.rank() != 1) fail("attribute {} must be one number, found {}", info(a.op).attrs[i].name, to_string(d));
+  if (d.rank() != 1) fail("attribute {} must be one number, found {}", info(a.op).attrs[i].name, list_text(d));
   return static_cast<int>(std::clamp<std::int64_t>(d[0], -1, kMaxRank + 1));
 }
 
@@ -34,15 +34,16 @@ void require_axes(const InferArgs& a, std::size_t attr, const Shape& shape) {
   const Dims& axes = a.attrs.dims[attr];
   for (int i = 0; i < axes.rank(); ++i) {
     if (axes[i] < 0 || axes[i] >= shape.rank())
-      fail("{}={} names axis {}, outside shape {}", info(a.op).attrs[attr].name, to_string(axes), axes[i], to_string(shape));
+      fail("{}={} names axis {}, outside shape {}", info(a.op).attrs[attr].name, list_text(axes), axes[i], to_string(shape));
     for (int j = 0; j < i; ++j)
-      if (axes[i] == axes[j]) fail("{}={} names axis {} twice", info(a.op).attrs[attr].name, to_string(axes), axes[i]);
+      if (axes[i] == axes[j]) fail("{}={} names axis {} twice", info(a.op).attrs[attr].name, list_text(axes), axes[i]);
   }
 }
 
 void require_rank(const InferArgs& a, std::size_t attr, int rank) {
   if (a.attrs.dims[attr].rank() != rank)
-    fail("{}={} needs one entry for each of {} axes", info(a.op).attrs[attr].name, to_string(a.attrs.dims[attr]), rank);
+    fail("{}={} needs {}, one for each axis", info(a.op).attrs[attr].name, list_text(a.attrs.dims[attr]),
+         rank == 1 ? "1 entry" : fmt::format("{} entries", rank));
 }
 
 void require_same(const Type& a, const Type& b, std::string_view what) {
@@ -117,9 +118,9 @@ Type broadcast(const InferArgs& a) {
   require_rank(a, 0, x.shape.rank());
   require_axes(a, 0, out);
   for (int i = 0; i < axes.rank(); ++i) {
-    if (i && axes[i] <= axes[i - 1]) fail("axes={} must increase; transpose first", to_string(axes));
+    if (i && axes[i] <= axes[i - 1]) fail("axes={} must increase; transpose first", list_text(axes));
     if (x.shape[i] != 1 && x.shape[i] != out[static_cast<int>(axes[i])])
-      fail("cannot repeat {} along axes {} to {}: extent {} must be 1 or {}", to_string(x), to_string(axes), to_string(out),
+      fail("cannot repeat {} along axes {} to {}: extent {} must be 1 or {}", to_string(x), list_text(axes), to_string(out),
            x.shape[i], out[static_cast<int>(axes[i])]);
   }
   return checked(*a.declared);
@@ -138,7 +139,7 @@ Type reshape(const InferArgs& a) {
     to.erase(0);
   }
   if (element_count(from) != element_count(to))
-    fail("cannot reshape {} to {}: {} elements into {}", to_string(x), to_string(y.shape), element_count(from), element_count(to));
+    fail("cannot reshape {} to {}: {} into {}", to_string(x), to_string(y.shape), counted(element_count(from), "element"), element_count(to));
   return checked(y);
 }
 
@@ -176,8 +177,8 @@ Type pad(const InferArgs& a) {
   for (std::size_t i = 0; i < 2; ++i) require_rank(a, i, x.shape.rank());
   Type y = x;
   for (int i = 0; i < x.shape.rank(); ++i) {
-    if (low[i] < 0 || high[i] < 0) fail("low={} and high={} must not be negative; slice to remove elements", to_string(low), to_string(high));
-    if (low[i] > std::int64_t{1} << 46 || high[i] > std::int64_t{1} << 46) fail("low={} or high={} is too large", to_string(low), to_string(high));
+    if (low[i] < 0 || high[i] < 0) fail("low={} and high={} must not be negative; slice to remove elements", list_text(low), list_text(high));
+    if (low[i] > std::int64_t{1} << 46 || high[i] > std::int64_t{1} << 46) fail("low={} or high={} is too large", list_text(low), list_text(high));
     if (x.shape[i] == kBatch && (low[i] || high[i])) fail("cannot pad the unbound batch axis of {}", to_string(x));
     if (x.shape[i] != kBatch) y.shape[i] += low[i] + high[i];
   }
@@ -276,7 +277,7 @@ DType scalar(Op op, std::span<const DType> args, DType declared) {
     return i32;
   }
   if (!is_elementwise(op)) fail("{} is not elementwise", row.name);
-  if (arity < row.min_arity || arity > row.max_arity) fail("takes {} arguments, found {}", row.min_arity, arity);
+  if (arity < row.min_arity || arity > row.max_arity) fail("takes {}, found {}", counted(row.min_arity, "argument"), arity);
   std::vector<Type> types;
   for (DType t : args) types.push_back({t, {}});
   const Type type{declared, {}};

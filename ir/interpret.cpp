@@ -19,7 +19,7 @@ std::vector<bool> live_nodes(const Graph& g) {
 
 void check_inputs(const Graph& g, std::span<const Array> given) {
   if (given.size() != g.inputs().size())
-    fail("@{}: got {} inputs, expected {}", g.name, given.size(), g.inputs().size());
+    fail("@{}: got {}, expected {}", g.name, counted(given.size(), "input"), g.inputs().size());
   for (std::size_t i = 0; i < given.size(); ++i) {
     const Input& input = g.inputs()[i];
     const Type& expected = g[input.id].type;

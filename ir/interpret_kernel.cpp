@@ -303,7 +303,7 @@ Array poisoned(const Type& type) {
 Evaluation interpret(const Program& p, std::span<const Array> inputs) {
   verify(p);
   if (inputs.size() != p.inputs.size())
-    fail("program @{} takes {} inputs, found {}", p.name, p.inputs.size(), inputs.size());
+    fail("program @{} takes {}, found {}", p.name, counted(p.inputs.size(), "input"), inputs.size());
   std::vector<Array> storage(p.buffers.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Buffer& b = at(p.buffers, p.inputs[i]);

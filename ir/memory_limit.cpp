@@ -12,14 +12,6 @@
 namespace weft {
 namespace {
 
-std::string text_of(std::int64_t bytes) {
-  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) value /= 1024, ++unit;
-  return fmt::format("{:.{}f} {}", value, unit ? 1 : 0, kUnits[unit]);
-}
-
 std::int64_t find_limit() {
   std::int64_t limit = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
   for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
@@ -34,6 +26,14 @@ std::int64_t find_limit() {
 
 }  // namespace
 
+std::string size_text(std::int64_t bytes) {
+  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) value /= 1024, ++unit;
+  return fmt::format("{:.{}f} {}", value, unit ? 1 : 0, kUnits[unit]);
+}
+
 std::int64_t memory_limit() {
   static const std::int64_t limit = find_limit();
   return limit;
@@ -41,8 +41,8 @@ std::int64_t memory_limit() {
 
 void check_memory(std::int64_t bytes, std::string_view what) {
   if (bytes > memory_limit())
-    fail("{} needs {} of memory, more than the {} that this process may use", what, text_of(bytes),
-         text_of(memory_limit()));
+    fail("{} needs {} of memory, more than the {} that this process may use", what, size_text(bytes),
+         size_text(memory_limit()));
 }
 
 }  // namespace weft

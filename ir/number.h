@@ -13,6 +13,14 @@
 
 namespace weft {
 
+/// The value for people to read: NaN without a sign, which means nothing and depends on how it came about.
+template <class T>
+constexpr T plain_nan(T v) {
+  if constexpr (std::is_floating_point_v<T>)
+    if (v != v) return std::numeric_limits<T>::quiet_NaN();
+  return v;
+}
+
 /// Made from any arithmetic type: integers keep all their 64 bits, floats are f64.
 class Number {
  public:
@@ -30,7 +38,7 @@ class Number {
     return std::visit([](auto v) { return converted<T>(v); }, value_);
   }
   std::string str() const {
-    return std::visit([](auto v) { return fmt::format("{}", v); }, value_);
+    return std::visit([](auto v) { return fmt::format("{}", plain_nan(v)); }, value_);
   }
 
  private:

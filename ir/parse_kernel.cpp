@@ -48,7 +48,8 @@ class ProgramParser {
   Program program_;
   Names buffers_;
   std::vector<Token> kernel_tokens_;
-  Token name_;  // of the program
+  Token name_;   // of the program
+  Token arena_;  // its size
   // Of the kernel that is being parsed:
   Kernel kernel_;
   Names axes_, exprs_, accumulators_;
@@ -65,7 +66,7 @@ Program ProgramParser::run() {
   if (lex_.peek().kind != Token::end)
     lex_.fail_at(lex_.peek(), "expected the end of the text after '}}', found {}", describe(lex_.peek()));
   if (const std::optional<Violation> v = find_violation(program_))
-    lex_.fail_at(v->kernel == kNone ? name_ : at(kernel_tokens_, v->kernel), "{}", v->what);
+    lex_.fail_at(v->of_arena ? arena_ : v->kernel == kNone ? name_ : at(kernel_tokens_, v->kernel), "{}", v->what);
   return std::move(program_);
 }
 
@@ -76,6 +77,7 @@ void ProgramParser::item() {
     return buffer(static_cast<Buffer::Kind>(kind - std::begin(kBufferKinds)));
   if (t.is("kernel")) return kernel();
   if (lex_.accept("arena")) {
+    arena_ = lex_.peek();
     program_.arena_bytes = parse_integer(lex_, "the arena's size in bytes");
     return;
   }
@@ -85,7 +87,8 @@ void ProgramParser::item() {
   lex_.fail_at(t, "expected a buffer, arena, inputs, outputs, updates, kernel or '}}', found {}", describe(t));
 }
 
-// temp %t0: f32[2] {offset=64} | state %w: f32[2,64] {panels=32} | view %v of %t0: f32[2,1] | constant %c: f32[2] = [1, 2] | input %x: f32[2] | …
+// temp %t0: f32[2] {offset=64} | state %w: f32[2,64] {panels=32} | view %v of %t0: f32[2,1] |
+// constant %c: f32[2] = [1, 2] | input %x: f32[2] | …
 void ProgramParser::buffer(Buffer::Kind kind) {
   lex_.next();
   Buffer b;
@@ -348,7 +351,8 @@ void ProgramParser::access(BufferId& buffer, std::vector<Index>& indices) {
   }
   const Type& type = at(program_.buffers, buffer).type;
   if (static_cast<int>(indices.size()) != type.shape.rank())
-    lex_.fail_at(open, "{} indices for a buffer of type {}", indices.size(), to_string(type));
+    lex_.fail_at(open, "{} for a buffer of type {}",
+                 indices.size() == 1 ? "1 index" : fmt::format("{} indices", indices.size()), to_string(type));
 }
 
 // %e4 + 2*i - j + 3, in any order; coefficients of one axis add up

@@ -44,14 +44,19 @@ void Dims::erase(int at) {
 
 bool Dims::contains(std::int64_t value) const { return std::find(begin(), end(), value) != end(); }
 
-std::string to_string(const Dims& dims) {
+namespace {
+std::string list_text(const Dims& dims, bool extents) {
   std::string s = "[";
   for (int i = 0; i < dims.rank(); ++i) {
     if (i) s += ',';
-    s += dims[i] == kBatch ? "?" : std::to_string(dims[i]);
+    s += extents && dims[i] == kBatch ? "?" : std::to_string(dims[i]);
   }
   return s + "]";
 }
+}  // namespace
+
+std::string to_string(const Dims& dims) { return list_text(dims, true); }
+std::string list_text(const Dims& dims) { return list_text(dims, false); }
 
 std::string to_string(const Type& t) { return std::string(name(t.dtype)) + to_string(t.shape); }
 

@@ -52,6 +52,7 @@ struct Type {
 };
 
 std::string to_string(const Dims&);  ///< "[128,784]"; kBatch prints as "?"
+std::string list_text(const Dims&);  ///< "[0,-1]": numbers that are no extents
 std::string to_string(const Type&);  ///< "f32[128,784]"
 
 bool is_static(const Shape&);  ///< no extent is kBatch

@@ -258,7 +258,7 @@ Array parse_literal(Lexer& lex, const Type& type) {
     lex.fail_at(first, "a constant of type {} needs {}, found {}", to_string(type), list ? "a list" : "one number",
                 describe(first));
   if (list && found != expected)
-    lex.fail_at(first, "a constant of type {} needs {} elements, found {}", to_string(type), expected, found);
+    lex.fail_at(first, "a constant of type {} needs {}, found {}", to_string(type), counted(expected, "element"), found);
   Array a(type);
   lex.accept('[');
   for (std::int64_t i = 0; i < a.size(); ++i) {

@@ -72,7 +72,7 @@ class Verifier {
     const OpInfo& row = info(n.op);
     const int arity = static_cast<int>(n.operands.size());
     if (arity < row.min_arity || (row.max_arity >= 0 && arity > row.max_arity))
-      broken(id, "{} operands, but {} takes {}{}", arity, row.name, row.min_arity, row.max_arity < 0 ? " or more" : "");
+      broken(id, "{}, but {} takes {}{}", counted(arity, "operand"), row.name, row.min_arity, row.max_arity < 0 ? " or more" : "");
     std::vector<Type> types;
     for (ValueId v : n.operands) {
       if (v >= id) broken(id, "operand {} does not precede it", names_(v));

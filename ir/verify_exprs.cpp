@@ -89,7 +89,7 @@ void check_access(const Program& p, const Kernel& k, BufferId buffer, const std:
   if (!has(p.buffers, buffer)) fail("{}: buffer {} does not exist", what, buffer);
   const Type& type = at(p.buffers, buffer).type;
   if (static_cast<int>(access.size()) != type.shape.rank())
-    fail("{}: {} indices for {}", what, access.size(), to_string(type));
+    fail("{}: {} for {}", what, access.size() == 1 ? "1 index" : fmt::format("{} indices", access.size()), to_string(type));
   const Dims strides = row_major_strides(type.shape);
   for (int d = 0; d < strides.rank(); ++d) check_index(k, at(access, d), strides[d], limit, what);
 }

@@ -3,9 +3,9 @@
 // Buffers
 //  1. Names are identifiers and unique; types are static, of an allowed size, with no reserved dtype.
 //  2. A view's base precedes it and has its dtype and number of elements. A constant has a literal of its type.
-//  3. A temp's offset is a multiple of kCacheLine. In a planned program (arena_bytes > 0) it lies inside the arena, and
-//  temps
-//     that are in use at once (from the first to the last kernel that touches them) share no byte.
+//  3. A kernel stores to every temp that has bytes. A temp's offset is a multiple of kCacheLine. In a planned program
+//     (arena_bytes > 0) it lies inside the arena, temps that are in use at once (from the first to the last kernel that
+//     touches them) share no byte, and the arena is not larger than all temps together.
 //  4. `inputs` lists every input and state buffer once and nothing else; `updates` lists states, each at most once;
 //     `outputs` lists buffers that are no temps and have been stored, or hold a value from the start.
 // Kernels
@@ -61,7 +61,7 @@ class ProgramVerifier {
  private:
   template <class... Args>
   [[noreturn]] void broken(fmt::format_string<Args...> format, Args&&... args) const {
-    throw Found{{kernel_, fmt::format(format, std::forward<Args>(args)...)}};
+    throw Found{{.kernel = kernel_, .what = fmt::format(format, std::forward<Args>(args)...)}};
   }
   void check_buffers();
   void check_interface();
@@ -172,21 +172,27 @@ void ProgramVerifier::check_outputs() {
 // Temps in the order of their first use, against those that are still in use: these are disjoint, so neighbours decide.
 void ProgramVerifier::check_arena() const {
   std::vector<std::vector<BufferId>> starts(p_.kernels.size()), ends(p_.kernels.size());
+  std::int64_t needed = 0;  // by all temps side by side, or kMaxArena where that is less
   for (std::size_t i = 0; i < p_.buffers.size(); ++i) {
     const Buffer& b = p_.buffers[i];
     if (b.kind != Buffer::temp) continue;
     const std::int64_t size = byte_size(b.type);
+    needed = std::min(needed + whole_lines(std::min(size, kMaxArena)), kMaxArena);
     if (b.offset < 0 || b.offset % kCacheLine != 0)
       broken("temp %{}: offset {} is not a multiple of {}", b.name, b.offset, kCacheLine);
+    if (size != 0 && live_[i].first == kNone) broken("temp %{}: no kernel stores to it", b.name);
     if (p_.arena_bytes == 0) continue;
     if (b.offset > p_.arena_bytes || size > p_.arena_bytes - b.offset)
       broken("temp %{}: {} bytes at offset {} do not fit the arena of {}", b.name, size, b.offset, p_.arena_bytes);
-    if (size == 0 || live_[i].first == kNone) continue;
+    if (size == 0) continue;
     at(starts, live_[i].first).push_back(static_cast<BufferId>(i));
     at(ends, live_[i].second).push_back(static_cast<BufferId>(i));
   }
   if (p_.arena_bytes < 0 || p_.arena_bytes > kMaxArena)
     broken("the arena's size {} is negative or too large", p_.arena_bytes);
+  if (p_.arena_bytes > needed)
+    throw Found{{.what = fmt::format("an arena of {} bytes, where all temps together need {}", p_.arena_bytes, needed),
+                 .of_arena = true}};
   std::map<std::int64_t, BufferId> in_use;  // by offset
   for (std::size_t k = 0; k < p_.kernels.size(); ++k) {
     for (BufferId id : starts[k]) {

@@ -13,6 +13,7 @@ inline constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase
 struct Violation {
   std::int32_t kernel = kNone;  // index in Program::kernels; kNone: the program itself
   std::string what;
+  bool of_arena = false;  // the program's arena is too large
 };
 /// The first broken invariant of ir/verify_kernel.cpp, if there is one. Safe on any Program.
 std::optional<Violation> find_violation(const Program&);

@@ -105,7 +105,7 @@ void FunctionVerifier::check_memories() const {
     if (!is_identifier(m.name)) broken("memory name '{}' is not an identifier", m.name);
     if (!names.insert(m.name).second) broken("two memories are named %{}", m.name);
     if (is_reserved(m.dtype)) broken("memory %{}: dtype {} is reserved", m.name, name(m.dtype));
-    if (m.elements < 0 || m.elements > kMaxElements) broken("memory %{}: {} elements", m.name, m.elements);
+    if (m.elements < 0 || m.elements > kMaxElements) broken("memory %{}: {}", m.name, counted(m.elements, "element"));
     if (m.space == Memory::shared && (m.buffer != kNone || m.read_only))
       broken("memory %{}: a shared array belongs to no buffer and is not read-only", m.name);
     if (m.space == Memory::shared && m.elements > kMaxShared)
@@ -146,7 +146,7 @@ void FunctionVerifier::check_form() const {
   const std::size_t expected = row.args == InstInfo::kOperands    ? inst.args.size()
                                : row.args == InstInfo::kWidthMore ? 1u + inst.width
                                                                   : static_cast<std::size_t>(row.args);
-  if (inst.args.size() != expected) broken("{} arguments, expected {}", inst.args.size(), expected);
+  if (inst.args.size() != expected) broken("{}, expected {}", counted(inst.args.size(), "argument"), expected);
   if (has_body(inst) != (inst.body != nullptr)) broken("{}", inst.body ? "it has a body" : "it has no body");
   if (!row.accesses && (inst.predicate != kNone || inst.memory != kNone)) broken("it accesses no memory");
   if (inst.kind != Inst::copy_async && inst.source != kNone) broken("it has no source");

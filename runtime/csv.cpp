@@ -315,9 +315,13 @@ class CsvFile {
   }
 
   template <class T>
-  static T number(const Reader& reader, const Cell& cell, const std::string& text, const Layout& l) {
+  T number(const Reader& reader, const Cell& cell, const std::string& text, const Layout& l) const {
     T value{};
-    switch (parse_number(text, value)) {
+    const Number parsed = parse_number(text, value);
+    if (parsed != Number::parsed && options_.fill && &text == &*options_.fill)
+      reader.fail_at(cell.place, "column '{}' has no value here, and the fill '{}' is {} {}", l.name, text,
+                     parsed == Number::malformed ? "not a number of type" : "out of the range of", name(l.dtype));
+    switch (parsed) {
       case Number::parsed: return value;
       case Number::out_of_range:
         reader.fail_at(cell.place, "{} is out of the range of {} (column '{}')", text, name(l.dtype), l.name);

@@ -193,7 +193,12 @@ void InputFile::read(std::int64_t offset, std::span<std::byte> to) const {
 std::vector<std::byte> read_file(const std::string& path, std::int64_t limit) {
   const InputFile file(path);
   if (file.size() > limit) fail("'{}' has {} bytes, more than the {} that are allowed here", path, file.size(), limit);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(file.size()));
+  std::vector<std::byte> bytes;
+  try {
+    bytes.resize(static_cast<std::size_t>(file.size()));
+  } catch (const std::bad_alloc&) {
+    fail("cannot read '{}': it has {} bytes, more than there is memory for", path, file.size());
+  }
   file.read(0, bytes);
   return bytes;
 }

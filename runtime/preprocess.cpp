@@ -76,7 +76,7 @@ void check_finite(const Array& x, std::string_view what) {
     const std::int64_t row_size = x.size() / rows;
     if (!std::isfinite(x.at(i)))
       fail("{}: the value in row {}, element {} is {}; expected finite numbers", what, i / row_size, i % row_size,
-           x.at(i));
+           plain_nan(x.at(i)));
   }
 }
 

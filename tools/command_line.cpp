@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "ir/error.h"
+#include "ir/memory_limit.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 
@@ -47,24 +48,26 @@ int weft::tools::run_command(int argc, char** argv) {
   if (argc > 1)
     if (const std::string names = unless_command(app, argv[1]); !names.empty())
       return report(fmt::format("there is no command '{}'; there are: {}", argv[1], names), 2);
+  int code = 0;
   try {
     try {
       app.parse(argc, argv);
     } catch (const CLI::RuntimeError& e) {
-      return e.get_exit_code();
+      code = e.get_exit_code();
     } catch (const CLI::ParseError& e) {  // --help and --version, too
       if (app.exit(e) != 0) return 2;
     }
     check_stdout();
   } catch (const weft::Error& e) {
-    return report(e.what());
+    return report(e.what(), code ? code : 1);
   } catch (const weft::InternalError& e) {
     return report(std::string(e.what()) +
                   "\nThis is a bug in weft, not in your program: please report it with the input.");
   } catch (const std::bad_alloc&) {
-    return report("out of memory");
+    return report(
+        fmt::format("out of memory: this process may use {} in all", weft::size_text(weft::memory_limit())));
   } catch (const std::exception& e) {
     return report(e.what());
   }
-  return 0;
+  return code;
 }

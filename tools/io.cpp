@@ -20,6 +20,8 @@ struct Closer {
 };
 using File = std::unique_ptr<std::FILE, Closer>;
 
+int lost = 0;  // errno of the first line that stdout has not taken
+
 std::string reason() { return std::strerror(errno); }
 
 void write_all(std::FILE* file, std::string_view text, const std::string& name) {
@@ -56,9 +58,19 @@ void write_text(const std::string& path, std::string_view text) {
   write_all(file.get(), text, path);
 }
 
-void print_line(std::string_view line) { write_text("-", std::string(line) + "\n"); }
+void print_line(std::string_view line) {
+  errno = 0;
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::putc('\n', stdout);
+  if (std::fflush(stdout) != 0 && lost == 0) lost = errno;
+}
 
-void check_stdout() { write_all(stdout, "", "stdout"); }
+void check_stdout() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return;
+  const int error = lost ? lost : errno;
+  fail("cannot write stdout: {}", error ? std::strerror(error) : "an earlier write has failed");
+}
 
 void say(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);

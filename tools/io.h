@@ -13,9 +13,9 @@ inline constexpr std::size_t kMostText = std::size_t{256} << 20;
 std::string display_name(const std::string& path);
 /// Writes the text, to stdout for "-" or "". Throws Error when it cannot be written in full.
 void write_text(const std::string& path, std::string_view text);
-/// Prints a line to stdout. Throws Error when stdout does not take it (a full disk).
+/// Prints a line to stdout. When stdout does not take it (a full disk), the work goes on and check_stdout() will tell.
 void print_line(std::string_view line);
-/// Throws Error when stdout has not taken everything so far that was meant for it, by whomever.
+/// Throws Error when stdout has not taken everything so far that was meant for it, by whomever. Every command ends so.
 void check_stdout();
 /// Says something on stderr: whole lines. What stderr does not take is lost.
 void say(std::string_view text);

@@ -182,7 +182,7 @@ TEST_CASE("run_steps refuses what does not fit") {
     const Array one = f({1, 2, 3}, {1, 3}), rows = f({1, 2, 3, 4, 5, 6}, {2, 1, 3});
     require_reported({
         FAILS(exe.run_steps(0, {one}), "'main': cannot run 0 steps; expected 1 or more"),
-        FAILS(exe.run_steps(2, {}), "'main' takes 1 inputs (x), got 0"),
+        FAILS(exe.run_steps(2, {}), "'main' takes 1 input (x), got 0"),
         FAILS(exe.run_steps(2, {rows}), "input 'x' (", line, "): expected f32[?,3], got f32[2,1,3]"),
         FAILS(exe.run_steps(3, {per_step(rows)}), "input 'x' (", line,
               "): expected one row for each of 3 steps, got f32[2,1,3]"),

@@ -174,3 +174,35 @@ TEST_CASE("a model may go on a thread that does not build in its graph", "[lifet
   current_trace()->collect();
   CHECK(current_trace()->graph.size() == 1);
 }
+
+TEST_CASE("a name is refused only while a tensor holds it", "[lifetime]") {
+  for (const bool in_the_middle : {false, true}) {
+    GraphScope scope;
+    using Make = std::function<Tensor(const std::string&)>;
+    const Make kinds[] = {[](const std::string& name) { return input(f32, {2}, name); },
+                          [](const std::string& name) { return placeholder(f32, {2}, name); },
+                          [](const std::string& name) { return parameter({2}, zeros(), name); },
+                          [](const std::string& name) {
+                            return state(Array(Type{f32, {2}}), name);
+                          }};
+    std::vector<Tensor> later;
+    for (const Make& first : kinds)
+      for (const Make& second : kinds) {
+        {
+          const Tensor x = first("x");
+          CHECK(error_of([&] { second("x"); }).find("input 'x' exists already") != std::string::npos);
+          if (in_the_middle) later.push_back(parameter({2}, ones()));  // it keeps what was before it in the graph
+        }
+        const Tensor again = second("x");
+        CHECK(again.name() == "x");
+        const Tensor y = sum(again * 2);
+        CHECK(compile({y}).graph(1).inputs()[0].name == "x");
+      }
+    // What an expression needs is held by it.
+    Tensor sum_of = sum(placeholder(f32, {2}, "held"));
+    CHECK(error_of([] { placeholder(f32, {2}, "held"); }).find("exists already") != std::string::npos);
+    sum_of = Tensor();
+    CHECK(placeholder(f32, {2}, "held").name() == "held");
+    for (const Tensor& t : later) CHECK(t.value().as<float>()[0] == 1);
+  }
+}

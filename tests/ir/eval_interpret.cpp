@@ -37,7 +37,7 @@ TEST_CASE("the interpreter returns outputs and updated states") {
 
 TEST_CASE("the interpreter names the input that does not fit") {
   const Graph g = scaled_sum();
-  CHECK_THROWS_WITH(interpret(g, std::vector{vector({1, 2})}), "@step: got 1 inputs, expected 2");
+  CHECK_THROWS_WITH(interpret(g, std::vector{vector({1, 2})}), "@step: got 1 input, expected 2");
   CHECK_THROWS_WITH(interpret(g, std::vector{vector({1, 2}), vector({1, 2, 3})}),
                     "@step: input 1, %w, is f32[3], expected f32[2]");
   CHECK_THROWS_WITH(interpret(g, std::vector{Array(Type{i32, {2}}), vector({1, 2})}),

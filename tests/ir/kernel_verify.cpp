@@ -111,6 +111,12 @@ const Broken kBuffers[] = {
          if (b.kind == Buffer::temp) b.kind = Buffer::output;
        p.arena_bytes = -64;
      }},
+    {"program @step: an arena of 256 bytes, where all temps together need 192",
+     [](Program& p) { p.arena_bytes = 256; }},
+    {"program @step: temp %spare: no kernel stores to it",
+     [](Program& p) {
+       p.buffers.push_back({.kind = Buffer::temp, .name = "spare", .type = {f32, {8}}});
+     }},
     {"program @step: input 99 is no buffer", [](Program& p) { p.inputs[0] = 99; }},
     {"program @step: %t0 is listed as an input, but is a temp buffer", [](Program& p) { p.inputs[0] = 3; }},
     {"program @step: %x is listed twice as an input", [](Program& p) { p.inputs[1] = 0; }},
@@ -150,7 +156,7 @@ const Broken kKernels[] = {
     {"kernel @dense: %e3: f32 = random %e2: random takes key, step and index, each i64",
      [](Program& p) { expr(p, 0, 3).op = Op::random; }},
     {"kernel @dense: %e0: f32 = load %?9[m, k]: buffer 9 does not exist", [](Program& p) { expr(p, 0, 0).buffer = 9; }},
-    {"kernel @dense: %e0: f32 = load %x[m]: 1 indices for f32[8,6]",
+    {"kernel @dense: %e0: f32 = load %x[m]: 1 index for f32[8,6]",
      [](Program& p) { expr(p, 0, 0).access.pop_back(); }},
     {"kernel @dense: %e0: f64 = load %x[m, k]: expected f32", [](Program& p) { expr(p, 0, 0).dtype = f64; }},
     {"kernel @dense: %e0: f32 = load %x[?7, k]: axis 7 does not exist",

@@ -84,6 +84,9 @@ TEST_CASE("the verifier names what keeps a buffer from lying in panels") {
                     z = " output %y: f32[64]\n outputs %y\n";
   CHECK(verify_error(program(y, product)) == "");
   CHECK(verify_error(program(" view %v of %w: f32[8,64] {panels=32}\n" + y, product)) == "");
+  const std::string ones = "  axes i=8, n=64\n  %e0: f32 = constant 1\n  phase (i) {\n   map: store %t[i] = %e0\n  }\n";
+  const std::string rows_of_ones =
+      "  axes i=8, n=64\n  %e0: f32 = constant 1\n  phase (i, n) {\n   map: store %t[i, n] = %e0\n  }\n";
   struct Row {
     std::string text, message;
   };
@@ -94,9 +97,10 @@ TEST_CASE("the verifier names what keeps a buffer from lying in panels") {
        "%v: a view of %w, f32[8,64] in panels of 32, is f32[8,64] in panels of 0"},
       {program(" view %v of %w: f32[8,64] {panels=32}\n outputs %v\n", ""), "%v: an output does not lie in panels"},
       {program(" outputs %w\n", ""), "%w: an output does not lie in panels"},
-      {program(" temp %t: f32[8] {panels=32}\n", ""),
+      {program(" temp %t: f32[8] {panels=32}\n", ones),
        "%t: f32[8] has no panels of 32: expected two dimensions or more, the last a multiple of 32"},
-      {program(" temp %t: f32[8,64] {offset=0, panels=8}\n", ""), "%t: panels are 8 wide, expected a multiple of 16"},
+      {program(" temp %t: f32[8,64] {offset=0, panels=8}\n", rows_of_ones),
+       "%t: panels are 8 wide, expected a multiple of 16"},
       {program(half,
                "  axes m=4, n=32\n  %e0: f32 = load %w[m, 2*n]\n  phase (m, n) {\n   map: store %y[m, n] = %e0\n  }\n"),
        "%w lies in panels: its last index is not one axis alone"},

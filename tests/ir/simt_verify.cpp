@@ -105,7 +105,7 @@ const Broken kBroken[] = {
     // 5: form
     {"barrier.2: width 2", [](Sample& s) { s.b.emit({.kind = Inst::barrier, .width = 2}); }},
     {"%7, %8, %9: f32 = load.3 %in[%0]: width 3", [](Sample& s) { s.b.load(s.in, s.thread, 3); }},
-    {"set %4 = %?: 1 arguments, expected 2", [](Sample& s) { s.b.emit({.kind = Inst::set, .args = {s.variable}}); }},
+    {"set %4 = %?: 1 argument, expected 2", [](Sample& s) { s.b.emit({.kind = Inst::set, .args = {s.variable}}); }},
     {"store.2 %out[%0] = %2: 2 arguments, expected 3",
      [](Sample& s) {
        s.b.store(s.out, s.thread, s.x);

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "catch.h"
+#include "fuzz/mutate.h"
 #include "ir/graph.h"
 #include "ir/kernel.h"
 #include "random_graph.h"
@@ -52,56 +53,6 @@ const char* kProgram = R"(program @step {
   }
 }
 )";
-
-std::vector<std::string> split(const std::string& text, bool lines) {
-  std::vector<std::string> parts;
-  std::string part;
-  for (const char c : text) {
-    const bool ends =
-        lines ? c == '\n' : c == ' ' || c == ',' || c == '[' || c == ']' || c == '\n' || c == '{' || c == '=';
-    part += c;
-    if (ends) parts.push_back(std::exchange(part, ""));
-  }
-  parts.push_back(part);
-  return parts;
-}
-
-std::string join(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& p : parts) text += p;
-  return text;
-}
-
-std::string mutate(std::string text, test::Rng& rng) {
-  const auto position = [&](const auto& c) {
-    return static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(c.size())));
-  };
-  for (std::int64_t n = rng.between(1, 3); n > 0 && !text.empty(); --n) {
-    switch (rng.below(7)) {
-      case 0: text[position(text)] = static_cast<char>(rng.below(256)); break;
-      case 1: text.erase(position(text), static_cast<std::size_t>(rng.between(1, 4))); break;
-      case 2: text.resize(position(text)); break;
-      case 3: {  // another number
-        const char* numbers[] = {
-            "0",     "-1", "1", "9223372036854775807", "-9223372036854775808", "18446744073709551616",
-            "1e999", "65", "?", "4611686018427387904"};
-        const std::size_t at = text.find_first_of("0123456789", position(text));
-        if (at != text.npos) text.replace(at, 1, rng.pick(numbers));
-        break;
-      }
-      default: {  // lines or tokens: drop, repeat, swap
-        std::vector<std::string> parts = split(text, rng.chance(0.5));
-        const std::size_t a = position(parts), b = position(parts);
-        const std::int64_t what = rng.below(3);
-        if (what == 0) parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(a));
-        if (what == 1) parts.insert(parts.begin() + static_cast<std::ptrdiff_t>(b), std::string(parts[a]));
-        if (what == 2) std::swap(parts[a], parts[b]);
-        text = join(parts);
-      }
-    }
-  }
-  return text;
-}
 
 // True when it parsed.
 template <class Parse, class Check>
@@ -168,7 +119,7 @@ TEST_CASE("mutated graph text gives a valid graph or an Error") {
     test::Rng rng(seed);
     const std::string text = print(test::random_graph(seed % 50, {.nodes = 12}), {.locs = seed % 2 == 0});
     parsed += survives(
-        mutate(text, rng), [](const std::string& t) { return parse_graph(t); },
+        test::mutate(text, rng), [](const std::string& t) { return parse_graph(t); },
         [](const Graph& g) {
           verify(g);
           const std::string once = print(g);
@@ -185,7 +136,7 @@ TEST_CASE("mutated kernel text gives a valid program or an Error") {
   for (std::uint64_t seed = 1; seed <= 8000; ++seed) {
     test::Rng rng(seed);
     parsed += survives(
-        mutate(kProgram, rng), [](const std::string& t) { return parse_program(t); },
+        test::mutate(std::string(kProgram), rng), [](const std::string& t) { return parse_program(t); },
         [](const Program& p) {
           verify(p);
           const std::string once = print(p);

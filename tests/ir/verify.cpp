@@ -61,7 +61,7 @@ const Broken kBroken[] = {
      [](Graph& g) { node(g, 2).locs = {}; }},
     {"verify: in graph @sample: node %0 = neg %x : f16[2,3] from m.cpp:3:5: dtype f16 is reserved",
      [](Graph& g) { node(g, 2).type.dtype = f16; }},
-    {"verify: in graph @sample: node %2 = add %0 : f32[2,3] from m.cpp:5:5, m.cpp:7:5: 1 operands, but add takes 2",
+    {"verify: in graph @sample: node %2 = add %0 : f32[2,3] from m.cpp:5:5, m.cpp:7:5: 1 operand, but add takes 2",
      [](Graph& g) { node(g, 4).operands.pop_back(); }},
     {"verify: in graph @sample: node %2 = add %0, %2 : f32[2,3] from m.cpp:5:5, m.cpp:7:5: operand %2 does not precede "
      "it",

@@ -141,7 +141,7 @@ TEST_CASE("csv: mistakes in the file") {
       {"a\n1\n2x\n", plain,
        "T:3:1: '2x' is not a number of type f32; column 'a' holds numbers (list it under `text` if not)"},
       {"a,b\n1,1\n,1\n", filled,
-       "T:3:1: 'none' is not a number of type f32; column 'a' holds numbers (list it under `text` if not)"},
+       "T:3:1: column 'a' has no value here, and the fill 'none' is not a number of type f32"},
       {"a\n1.5\n", integers,
        "T:2:1: '1.5' is not a number of type i32; column 'a' holds numbers (list it under `text` if not)"},
       {"a\n1\n+-2\n", plain,

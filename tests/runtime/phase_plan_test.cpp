@@ -18,7 +18,11 @@ constexpr double kLarge = 1e6, kSmall = 100;
 /// Kernels over buffers: %a, %b, %c are f32[12,4] states, %s f32[12], %y and %z f32[] too; %t and %u f32[12,4]
 /// temporaries that overlap by half, %v one that overlaps neither; %flat f32[48] a view of %a.
 std::shared_ptr<const Program> program(const std::string& kernels) {
-  return std::make_shared<const Program>(parse_program(R"(program @p {
+  std::string temps;
+  for (const auto& [name, offset] : {std::pair{"t", 0}, {"u", 128}, {"v", 320}})
+    if (kernels.find(fmt::format("store %{}[", name)) != kernels.npos)
+      temps += fmt::format("  temp %{}: f32[12,4] {{offset={}}}\n", name, offset);
+  auto p = std::make_shared<Program>(parse_program(R"(program @p {
   input %x: i32[12]
   state %a: f32[12,4]
   state %b: f32[12,4]
@@ -27,13 +31,11 @@ std::shared_ptr<const Program> program(const std::string& kernels) {
   state %y: f32[]
   state %z: f32[]
   view %flat of %a: f32[48]
-  temp %t: f32[12,4] {offset=0}
-  temp %u: f32[12,4] {offset=128}
-  temp %v: f32[12,4] {offset=320}
-  arena 512
-  inputs %x, %a, %b, %c, %s, %y, %z
+)" + temps + R"(  inputs %x, %a, %b, %c, %s, %y, %z
   outputs %z
 )" + kernels + "}\n"));
+  p->arena_bytes = 512;
+  return p;
 }
 
 /// to[i, j] = from[i, j] over rows i.

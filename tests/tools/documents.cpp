@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -99,6 +100,54 @@ TEST_CASE("README shows the kernel that dump prints", "[golden]") {
   const std::regex numbers("([%@][a-z]*)[0-9]+");
   CHECK(std::regex_replace(readme.substr(shown, shown_end - shown), numbers, "$1") ==
         std::regex_replace(kernel, numbers, "$1"));
+}
+
+TEST_CASE("every C++ snippet of the documents is part of a program that the tests run") {
+  // Without indentation, which a snippet has less of.
+  const auto flat = [](const std::string& code) { return std::regex_replace(code, std::regex("\\n +"), "\n"); };
+  std::string programs;
+  for (const auto& entry : fs::directory_iterator(kRoot / "examples"))
+    if (entry.path().extension() == ".cpp") programs += flat("\n" + slurp(entry.path()));
+  int found = 0;
+  for (const fs::path& document : documents()) {
+    const std::string text = slurp(document);
+    for (std::size_t at = 0; (at = text.find("```cpp\n", at)) != text.npos; ++found) {
+      const std::size_t begin = at + 6, end = text.find("```", begin);
+      const std::string code = flat(text.substr(begin, end - begin));
+      INFO(document << ":\n" << code);
+      CHECK(contains(programs, code));
+      at = end;
+    }
+  }
+  CHECK(found >= 4);
+}
+
+TEST_CASE("every public name stands in a document") {
+  // What weft.h includes and the readers and writers of files; not what only tools and tests of weft use.
+  std::set<std::string> headers = {"runtime/idx.h", "runtime/npy.h", "runtime/safetensors.h"}, documented;
+  const std::set<std::string> inner = {"runtime/cuda_device.h"};
+  std::string all;
+  for (const fs::path& document : documents()) all += slurp(document);
+  const std::regex include("#include <weft/((frontend|runtime)/[a-z_]+\\.h)>"), word("[A-Za-z_][A-Za-z_0-9]*"),
+      declared(
+          "(^|\n)(?:(?:class|struct) ([A-Z][A-Za-z]*)(?= final| :| \\{|\n)|extern const [A-Za-z]+ ([a-z_0-9]+);|"
+          "[A-Za-z][A-Za-z0-9_:<>, ]*[ &*]([a-z][a-z_0-9]*)\\()");
+  const auto each = [](const std::string& text, const std::regex& r, auto&& f) {
+    for (auto it = std::sregex_iterator(text.begin(), text.end(), r); it != std::sregex_iterator(); ++it) f(*it);
+  };
+  each(slurp(kRoot / "frontend/include/weft/weft.h"), include, [&](const std::smatch& m) { headers.insert(m[1]); });
+  each(all, word, [&](const std::smatch& m) { documented.insert(m[0]); });
+  std::size_t names = 0;
+  for (const std::string& header : headers) {
+    if (inner.contains(header)) continue;
+    each(slurp(kRoot / header), declared, [&](const std::smatch& m) {
+      const std::string name = m[2].matched ? m[2] : m[3].matched ? m[3] : m[4];
+      INFO(header << ": " << name);
+      CHECK(documented.contains(name));
+      ++names;
+    });
+  }
+  CHECK(names >= 150);
 }
 
 TEST_CASE("scripts named in the documents exist and can be executed") {

@@ -99,6 +99,44 @@ TEST_CASE("a command whose stdout does not take its result says so and fails") {
     }
 }
 
+TEST_CASE("a stdout that takes nothing costs no file that a command was to write") {
+  const Folder folder;
+  const char* const commands[] = {
+      "weft train mnist --epochs 1 --data data --save F",
+      "weft train mnist --epochs 1 --data data --json --save F",
+      "weft tune dense.weft --batch 4 --seconds 0.1 -o F",
+      "weft tune dense.weft --batch 4 --seconds 0.1 -o F --json",
+      "weft dump mlp -o F",
+      "weft opt dense.weft --batch 4 --stats --print-after-all -o F",
+      "weft run dense.weft --input x=x.npy --output-dir . && mv probability.npy F",
+  };
+  for (const std::string command : commands) {
+    REQUIRE(folder.run("rm -f F").code == 0);
+    REQUIRE(folder.run(command).code == 0);
+    const std::string size = folder.run("stat -c %s F").out;
+    for (const Stream& stream : kStreams) {
+      const Result r = folder.run("rm -f F; { " + command + "; } " + stream.redirection);
+      INFO(command << ", stdout is " << stream.name << "\n" << r);
+      if (contains(command, " train ")) {
+        CHECK(r.code == 1);
+        CHECK(contains(r.err, "weft: error: cannot write stdout: " + std::string(stream.reason)));
+      }
+      CHECK((contains(command, " tune ") || folder.run("stat -c %s F").out == size));
+      CHECK(folder.run("test -s F").code == 0);
+    }
+  }
+}
+
+TEST_CASE("the exit code of a signal stays when stdout takes nothing") {
+  const Folder folder;
+  const Result r =
+      folder.run("weft train mnist --epochs 1000000 --data data --save F >/dev/full & sleep 1; kill -TERM $!; wait $!");
+  INFO(r);
+  CHECK(r.code == 143);
+  CHECK(contains(r.err, "weft: error: cannot write stdout: No space left on device"));
+  CHECK(folder.run("test -s F").code == 0);
+}
+
 TEST_CASE("a command whose stderr is closed or full does its work all the same") {
   const Folder folder;
   for (const char* redirection : {"2>&-", "2>/dev/full", "2>&5", "<&- 2>&-"})
