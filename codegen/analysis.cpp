@@ -215,6 +215,8 @@ bool is_along_row(const PhaseInfo& info, const Kernel& kernel, std::size_t stage
          std::ranges::none_of(to.indirect, [&](const auto& i) { return info.depends_on(i.second, s.axis); });
 }
 
+bool is_associative(Op reduce, DType t) { return !is_float(t) || reduce == Op::reduce_max || reduce == Op::reduce_min; }
+
 std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
   std::vector<bool> need(kernel.exprs.size(), false);
   for (ExprId e : roots)

@@ -57,6 +57,11 @@ PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis,
 /// A scatter that adds a row to a row, neighbour by neighbour: `stage` of the phase.
 bool is_along_row(const PhaseInfo&, const Kernel&, std::size_t stage);
 
+/// Whether a fold gives the same bits wherever its elements, in their order, are cut into folds of folds, so that code
+/// need not keep to the contract's runs: integers wrap, and of max and min any NaN wins, or else the last of the
+/// extremes.
+bool is_associative(Op reduce, DType);
+
 /// The loads that the expressions `roots` (kNone: none) need, indices included.
 std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vector<ExprId>& roots);
 

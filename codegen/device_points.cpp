@@ -198,14 +198,15 @@ void DevicePoints::run_reduce(std::size_t index) {
   bind_accumulator(s.result, s.kind == KernelStage::contract ? contracted(s) : sequential(s));
 }
 
-ValueIds DevicePoints::fold_runs(std::int64_t n, std::int64_t run, ValueId begin, ValueId end, ValueId identity,
-                                 const RangeFn& fold_run, const CombineFn& combine) {
-  if (n <= run) return fold_run(begin, end);
+ValueIds DevicePoints::fold_runs(const KernelStage& s, std::int64_t n, std::int64_t run, ValueId begin, ValueId end,
+                                 const RangeFn& fold_run) {
+  const DType t = expr(s.value).dtype;
+  if (n <= run || is_associative(s.op, t)) return fold_run(begin, end);
   ValueIds total;
-  for (int lane = 0; lane < schedule_.lanes; ++lane) total.push_back(b_.variable(identity));
+  for (int lane = 0; lane < schedule_.lanes; ++lane) total.push_back(b_.variable(identity(s.op, t)));
   loop(begin, end, run, [&](ValueId from) {
     const ValueIds x = fold_run(from, b_.apply(Op::min, b_.type(end), {b_.add(from, run), end}));
-    for (std::size_t lane = 0; lane < total.size(); ++lane) b_.set(total[lane], combine(total[lane], x[lane]));
+    for (std::size_t lane = 0; lane < total.size(); ++lane) b_.set(total[lane], fold(s.op, total[lane], x[lane]));
   });
   return total;
 }
@@ -278,7 +279,7 @@ ValueIds DevicePoints::sequential(const KernelStage& s) {
   const ValueId none = identity(s.op, expr(s.value).dtype);
   const RangeFn run = [&](ValueId begin, ValueId end) { return chunk_in_order(s, begin, end); };
   const RangeFn chunk = [&](ValueId begin, ValueId end) {
-    return fold_runs(std::min(n, order.chunk), order.run, begin, end, none, run, combine);
+    return fold_runs(s, std::min(n, order.chunk), order.run, begin, end, run);
   };
   return fold_tree(n, order.chunk, none, chunk, combine);
 }
@@ -323,17 +324,15 @@ ValueId DevicePoints::striped_chunk(const KernelStage& s, ValueId begin, ValueId
     }
     return halving_tree(s, acc);
   }
-  const ValueId none = identity(s.op, expr(s.value).dtype);
-  const CombineFn combine = [&](ValueId earlier, ValueId later) { return fold(s.op, earlier, later); };
   const RangeFn run = [&](ValueId from, ValueId to) {
-    const ValueId acc = b_.variable(none);
+    const ValueId acc = b_.variable(identity(s.op, expr(s.value).dtype));
     loop(b_.sum(from, b_.remainder(rank_, kStripes)), to, kStripes, [&](ValueId at) {
       bind(s.axis, at);
       b_.set(acc, fold(s.op, acc, value(s.value)));
     });
     return ValueIds{acc};
   };
-  return halving_tree(s, fold_runs(extent(s.axis), kStripedOrder.run, begin, end, none, run, combine)[0]);
+  return halving_tree(s, fold_runs(s, extent(s.axis), kStripedOrder.run, begin, end, run)[0]);
 }
 
 /// The team's chunks from `begin` on, of which each 16 threads bring one in the first of them: a subtree, in all

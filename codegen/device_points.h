@@ -25,9 +25,9 @@ class DevicePoints : public DevicePhase {
   void run_reduce(std::size_t stage);
   using RangeFn = std::function<ValueIds(ValueId begin, ValueId end)>;
   using CombineFn = std::function<ValueId(ValueId earlier, ValueId later)>;
-  /// Folds the runs of [begin, end), a range of n elements at most, and combines them with `identity` in order.
-  ValueIds fold_runs(std::int64_t n, std::int64_t run, ValueId begin, ValueId end, ValueId identity, const RangeFn&,
-                     const CombineFn&);
+  /// Folds [begin, end), a range of n elements at most, run by run, and what they give in order; as one run where that
+  /// gives the same bits.
+  ValueIds fold_runs(const KernelStage&, std::int64_t n, std::int64_t run, ValueId begin, ValueId end, const RangeFn&);
   /// Folds the chunks of [0, n) and combines them by the contract's tree.
   ValueIds fold_tree(std::int64_t n, std::int64_t chunk, ValueId identity, const RangeFn&, const CombineFn&);
   ValueIds sequential(const KernelStage&);

@@ -152,9 +152,11 @@ class PhaseEmitter {
   Value* fold_lanes(const KernelStage&, Value* acc);  ///< those that exist, of the bound vector
   using RangeFn = llvm::function_ref<Values(Value* begin, Value* end)>;
   using CombineFn = llvm::function_ref<Value*(std::size_t i, Value* earlier, Value* later)>;  ///< value i of several
-  /// Folds the runs of [begin, end), a range of n elements at most, and combines them with `identity` in order.
-  Values fold_runs(std::int64_t n, std::int64_t run, Value* begin, Value* end, const Values& identity, RangeFn,
-                   CombineFn);
+  using RunFn = llvm::function_ref<Values(Value* begin, Value* end, const Values& start)>;
+  using StageFn = llvm::function_ref<const KernelStage&(std::size_t i)>;  ///< which folds value i of several
+  /// Folds [begin, end), a range of n elements at most, run by run, and what they give in order. A fold that is the
+  /// same however it is cut goes on from run to run.
+  Values fold_runs(std::int64_t n, std::int64_t run, Value* begin, Value* end, const Values& identity, StageFn, RunFn);
   /// Folds the chunks of [0, n) and combines them by the contract's tree.
   Values fold_tree(std::int64_t n, std::int64_t chunk, RangeFn, CombineFn);
   Value* trailing_ones(Value* number);

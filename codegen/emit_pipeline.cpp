@@ -92,14 +92,14 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, const std::vec
     identity.push_back(
         emit_splat(b_, identity_of(b_, stage(r.stage).op, expr(stage(r.stage).value).dtype), kReduceStripes));
   const std::int64_t n = extent(axis);
-  auto combine = [&](std::size_t i, Value* earlier, Value* later) {
-    return fold(stage(reductions[i].stage), earlier, later);
-  };
+  auto stage_of = [&](std::size_t i) -> const KernelStage& { return stage(reductions[i].stage); };
+  auto combine = [&](std::size_t i, Value* earlier, Value* later) { return fold(stage_of(i), earlier, later); };
   auto chunk = [&](Value* begin, Value* end) {
-    Values v = fold_runs(
-        n, kStripedOrder.run, begin, end, identity,
-        [&](Value* from, Value* to) { return for_lanes(axis, kReduceStripes, from, to, identity, step); }, combine);
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = halve(stage(reductions[i].stage), v[i]);
+    Values v = fold_runs(n, kStripedOrder.run, begin, end, identity, stage_of,
+                         [&](Value* from, Value* to, const Values& start) {
+                           return for_lanes(axis, kReduceStripes, from, to, start, step);
+                         });
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = halve(stage_of(i), v[i]);
     return v;
   };
   const Values results = fold_tree(n, kStripedOrder.chunk, chunk, combine);

@@ -21,6 +21,11 @@ Op binary_of(Op reduce) {
   }
 }
 
+/// A fold of each of several values, all by the same stage.
+auto every(const KernelStage& s) {
+  return [&s](std::size_t) -> const KernelStage& { return s; };
+}
+
 }  // namespace
 
 llvm::Constant* identity_of(Builder& b, Op op, DType t) {
@@ -77,11 +82,18 @@ void PhaseEmitter::run_reduce(std::size_t index) {
 }
 
 Values PhaseEmitter::fold_runs(std::int64_t n, std::int64_t run, Value* begin, Value* end, const Values& identity,
-                               RangeFn fold_run, CombineFn combine) {
-  if (n <= run) return fold_run(begin, end);
+                               StageFn stage_of, RunFn fold_run) {
+  auto is_cut = [&](std::size_t i) { return !is_associative(stage_of(i).op, expr(stage_of(i).value).dtype); };
+  bool cut = false;
+  for (std::size_t i = 0; n > run && i < identity.size(); ++i) cut |= is_cut(i);
+  if (!cut) return fold_run(begin, end, identity);
   return loop("run", begin, end, run, identity, [&](Value* from, const Values& total) {
-    Values v = fold_run(from, minimum(b_.CreateAdd(from, i64(run)), end));
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = combine(i, total[i], v[i]);
+    Values start(total);
+    for (std::size_t i = 0; i < start.size(); ++i)
+      if (is_cut(i)) start[i] = identity[i];
+    Values v = fold_run(from, minimum(b_.CreateAdd(from, i64(run)), end), start);
+    for (std::size_t i = 0; i < v.size(); ++i)
+      if (is_cut(i)) v[i] = fold(stage_of(i), total[i], v[i]);
     return v;
   });
 }
@@ -133,15 +145,14 @@ Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value*
   const DType t = expr(contract ? s.lhs : s.value).dtype;
   Value* init = emit_splat(b_, identity_of(b_, contract ? Op::reduce_sum : s.op, t), lanes_.width);
   const ReduceOrder order = contract ? ReduceOrder{kContractChunk, kContractChunk} : reduce_order(s, extent(s.axis));
-  auto fold_run = [&](Value* from, Value* to) {
-    return loop("fold", from, to, 1, {init}, [&](Value* at, const Values& acc) -> Values {
+  auto fold_run = [&](Value* from, Value* to, const Values& start) {
+    return loop("fold", from, to, 1, start, [&](Value* at, const Values& acc) -> Values {
       bind(s.axis, at);
       if (contract) return {emit_multiply_add(b_, t, lanes(s.lhs), lanes(s.rhs), acc[0])};
       return {fold(s, acc[0], lanes(s.value))};
     });
   };
-  return fold_runs(std::min(extent(s.axis), order.chunk), order.run, begin, end, {init}, fold_run,
-                   [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); })[0];
+  return fold_runs(std::min(extent(s.axis), order.chunk), order.run, begin, end, {init}, every(s), fold_run)[0];
 }
 
 Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* end) {
@@ -159,10 +170,10 @@ Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* en
   if (in_one_vector(s.axis)) {
     as_one_vector(s.axis, [&] { acc = step(acc); });
   } else {
-    acc = fold_runs(
-        extent(s.axis), kStripedOrder.run, begin, end, acc,
-        [&](Value* from, Value* to) { return for_lanes(s.axis, kReduceStripes, from, to, acc, step); },
-        [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); });
+    acc = fold_runs(extent(s.axis), kStripedOrder.run, begin, end, acc, every(s),
+                    [&](Value* from, Value* to, const Values& start) {
+                      return for_lanes(s.axis, kReduceStripes, from, to, start, step);
+                    });
   }
   for (Value*& v : acc) v = halve(s, v);
   return acc;
@@ -189,8 +200,8 @@ Value* PhaseEmitter::striped_by_lanes(const KernelStage& s, Value* begin, Value*
   }
   auto slot = [&](Value* i) { return b_.CreateGEP(stripe, stripes, i); };
   Value* identity = emit_splat(b_, emit_opaque(b_, identity_of(b_, s.op, t)), lanes_.width);
-  auto fold_run = [&](Value* from, Value* to) {
-    for (int i = 0; i < kReduceStripes; ++i) b_.CreateStore(identity, slot(i64(i)));
+  auto fold_run = [&](Value* from, Value* to, const Values& start) {
+    for (int i = 0; i < kReduceStripes; ++i) b_.CreateStore(start[static_cast<std::size_t>(i)], slot(i64(i)));
     for_each("fold", from, to, 1, [&](Value* at) {
       bind(s.axis, at);
       Value* p = slot(b_.CreateAnd(at, i64(kReduceStripes - 1)));  // runs begin at multiples of the stripes
@@ -200,8 +211,8 @@ Value* PhaseEmitter::striped_by_lanes(const KernelStage& s, Value* begin, Value*
     for (int i = 0; i < kReduceStripes; ++i) v.push_back(b_.CreateLoad(stripe, slot(i64(i))));
     return v;
   };
-  Values v = fold_runs(extent(s.axis), kStripedOrder.run, begin, end, Values(kReduceStripes, identity), fold_run,
-                       [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); });
+  Values v =
+      fold_runs(extent(s.axis), kStripedOrder.run, begin, end, Values(kReduceStripes, identity), every(s), fold_run);
   for (std::size_t half = kReduceStripes / 2; half >= 1; half /= 2)
     for (std::size_t i = 0; i < half; ++i) v[i] = fold(s, v[i], v[i + half]);
   return v[0];

@@ -1,5 +1,9 @@
 // Reductions, rows, scatters and in-place updates against the interpreter, in bits.
+#include <limits>
+#include <random>
+
 #include "catch.h"
+#include "device_under_test.h"
 #include "programs.h"
 
 using namespace weft;
@@ -12,9 +16,11 @@ struct ReduceShape {
 };
 const ReduceShape kShapes[] = {
     {{3, 1}, 1},    {{5, 10}, 1},   {{2, 16}, 1},    {{3, 17}, 1},      {{2, 100}, 1},
-    {{1, 5000}, 1}, {{1, 8192}, 1}, {{2, 257}, 1},   {{1, 20490}, 1},                    // last axis
-    {{7, 3}, 0},    {{33, 100}, 0}, {{4100, 5}, 0},  {{2, 9, 70}, 1},   {{3, 4, 1}, 0},  // others
-    {{40, 130}, 0}, {{9, 2100}, 0}, {{8200, 70}, 0}, {{3, 20, 210}, 1},                  // blocks of columns
+    {{1, 5000}, 1}, {{1, 8192}, 1}, {{2, 257}, 1},   {{1, 20490}, 1},                      // last axis
+    {{7, 3}, 0},    {{33, 100}, 0}, {{4100, 5}, 0},  {{2, 9, 70}, 1},   {{3, 4, 1}, 0},    // others
+    {{40, 130}, 0}, {{9, 2100}, 0}, {{8200, 70}, 0}, {{3, 20, 210}, 1},                    // blocks of columns
+    {{8, 520}, 0},  {{15, 287}, 0}, {{16, 300}, 0},  {{17, 289}, 0},    {{3, 16, 95}, 1},  // groups of 16 rows
+    {{128, 33}, 0}, {{144, 63}, 0}, {{271, 64}, 0},  {{272, 16}, 0},    {{2, 257, 31}, 1},
     {{129, 3}, 0},  {{300, 33}, 0}, {{513, 17}, 0},  {{777, 100}, 0},   {{1281, 2}, 0},  // 1, 2, 3, 4 and 6 chunks
     {{4, 0}, 1},    {{0, 4}, 0},    {{0, 4}, 1},                                         // empty
 };
@@ -142,6 +148,36 @@ TEST_CASE("every reduction equals the interpreter in bits") {
       }
     }
   }
+}
+
+// Code cuts these folds where it likes (is_associative in codegen/analysis.h).
+TEST_CASE("of equal extremes the last one is taken, however a fold is cut") {
+  for (Op op : {Op::reduce_max, Op::reduce_min})
+    for (DType t : {f32, f64})
+      for (LanesAlong lanes : {LanesAlong::points, LanesAlong::rows, LanesAlong::nothing}) {
+        const Program p = reduction(op, t, lanes);
+        std::vector<Array> inputs;
+        std::minstd_rand random(7);
+        for (BufferId id : p.inputs) {
+          Array x(p.buffers[static_cast<std::size_t>(id)].type);
+          visit_dtype(t, [&](auto zero) {
+            using T = decltype(zero);
+            if constexpr (std::is_floating_point_v<T>) {
+              const T tiny = std::numeric_limits<T>::denorm_min(), equals[] = {0, -T{0}, tiny, -tiny, 3 * tiny};
+              for (T& v : x.as<T>()) v = equals[random() % std::size(equals)];
+            }
+          });
+          inputs.push_back(std::move(x));
+        }
+        INFO(name(op) << " of " << name(t) << ", lanes " << static_cast<int>(lanes));
+        const Evaluation expected = interpret(p, inputs);
+        for (const Target& target : runnable_targets()) {
+          INFO(target.cpu);
+          CHECK(difference(run_image(compile(std::make_shared<const Program>(p), target), inputs), expected) == "");
+        }
+        const GpuTarget gpu = test::device_targets().front();
+        CHECK(difference(test::run_on_device(p, inputs, gpu), expected) == "");
+      }
 }
 
 TEST_CASE("chains of row stages share what fits one vector") {
