@@ -27,8 +27,8 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
   LocScope scope(where);
   impl_.set({new Impl, destroy});
   if (inputs.empty() || outputs.empty())
-    fail("{}Model: {} inputs and {} outputs; expected at least one of each", where_prefix(), inputs.size(),
-         outputs.size());
+    fail("{}Model: {} and {}; expected at least one of each", where_prefix(), counted(inputs.size(), "input"),
+         counted(outputs.size(), "output"));
   std::vector<Tensor> all = inputs;
   all.insert(all.end(), outputs.begin(), outputs.end());
   check_operands("Model", all);
@@ -89,7 +89,8 @@ std::int64_t Model::parameter_count() const {
 std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::source_location where) const {
   LocScope scope(where);
   if (inputs.size() != impl_->inputs.size())
-    fail("{}the model takes {} inputs and is called with {}", where_prefix(), impl_->inputs.size(), inputs.size());
+    fail("{}the model takes {} and is called with {}", where_prefix(), counted(impl_->inputs.size(), "input"),
+         inputs.size());
   std::vector<Substitution> with;
   for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({impl_->inputs[i], inputs[i]});
   const std::vector<Tensor> results = substitute(impl_->outputs, with);
@@ -138,12 +139,13 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   std::vector<Loss> losses = options.losses;
   if (losses.empty()) losses.assign(m.outputs.size(), options.loss);
   if (losses.size() != m.outputs.size())
-    fail("{}compile: {} losses for {} outputs; expected one for each", here, losses.size(), m.outputs.size());
+    fail("{}compile: {} for {}; expected one for each", here,
+         losses.size() == 1 ? "1 loss" : fmt::format("{} losses", losses.size()), counted(m.outputs.size(), "output"));
   for (const Loss& l : losses)
     if (!l) fail("{}compile: no loss; set .loss, for example to softmax_cross_entropy or mse", here);
   if (!options.loss_weights.empty() && options.loss_weights.size() != m.outputs.size())
-    fail("{}compile: {} loss weights for {} outputs; expected one for each", here, options.loss_weights.size(),
-         m.outputs.size());
+    fail("{}compile: {} for {}; expected one for each", here, counted(options.loss_weights.size(), "loss weight"),
+         counted(m.outputs.size(), "output"));
   if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
   for (const auto& [name, limit] :
        {std::pair{"clip_norm", options.clip_norm}, std::pair{"clip_value", options.clip_value}})
@@ -221,7 +223,8 @@ Array Model::Impl::rates(const Compiled& c, std::int64_t first, std::int64_t cou
 Executable Model::training_step(const std::vector<Type>& x, const std::vector<Type>& y, std::int64_t batch) {
   const std::shared_ptr<Compiled> c = impl_->compiled("training_step");
   if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
-    fail("training_step: {} inputs and {} targets; expected {} and {}", x.size(), y.size(), impl_->inputs.size(),
+    fail("training_step: {} and {}; expected {} and {}", counted(x.size(), "input"),
+         counted(y.size(), "target"), impl_->inputs.size(),
          impl_->outputs.size());
   Executable step = impl_->training_step(*c, x, y).run;
   step.prepare(batch);

@@ -79,7 +79,7 @@ class Verifier {
       types.push_back(g_[v].type);
     }
     if (n.attrs.dims.size() != row.attrs.size())
-      broken(id, "{} attributes, but {} takes {}", n.attrs.dims.size(), row.name, row.attrs.size());
+      broken(id, "{}, but {} takes {}", counted(n.attrs.dims.size(), "attribute"), row.name, row.attrs.size());
     if ((n.op == Op::constant) != (n.attrs.literal != nullptr))
       broken(id, "{} a literal", n.attrs.literal ? "must not have" : "has not got");
     Type inferred;

@@ -224,7 +224,7 @@ TEST_CASE("a model is a function: calling it shares its parameters") {
     REQUIRE(got.at(k) ==
             Approx(std::pow(ea.at(2 * k) - eb.at(2 * k), 2) + std::pow(ea.at(2 * k + 1) - eb.at(2 * k + 1), 2))
                 .margin(1e-6));
-  require_reported({MISTAKE(encoder({x, y}), "the model takes 1 inputs and is called with 2")});
+  require_reported({MISTAKE(encoder({x, y}), "the model takes 1 input and is called with 2")});
 }
 
 TEST_CASE("bytes are scaled and rows are reshaped to what the input takes") {
@@ -295,7 +295,7 @@ TEST_CASE("models refuse what they cannot be built from") {
   Model model(x, y), fixed(x, x * 2), pair({x, other}, {y, Dense(1)(other)});
   require_reported({
       MISTAKE(Model(std::vector<Tensor>{}, std::vector<Tensor>{y}),
-              "Model: 0 inputs and 1 outputs; expected at least one of each"),
+              "Model: 0 inputs and 1 output; expected at least one of each"),
       MISTAKE(Model(y, y), "Model: f32[?,1]", "is no input; expected a tensor made by input()"),
       MISTAKE(Model(whole, whole), "Model: input 'whole' is f32[4,2]", "expected a batch axis in front"),
       MISTAKE(Model(x, sum(y)), "Model: output f32[]", "expected one row a sample"),
@@ -303,8 +303,8 @@ TEST_CASE("models refuse what they cannot be built from") {
               "not among the model's inputs"),
       MISTAKE(model.compile({}), "compile: no loss; set .loss, for example to softmax_cross_entropy or mse"),
       MISTAKE(fixed.compile({.loss = mse}), "compile: the model has no parameters to train"),
-      MISTAKE(pair.compile({.losses = {mse}}), "compile: 1 losses for 2 outputs"),
-      MISTAKE(pair.compile({.loss = mse, .loss_weights = {1}}), "compile: 1 loss weights for 2 outputs"),
+      MISTAKE(pair.compile({.losses = {mse}}), "compile: 1 loss for 2 outputs"),
+      MISTAKE(pair.compile({.loss = mse, .loss_weights = {1}}), "compile: 1 loss weight for 2 outputs"),
       MISTAKE(model.compile({.loss = mse, .metrics = {accuracy, accuracy}}),
               "compile: metric 'accuracy' is named twice"),
   });
