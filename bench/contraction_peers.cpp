@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "compiler/compilation.h"
-#include "ir/graph.h"
-#include "ir/text.h"
-#include "runtime/executor.h"
+#include "ir/base/text.h"
+#include "ir/graph/graph.h"
+#include "runtime/host/executor.h"
 
 extern "C" void openblas_set_num_threads(int);
 extern "C" void omp_set_num_threads(int);

@@ -8,11 +8,11 @@
 
 #include "codegen/codegen.h"
 #include "graph_families.h"
-#include "passes/lower.h"
-#include "passes/memory.h"
+#include "passes/kernel/lower.h"
+#include "passes/kernel/memory.h"
 #include "passes/pipeline.h"
-#include "passes/schedule.h"
-#include "runtime/executor.h"
+#include "passes/schedule/schedule.h"
+#include "runtime/host/executor.h"
 
 namespace weft::bench {
 namespace {

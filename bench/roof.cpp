@@ -8,9 +8,9 @@
 #include <chrono>
 #include <map>
 
-#include "frontend/trace.h"
-#include "ir/approx_pow.h"
-#include "ir/approx_trig.h"
+#include "frontend/tensor/trace.h"
+#include "ir/ops/approx_pow.h"
+#include "ir/ops/approx_trig.h"
 #include "tools/peak.h"
 
 namespace weft::bench {
@@ -80,7 +80,7 @@ double rate_in_l1(ThreadTeam& team, void (*loop)(float*, int)) {
   return best;
 }
 
-/// The machine of ir/approx.h that counts.
+/// The machine of ir/ops/approx.h that counts.
 struct Count {
   static constexpr bool is_f64 = false;
   struct F {};

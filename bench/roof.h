@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <memory>
 
-#include "ir/array.h"
-#include "ir/graph.h"
-#include "runtime/thread_team.h"
+#include "ir/base/array.h"
+#include "ir/graph/graph.h"
+#include "runtime/host/thread_team.h"
 
 namespace weft::bench {
 
@@ -35,7 +35,7 @@ struct Work {
 };
 
 /// The arithmetic of a graph if each of its values is computed once. Elementary functions count the operations of their
-/// polynomials (ir/approx.h) and of their special cases.
+/// polynomials (ir/ops/approx.h) and of their special cases.
 Work work_of(const Graph&);
 
 /// Elements a second on `threads` threads, f32: multiply-adds, operations of all kinds together (measured with

@@ -7,7 +7,7 @@
 #include "bench/stream.h"
 #include "codegen/codegen.h"
 #include "compiler/compilation.h"
-#include "runtime/executor.h"
+#include "runtime/host/executor.h"
 
 namespace weft::bench {
 namespace {

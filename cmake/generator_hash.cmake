@@ -8,6 +8,6 @@ foreach(file ${files})
 endforeach()
 string(SHA256 hash "${all}")
 file(CONFIGURE OUTPUT ${OUT} CONTENT "// From cmake/generator_hash.cmake: the hash of the code generator's sources.
-#include \"codegen/identity.h\"
+#include \"codegen/cache/identity.h\"
 const char* const weft::codegen::kGeneratorHash = \"${hash}\";
 ")

@@ -15,15 +15,19 @@ install(TARGETS ${libraries} EXPORT weftTargets ARCHIVE DESTINATION ${CMAKE_INST
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS weft RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
-# <weft/weft.h> lies beside the folders that it includes as <weft/ir/graph.h>.
+# <weft/weft.h> lies beside the folders that it includes as <weft/ir/graph/graph.h>.
 install(DIRECTORY frontend/include/weft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(folder ${weft_folders})
-  file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.h)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.h)
+  list(REMOVE_ITEM headers frontend/include/weft/weft.h)
   if(folder STREQUAL codegen)  # its other headers include LLVM's
-    set(headers ${folder}/codegen.h ${folder}/cache.h)
+    set(headers codegen/codegen.h codegen/cache/cache.h)
   endif()
   list(APPEND weft_installed_headers ${headers})  # tests read them
-  install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft/${folder})
+  foreach(header ${headers})
+    cmake_path(GET header PARENT_PATH sub_folder)
+    install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft/${sub_folder})
+  endforeach()
 endforeach()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/weft)

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include <weft/codegen/cache.h>
-#include <weft/ir/image.h>
-#include <weft/ir/target.h>
+#include <weft/codegen/cache/cache.h>
+#include <weft/ir/base/target.h>
+#include <weft/ir/kernel/image.h>
 
 namespace weft {
 

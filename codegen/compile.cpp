@@ -7,18 +7,18 @@
 #include <chrono>
 #include <unordered_map>
 
-#include "codegen/canonical.h"
+#include "codegen/cache/canonical.h"
+#include "codegen/cache/kernel_key.h"
+#include "codegen/cache/object_cache.h"
+#include "codegen/cache/thunks.h"
 #include "codegen/codegen.h"
-#include "codegen/kernel_key.h"
-#include "codegen/llvm_target.h"
-#include "codegen/llvm_version.h"
-#include "codegen/module.h"
-#include "codegen/object_cache.h"
-#include "codegen/parallel.h"
-#include "codegen/thunks.h"
-#include "ir/float_environment.h"
-#include "ir/fork.h"
-#include "ir/unproven.h"
+#include "codegen/llvm/llvm_target.h"
+#include "codegen/llvm/llvm_version.h"
+#include "codegen/llvm/module.h"
+#include "codegen/llvm/parallel.h"
+#include "ir/base/float_environment.h"
+#include "ir/base/fork.h"
+#include "ir/kernel/unproven.h"
 
 namespace weft {
 namespace {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/device_image.h"
-#include "ir/target.h"
+#include "ir/base/target.h"
+#include "ir/simt/device_image.h"
 
 namespace weft {
 

@@ -1,8 +1,8 @@
 // Names of backends.
 #include "compiler/backend.h"
 
-#include "ir/error.h"
-#include "runtime/cuda_device.h"
+#include "ir/base/error.h"
+#include "runtime/cuda/cuda_device.h"
 
 namespace weft {
 namespace {

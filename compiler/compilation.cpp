@@ -4,8 +4,8 @@
 #include "codegen/codegen.h"
 #include "codegen/device.h"
 #include "compiler/interpreter_executor.h"
-#include "passes/fuse.h"
-#include "passes/memory.h"
+#include "passes/graph/fuse.h"
+#include "passes/kernel/memory.h"
 
 namespace weft {
 namespace {

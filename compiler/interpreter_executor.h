@@ -2,8 +2,8 @@
 #pragma once
 #include <memory>
 
-#include <weft/ir/graph.h>
-#include <weft/runtime/program_executor.h>
+#include <weft/ir/graph/graph.h>
+#include <weft/runtime/host/program_executor.h>
 
 namespace weft {
 

@@ -5,10 +5,10 @@
 #include <mutex>
 
 #include "codegen/device.h"
-#include "ir/fork.h"
-#include "runtime/cuda_device.h"
-#include "runtime/device_executor.h"
-#include "runtime/emulator.h"
+#include "ir/base/fork.h"
+#include "runtime/cuda/cuda_device.h"
+#include "runtime/device/device_executor.h"
+#include "runtime/emulator/emulator.h"
 
 namespace weft {
 namespace {

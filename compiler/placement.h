@@ -4,9 +4,9 @@
 #include <memory>
 
 #include <weft/compiler/backend.h>
-#include <weft/ir/target.h>
-#include <weft/runtime/device.h>
-#include <weft/runtime/executor.h>
+#include <weft/ir/base/target.h>
+#include <weft/runtime/device/device.h>
+#include <weft/runtime/host/executor.h>
 
 namespace weft {
 

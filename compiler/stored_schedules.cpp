@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "runtime/file.h"
+#include "runtime/files/file.h"
 
 namespace weft {
 namespace {

@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include <weft/ir/target.h>
-#include <weft/passes/schedule_table.h>
+#include <weft/ir/base/target.h>
+#include <weft/passes/schedule/schedule_table.h>
 
 namespace weft {
 

@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <chrono>
 
-#include "passes/canonicalize.h"
-#include "passes/column_sums.h"
-#include "passes/fold.h"
-#include "passes/fuse.h"
-#include "passes/layout.h"
-#include "passes/lower.h"
-#include "passes/memory.h"
-#include "passes/row_sums.h"
-#include "passes/schedule.h"
+#include "passes/graph/canonicalize.h"
+#include "passes/graph/fold.h"
+#include "passes/graph/fuse.h"
+#include "passes/kernel/column_sums.h"
+#include "passes/kernel/layout.h"
+#include "passes/kernel/lower.h"
+#include "passes/kernel/memory.h"
+#include "passes/kernel/row_sums.h"
+#include "passes/schedule/schedule.h"
 
 namespace weft {
 namespace {

@@ -7,11 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include <weft/ir/graph.h>
-#include <weft/ir/kernel.h>
-#include <weft/ir/target.h>
-#include <weft/passes/placement.h>
-#include <weft/passes/simplify.h>
+#include <weft/ir/base/target.h>
+#include <weft/ir/graph/graph.h>
+#include <weft/ir/kernel/kernel.h>
+#include <weft/passes/graph/placement.h>
+#include <weft/passes/graph/simplify.h>
 
 namespace weft {
 
@@ -35,7 +35,7 @@ struct PipelineOptions {
   std::vector<std::string> disable;          ///< names of passes to skip
   Ledger* ledger = nullptr;                  ///< which rules fired
   const ScheduleTable* schedules = nullptr;  ///< measured schedules, in place of the cost model where they fit
-  bool for_cpu = false;                      ///< its code knows panels (passes/layout.h) and chunks (column_sums.h)
+  bool for_cpu = false;                      ///< its code knows panels (passes/kernel/layout.h) and chunks (column_sums.h)
   std::int64_t large_bytes = kLargeBytes;    ///< of values that are computed again rather than stored (large_values)
   std::vector<PassTiming>* timings = nullptr;
   /// Called after every graph pass with its name, its result, and whether it changed anything.

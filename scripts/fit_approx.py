@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits the polynomials of ir/approx*.h and prints them as rows of its tables, and those of 2/pi. Needs mpmath.
+"""Fits the polynomials of ir/ops/approx*.h and prints them as rows of its tables, and those of 2/pi. Needs mpmath.
 
 Each row is a polynomial p near the minimax one of a function f on [a, b] under a weight w: the least squares of
 w(x) (f(x) - p(x)) at Chebyshev nodes, which is within a small factor of the best. Coefficients are then rounded to f32
@@ -97,7 +97,7 @@ def atanh_f64(z):
 
 
 def windows(f64):
-    """The digits of 2/pi that matter to large arguments of sin and cos: ir/approx_trig.h says what a row is."""
+    """The digits of 2/pi that matter to large arguments of sin and cos: ir/ops/approx_trig.h says what a row is."""
     bits, limit, window, end = (52, 30, 42, 1024) if f64 else (23, 17, 14, 128)
     with mp.workprec(WINDOW_PRECISION):
         for g in range(-(-(end - limit) // window)):

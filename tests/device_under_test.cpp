@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "codegen/device.h"
-#include "passes/memory.h"
-#include "runtime/cuda_device.h"
-#include "runtime/device_executor.h"
-#include "runtime/emulator.h"
+#include "passes/kernel/memory.h"
+#include "runtime/cuda/cuda_device.h"
+#include "runtime/device/device_executor.h"
+#include "runtime/emulator/emulator.h"
 
 namespace weft::test {
 namespace {

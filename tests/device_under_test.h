@@ -5,10 +5,10 @@
 #include <span>
 #include <vector>
 
-#include "ir/graph.h"
-#include "ir/kernel.h"
-#include "ir/target.h"
-#include "runtime/device.h"
+#include "ir/base/target.h"
+#include "ir/graph/graph.h"
+#include "ir/kernel/kernel.h"
+#include "runtime/device/device.h"
 
 namespace weft::test {
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "ir/error.h"
+#include "ir/base/error.h"
 
 namespace weft {
 

@@ -6,7 +6,7 @@
 
 #include <weft/weft.h>
 
-#include "frontend/extract.h"
+#include "frontend/executable/extract.h"
 #include "random_graph.h"
 
 namespace weft::test {

@@ -1,8 +1,8 @@
 // The training step that passes, code generation and the runtime are tested on: its graph, built by hand.
 #include "mlp_step.h"
 
-#include "ir/build.h"
-#include "passes/autodiff.h"
+#include "ir/graph/build.h"
+#include "passes/graph/autodiff.h"
 
 namespace weft {
 

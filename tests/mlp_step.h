@@ -3,7 +3,7 @@
 #pragma once
 #include <vector>
 
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
 
 namespace weft {
 

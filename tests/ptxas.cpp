@@ -12,7 +12,7 @@
 #include <regex>
 #include <sstream>
 
-#include "ir/error.h"
+#include "ir/base/error.h"
 
 namespace weft::test {
 namespace {

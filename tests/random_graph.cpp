@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ir/build.h"
+#include "ir/graph/build.h"
 
 namespace weft::test {
 namespace {

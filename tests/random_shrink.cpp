@@ -1,6 +1,6 @@
 // Comparison of a graph run two ways, and the shrinker that makes a failure small.
 #include "catch.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "random_graph.h"
 
 namespace weft::test {

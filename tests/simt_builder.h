@@ -3,8 +3,8 @@
 #include <initializer_list>
 #include <utility>
 
-#include "ir/scalar.h"
-#include "ir/simt.h"
+#include "ir/ops/scalar.h"
+#include "ir/simt/simt.h"
 
 namespace weft::test {
 

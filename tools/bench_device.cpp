@@ -9,9 +9,9 @@
 
 #include "codegen/device.h"
 #include "compiler/compilation.h"
-#include "frontend/activations.h"
-#include "frontend/compile.h"
-#include "runtime/device_executor.h"
+#include "frontend/executable/compile.h"
+#include "frontend/nn/activations.h"
+#include "runtime/device/device_executor.h"
 #include "tools/io.h"
 
 namespace weft::tools {

@@ -3,8 +3,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "codegen/cache.h"
-#include "ir/error.h"
+#include "codegen/cache/cache.h"
+#include "ir/base/error.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 

@@ -7,8 +7,8 @@
 #include <new>
 #include <string_view>
 
-#include "ir/error.h"
-#include "ir/memory_limit.h"
+#include "ir/base/error.h"
+#include "ir/base/memory_limit.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 

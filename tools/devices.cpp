@@ -5,7 +5,7 @@
 
 #include "codegen/codegen.h"
 #include "compiler/placement.h"
-#include "runtime/cuda_device.h"
+#include "runtime/cuda/cuda_device.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <memory>
 
-#include "ir/error.h"
+#include "ir/base/error.h"
 
 namespace weft::tools {
 namespace {

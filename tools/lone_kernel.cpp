@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <random>
 
-#include "ir/at.h"
-#include "ir/dtype.h"
+#include "ir/base/at.h"
+#include "ir/base/dtype.h"
 
 namespace weft::tools {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 
 namespace weft::tools {
 

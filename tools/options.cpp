@@ -1,7 +1,7 @@
 // Options that several subcommands share.
 #include "tools/options.h"
 
-#include "runtime/cuda_device.h"
+#include "runtime/cuda/cuda_device.h"
 #include "tools/io.h"
 
 namespace weft::tools {

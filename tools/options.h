@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "frontend/builtin.h"
+#include "frontend/train/builtin.h"
 #include "compiler/stored_schedules.h"
 
 namespace weft::tools {

@@ -14,7 +14,7 @@
 #include <limits>
 #include <vector>
 
-#include "runtime/thread_team.h"
+#include "runtime/host/thread_team.h"
 
 namespace weft::tools {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "compiler/compilation.h"
-#include "runtime/executor.h"
+#include "runtime/host/executor.h"
 #include "tools/peak.h"
 
 namespace weft::tools {

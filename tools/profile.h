@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "ir/graph.h"
-#include "passes/schedule_table.h"
+#include "ir/graph/graph.h"
+#include "passes/schedule/schedule_table.h"
 
 namespace weft::tools {
 

@@ -5,9 +5,9 @@
 #include <map>
 #include <memory>
 
-#include "ir/at.h"
-#include "ir/panels.h"
-#include "runtime/npy.h"
+#include "ir/base/at.h"
+#include "ir/kernel/panels.h"
+#include "runtime/files/npy.h"
 #include "tools/commands.h"
 #include "tools/emit.h"
 #include "tools/io.h"

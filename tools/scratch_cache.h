@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-#include "ir/error.h"
+#include "ir/base/error.h"
 
 namespace weft::tools {
 

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <optional>
 
-#include "frontend/interrupt.h"
+#include "frontend/train/interrupt.h"
 #include "tools/commands.h"
 #include "tools/io.h"
 #include "tools/options.h"

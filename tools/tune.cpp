@@ -9,9 +9,9 @@
 #include <numeric>
 
 #include "codegen/codegen.h"
-#include "ir/print_kernel.h"
-#include "passes/schedule_space.h"
-#include "runtime/file.h"
+#include "ir/kernel/print_kernel.h"
+#include "passes/schedule/schedule_space.h"
+#include "runtime/files/file.h"
 #include "tools/commands.h"
 #include "tools/emit.h"
 #include "tools/io.h"

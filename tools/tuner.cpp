@@ -8,9 +8,9 @@
 #include <numeric>
 
 #include "codegen/codegen.h"
-#include "passes/schedule.h"
-#include "passes/schedule_space.h"
-#include "runtime/executor.h"
+#include "passes/schedule/schedule.h"
+#include "passes/schedule/schedule_space.h"
+#include "runtime/host/executor.h"
 #include "tools/lone_kernel.h"
 
 namespace weft::tools {

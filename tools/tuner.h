@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "ir/kernel.h"
-#include "ir/target.h"
-#include "runtime/thread_team.h"
+#include "ir/base/target.h"
+#include "ir/kernel/kernel.h"
+#include "runtime/host/thread_team.h"
 
 namespace weft::tools {
 

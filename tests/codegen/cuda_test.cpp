@@ -8,9 +8,9 @@
 #include "passes/pipeline.h"
 #include "programs.h"
 #include "random_graph.h"
-#include "runtime/device_executor.h"
-#include "runtime/emulator.h"
-#include "runtime/fake_cuda/loaded.h"
+#include "runtime/device/device_executor.h"
+#include "runtime/emulator/emulator.h"
+#include "fake_cuda/loaded.h"
 
 using namespace weft;
 using namespace weft::test;

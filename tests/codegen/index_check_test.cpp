@@ -4,11 +4,11 @@
 #include "codegen/codegen.h"
 #include "codegen/device.h"
 #include "error_of.h"
-#include "ir/graph.h"
-#include "ir/unproven.h"
-#include "runtime/device_executor.h"
-#include "runtime/emulator.h"
-#include "runtime/executor.h"
+#include "ir/graph/graph.h"
+#include "ir/kernel/unproven.h"
+#include "runtime/device/device_executor.h"
+#include "runtime/emulator/emulator.h"
+#include "runtime/host/executor.h"
 
 using namespace weft;
 

@@ -7,9 +7,9 @@
 #include "catch.h"
 #include "codegen/codegen.h"
 #include "device_under_test.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "passes/pipeline.h"
-#include "runtime/executor.h"
+#include "runtime/host/executor.h"
 
 using namespace weft;
 

@@ -5,8 +5,8 @@
 #include <cstring>
 
 #include "device_under_test.h"
-#include "ir/eval.h"
-#include "ir/panels.h"
+#include "ir/kernel/panels.h"
+#include "ir/ops/eval.h"
 
 namespace weft {
 

@@ -8,8 +8,8 @@
 
 #include "codegen/codegen.h"
 #include "codegen/device.h"
-#include "ir/graph.h"
-#include "ir/kernel.h"
+#include "ir/graph/graph.h"
+#include "ir/kernel/kernel.h"
 
 namespace weft {
 

@@ -4,12 +4,12 @@
 #include "catch.h"
 #include "codegen/codegen.h"
 #include "device_under_test.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "mlp_step.h"
-#include "passes/autodiff.h"
+#include "passes/graph/autodiff.h"
 #include "passes/pipeline.h"
 #include "programs.h"
-#include "runtime/executor.h"
+#include "runtime/host/executor.h"
 
 using namespace weft;
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "catch.h"
-#include "ir/build.h"
-#include "ir/eval.h"
+#include "ir/graph/build.h"
+#include "ir/ops/eval.h"
 #include "passes/pipeline.h"
-#include "passes/schedule.h"
-#include "passes/schedule_space.h"
+#include "passes/schedule/schedule.h"
+#include "passes/schedule/schedule_space.h"
 #include "programs.h"
 #include "random_graph.h"
 

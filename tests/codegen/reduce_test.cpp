@@ -150,7 +150,7 @@ TEST_CASE("every reduction equals the interpreter in bits") {
   }
 }
 
-// Code cuts these folds where it likes (is_associative in codegen/analysis.h).
+// Code cuts these folds where it likes (is_associative in codegen/cpu/analysis.h).
 TEST_CASE("of equal extremes the last one is taken, however a fold is cut") {
   for (Op op : {Op::reduce_max, Op::reduce_min})
     for (DType t : {f32, f64})

@@ -3,7 +3,7 @@
 
 #include "catch.h"
 #include "error_of.h"
-#include "ir/text.h"
+#include "ir/base/text.h"
 
 using namespace weft;
 

@@ -6,16 +6,16 @@
 
 #include "codegen/codegen.h"
 #include "codegen/device.h"
-#include "ir/at.h"
-#include "ir/panels.h"
+#include "ir/base/at.h"
+#include "ir/kernel/panels.h"
 #include "mutate.h"
-#include "passes/fuse.h"
-#include "passes/memory.h"
+#include "passes/graph/fuse.h"
+#include "passes/kernel/memory.h"
 #include "passes/pipeline.h"
 #include "random_graph.h"
-#include "runtime/device_executor.h"
-#include "runtime/emulator.h"
-#include "runtime/executor.h"
+#include "runtime/device/device_executor.h"
+#include "runtime/emulator/emulator.h"
+#include "runtime/host/executor.h"
 
 namespace weft::test {
 namespace {

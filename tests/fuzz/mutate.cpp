@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ir/print_kernel.h"
+#include "ir/kernel/print_kernel.h"
 
 namespace weft::test {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "random_graph.h"
 
 namespace weft::test {

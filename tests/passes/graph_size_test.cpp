@@ -1,10 +1,10 @@
 // Size: no recursion as deep as a graph, no kernel as large as one, no quadratic bookkeeping.
 #include "catch.h"
-#include "ir/build.h"
-#include "passes/autodiff.h"
-#include "passes/canonicalize.h"
-#include "passes/memory.h"
-#include "passes/order.h"
+#include "ir/graph/build.h"
+#include "passes/graph/autodiff.h"
+#include "passes/graph/canonicalize.h"
+#include "passes/kernel/memory.h"
+#include "passes/kernel/order.h"
 #include "passes/pipeline.h"
 
 using namespace weft;

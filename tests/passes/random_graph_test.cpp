@@ -5,7 +5,7 @@
 #include <set>
 
 #include "catch.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 
 using namespace weft;
 using namespace weft::test;

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <ostream>
 
-#include "ir/error.h"
-#include "runtime/idx.h"
+#include "ir/base/error.h"
+#include "runtime/files/idx.h"
 
 namespace weft::test {
 

@@ -2,7 +2,7 @@
 //
 // A program may use weft in the initialisers of its globals, in their destructors, and on one thread while another
 // calls exit(). So tables are constants of the compiler's, what is made at the first use is never destroyed, and the
-// constants that are objects of classes (frontend/early.h) come first and go last.
+// constants that are objects of classes (frontend/nn/early.h) come first and go last.
 #include <map>
 #include <set>
 #include <sstream>
@@ -45,7 +45,7 @@ const std::vector<Symbol>& symbols() {
   return all;
 }
 
-// With objects that have destructors, made by WEFT_EARLY. (codegen/llvm_version.cpp takes note of exit().)
+// With objects that have destructors, made by WEFT_EARLY. (codegen/llvm/llvm_version.cpp takes note of exit().)
 const std::set<std::string> kEarly = {"losses.cpp.o", "metrics.cpp.o"};
 
 }  // namespace

@@ -33,8 +33,40 @@ const Folder kFolders[] = {
      {"ir", "passes", "codegen", "runtime", "compiler", "frontend", "weft"},
      {"fmt", "CLI", "nlohmann", "weft"}},
 };
+// The folders within each, in an order that includes follow. Headers that lie in the folder itself are its interface, for
+// all of them; sources there use all of them.
+struct SubFolder {
+  std::string name;
+  Names folders;  // of the same library, whose headers it may include, besides its own
+};
+const SubFolder kSubFolders[] = {
+    {"ir/base", {}},
+    {"ir/ops", {"ir/base"}},
+    {"ir/graph", {"ir/base", "ir/ops"}},
+    {"ir/kernel", {"ir/base", "ir/ops", "ir/graph"}},
+    {"ir/simt", {"ir/base", "ir/ops", "ir/kernel"}},
+    {"passes/graph", {}},
+    {"passes/schedule", {}},
+    {"passes/kernel", {"passes/graph", "passes/schedule"}},
+    {"codegen/cpu", {}},
+    {"codegen/gpu", {"codegen/cpu"}},
+    {"codegen/llvm", {"codegen/cpu"}},
+    {"codegen/ptx", {"codegen/cpu", "codegen/llvm"}},
+    {"codegen/cache", {"codegen/cpu", "codegen/llvm"}},
+    {"runtime/host", {}},
+    {"runtime/device", {"runtime/host"}},
+    {"runtime/cuda", {"runtime/device"}},
+    {"runtime/emulator", {"runtime/host", "runtime/device"}},
+    {"runtime/files", {}},
+    {"runtime/data", {"runtime/files"}},
+    {"frontend/tensor", {}},
+    {"frontend/executable", {"frontend/tensor"}},
+    {"frontend/nn", {"frontend/tensor", "frontend/executable"}},
+    {"frontend/train", {"frontend/tensor", "frontend/executable", "frontend/nn"}},
+};
+constexpr int kMostSources = 15;  // beside each other
 // The runtime knows ir/'s types, not its graph: what an ahead-of-time compiled model links stays small.
-const Names kNotInRuntime = {"ir/graph.h", "ir/build.h", "ir/infer.h"};
+const Names kNotInRuntime = {"ir/graph/graph.h", "ir/graph/build.h", "ir/ops/infer.h"};
 const Names kLibraries = {"fmt", "llvm", "llvm-c", "CLI", "nlohmann", "zlib.h", "catch2", "benchmark", "weft"};
 
 const fs::path kRoot = WEFT_SOURCE_DIR;
@@ -50,7 +82,7 @@ std::vector<fs::path> sources(const std::string& folder, const Names& extensions
 struct Include {
   char kind;  // '<' or '"'
   std::string header;
-  /// "ir/graph.h" for <weft/ir/graph.h> and "ir/graph.h", "" for what is not weft's.
+  /// "ir/graph/graph.h" for <weft/ir/graph/graph.h> and "ir/graph/graph.h", "" for what is not weft's.
   std::string own() const {
     if (kind == '"') return header;
     return header.starts_with("weft/") && header != "weft/weft.h" ? header.substr(5) : "";
@@ -93,8 +125,39 @@ TEST_CASE("includes follow the design's table") {
   }
 }
 
+TEST_CASE("includes within a library go one way, and no folder is crowded") {
+  Names known;
+  for (const SubFolder& folder : kSubFolders) {
+    known.insert(folder.name);
+    const std::string library = first_component(folder.name);
+    int count = 0;
+    for (const fs::path& file : sources(folder.name)) {
+      INFO(file);
+      CHECK(file.parent_path() == kRoot / folder.name);
+      count += file.extension() == ".cpp";
+      for (const Include& include : includes(file)) {
+        const std::string from = fs::path(include.own()).parent_path().string();
+        if (first_component(from) != library || from == folder.name || from == library) continue;
+        INFO("#include " << include.kind << include.header);
+        CHECK(folder.folders.contains(from));
+      }
+    }
+    INFO(folder.name);
+    CHECK(count > 0);
+    CHECK(count <= kMostSources);
+  }
+  for (const Folder& folder : kFolders) {
+    if (folder.name == "tools") continue;
+    for (const fs::path& file : sources(folder.name)) {
+      const std::string where = fs::relative(file.parent_path(), kRoot).string();
+      INFO(file);
+      CHECK((where == folder.name || known.contains(where) || where == "frontend/include/weft"));
+    }
+  }
+}
+
 TEST_CASE("installed headers include each other as <weft/…>, and nothing that is not installed") {
-  // By quotes, a user's own ir/graph.h would be taken for weft's.
+  // By quotes, a user's own ir/graph/graph.h would be taken for weft's.
   std::set<std::string> installed{"weft/weft.h"};
   std::istringstream list(WEFT_INSTALLED_HEADERS);
   for (std::string header; std::getline(list, header, ':');) installed.insert("weft/" + header);

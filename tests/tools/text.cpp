@@ -6,7 +6,7 @@
 
 #include "catch.h"
 #include "passes/pipeline.h"
-#include "runtime/npy.h"
+#include "runtime/files/npy.h"
 #include "tools/command.h"
 
 using namespace weft::test;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "runtime/safetensors.h"
+#include "runtime/files/safetensors.h"
 #include "tools/command.h"
 
 using namespace weft::test;

@@ -10,11 +10,11 @@
 #include "catch.h"
 #include "codegen/codegen.h"
 #include "error_of.h"
-#include "frontend/compile.h"
-#include "frontend/initializers.h"
+#include "frontend/executable/compile.h"
+#include "frontend/tensor/initializers.h"
 #include "compiler/stored_schedules.h"
 #include "passes/pipeline.h"
-#include "passes/schedule.h"
+#include "passes/schedule/schedule.h"
 #include "tools/command.h"
 
 using namespace weft::test;

@@ -4,23 +4,23 @@
 #if __cplusplus < 202002L || !defined(__cpp_lib_source_location) || !defined(__cpp_concepts)
 #error weft needs C++20 (-std=c++20, or cxx_std_20, which weft::weft asks CMake for) of GCC 12 or Clang 16 or newer
 #else
-#include <weft/frontend/activations.h>
+#include <weft/frontend/nn/activations.h>
 #include <weft/compiler/backend.h>
-#include <weft/frontend/builtin.h>
-#include <weft/frontend/callbacks.h>
-#include <weft/frontend/compile.h>
-#include <weft/frontend/functions.h>
-#include <weft/frontend/initializers.h>
-#include <weft/frontend/layers.h>
-#include <weft/frontend/losses.h>
-#include <weft/frontend/metrics.h>
-#include <weft/frontend/model.h>
-#include <weft/frontend/optimizers.h>
-#include <weft/frontend/random.h>
-#include <weft/frontend/schedules.h>
-#include <weft/frontend/tensor.h>
-#include <weft/runtime/csv.h>
-#include <weft/runtime/cuda_device.h>
-#include <weft/runtime/data.h>
-#include <weft/runtime/preprocess.h>
+#include <weft/frontend/train/builtin.h>
+#include <weft/frontend/train/callbacks.h>
+#include <weft/frontend/executable/compile.h>
+#include <weft/frontend/tensor/functions.h>
+#include <weft/frontend/tensor/initializers.h>
+#include <weft/frontend/nn/layers.h>
+#include <weft/frontend/nn/losses.h>
+#include <weft/frontend/nn/metrics.h>
+#include <weft/frontend/train/model.h>
+#include <weft/frontend/nn/optimizers.h>
+#include <weft/frontend/tensor/random.h>
+#include <weft/frontend/nn/schedules.h>
+#include <weft/frontend/tensor/tensor.h>
+#include <weft/runtime/data/csv.h>
+#include <weft/runtime/cuda/cuda_device.h>
+#include <weft/runtime/data/data.h>
+#include <weft/runtime/data/preprocess.h>
 #endif

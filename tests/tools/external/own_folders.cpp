@@ -1,11 +1,11 @@
 // A user's program with folders that are called as weft's, before weft's headers and after them.
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
 
 #include <weft/weft.h>
 
-#include "runtime/data.h"
+#include "runtime/data/data.h"
 
-#if __has_include("ir/op.h") || __has_include(<passes/pipeline.h>)
+#if __has_include("ir/ops/op.h") || __has_include(<passes/pipeline.h>)
 #error weft offers its headers under names that are not its own
 #endif
 

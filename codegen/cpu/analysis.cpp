@@ -1,0 +1,306 @@
+// Linear forms, dependences and the merging of parallel axes.
+#include "codegen/cpu/analysis.h"
+
+#include <algorithm>
+
+#include "ir/base/at.h"
+#include "ir/kernel/panels.h"
+#include "ir/kernel/unproven.h"
+
+namespace weft::codegen {
+namespace {
+
+Linear linearise(const std::vector<Index>& access, const Dims& strides, std::size_t axes) {
+  Linear l;
+  l.coefficient.assign(axes, 0);
+  for (std::size_t d = 0; d < access.size(); ++d) {
+    const std::int64_t stride = strides[static_cast<int>(d)];
+    l.offset += stride * access[d].offset;
+    for (auto [axis, c] : access[d].terms) l.coefficient[static_cast<std::size_t>(axis)] += stride * c;
+    if (access[d].indirect != kNone) l.indirect.emplace_back(stride, access[d].indirect);
+  }
+  return l;
+}
+
+Linear linearise(const std::vector<Index>& access, const Buffer& buffer, std::size_t axes) {
+  Linear l = linearise(access, storage_strides(buffer), axes);
+  if (buffer.panels) {
+    l.panel_axis = access.back().terms[0].first;
+    l.panel_width = buffer.panels;
+    l.panel_gap = panel_gap(buffer);
+  }
+  return l;
+}
+
+template <class F>
+void for_each_access(PhaseInfo& info, const Kernel& kernel, F&& f) {
+  for (std::size_t e = 0; e < kernel.exprs.size(); ++e)
+    if (info.used[e] && !info.access[e].coefficient.empty()) f(info.access[e]);
+  for (auto& stage : info.store)
+    for (Linear& l : stage) f(l);
+  for (auto& checks : info.load_checks)
+    for (IndexCheck& c : checks) f(c.index);
+  for (auto& stage : info.store_checks)
+    for (auto& checks : stage)
+      for (IndexCheck& c : checks) f(c.index);
+}
+
+void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
+  std::vector<AxisId>& parallel = info.phase.parallel;
+  auto extent = [&](AxisId a) -> std::int64_t& { return info.extent[static_cast<std::size_t>(a)]; };
+  for (std::size_t i = parallel.size(); i-- > 1;) {
+    const AxisId outer = parallel[i - 1], inner = parallel[i];
+    bool linear = true;
+    for_each_access(info, kernel, [&](Linear& l) {
+      linear &= l.coefficient[static_cast<std::size_t>(outer)] ==
+                extent(inner) * l.coefficient[static_cast<std::size_t>(inner)];
+      linear &= l.panel_axis == kNone || (l.panel_axis != outer && l.panel_axis != inner);
+    });
+    // An axis of one point has no coefficient worth keeping; the other then carries the whole index.
+    if (!linear && extent(outer) != 1 && extent(inner) != 1) continue;
+    const bool keep_outer = !linear && extent(inner) == 1;
+    const AxisId kept = keep_outer ? outer : inner, gone = keep_outer ? inner : outer;
+    if (keep_outer) {  // the place of `inner` (lanes run there) is taken over by the coefficients of `outer`
+      for_each_access(info, kernel, [&](Linear& l) {
+        l.coefficient[static_cast<std::size_t>(inner)] = l.coefficient[static_cast<std::size_t>(outer)];
+        l.coefficient[static_cast<std::size_t>(outer)] = 0;
+        if (l.panel_axis == outer || l.panel_axis == inner) l.panel_axis = l.panel_axis == outer ? inner : kNone;
+      });
+      extent(inner) = extent(outer);
+      extent(outer) = 1;
+    } else {
+      for_each_access(info, kernel, [&](Linear& l) {
+        l.coefficient[static_cast<std::size_t>(gone)] = 0;
+        if (l.panel_axis == gone) l.panel_axis = kNone;
+      });
+      extent(kept) *= extent(gone);
+      extent(gone) = 1;
+    }
+    parallel.erase(parallel.begin() + static_cast<std::ptrdiff_t>(i) - 1);
+  }
+}
+
+void find_dependences(PhaseInfo& info, const Program& program, const Kernel& kernel) {
+  std::vector<BufferId> stored;
+  for (const KernelStage& s : info.phase.stages)
+    for (const Store& t : s.stores) stored.push_back(storage(program, t.buffer));
+  info.depends.assign(kernel.exprs.size(), {});
+  for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
+    const Expr& e = kernel.exprs[i];
+    Dependence& d = info.depends[i];
+    auto take = [&](ExprId arg) {
+      const Dependence& a = info.depends[static_cast<std::size_t>(arg)];
+      d.axes |= a.axes, d.accumulator |= a.accumulator, d.pinned |= a.pinned;
+    };
+    for (ExprId arg : e.args) take(arg);
+    for (std::size_t a = 0; a < info.access[i].coefficient.size(); ++a)
+      if (info.access[i].coefficient[a]) d.axes |= std::uint64_t{1} << a;
+    for (const IndexCheck& c : info.load_checks[i])
+      for (std::size_t a = 0; a < c.index.coefficient.size(); ++a)
+        if (c.index.coefficient[a]) d.axes |= std::uint64_t{1} << a;
+    for (auto [stride, arg] : info.access[i].indirect) take(arg);
+    if (e.kind == Expr::accumulator) d.accumulator = true;
+    if (e.kind == Expr::load && std::count(stored.begin(), stored.end(), storage(program, e.buffer))) d.pinned = true;
+  }
+}
+
+/// The checks of a program whose indices need any.
+void find_checks(PhaseInfo& info, const Program& program, const Kernel& kernel, std::int32_t phase) {
+  info.load_checks.resize(kernel.exprs.size());
+  for (const KernelStage& s : info.phase.stages) info.store_checks.emplace_back(s.stores.size());
+  if (!program.check_indices) return;
+  const std::vector<UnprovenIndex> unproven = unproven_indices(program, kernel);
+  info.checks = !unproven.empty();
+  for (std::size_t i = 0; i < unproven.size(); ++i) {
+    const UnprovenIndex& u = unproven[i];
+    const bool is_load = u.load != kNone;
+    if (is_load ? !info.used[static_cast<std::size_t>(u.load)] : u.phase != phase) continue;
+    const Store* store = is_load ? nullptr : &at(at(info.phase.stages, u.stage).stores, u.store);
+    const auto& access = is_load ? at(kernel.exprs, u.load).access : store->access;
+    const Shape& shape = at(program.buffers, is_load ? at(kernel.exprs, u.load).buffer : store->buffer).type.shape;
+    auto& checks = is_load ? at(info.load_checks, u.load) : at(at(info.store_checks, u.stage), u.store);
+    checks.push_back({linearise({at(access, u.dimension)}, Dims{1}, kernel.axes.size()), shape[u.dimension],
+                      static_cast<std::int64_t>(i)});
+  }
+}
+
+/// A size of at least `bytes` at whose multiples no two of four rows are near each other modulo 4 KiB: there, a load
+/// waits for stores that are still on their way to another page.
+std::int64_t apart_in_l1(std::int64_t bytes) {
+  constexpr std::int64_t kPage = 4096, kApart = kPage / 4 + kCacheLine;
+  return bytes + ((kApart - bytes) % kPage + kPage) % kPage;
+}
+
+/// Rough instructions of one op on one register.
+double op_cost(Op op) {
+  switch (op) {
+    case Op::exp:
+    case Op::expm1:
+    case Op::log:
+    case Op::log1p:
+    case Op::tanh:
+    case Op::sigmoid:
+    case Op::softplus:
+    case Op::erf:
+    case Op::sin:
+    case Op::cos: return 20;
+    case Op::pow:
+    case Op::random: return 80;
+    case Op::div:
+    case Op::rem:
+    case Op::sqrt: return 10;
+    default: return 1;
+  }
+}
+
+/// The operands of an expression, indices included.
+template <class F>
+void for_each_operand(const PhaseInfo& info, const Kernel& kernel, std::size_t e, F&& f) {
+  for (ExprId arg : kernel.exprs[e].args) f(arg);
+  for (auto [stride, arg] : info.access[e].indirect) f(arg);
+}
+
+}  // namespace
+
+std::int64_t PhaseInfo::points() const {
+  std::int64_t n = 1;
+  for (AxisId a : phase.parallel) n *= extent[static_cast<std::size_t>(a)];
+  return n;
+}
+
+PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& phase, AxisId lane_axis, bool merge) {
+  ensure(kernel.axes.size() <= 64, "kernel {} has {} axes, more than 64", kernel.name, kernel.axes.size());
+  PhaseInfo info;
+  info.phase = phase;
+  for (const Axis& a : kernel.axes) info.extent.push_back(a.extent);
+  info.access.resize(kernel.exprs.size());
+  for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
+    const Expr& e = kernel.exprs[i];
+    if (e.kind == Expr::load) info.access[i] = linearise(e.access, at(program.buffers, e.buffer), kernel.axes.size());
+    if (e.kind == Expr::index) info.access[i] = linearise(e.access, Dims{1}, kernel.axes.size());
+  }
+  info.used.assign(kernel.exprs.size(), false);
+  auto use = [&](ExprId e) {
+    if (e != kNone) info.used[static_cast<std::size_t>(e)] = true;
+  };
+  for (const KernelStage& s : phase.stages) {
+    std::vector<Linear>& stores = info.store.emplace_back();
+    for (const Store& t : s.stores) {
+      stores.push_back(linearise(t.access, at(program.buffers, t.buffer), kernel.axes.size()));
+      use(t.value);
+      for (const Index& index : t.access) use(index.indirect);
+    }
+    for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) use(e);
+  }
+  for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
+    if (!info.used[i]) continue;
+    for (ExprId arg : kernel.exprs[i].args) use(arg);
+    for (auto [stride, arg] : info.access[i].indirect) use(arg);
+  }
+  find_checks(info, program, kernel, static_cast<std::int32_t>(&phase - kernel.phases.data()));
+  std::vector<AxisId>& parallel = info.phase.parallel;
+  if (auto at = std::find(parallel.begin(), parallel.end(), lane_axis); at != parallel.end() && phase.chunk == 0)
+    std::rotate(at, at + 1, parallel.end());
+  if (merge) merge_parallel_axes(info, kernel);
+  find_dependences(info, program, kernel);
+  return info;
+}
+
+bool is_along_row(const PhaseInfo& info, const Kernel& kernel, std::size_t stage) {
+  const KernelStage& s = info.phase.stages[stage];
+  if (s.kind != KernelStage::scatter || s.axis == kNone || s.axis != kernel.schedule.vector_axis) return false;
+  const Linear& to = info.store[stage][0];
+  return s.predicate == kNone && info.store_checks[stage][0].empty() && to.panel_axis == kNone &&
+         to.coefficient[static_cast<std::size_t>(s.axis)] == 1 &&
+         std::ranges::none_of(to.indirect, [&](const auto& i) { return info.depends_on(i.second, s.axis); });
+}
+
+bool is_associative(Op reduce, DType t) { return !is_float(t) || reduce == Op::reduce_max || reduce == Op::reduce_min; }
+
+std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
+  std::vector<bool> need(kernel.exprs.size(), false);
+  for (ExprId e : roots)
+    if (e != kNone) need[static_cast<std::size_t>(e)] = true;
+  std::vector<ExprId> loads;
+  for (std::size_t e = kernel.exprs.size(); e-- > 0;) {
+    if (!need[e]) continue;
+    for (ExprId a : kernel.exprs[e].args) need[static_cast<std::size_t>(a)] = true;
+    for (auto [stride, a] : info.access[e].indirect) need[static_cast<std::size_t>(a)] = true;
+    if (kernel.exprs[e].kind == Expr::load) loads.push_back(static_cast<ExprId>(e));
+  }
+  return loads;
+}
+
+double point_cost(const PhaseInfo& info, const Kernel& kernel) {
+  auto extent = [&](AxisId a) {
+    return a == kNone ? 1.0 : static_cast<double>(info.extent[static_cast<std::size_t>(a)]);
+  };
+  double total = 0;
+  for (const KernelStage& s : info.phase.stages) {
+    std::vector<bool> seen(kernel.exprs.size(), false);
+    auto need = [&](ExprId e) {
+      if (e != kNone) seen[static_cast<std::size_t>(e)] = true;
+    };
+    for (const Store& t : s.stores) need(t.value);
+    for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) need(e);
+    double inner = static_cast<double>(s.stores.size()) + 1, outer = 0;
+    for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
+      if (!seen[i]) continue;
+      const Expr& e = kernel.exprs[i];
+      for_each_operand(info, kernel, i, need);
+      const double cost = e.kind == Expr::apply ? op_cost(e.op) : e.kind == Expr::load ? 1 : 0;
+      (s.axis != kNone && !info.depends_on(static_cast<ExprId>(i), s.axis) ? outer : inner) += cost;
+    }
+    total += outer + inner * extent(s.axis);
+  }
+  return total;
+}
+
+std::vector<KeptRow> kept_rows(const PhaseInfo& info, const Kernel& kernel, AxisId axis, int width,
+                               std::int64_t bytes) {
+  constexpr double kWorthKeeping = 10;  // instructions: a division; a store and a load of L1 or L2 take less
+  const std::size_t n = kernel.exprs.size();
+  const std::int64_t row = (info.extent[static_cast<std::size_t>(axis)] + width - 1) / width * width;
+  std::vector<KeptRow> kept;
+  std::int64_t used = 0;
+  // From results to operands, so that the outermost of nested values is kept; what only it needs is then not repeated.
+  for (std::size_t e = n; e-- > 0;) {
+    const Dependence& d = info.depends[e];
+    if (kernel.exprs[e].kind != Expr::apply || !(d.axes >> axis & 1) || d.pinned) continue;
+    std::size_t first = info.phase.stages.size();
+    int readers = 0;
+    for (std::size_t s = 0; s < info.phase.stages.size(); ++s) {
+      const KernelStage& stage = info.phase.stages[s];
+      std::vector<bool> needed(n, false);
+      auto need = [&](ExprId id) {
+        if (id != kNone) needed[static_cast<std::size_t>(id)] = true;
+      };
+      for (const Store& t : stage.stores) need(t.value);
+      for (ExprId id : {stage.predicate, stage.value, stage.lhs, stage.rhs}) need(id);
+      for (std::size_t i = n; i-- > e;)  // operands of kept values are needed only where those are first computed
+        if (const auto at = std::find_if(kept.begin(), kept.end(),
+                                         [&](const KeptRow& k) { return k.value == static_cast<ExprId>(i); });
+            needed[i] && (at == kept.end() || at->first_stage == s))
+          for_each_operand(info, kernel, i, need);
+      if (!needed[e]) continue;
+      first = std::min(first, s);
+      ++readers;
+    }
+    if (readers < 2) continue;
+    std::vector<bool> part(n, false);
+    part[e] = true;
+    double cost = 0;
+    for (std::size_t i = e + 1; i-- > 0;) {
+      if (!part[i] || !(info.depends[i].axes >> axis & 1)) continue;
+      if (kernel.exprs[i].kind == Expr::apply) cost += op_cost(kernel.exprs[i].op);
+      for_each_operand(info, kernel, i, [&](ExprId arg) { part[static_cast<std::size_t>(arg)] = true; });
+    }
+    const std::int64_t size = apart_in_l1(row * static_cast<std::int64_t>(size_of(kernel.exprs[e].dtype)));
+    if (cost < kWorthKeeping || used + size > bytes) continue;
+    kept.push_back({static_cast<ExprId>(e), first, used, size});
+    used += size;
+  }
+  return kept;
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,235 @@
+// The loops around the microkernel.
+#include "codegen/cpu/emit_contract.h"
+
+#include <algorithm>
+
+#include "ir/ops/eval.h"
+
+namespace weft::codegen {
+
+/// One microkernel for each height of a strip and width of a panel that occurs.
+void ContractEmitter::emit_micro_kernels(const std::string& symbol) {
+  for (const bool is_short : {false, true})
+    for (const bool is_last : {true, false}) {
+      const bool occurs = (!is_short || short_strips_ > 0) && (is_last || panels_ > 1);
+      const std::int64_t columns = is_last ? last_columns() : nr_;
+      const int registers = static_cast<int>((columns + lanes_of_register_ - 1) / lanes_of_register_);
+      const MicroKernel m{rows_ - is_short, registers, static_cast<int>(columns - (registers - 1) * lanes_of_register_),
+                          interleaved_};
+      const bool as_last = !is_last && columns == last_columns();
+      micro_kernels_[is_short][is_last] =
+          !occurs || as_last ? micro_kernels_[is_short && short_strips_ > 0][1]
+                             : emit_micro_kernel(m, fmt::format("{}_micro{}x{}", symbol, m.rows, columns));
+    }
+}
+
+PhaseCode ContractEmitter::emit(const std::string& symbol) {
+  find_prefetches();
+  emit_micro_kernels(symbol);
+  open_function(symbol);
+  const std::int64_t units = schedule_.split_n ? panels_ : strips_;
+  Value* first_batch = b_.CreateSDiv(begin_, i64(units));
+  Value* last_batch = b_.CreateSDiv(b_.CreateAdd(end_, i64(units - 1)), i64(units));
+  for_each("batch", first_batch, last_batch, 1, [&](Value* batch) {
+    if (schedule_.b != kNone) bind(schedule_.b, batch);
+    Value* base = b_.CreateMul(batch, i64(units));
+    Value* first = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b_.CreateSub(begin_, base), i64(0));
+    run_units(first, minimum(b_.CreateSub(end_, base), i64(units)));
+  });
+  close_function();
+
+  const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(K_);
+  const double epilogue = static_cast<double>(B_ * M_ * N_) / lanes_of_register_ * 4;
+  const UnitSplit split = B_ > 1              ? UnitSplit{schedule_.b, units}
+                          : schedule_.split_n ? UnitSplit{schedule_.n, 1, nr_}
+                                              : UnitSplit{schedule_.m, 1, rows_, short_strips_};
+  return {symbol, B_ * units, scratch_bytes_, products / (2 * lanes_of_register_) + epilogue, split};
+}
+
+void ContractEmitter::run_units(Value* first, Value* last) {
+  const std::int64_t inner_pieces = schedule_.split_n ? strips_ : panels_;
+  for_each("block", i64(0), i64(inner_pieces), block_, [&](Value* block) {
+    Value* block_end = minimum(b_.CreateAdd(block, i64(block_)), i64(inner_pieces));
+    if (!packs_by_chunk()) pack_inner(block, block_end, block, {i64(0), i64(K_)});
+    for_each("unit", first, last, 1, [&](Value* unit) {
+      if (!packs_by_chunk()) pack_outer(unit, {i64(0), i64(K_)});
+      for_each("group", block, block_end, group_, [&](Value* group) {
+        run_group({unit, group, minimum(b_.CreateAdd(group, i64(group_)), block_end), block, block_end});
+      });
+    });
+  });
+}
+
+/// The tile of one unit and a group of inner pieces: sums over all k, then the epilogue.
+void ContractEmitter::run_group(const Group& g) {
+  Range rows, columns;
+  if (schedule_.split_n) {
+    rows = {strip_start(g.first), strip_start(g.last)};
+    columns = {b_.CreateMul(g.unit, i64(nr_)), b_.CreateMul(b_.CreateAdd(g.unit, i64(1)), i64(nr_))};
+  } else {
+    rows = {strip_start(g.unit), strip_start(b_.CreateAdd(g.unit, i64(1)))};
+    columns = {b_.CreateMul(g.first, i64(nr_)), b_.CreateMul(g.last, i64(nr_))};
+  }
+  columns.end = minimum(columns.end, i64(N_));
+  if (interleaved_) {
+    multiply(g, g.first, {i64(0), i64(K_)}, rows, columns);
+    when(b_.CreateICmpEQ(g.last, g.block_end), [&] { epilogue(tile_of(g.first), rows, columns); });
+    return;
+  }
+  if (!prefetches_.empty())
+    for_each("prefetch", rows.begin, rows.end, 1, [&](Value* row) { prefetch(row, columns.begin); });
+  for_each("kblock", i64(0), i64(K_), k_block_, [&](Value* k) {
+    Value* k_end = minimum(b_.CreateAdd(k, i64(k_block_)), i64(K_));
+    Value* in_chunk = b_.CreateAnd(k, i64(kContractChunk - 1));
+    if (packs_by_chunk())
+      when(b_.CreateICmpEQ(in_chunk, i64(0)), [&] {
+        const Range chunk{k, minimum(b_.CreateAdd(k, i64(kContractChunk)), i64(K_))};
+        pack_outer(g.unit, chunk);
+        pack_inner(g.first, g.last, g.block, chunk);
+      });
+    for_each("piece", g.first, g.last, 1, [&](Value* piece) { multiply(g, piece, {k, k_end}, rows, columns); });
+    if (K_ <= kContractChunk) return;
+    Value* chunk_ends = b_.CreateICmpEQ(b_.CreateAnd(k_end, i64(kContractChunk - 1)), i64(0));
+    when(b_.CreateOr(b_.CreateICmpEQ(k_end, i64(K_)), chunk_ends),
+         [&] { add_to_total(b_.CreateICmpSLT(k, i64(kContractChunk))); });
+  });
+  epilogue(scratch_at(K_ > kContractChunk ? total_offset_ : tile_offset_), rows, columns);
+}
+
+/// Where the sums of the group that begins with `piece` go: one of two tiles in turns, when the other's epilogue is
+/// still to come.
+Value* ContractEmitter::tile_of(Value* piece) {
+  Value* tile = scratch_at(tile_offset_);
+  if (!interleaved_) return tile;
+  return offset_elements(dtype_, tile, b_.CreateMul(b_.CreateAnd(piece, i64(1)), i64(tile_elements_)));
+}
+
+/// The first row of strip s: those of rows_ - 1 rows come first.
+Value* ContractEmitter::strip_start(Value* strip) {
+  return b_.CreateSub(b_.CreateMul(strip, i64(rows_)), minimum(strip, i64(short_strips_)));
+}
+
+/// Where the microkernel finds row, column and product 0 of a piece; `packed_index` counts the pieces packed so far.
+Value* ContractEmitter::operand_pointer(const Operand& o, Value* piece, Value* packed_index) {
+  if (o.packed) return offset_elements(dtype_, scratch_at(o.offset), b_.CreateMul(packed_index, i64(o.piece)));
+  push_level();
+  bind(o.free, o.free == schedule_.m ? strip_start(piece) : b_.CreateMul(piece, i64(nr_)));
+  bind(schedule_.k, i64(0));
+  Value* p = address(expr(o.value).buffer, info_.access[static_cast<std::size_t>(o.value)]).pointer;
+  pop_level();
+  return p;
+}
+
+/// Calls the microkernel for one strip, one panel and the products k; rows and columns are the group's.
+void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, const Range& rows, const Range& columns) {
+  Value *strip = schedule_.split_n ? piece : g.unit, *panel = schedule_.split_n ? g.unit : piece;
+  Value* copy = b_.CreateSub(piece, g.block);  // among the packed pieces of the inner operand
+  auto operand = [&](const Operand& o, Value* own_piece, bool inner) {
+    Value* from = o.packed && packs_by_chunk() ? b_.CreateAnd(k.begin, i64(kContractChunk - 1)) : k.begin;
+    return offset_elements(dtype_, operand_pointer(o, own_piece, inner ? copy : i64(0)),
+                           b_.CreateMul(from, i64(o.k_stride)));
+  };
+  Value* x = operand(lhs_, strip, schedule_.split_n);
+  Value* y = operand(rhs_, panel, !schedule_.split_n);
+  Value* offset = schedule_.split_n
+                      ? b_.CreateMul(b_.CreateSub(strip_start(piece), strip_start(g.first)), i64(tile_row_))
+                      : b_.CreateMul(b_.CreateSub(piece, g.first), i64(nr_));
+  Value* tile = offset_elements(dtype_, tile_of(g.first), offset);
+  Value* continued = b_.CreateICmpNE(b_.CreateAnd(k.begin, i64(kContractChunk - 1)), i64(0));
+
+  Value* done = llvm::Constant::getNullValue(b_.getPtrTy());
+  Value *done_row = i64(0), *done_end = i64(0), *done_column = i64(0);
+  if (interleaved_) {  // the piece before this one; the first of a block has none
+    Value* before = b_.CreateSub(piece, i64(1));
+    done = tile_of(before);
+    done_row = schedule_.split_n ? strip_start(before) : rows.begin;
+    done_end = b_.CreateSelect(b_.CreateICmpEQ(piece, g.block), done_row, schedule_.split_n ? rows.begin : rows.end);
+    done_column = schedule_.split_n ? columns.begin : b_.CreateSub(columns.begin, i64(nr_));
+  }
+  Value* batch = schedule_.b == kNone ? i64(0) : coordinate_[static_cast<std::size_t>(schedule_.b)];
+
+  auto choose = [&](Value* condition, Value* yes, Value* no) {
+    return yes == no ? yes : b_.CreateSelect(condition, yes, no);
+  };
+  Value* is_short = b_.CreateICmpSLT(strip, i64(short_strips_));
+  Value* is_last = b_.CreateICmpEQ(panel, i64(panels_ - 1));
+  auto& kernels = micro_kernels_;
+  Value* micro =
+      choose(is_short, choose(is_last, kernels[1][1], kernels[1][0]), choose(is_last, kernels[0][1], kernels[0][0]));
+  b_.CreateCall(kernels[0][0]->getFunctionType(), micro,
+                {x, y, tile, b_.CreateSub(k.end, k.begin), continued, buffers_, done, done_row, done_end, done_column,
+                 batch, rows.begin, columns.begin});
+}
+
+/// total = tile for the first chunk of k, total + tile for later ones.
+void ContractEmitter::add_to_total(Value* first_chunk) {
+  Value *tile = scratch_at(tile_offset_), *total = scratch_at(total_offset_);
+  for_each("total", i64(0), i64(tile_elements_), lanes_of_register_, [&](Value* i) {
+    Value *from = offset_elements(dtype_, tile, i), *to = offset_elements(dtype_, total, i);
+    Value *x = read(dtype_, from, lanes_of_register_), *sum = read(dtype_, to, lanes_of_register_);
+    write(dtype_, to, b_.CreateSelect(first_chunk, x, emit_op(b_, Op::add, dtype_, dtype_, {sum, x})));
+  });
+}
+
+/// Finds what the epilogue loads or overwrites at a place of its own for each row and column.
+void ContractEmitter::find_prefetches() {
+  auto add = [&](BufferId buffer, const Linear& access, bool written) {
+    bool moves = access.indirect.empty() && access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 &&
+                 access.coefficient[static_cast<std::size_t>(schedule_.m)] != 0;
+    for (std::size_t a = 0; a < access.coefficient.size(); ++a)  // not along an axis of a stage
+      moves &= access.coefficient[a] == 0 || std::ranges::count(info_.phase.parallel, static_cast<AxisId>(a)) > 0;
+    const bool known = std::ranges::any_of(prefetches_, [&](const Prefetch& p) {
+      return storage(program_, p.buffer) == storage(program_, buffer) && p.access->offset == access.offset;
+    });
+    if (moves && !known) prefetches_.push_back({buffer, &access, written});
+  };
+  std::vector<ExprId> roots;
+  for (std::size_t s = 1; s < info_.phase.stages.size(); ++s)
+    for (std::size_t i = 0; i < stage(s).stores.size(); ++i) {
+      roots.push_back(stage(s).stores[i].value);
+      add(stage(s).stores[i].buffer, info_.store[s][i], true);
+    }
+  for (ExprId e : loads_under(kernel_, info_, roots))
+    add(expr(e).buffer, info_.access[static_cast<std::size_t>(e)], false);
+}
+
+/// Asks for the memory that the epilogue of a row of a group will touch, which arrives while the sums are computed.
+void ContractEmitter::prefetch(Value* row, Value* column) {
+  bind(schedule_.m, row);
+  for (const Prefetch& p : prefetches_) {
+    const DType t = program_.buffers[static_cast<std::size_t>(p.buffer)].type.dtype;
+    const std::int64_t columns = group_columns();
+    const std::int64_t piece = p.access->panel_axis == kNone ? columns : std::min(columns, p.access->panel_width);
+    for (std::int64_t first = 0; first < columns; first += piece) {
+      push_level();
+      bind(schedule_.n, b_.CreateAdd(column, i64(first)));
+      Value* pointer = address(p.buffer, *p.access).pointer;
+      for (std::int64_t at = 0; at < piece * static_cast<std::int64_t>(size_of(t)); at += kCacheLine)
+        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                           {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
+                            b_.getInt32(p.written), b_.getInt32(3), b_.getInt32(1)});
+      pop_level();
+    }
+  }
+}
+
+/// Runs the later stages for the bound row and lanes, whose sums are at `sums`.
+void ContractEmitter::run_epilogue(Value* sums) {
+  point_level_ = depth();
+  accumulator(stage_.result) = read(dtype_, sums, tile_lanes_);
+  stages(1);
+}
+
+/// Runs the later stages for a range of rows and columns, whose sums are in the tile.
+void ContractEmitter::epilogue(Value* tile, const Range& rows, const Range& columns) {
+  for_each("row", rows.begin, rows.end, 1, [&](Value* row) {
+    bind(schedule_.m, row);
+    Value* sums = offset_elements(dtype_, tile, b_.CreateMul(b_.CreateSub(row, rows.begin), i64(tile_row_)));
+    for_lanes(schedule_.n, tile_lanes_, columns.begin, columns.end, [&] {
+      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.n)], columns.begin);
+      run_epilogue(offset_elements(dtype_, sums, at));
+    });
+  });
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,156 @@
+// How a contraction is cut up: strips, panels, blocks, where operands are packed and what scratch memory holds.
+#include <algorithm>
+#include <numeric>
+
+#include "codegen/cpu/emit_contract.h"
+#include "ir/ops/eval.h"
+
+namespace weft::codegen {
+namespace {
+
+/// Longer sums pack their operands chunk by chunk, so that scratch memory does not grow with k.
+constexpr std::int64_t kLongSum = 4 * kContractChunk;
+
+std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * b; }
+
+}  // namespace
+
+bool ContractEmitter::accepts(const Kernel& kernel, const PhaseInfo& info) {
+  const Schedule& s = kernel.schedule;
+  const KernelStage& first = info.phase.stages[0];
+  if (first.kind != KernelStage::contract || s.mr < 1 || s.nr < 1 || s.k != first.axis || s.m == kNone || s.n == kNone)
+    return false;
+  for (AxisId a : info.phase.parallel)
+    if (a != s.b && a != s.m && a != s.n) return false;
+  const std::int64_t k = info.extent[static_cast<std::size_t>(s.k)];
+  return info.points() > 0 && k > 0;
+}
+
+ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, const Kernel& kernel,
+                                 const PhaseInfo& info, const Target& target)
+    : PhaseEmitter(module, program, kernel, info, target),
+      stage_(info.phase.stages[0]),
+      schedule_(kernel.schedule),
+      dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype),
+      B_(extent(schedule_.b)),
+      M_(extent(schedule_.m)),
+      N_(extent(schedule_.n)),
+      K_(extent(schedule_.k)) {
+  plan();
+}
+
+std::int64_t ContractEmitter::reserve(std::int64_t bytes) {
+  const std::int64_t at = scratch_bytes_;
+  scratch_bytes_ += whole_lines(bytes);
+  return at;
+}
+
+void ContractEmitter::plan() {
+  const auto element = static_cast<std::int64_t>(size_of(dtype_));
+  lanes_of_register_ = target_.vector_bytes / static_cast<int>(element);
+  const int lanes = lanes_of_register_;
+  nr_ = static_cast<int>(round_up(std::min<std::int64_t>(schedule_.nr, N_), lanes));
+  tile_lanes_ = std::gcd(nr_, kReduceStripes);
+  panels_ = ceil_div(N_, nr_);
+  strips_ = ceil_div(M_, schedule_.mr);
+  rows_ = static_cast<int>(ceil_div(M_, strips_));
+  short_strips_ = strips_ * rows_ - M_;
+
+  // Products of one microkernel call: about kc, alike, and such that a chunk ends where a call ends.
+  const std::int64_t chunk = std::min(K_, kContractChunk),
+                     kc = std::clamp<std::int64_t>(schedule_.kc ? schedule_.kc : chunk, 1, chunk);
+  k_block_ = K_ > kContractChunk ? std::int64_t{1} << (63 - __builtin_clzll(static_cast<unsigned long long>(kc)))
+                                 : ceil_div(K_, ceil_div(K_, kc));
+
+  packed_k_ = K_ > kLongSum ? kContractChunk : K_;
+  lhs_ = plan_lhs();
+  rhs_ = plan_rhs();
+  const std::int64_t inner_pieces = schedule_.split_n ? strips_ : panels_;
+  const std::int64_t wanted = schedule_.split_n ? ceil_div(schedule_.mc, rows_) : ceil_div(schedule_.nc, nr_);
+  const std::int64_t fits = target_.l2_bytes / 2 / (packed_k_ * (schedule_.split_n ? rows_ : nr_) * element);
+  const std::int64_t most = std::clamp<std::int64_t>(wanted > 0 ? wanted : fits, 1, inner_pieces);
+  block_ = ceil_div(inner_pieces, ceil_div(inner_pieces, most));
+  group_ = packs_by_chunk() ? block_ : 1;
+  tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
+  tile_elements_ = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
+  const bool whole_panels = !schedule_.split_n || last_columns() == nr_;
+  interleaved_ = !info_.checks && K_ <= k_block_ && K_ >= rows_ && block_ > 1 && whole_panels;
+
+  auto place = [&](Operand& operand, bool is_inner) {
+    if (operand.packed)
+      operand.offset = reserve((is_inner ? block_ : 1) * operand.piece * element + 2 * kCacheLine * element);
+  };
+  place(lhs_, schedule_.split_n);
+  place(rhs_, !schedule_.split_n);
+  block_copy_ = reserve(tile_lanes_ * tile_lanes_ * element);
+  const std::int64_t tile = tile_elements_ * element;
+  tile_offset_ = reserve(interleaved_ ? 2 * tile : tile);
+  if (K_ > kContractChunk) total_offset_ = reserve(tile);
+}
+
+namespace {
+
+/// Whether tiles of `nr` columns begin and end with panels of the buffer, or lie within one.
+bool panels_fit(const Linear& access, std::int64_t nr) {
+  const std::int64_t width = access.panel_axis == kNone ? nr : access.panel_width;
+  return nr % width == 0 || width % nr == 0;
+}
+
+/// Relative cost of the loads that `root` needs when lanes run along `axis`: neighbours in memory, one address for all
+/// lanes, or an address each.
+int load_cost(const Kernel& kernel, const PhaseInfo& info, ExprId root, AxisId axis) {
+  constexpr int kUniform = 0, kNeighbours = 1, kScattered = kReduceStripes;
+  int cost = 0;
+  for (ExprId e : loads_under(kernel, info, {root})) {
+    const Linear& a = info.access[static_cast<std::size_t>(e)];
+    const std::int64_t step = a.coefficient[static_cast<std::size_t>(axis)];
+    const bool scattered = std::any_of(a.indirect.begin(), a.indirect.end(),
+                                       [&](const auto& term) { return info.depends_on(term.second, axis); });
+    cost += scattered || step < 0 || step > 1 ? kScattered : step == 1 ? kNeighbours : kUniform;
+  }
+  return cost;
+}
+
+}  // namespace
+
+ContractEmitter::Operand ContractEmitter::plan_lhs() const {
+  Operand o{stage_.lhs, schedule_.m};
+  const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
+  const bool plain = expr(o.value).kind == Expr::load && expr(o.value).args.empty() && access.indirect.empty();
+  o.packed = schedule_.pack_lhs || !plain;
+  if (!o.packed) {
+    o.free_stride = access.coefficient[static_cast<std::size_t>(schedule_.m)];
+    o.k_stride = access.coefficient[static_cast<std::size_t>(schedule_.k)];
+    return o;
+  }
+  o.along_k = load_cost(kernel_, info_, o.value, schedule_.k) <= load_cost(kernel_, info_, o.value, schedule_.m);
+  if (o.along_k) {  // [rows][k]; rows are an odd number of cache lines apart, so that they share no cache set
+    const auto line = kCacheLine / static_cast<std::int64_t>(size_of(dtype_));
+    o.free_stride = (round_up(packed_k_, kReduceStripes) / line | 1) * line;
+    o.piece = rows_ * o.free_stride;
+  } else {  // [k][rows]
+    o.k_stride = rows_;
+    o.piece = packed_k_ * rows_;
+  }
+  return o;
+}
+
+ContractEmitter::Operand ContractEmitter::plan_rhs() const {
+  Operand o{stage_.rhs, schedule_.n};
+  const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
+  const bool plain = expr(o.value).kind == Expr::load && expr(o.value).args.empty() && access.indirect.empty() &&
+                     access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 && panels_fit(access, nr_);
+  o.packed = schedule_.pack_rhs || !plain;
+  if (!o.packed) {
+    o.k_stride = access.coefficient[static_cast<std::size_t>(schedule_.k)];
+    if (access.panel_axis == schedule_.n && nr_ > access.panel_width)
+      o.panel_width = access.panel_width, o.panel_gap = access.panel_gap;
+    return o;
+  }
+  o.along_k = load_cost(kernel_, info_, o.value, schedule_.k) < load_cost(kernel_, info_, o.value, schedule_.n);
+  o.k_stride = nr_;
+  o.piece = round_up(packed_k_, tile_lanes_) * nr_;
+  return o;
+}
+
+}  // namespace weft::codegen

@@ -1,0 +1,111 @@
+// What LLVM knows of the host and of named cpus, in the terms of ir/base/target.h.
+#include <llvm/ADT/StringMap.h>
+#include <llvm/MC/MCSubtargetInfo.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/TargetParser/Host.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "codegen/codegen.h"
+#include "codegen/llvm/llvm_target.h"
+#include "codegen/llvm/llvm_version.h"
+#include "ir/base/error.h"
+#include "ir/base/fork.h"
+
+namespace weft {
+namespace {
+
+constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
+
+const llvm::Target& x86() {
+  static const llvm::Target* const target = [] {
+    const codegen::LlvmUse use;
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    std::string error;
+    const llvm::Target* t = llvm::TargetRegistry::lookupTarget(kTriple, error);
+    ensure(t != nullptr, "LLVM has no x86 target: {}", error);
+    return t;
+  }();
+  return *target;
+}
+
+std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const std::string& features) {
+  return std::unique_ptr<llvm::MCSubtargetInfo>(x86().createMCSubtargetInfo(kTriple, cpu, features));
+}
+
+/// `has` tells whether the target has a feature.
+template <class Has>
+void set_vectors(Target& t, Has has) {
+  const bool avx512 = has("avx512f") && has("avx512vl") && has("avx512bw") && has("avx512dq");
+  t.vector_bytes = avx512 ? 64 : has("avx") ? 32 : 16;
+  t.vector_registers = avx512 ? 32 : 16;
+  t.fma = avx512 || has("fma");
+}
+
+/// Bytes of the last cache that the first processor shares with others, 0 where the kernel does not say. sysconf adds
+/// up what lies beside other processors, which this one does not fill.
+std::int64_t shared_cache_bytes() {
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");  // "32768K"
+  std::int64_t kib = 0;
+  char unit = 0;
+  return file >> kib >> unit && unit == 'K' ? kib << 10 : 0;
+}
+
+}  // namespace
+
+Target host_target() {
+  const ForkGuard guard;
+  static const Target& host = *new Target([] {
+    const codegen::LlvmUse use;
+    Target t;
+    t.cpu = llvm::sys::getHostCPUName().str();
+    const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    for (const auto& feature : features)
+      t.features += (t.features.empty() ? "" : ",") + std::string(feature.second ? "+" : "-") + feature.first().str();
+    set_vectors(t, [&](const char* name) { return features.lookup(name); });  // without starting LLVM's back end
+    auto cache = [](int name, auto& value) {
+      if (const long found = sysconf(name); found > 0)
+        value = static_cast<std::remove_reference_t<decltype(value)>>(found);
+    };
+    cache(_SC_LEVEL1_DCACHE_SIZE, t.l1_bytes);
+    cache(_SC_LEVEL1_DCACHE_ASSOC, t.l1_ways);
+    cache(_SC_LEVEL2_CACHE_SIZE, t.l2_bytes);
+    cache(_SC_LEVEL3_CACHE_SIZE, t.l3_bytes);
+    if (const std::int64_t shared = shared_cache_bytes(); shared > 0) t.l3_bytes = std::min(t.l3_bytes, shared);
+    return t;
+  }());
+  return host;
+}
+
+Target target_for(std::string_view cpu) {
+  const ForkGuard guard;
+  Target t;
+  t.cpu = std::string(cpu);
+  const auto info = subtarget("generic", "");
+  if (!info->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
+    std::string names;
+    for (const llvm::SubtargetSubTypeKV& known : info->getAllProcessorDescriptions())
+      if (subtarget(known.Key, "")->checkFeatures("+64bit"))
+        names += (names.empty() ? "" : ", ") + std::string(known.Key);
+    fail("unknown cpu '{}'; expected one of {}", cpu, names);
+  }
+  const auto known = subtarget(t.cpu, "");
+  set_vectors(t, [&](const char* name) { return known->checkFeatures(std::string("+") + name); });
+  return t;
+}
+
+std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const Target& target) {
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  return std::unique_ptr<llvm::TargetMachine>(x86().createTargetMachine(kTriple, target.cpu, target.features, options,
+                                                                        llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                                                        llvm::CodeGenOptLevel::Default, /*JIT=*/true));
+}
+
+}  // namespace weft

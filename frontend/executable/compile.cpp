@@ -1,0 +1,109 @@
+// grad, substitute, and compile: from traced tensors to what an Executable holds.
+#include "frontend/executable/compile.h"
+
+#include <unordered_map>
+
+#include "codegen/codegen.h"
+#include "frontend/executable/executable.h"
+#include "frontend/executable/extract.h"
+#include "frontend/tensor/node.h"
+#include "compiler/stopwatch.h"
+#include "ir/base/fork.h"
+#include "passes/graph/autodiff.h"
+
+namespace weft {
+
+std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, std::source_location where) {
+  LocScope scope(where);
+  std::vector<Tensor> all{loss};
+  all.insert(all.end(), wrt.begin(), wrt.end());
+  check_operands("grad", all);
+  const std::vector<ValueId> ids = ids_of(wrt);
+  std::vector<Tensor> gradients;
+  const auto values =
+      located("grad", [&] { return differentiate(loss.trace()->graph, loss.id(), ids, LocScope::current()); });
+  for (ValueId id : values) gradients.emplace_back(loss.trace(), id);
+  return gradients;
+}
+
+std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::vector<Substitution>& with,
+                               std::source_location where) {
+  LocScope scope(where);
+  std::vector<Tensor> all = tensors;
+  for (const Substitution& s : with) {
+    check_operands("substitute", {s.from, s.to});
+    if (!(s.from.type() == s.to.type()))
+      type_error("substitute", {s.from, s.to}, "a tensor is replaced by one of another type");
+    all.push_back(s.from);
+  }
+  if (all.empty()) return {};
+  check_operands("substitute", all);
+  Graph& g = all[0].trace()->graph;
+  const auto size = static_cast<ValueId>(g.size());
+  std::vector<ValueId> map(size);
+  std::vector<bool> changed(size, false);
+  const std::vector<bool> used = reached_from(g, ids_of(tensors));
+  for (ValueId id = 0; id < size; ++id) map[id] = id;
+  for (const Substitution& s : with) map[s.from.id()] = s.to.id(), changed[s.from.id()] = true;
+  for (ValueId id = 0; id < size; ++id) {
+    if (changed[id] || !used[id]) continue;
+    const Node n = g[id];  // a copy: adding nodes moves the originals
+    std::vector<ValueId> operands;
+    for (ValueId v : n.operands) operands.push_back(map[v]), changed[id] = changed[id] || changed[v];
+    if (changed[id]) map[id] = g.add(n.op, std::move(operands), n.attrs, n.type, n.locs | LocScope::current());
+  }
+  std::vector<Tensor> result;
+  for (const Tensor& t : tensors) result.emplace_back(t.trace(), map[t.id()]);
+  return result;
+}
+
+Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options, std::source_location where) {
+  LocScope scope(where);
+  const ForkGuard guard;
+  const Stopwatch watch;
+  std::vector<Tensor> all;
+  for (const NamedTensor& o : outputs) all.push_back(o.tensor);
+  for (const Assignment& u : options.updates) all.push_back(u.state), all.push_back(u.value);
+  for (const Tensor& t : options.inputs) all.push_back(t);
+  if (outputs.empty() && options.updates.empty())
+    fail("{}compile: nothing to compute: no outputs and no updates", where_prefix());
+  check_operands("compile", all);
+  for (const Tensor& t : options.inputs)
+    if (t.trace()->graph[t.id()].op != Op::input || t.trace()->find(t.id()))
+      fail("{}compile: {} is listed as an input and is none", where_prefix(), t.str());
+  for (const Assignment& u : options.updates)
+    if (!u.state.trace()->find(u.state.id()))
+      fail("{}compile: {} is updated and is no state or parameter", where_prefix(), u.state.str());
+
+  auto impl = std::make_shared<Executable::Impl>();
+  Trace& trace = *all[0].trace();
+  impl->options = options;
+  if (options.backend == Backend::cpu) impl->schedules = read_schedules(options.schedules, host_target());
+  impl->graph = located("compile", [&] { return extract(trace, outputs, options); });
+  impl->options.updates.clear(), impl->options.inputs.clear();  // the function stands by itself now
+  impl->options.seed = impl->options.step = {};
+  const Graph& g = impl->graph;
+  for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);
+  bool input_has_batch = false;
+  std::unordered_map<ValueId, std::size_t> state_of;
+  for (std::size_t p = 0; p < g.inputs().size(); ++p) {
+    if (g.inputs()[p].kind == InputKind::data) {
+      impl->data.push_back(p);
+      input_has_batch = input_has_batch || !is_static(impl->type(p).shape);
+    } else {
+      state_of.emplace(g.inputs()[p].id, impl->states.size());
+      impl->states.push_back(p);
+      impl->state_values.push_back(trace.find(g.inputs()[p].name)->value);
+    }
+  }
+  for (const Update& u : g.updates()) impl->update_state.push_back(state_of.at(u.state));
+  if (impl->has_batch && !input_has_batch && options.batch < 1)
+    fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch",
+         where_prefix());
+  if (options.batch < 0) fail("{}compile: batch is {}; expected 1 or more", where_prefix(), options.batch);
+  impl->compile_seconds = watch.seconds();
+  if (!impl->has_batch || options.batch > 0) impl->at(options.batch);
+  return Executable(std::move(impl));
+}
+
+}  // namespace weft

@@ -1,0 +1,100 @@
+// Activation functions, each in the form whose value and gradient stay finite.
+#include "frontend/nn/activations.h"
+
+#include "frontend/tensor/node.h"
+
+namespace weft {
+
+namespace {
+
+/// x gate(x), for a gate that is 0 below -limit and 1 above limit, to all digits. The gate sees x within the limits, so
+/// that its derivatives are finite; below, x counts as -limit, so that 0 times infinity does not occur.
+template <class Gate>
+Tensor gated(const Tensor& x, double limit, Gate gate) {
+  const Tensor low = weft::where(x < -limit, -limit, x);
+  return low * gate(weft::where(low > limit, limit, low));
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& x, std::source_location) { return x; }
+
+// max(x, 0), which half of the gradient would pass at 0. The mask is that of the result: simplify makes the maximum of
+// all this, and nothing else is kept for the backward pass.
+Tensor relu(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  const Tensor y = maximum(x, 0);
+  return weft::where(y > 0, x, stop_gradient(y));
+}
+
+Tensor leaky_relu(const Tensor& x, double slope, std::source_location where) {
+  LocScope scope(where);
+  return weft::where(x >= 0, x, slope * x);
+}
+Tensor leaky_relu(const Tensor& x, std::source_location where) { return leaky_relu(x, 0.01, where); }
+
+Tensor elu(const Tensor& x, double alpha, std::source_location where) {
+  LocScope scope(where);
+  const Tensor positive = x > 0;
+  return weft::where(positive, x, alpha * expm1(weft::where(positive, 0, x)));
+}
+Tensor elu(const Tensor& x, std::source_location where) { return elu(x, 1.0, where); }
+
+Tensor sigmoid(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return node(Op::sigmoid, {x});
+}
+
+Tensor log_sigmoid(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return -softplus(-x);
+}
+
+Tensor silu(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return gated(x, 1024, [](const Tensor& v) { return sigmoid(v); });
+}
+
+Tensor softplus(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return node(Op::softplus, {x});
+}
+
+Tensor gelu(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return gated(x, 64, [](const Tensor& v) { return 0.5 * (1 + erf(0.7071067811865476 * v)); });
+}
+
+// (1 + tanh(u)) / 2 = sigmoid(2 u), which keeps its digits where tanh(u) is near -1.
+Tensor gelu_tanh(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return gated(x, 32,
+               [](const Tensor& v) { return sigmoid(v * (1.5957691216057308 + 0.07135481627260025 * (v * v))); });
+}
+
+namespace {
+
+/// x - max(x) over the axis; the gradient through the maximum cancels in what is built on it.
+Tensor shifted(const Tensor& x, int axis, const std::vector<int>& axes) {
+  return x - spread_back(stop_gradient(max(x, axis)), x, axes);
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, int axis, std::source_location where) {
+  LocScope scope(where);
+  const std::vector<int> axes = Axes(axis).resolve("softmax", x);
+  const Tensor e = exp(shifted(x, axis, axes));
+  return e / spread_back(sum(e, axis), x, axes);
+}
+Tensor softmax(const Tensor& x, std::source_location where) { return softmax(x, -1, where); }
+
+Tensor log_softmax(const Tensor& x, int axis, std::source_location where) {
+  LocScope scope(where);
+  const std::vector<int> axes = Axes(axis).resolve("log_softmax", x);
+  const Tensor s = shifted(x, axis, axes);
+  return s - spread_back(log(sum(exp(s), axis)), x, axes);
+}
+Tensor log_softmax(const Tensor& x, std::source_location where) { return log_softmax(x, -1, where); }
+
+}  // namespace weft

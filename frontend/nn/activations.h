@@ -1,0 +1,47 @@
+// Activation functions: plain functions Tensor -> Tensor, and the type that layers take them as.
+#pragma once
+#include <functional>
+
+#include <weft/frontend/tensor/functions.h>
+#include <weft/frontend/tensor/handle.h>
+
+namespace weft {
+
+using ActivationFn = Tensor (*)(const Tensor&, std::source_location);
+
+/// What a layer applies to its result: a function below, or any callable Tensor(const Tensor&). Error on a function
+/// that is empty; an Activation made of nothing is the identity.
+class Activation {
+ public:
+  Activation() = default;
+  Activation(ActivationFn f)
+      : fn_([f = callable(f, "Activation")](const Tensor& x, const std::source_location& w) { return f(x, w); }) {}
+  template <class F>
+  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&> Activation(F f)
+      : fn_([f = callable(std::move(f), "Activation")](const Tensor& x, const std::source_location&) { return f(x); }) {
+  }
+  explicit operator bool() const { return static_cast<bool>(fn_); }
+  Tensor operator()(const Tensor& x, WEFT_HERE) const { return fn_ ? fn_(x, where) : x; }
+
+ private:
+  std::function<Tensor(const Tensor&, const std::source_location&)> fn_;
+};
+
+Tensor linear(const Tensor& x, WEFT_HERE);                    ///< x
+Tensor relu(const Tensor& x, WEFT_HERE);                      ///< max(x, 0), with gradient 0 at 0
+Tensor leaky_relu(const Tensor& x, double slope, WEFT_HERE);  ///< x >= 0 ? x : slope * x
+Tensor leaky_relu(const Tensor& x, WEFT_HERE);                ///< slope 0.01
+Tensor elu(const Tensor& x, double alpha, WEFT_HERE);         ///< x > 0 ? x : alpha (e^x - 1)
+Tensor elu(const Tensor& x, WEFT_HERE);                       ///< alpha 1
+Tensor sigmoid(const Tensor& x, WEFT_HERE);                   ///< 1 / (1 + e^-x)
+Tensor log_sigmoid(const Tensor& x, WEFT_HERE);               ///< log sigmoid(x) = -softplus(-x)
+Tensor silu(const Tensor& x, WEFT_HERE);                      ///< x sigmoid(x)
+Tensor softplus(const Tensor& x, WEFT_HERE);                  ///< log(1 + e^x), without overflow
+Tensor gelu(const Tensor& x, WEFT_HERE);                      ///< x/2 (1 + erf(x / sqrt 2))
+Tensor gelu_tanh(const Tensor& x, WEFT_HERE);                 ///< the tanh approximation of gelu
+Tensor softmax(const Tensor& x, int axis, WEFT_HERE);         ///< e^(x - max) / sum e^(x - max)
+Tensor softmax(const Tensor& x, WEFT_HERE);                   ///< over the last axis
+Tensor log_softmax(const Tensor& x, int axis, WEFT_HERE);     ///< x - max - log sum e^(x - max)
+Tensor log_softmax(const Tensor& x, WEFT_HERE);               ///< over the last axis
+
+}  // namespace weft

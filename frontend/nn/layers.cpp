@@ -1,0 +1,129 @@
+// Layers: parameters made at the first call, and the record of each call.
+#include "frontend/nn/layers.h"
+
+#include <cctype>
+
+#include "frontend/tensor/node.h"
+
+namespace weft {
+namespace {
+
+std::string snake_case(const std::string& kind) {
+  std::string s;
+  for (char c : kind) {
+    if (std::isupper(static_cast<unsigned char>(c)) && !s.empty()) s += '_';
+    s += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return s;
+}
+
+}  // namespace
+
+void Layer::enter(const Tensor& x) {
+  check_operands(kind_, {x});
+  if (trace_ == x.trace()) return;
+  if (parameters_.empty()) {
+    trace_ = x.trace();
+    name_ = trace_->unique_name(asked_.empty() ? snake_case(kind_) : asked_);
+  } else {
+    type_error(kind_, {x},
+               fmt::format("layer '{}' has its parameters in another graph; make a new layer for this one", name_));
+  }
+}
+
+Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init) {
+  GraphScope scope(trace_);
+  try {
+    parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
+  } catch (...) {
+    parameters_.clear();
+    trace_.reset();
+    throw;
+  }
+  return parameters_.back();
+}
+
+Tensor Layer::called(const std::vector<Tensor>& inputs, const Tensor& output) {
+  trace_->add(LayerCall{name_, kind_, output.id(), ids_of(inputs), ids_of(parameters_)});
+  return output;
+}
+
+Dense::Dense(std::int64_t units, Activation activation, DenseOptions options)
+    : Layer("Dense", options.name), units_(units), activation_(std::move(activation)), options_(std::move(options)) {}
+
+Tensor Dense::operator()(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  enter(x);
+  if (units_ < 1) type_error(name(), {x}, fmt::format("{} units; expected at least 1", units_));
+  if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., in]");
+  const std::int64_t in = x.shape().back();
+  if (in == kBatch) type_error(name(), {x}, "the last axis is the batch; expected features, [.., in]");
+  if (!built()) {
+    const Tensor w = weight("weight", {in, units_}, options_.weight_init);
+    if (options_.use_bias) weight("bias", {units_}, options_.bias_init);
+    Tensor penalty;
+    if (options_.l1 > 0) penalty = options_.l1 * sum(abs(w));
+    if (options_.l2 > 0)
+      penalty = penalty.defined() ? penalty + options_.l2 * sum(square(w)) : options_.l2 * sum(square(w));
+    if (penalty.defined()) x.trace()->penalties.push_back({w.id(), penalty.id()});
+  }
+  const Tensor& w = parameters()[0];
+  if (in != w.shape()[0])
+    type_error(name(), {x, w},
+               fmt::format("the layer was built for {} features and is given {}; expected [.., {}]", w.shape()[0], in,
+                           w.shape()[0]));
+  Tensor y = matmul(x, w);
+  if (options_.use_bias) y = y + parameters()[1];
+  return called({x}, activation_(y));
+}
+
+Activate::Activate(Activation activation, std::string name)
+    : Layer("Activation", std::move(name)), activation_(std::move(activation)) {}
+
+Tensor Activate::operator()(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  enter(x);
+  return called({x}, activation_(x));
+}
+
+Flatten::Flatten(std::string name) : Layer("Flatten", std::move(name)) {}
+
+Tensor Flatten::operator()(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  enter(x);
+  return called({x}, flatten(x));
+}
+
+Dropout::Dropout(double rate, std::string name) : Layer("Dropout", std::move(name)), rate_(rate) {}
+
+Tensor Dropout::operator()(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  enter(x);
+  return called({x}, dropout(x, rate_));
+}
+
+LayerNorm::LayerNorm(double epsilon, std::string name) : Layer("LayerNorm", std::move(name)), epsilon_(epsilon) {}
+
+Tensor LayerNorm::operator()(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  enter(x);
+  if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., n]");
+  if (!built()) {
+    weight("scale", {x.shape().back()}, ones());
+    weight("offset", {x.shape().back()}, zeros());
+  }
+  return called({x}, layer_norm(x, parameters()[0], parameters()[1], epsilon_));
+}
+
+Embedding::Embedding(std::int64_t count, std::int64_t width, Initializer init, std::string name)
+    : Layer("Embedding", std::move(name)), count_(count), width_(width), init_(std::move(init)) {}
+
+Tensor Embedding::operator()(const Tensor& indices, std::source_location where) {
+  LocScope scope(where);
+  enter(indices);
+  if (!is_integer(indices.dtype())) type_error(name(), {indices}, "takes integers; convert with astype(x, i32)");
+  if (!built()) weight("table", {count_, width_}, init_);
+  return called({indices}, gather(parameters()[0], indices.dtype() == u8 ? astype(indices, i32) : indices));
+}
+
+}  // namespace weft

@@ -1,0 +1,100 @@
+// Layers: plain objects that own parameters. Calling one twice shares them.
+#pragma once
+#include <weft/frontend/nn/activations.h>
+#include <weft/frontend/tensor/random.h>
+
+namespace weft {
+
+/// What layers have in common: a name, and the record of their calls that Model::summary() prints. A layer of one's own
+/// derives from it, creates parameters when first called (through weight()) and passes its result through called().
+class Layer {
+ public:
+  const std::string& name() const { return name_; }  ///< "dense_1"; empty before the first call
+  const std::vector<Tensor>& parameters() const { return parameters_; }
+
+ protected:
+  explicit Layer(std::string kind, std::string name = "") : kind_(std::move(kind)), asked_(std::move(name)) {}
+  /// Starts a call: names the layer in x's graph. Error when its parameters live in another graph.
+  void enter(const Tensor& x);
+  /// Adds a parameter named "layer.suffix". When that fails, the layer is as before its first call.
+  Tensor weight(const std::string& suffix, const Shape& shape, const Initializer& init);
+  /// Records the call and returns `output`.
+  Tensor called(const std::vector<Tensor>& inputs, const Tensor& output);
+  bool built() const { return !parameters_.empty(); }
+
+ private:
+  std::string kind_, asked_, name_;
+  std::shared_ptr<Trace> trace_;
+  std::vector<Tensor> parameters_;
+};
+
+struct DenseOptions {
+  bool use_bias = true;
+  Initializer weight_init = glorot_uniform();
+  Initializer bias_init = zeros();
+  double l1 = 0, l2 = 0;  ///< adds l1 * sum|w| + l2 * sum w^2 to the loss of a model
+  std::string name = "";
+};
+
+/// y = activation(x w + b): [.., in] -> [.., units]. Parameters: weight [in, units], bias [units].
+class Dense : public Layer {
+ public:
+  explicit Dense(std::int64_t units, Activation activation = {}, DenseOptions options = {});
+  Tensor operator()(const Tensor& x, WEFT_HERE);
+
+ private:
+  std::int64_t units_;
+  Activation activation_;
+  DenseOptions options_;
+};
+
+/// An activation as a layer of its own.
+class Activate : public Layer {
+ public:
+  explicit Activate(Activation activation, std::string name = "");
+  Tensor operator()(const Tensor& x, WEFT_HERE);
+
+ private:
+  Activation activation_;
+};
+
+/// [batch, a, b, …] -> [batch, a*b*…].
+class Flatten : public Layer {
+ public:
+  explicit Flatten(std::string name = "");
+  Tensor operator()(const Tensor& x, WEFT_HERE);
+};
+
+/// Zeroes elements with probability `rate` in training and scales the rest by 1 / (1 - rate). Error unless 0 <= rate
+/// < 1.
+class Dropout : public Layer {
+ public:
+  explicit Dropout(double rate, std::string name = "");
+  Tensor operator()(const Tensor& x, WEFT_HERE);
+
+ private:
+  double rate_;
+};
+
+/// Normalises the last axis to mean 0 and variance 1, then scales and shifts. Parameters: scale and offset, [extent].
+class LayerNorm : public Layer {
+ public:
+  explicit LayerNorm(double epsilon = 1e-3, std::string name = "");
+  Tensor operator()(const Tensor& x, WEFT_HERE);
+
+ private:
+  double epsilon_;
+};
+
+/// Integers [..] in [0, count), which a Model checks in its data -> rows [.., width]. Parameter: table [count, width].
+class Embedding : public Layer {
+ public:
+  Embedding(std::int64_t count, std::int64_t width, Initializer init = uniform(), std::string name = "");
+  Tensor operator()(const Tensor& indices, WEFT_HERE);
+
+ private:
+  std::int64_t count_, width_;
+  Initializer init_;
+};
+
+}  // namespace weft

@@ -1,0 +1,50 @@
+// Losses: (prediction, target) -> one number a sample, f32[batch]. A model trains on their mean. A label that is out of
+// range gives NaN; fit() and evaluate() refuse it before they start.
+#pragma once
+#include <functional>
+
+#include <weft/frontend/tensor/functions.h>
+#include <weft/frontend/tensor/handle.h>
+
+namespace weft {
+
+/// A loss as a value: the constants below, or any callable Tensor(prediction, target) that gives one number a sample.
+class Loss {
+ public:
+  using Fn = std::function<Tensor(const Tensor& prediction, const Tensor& target)>;
+  /// What the target holds, which fit() checks before it trains.
+  enum Target : std::uint8_t {
+    values,  // of the prediction's shape
+    labels,  // class numbers, one a sample: integers in [0, classes)
+    binary,  // 0 or 1 (or probabilities), of the prediction's shape
+  };
+  Loss() = default;
+  Loss(std::string name, Fn fn, Target target = values) : name_(std::move(name)), fn_(std::move(fn)), target_(target) {}
+  template <class F>
+  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&> Loss(F fn)
+      : Loss("loss", Fn(callable(std::move(fn), "Loss"))) {}
+
+  /// The loss of each sample, [batch].
+  Tensor operator()(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;
+  const std::string& name() const { return name_; }
+  Target target() const { return target_; }
+  explicit operator bool() const { return static_cast<bool>(fn_); }
+
+ private:
+  std::string name_;
+  Fn fn_;
+  Target target_ = values;
+};
+
+extern const Loss mse;                                    ///< mean over the features of (p - t)^2
+extern const Loss mae;                                    ///< mean over the features of |p - t|
+extern const Loss softmax_cross_entropy;                  ///< logits [batch, classes], integer labels [batch]
+extern const Loss sparse_cross_entropy;                   ///< probabilities [batch, classes], integer labels [batch]
+extern const Loss categorical_cross_entropy_with_logits;  ///< logits and one-hot (or soft) targets [batch, classes]
+extern const Loss categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
+extern const Loss binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
+extern const Loss binary_cross_entropy;                   ///< probabilities and targets in [0, 1]
+/// Quadratic up to `delta`, linear beyond.
+Loss huber(double delta = 1);
+
+}  // namespace weft

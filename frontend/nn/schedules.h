@@ -1,0 +1,33 @@
+// Learning-rate schedules: functions of the step, evaluated on the host and handed to the step as a state, so that a
+// change of rate compiles nothing.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+
+#include <weft/frontend/tensor/handle.h>
+
+namespace weft {
+
+/// The learning rate at a step (0, 1, …). A number converts to the constant schedule.
+class RateSchedule {
+ public:
+  RateSchedule(double rate) : rate_(rate) {}
+  template <class F>
+  requires std::is_invocable_r_v<double, const F&, std::int64_t> RateSchedule(F f)
+      : fn_(callable(std::move(f), "RateSchedule")) {}
+  double operator()(std::int64_t step) const { return fn_ ? fn_(step) : rate_; }
+
+ private:
+  double rate_ = 0;
+  std::function<double(std::int64_t)> fn_;
+};
+
+/// rate * factor^(step / every), the exponent rounded down.
+RateSchedule step_decay(double rate, double factor, std::int64_t every);
+/// From `rate` down to `last` along half a cosine in `steps`, then constant.
+RateSchedule cosine_decay(double rate, std::int64_t steps, double last = 0);
+/// Linear: after(steps) * (step + 1) / steps for the first `steps`, then `after`.
+RateSchedule warm_up(std::int64_t steps, RateSchedule after);
+
+}  // namespace weft

@@ -1,0 +1,62 @@
+// Internal to frontend/: adding nodes to a trace, and errors that show the operands.
+#pragma once
+#include <weft/frontend/tensor/tensor.h>
+
+namespace weft {
+
+/// Adds a node with the current line. Error when an operand is undefined or the operands live in different graphs.
+Tensor node(Op op, const std::vector<Tensor>& operands, Attrs attrs = {}, std::optional<Type> type = {});
+/// An elementwise node of two operands, broadcast as NumPy does; a number takes the dtype of the other operand.
+Tensor binary(Op op, const Operand& a, const Operand& b);
+/// A node without tensor operands, in this thread's graph.
+Tensor leaf(Op op, Attrs attrs, const Type& type);
+/// A constant in `trace`.
+Tensor literal(const std::shared_ptr<Trace>& trace, Array value);
+/// The number as a scalar of `dtype` in `trace`. Error when it is no value of that dtype.
+Tensor number_in(const std::shared_ptr<Trace>& trace, const Number& value, DType dtype);
+/// A scalar of dtype `like.dtype()` in like's graph.
+inline Tensor scalar_like(const Tensor& like, const Number& value) {
+  return number_in(like.trace(), value, like.dtype());
+}
+
+/// Throws Error "file:line: op: what; operand 0 is f32[2,3] from file:line, …" at the current line.
+[[noreturn]] void type_error(std::string_view op, const std::vector<Tensor>& operands, const std::string& what);
+/// Error unless the operands are defined and of one graph.
+void check_operands(std::string_view op, const std::vector<Tensor>& operands);
+/// "file:line: " of the current line, or "".
+std::string where_prefix();
+
+std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors);
+
+/// Runs f; an Error without a place gets the current line and `what` in front.
+template <class F>
+decltype(auto) located(std::string_view what, F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    const std::string message = e.what(), prefix = where_prefix(), name = std::string(what) + ": ";
+    throw Error(message.starts_with(prefix) ? message : prefix + (message.starts_with(name) ? "" : name) + message);
+  }
+}
+
+/// bool: the integer labels are in [0, classes).
+Tensor in_classes(const Tensor& labels, std::int64_t classes);
+
+/// A non-negative axis of a rank; Error (naming `op`) when out of range.
+int resolve_axis(std::string_view op, const Tensor& x, std::int64_t axis, int rank);
+
+/// The shape that NumPy broadcasts the operands to. Error when they do not fit, and when NumPy's alignment at the last
+/// axis would put the batch axis of one onto another axis, where the other has its own: [batch] with [batch, 1].
+Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands);
+/// Axis i of x becomes axis axes[i] of `shape`; no node when nothing changes.
+Tensor spread(const Tensor& x, const Shape& shape, const Dims& axes);
+/// x repeated to `shape`, trailing axes matched.
+Tensor spread_trailing(const Tensor& x, const Shape& shape);
+/// The axes of a rank that are not in `axes`.
+Dims other_axes(int rank, const std::vector<int>& axes);
+/// Folds the axes (sorted) with `op`, the last first.
+Tensor reduce_axes(Op op, const Tensor& x, const std::vector<int>& axes);
+/// `reduced` (x without `axes`) repeated to x's shape again.
+Tensor spread_back(const Tensor& reduced, const Tensor& x, const std::vector<int>& axes);
+
+}  // namespace weft

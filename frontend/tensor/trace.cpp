@@ -1,0 +1,174 @@
+// Traces, their scopes, and the line that nodes are charged to.
+#include "frontend/tensor/trace.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+namespace weft {
+namespace {
+
+/// A thread's graphs. Objects that outlive the thread's own (a program's globals) may still trace: then they are made
+/// anew, and stay.
+struct ThreadGraphs {
+  std::shared_ptr<Trace> own = std::make_shared<Trace>();  // outside of every scope
+  std::shared_ptr<Trace> current = own;
+};
+constinit thread_local ThreadGraphs* graphs_of_thread = nullptr;
+
+ThreadGraphs& thread_graphs() {
+  struct Owner {
+    ~Owner() { delete std::exchange(graphs_of_thread, nullptr); }
+  };
+  if (!graphs_of_thread) {
+    graphs_of_thread = new ThreadGraphs;
+    thread_local const Owner owner;
+    (void)owner;
+  }
+  return *graphs_of_thread;
+}
+
+LocSet& thread_locs() {
+  constinit thread_local LocSet locs;
+  return locs;
+}
+
+constinit std::mutex roots_mutex;  // of every graph: looking at a model makes tensors, and may be done on any thread
+
+bool is_gone(const std::weak_ptr<const ValueId>& root) { return root.expired(); }
+
+/// "dense" of "dense.weight".
+std::string first_part(const std::string& name) { return name.substr(0, name.find('.')); }
+
+}  // namespace
+
+std::string Trace::unique_name(const std::string& base) {
+  for (;;) {
+    const int n = name_counts[base]++;
+    std::string candidate = n == 0 ? base : fmt::format("{}_{}", base, n);
+    if (layer_names_.contains(candidate) || graph.find_input(candidate) != kNoValue) continue;
+    bases[candidate] = base;
+    return candidate;
+  }
+}
+
+void Trace::add(Variable v) {
+  variable_of_.emplace(v.id, variables.size());
+  variables.push_back(std::move(v));
+}
+
+void Trace::add(LayerCall call) {
+  layer_names_.insert(call.name);
+  layers.push_back(std::move(call));
+}
+
+Variable* Trace::find(ValueId id) {
+  const auto it = variable_of_.find(id);
+  return it == variable_of_.end() ? nullptr : &variables[it->second];
+}
+
+Variable* Trace::find(const std::string& name) { return find(graph.find_input(name)); }
+
+std::vector<bool> reached_from(const Graph& g, const std::vector<ValueId>& roots) {
+  std::vector<bool> reached(g.size(), false);
+  for (ValueId id : roots) reached[id] = true;
+  for (std::size_t id = g.size(); id-- > 0;)
+    if (reached[id])
+      for (ValueId v : g[static_cast<ValueId>(id)].operands) reached[v] = true;
+  return reached;
+}
+
+Trace::Root Trace::root(ValueId id) {
+  auto root = std::make_shared<const ValueId>(id);
+  std::lock_guard lock(roots_mutex);
+  if (roots_.size() >= roots_limit_) {
+    std::erase_if(roots_, is_gone);
+    roots_limit_ = 2 * roots_.size() + 64;
+  }
+  roots_.push_back(root);
+  return root;
+}
+
+std::vector<ValueId> Trace::live_roots() {
+  std::vector<ValueId> live;
+  std::lock_guard lock(roots_mutex);
+  std::erase_if(roots_, [&](const std::weak_ptr<const ValueId>& weak) {
+    const Root root = weak.lock();
+    if (root) live.push_back(*root);
+    return !root;
+  });
+  return live;
+}
+
+void Trace::collect() {
+  std::vector<ValueId> roots = live_roots();
+  std::vector<bool> live = reached_from(graph, roots);
+  std::erase_if(penalties, [&](const Penalty& p) { return !live[p.parameter]; });
+  if (!penalties.empty()) {  // they are part of what their parameters are for
+    for (const Penalty& p : penalties) roots.push_back(p.value);
+    live = reached_from(graph, roots);
+  }
+  std::size_t size = graph.size();
+  while (size > 0 && !live[size - 1]) --size;
+  const auto gone = [&](ValueId id) { return id >= size || !live[id]; };
+  std::erase_if(variables, [&](const Variable& v) {
+    return v.id >= size || (!live[v.id] && !v.name.starts_with("weft."));  // those are found by name
+  });
+  std::erase_if(layers, [&](const LayerCall& c) { return gone(c.output) || std::ranges::any_of(c.parameters, gone); });
+  graph.truncate(size);
+  std::vector<ValueId> unnamed;
+  for (const Input& i : graph.inputs())
+    if (gone(i.id) && !i.name.starts_with("weft.")) unnamed.push_back(i.id);
+  for (const ValueId id : unnamed) graph.forget_name(id);
+
+  variable_of_.clear();
+  for (std::size_t i = 0; i < variables.size(); ++i) variable_of_.emplace(variables[i].id, i);
+  layer_names_.clear();
+  for (const LayerCall& c : layers) layer_names_.insert(c.name);
+  if (size == 0) name_counts.clear();
+  std::unordered_set<std::string> names = layer_names_;
+  for (const Input& i : graph.inputs()) names.insert(first_part(i.name));
+  std::erase_if(bases, [&](const auto& b) { return !names.contains(b.first); });
+  nodes_limit_ = 2 * size + 1024;
+  variables_limit_ = 2 * variables.size() + 64;
+}
+
+void Trace::collect_if_grown() {
+  if (graph.size() == 0) return;
+  bool worth = graph.size() > nodes_limit_ || variables.size() > variables_limit_;
+  if (!worth) {
+    std::lock_guard lock(roots_mutex);
+    worth = std::all_of(roots_.rbegin(), roots_.rend(), is_gone);
+  }
+  if (worth) collect();
+}
+
+const std::shared_ptr<Trace>& current_trace() { return thread_graphs().current; }
+
+bool is_built_here(const std::shared_ptr<Trace>& trace) {
+  return graphs_of_thread && (graphs_of_thread->current == trace || graphs_of_thread->own == trace);
+}
+
+GraphScope::GraphScope() : GraphScope(std::make_shared<Trace>()) {}
+GraphScope::GraphScope(std::shared_ptr<Trace> trace)
+    : saved_(std::exchange(thread_graphs().current, std::move(trace))) {}
+GraphScope::~GraphScope() { thread_graphs().current = std::move(saved_); }
+
+void set_seed(std::uint64_t seed) {
+  Trace& trace = *current_trace();
+  trace.seed = seed;
+  trace.parameter_stream = 0;
+  if (Variable* v = trace.find(std::string(kSeedName))) v->value->write(Array::scalar(static_cast<std::int64_t>(seed)));
+  if (Variable* v = trace.find(std::string(kStepName))) v->value->write(Array::scalar(std::int64_t{0}));
+}
+
+LocScope::LocScope(const std::source_location& where) : saved_(thread_locs()) {
+  if (saved_.empty()) thread_locs() = LocSet::of(where);
+}
+LocScope::LocScope(LocSet locs) : saved_(thread_locs()) {
+  if (saved_.empty()) thread_locs() = locs;
+}
+LocScope::~LocScope() { thread_locs() = saved_; }
+LocSet LocScope::current() { return thread_locs(); }
+
+}  // namespace weft

@@ -1,0 +1,137 @@
+// The graph that C++ code is being traced into, and the user's line that its nodes are charged to.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <source_location>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <weft/frontend/tensor/state_value.h>
+#include <weft/ir/base/float_environment.h>
+#include <weft/ir/graph/graph.h>
+
+namespace weft {
+
+/// A value kept between calls: a parameter, an optimiser slot, a counter. Every executable compiled from the trace
+/// reads and writes `value`, so that a training step and an inference function share their weights.
+struct Variable {
+  ValueId id = kNoValue;
+  std::string name;
+  std::shared_ptr<StateValue> value;
+  bool trainable = false;
+};
+
+/// One application of a layer, kept for Model::summary().
+struct LayerCall {
+  std::string name;  // "dense_1"
+  std::string kind;  // "Dense"
+  ValueId output = kNoValue;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> parameters;
+};
+
+/// A scalar that a model adds to its loss when `parameter` is among its parameters (an L1 or L2 penalty).
+struct Penalty {
+  ValueId parameter = kNoValue;
+  ValueId value = kNoValue;
+};
+
+/// The IR graph under construction with what the IR does not hold: the values of its states, its layers and penalties.
+///
+/// Tensors keep alive what they are computed from. What no tensor needs any more goes: the value of a state, with its
+/// memory, and the nodes behind the last one that is needed. That is looked at when a model goes or is compiled anew,
+/// and now and then when a source is made.
+struct Trace {
+  std::recursive_mutex mutex;  // of those who trace what is compiled when it is needed first (Model)
+  Graph graph;
+  std::vector<Variable> variables;  // in the order of creation
+  std::vector<LayerCall> layers;
+  std::vector<Penalty> penalties;
+  std::map<std::string, int> name_counts;
+  std::map<std::string, std::string> bases;  // unique_name()'s results -> what was asked for
+  std::uint64_t seed = 0;                    // of initialisers: parameter i draws from the Philox stream (seed, i)
+  std::uint64_t parameter_stream = 0;        // i of the next parameter
+  std::int64_t random_calls = 0;             // each random call has a number of its own
+
+  /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", …
+  std::string unique_name(const std::string& base);
+  void add(Variable);
+  void add(LayerCall);
+  Variable* find(ValueId id);
+  Variable* find(const std::string& name);
+
+  /// Something to hold while the value is needed: what a Tensor holds.
+  using Root = std::shared_ptr<const ValueId>;
+  Root root(ValueId id);
+  /// Drops what no root needs. Whoever calls it holds no ids but by roots.
+  void collect();
+  /// The same, if it might be worth the walk.
+  void collect_if_grown();
+
+ private:
+  std::vector<ValueId> live_roots();
+
+  std::vector<std::weak_ptr<const ValueId>> roots_;
+  std::size_t roots_limit_ = 64;                           // where roots_ is pruned next
+  std::size_t nodes_limit_ = 1024, variables_limit_ = 64;  // beyond either, collecting might be worth it
+  std::unordered_map<ValueId, std::size_t> variable_of_;   // input -> position in `variables`
+  std::unordered_set<std::string> layer_names_;
+};
+
+/// Which values the roots are computed from, the roots included.
+std::vector<bool> reached_from(const Graph&, const std::vector<ValueId>& roots);
+
+// Values that weft itself puts into a graph.
+inline constexpr std::string_view kSeedName = "weft.seed";  // state i64[]: seed of the random ops
+inline constexpr std::string_view kStepName =
+    "weft.step";  // state i64[]: calls so far, advanced where random ops are used
+/// What random call number i adds to the step (frontend/tensor/random.h).
+constexpr std::int64_t call_offset(std::int64_t i) { return (i + 1) << 40; }
+inline constexpr std::int64_t kMostCalls = (1 << 23) - 1;           // of a graph
+inline constexpr std::string_view kTrainingName = "weft.training";  // bool[]: a constant once compiled
+
+/// The graph that this thread's tensors are built in: the innermost GraphScope's, else the thread's own.
+const std::shared_ptr<Trace>& current_trace();
+/// Whether this thread builds in that graph, now or outside of its scopes.
+bool is_built_here(const std::shared_ptr<Trace>&);
+
+/// While it lives, this thread builds into a new, empty graph (or into `trace`); afterwards into the previous one.
+/// Tensors and models keep their graph alive, so a model outlives the scope it was built in; executables need none.
+class GraphScope {
+ public:
+  GraphScope();
+  explicit GraphScope(std::shared_ptr<Trace> trace);
+  ~GraphScope();
+  GraphScope(const GraphScope&) = delete;
+  GraphScope& operator=(const GraphScope&) = delete;
+
+ private:
+  std::shared_ptr<Trace> saved_;
+};
+
+/// Starts the random numbers of this thread's graph anew: parameters created from now on get the initial values that
+/// they would get in a new graph, and its random ops start at step 0 under this seed.
+void set_seed(std::uint64_t seed);
+
+/// What every function that traces begins with. Charges the nodes built on this thread to `where` while it lives, unless
+/// an enclosing scope already names a line: the outermost call is the user's, so a node that a layer or an activation
+/// builds carries the line that called the layer. Constants and initial values are computed in IEEE 754's default
+/// environment, whatever the caller's.
+class LocScope {
+ public:
+  explicit LocScope(const std::source_location& where);
+  explicit LocScope(LocSet locs);
+  ~LocScope();
+  LocScope(const LocScope&) = delete;
+  LocScope& operator=(const LocScope&) = delete;
+  static LocSet current();  ///< the active scope's line; empty outside of every scope
+
+ private:
+  DefaultFloats floats_;
+  LocSet saved_;
+};
+
+}  // namespace weft

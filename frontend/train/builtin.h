@@ -1,0 +1,24 @@
+// The reference models of the commands `weft train`, `bench` and `dump`.
+#pragma once
+#include <span>
+#include <string_view>
+
+#include <weft/frontend/train/model.h>
+
+namespace weft {
+
+/// A reference model: its name, a line on it, and how to build it (compiled, for MNIST-shaped data; parameters from
+/// `seed`).
+struct BuiltinModel {
+  std::string_view name, about;
+  double gflop;  ///< of one training step at batch 128: 2 for each multiply-add of the contractions
+  Model (*make)(std::uint64_t seed, const TrainOptions&);
+};
+std::span<const BuiltinModel> builtin_models();
+/// Error that lists the models when there is none of that name (and says so when the name is one of a later release).
+const BuiltinModel& builtin_model(std::string_view name);
+
+/// 784-512-256-10, relu, softmax cross-entropy, Adam 1e-3 (epsilon 1e-7), accuracy; Glorot weights, zero biases.
+Model mlp(std::uint64_t seed = 0, const TrainOptions& options = {.loss = softmax_cross_entropy, .metrics = {accuracy}});
+
+}  // namespace weft

@@ -1,0 +1,97 @@
+// The callbacks that come with weft.
+#include "frontend/train/callbacks.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "frontend/train/model.h"
+#include "ir/base/file_limit.h"
+
+namespace weft {
+namespace {
+
+double monitored(const FitRun& run, const char* callback, const std::string& name) {
+  const auto it = run.logs.find(name);
+  if (it != run.logs.end()) return it->second;
+  std::string names;
+  for (const auto& [known, value] : run.logs) names += (names.empty() ? "" : ", ") + known;
+  fail("{}: there is no '{}' to monitor; there are {}{}", callback, name, names,
+       name.starts_with("val_") ? " (set validation_split or validation_data)" : "");
+}
+
+/// Whether `value` beats `best` by more than `min_delta`; NaN never does.
+bool improves(double value, double best, double min_delta, bool maximize) {
+  return maximize ? value > best + min_delta : value < best - min_delta;
+}
+
+double worst(bool maximize) { return maximize ? -HUGE_VAL : HUGE_VAL; }
+
+}  // namespace
+
+void EarlyStopping::on_train_begin(FitRun&) {
+  best = worst(maximize);
+  waited = 0;
+  best_epoch = -1;
+  best_weights.clear();
+}
+
+void EarlyStopping::on_epoch_end(FitRun& run) {
+  const double value = monitored(run, "EarlyStopping", monitor);
+  if (improves(value, best, min_delta, maximize)) {
+    best = value;
+    best_epoch = run.epoch;
+    waited = 0;
+    if (restore_best) best_weights = run.model.weights();
+  } else if (++waited >= patience) {
+    run.stop(fmt::format("{} has not improved for {} epoch{}; the best was {:.4f} in epoch {}", monitor, waited,
+                         waited == 1 ? "" : "s", best, best_epoch + 1));
+  }
+}
+
+void EarlyStopping::on_train_end(FitRun& run) {
+  if (!best_weights.empty()) run.model.set_weights(best_weights);
+}
+
+void BestCheckpoint::on_train_begin(FitRun& run) {
+  best = worst(maximize);
+  run.model.check_save(path);
+}
+
+void BestCheckpoint::on_epoch_end(FitRun& run) {
+  const double value = monitored(run, "BestCheckpoint", monitor);
+  if (!improves(value, best, 0, maximize)) return;
+  best = value;
+  run.model.save(path);
+}
+
+void CsvLog::on_train_begin(FitRun&) {
+  std::ofstream out(path, append ? std::ios::app : std::ios::trunc);
+  if (!out) fail("CsvLog: cannot write '{}': {}", path, std::strerror(errno));
+  wrote_header = append && out.tellp() > 0;
+}
+
+void CsvLog::on_epoch_end(FitRun& run) {
+  const FileLimitGuard guard;
+  std::ofstream out(path, std::ios::app);
+  std::string header = "epoch", line = std::to_string(run.epoch);
+  for (const auto& [name, value] : run.logs) {
+    header += "," + name;
+    line += fmt::format(",{}", value);
+  }
+  if (!wrote_header) out << header << '\n';
+  wrote_header = true;
+  out << line << '\n';
+  if (!out.flush()) fail("CsvLog: cannot write '{}': {}", path, std::strerror(errno));
+}
+
+void LearningRate::on_epoch_begin(FitRun& run) { run.set_learning_rate(schedule(run.epoch)); }
+
+void StopOnNaN::on_step_end(FitRun& run) {
+  if (!std::isfinite(run.loss))
+    run.stop(fmt::format("the loss is {} at step {} of {} in epoch {}", run.loss, run.batch + 1, run.batches,
+                         run.epoch + 1));
+}
+
+}  // namespace weft

@@ -1,0 +1,167 @@
+// Internal to frontend/: what a Model holds, shared by the files that implement it.
+#pragma once
+#include <atomic>
+#include <mutex>
+
+#include <weft/frontend/train/computed_indices.h>
+#include <weft/frontend/train/index_limits.h>
+#include <weft/frontend/train/model.h>
+#include <weft/compiler/placement.h>
+#include <weft/ir/base/fork.h>
+
+namespace weft {
+
+/// Where a metric's sums lie among a step's outputs.
+struct MetricOutputs {
+  std::size_t begin = 0, count = 0;
+};
+
+/// A compiled function of rows of data, and what makes sure that these fit.
+struct DataFunction {
+  Executable run;
+  std::vector<IndexLimits> x, y;
+  ComputedIndices indices;
+};
+
+/// To be held by whatever looks at a model's graph or adds to it: one thread at a time does.
+class Tracing {
+ public:
+  explicit Tracing(Trace& trace) : lock_(trace.mutex) {}
+
+ private:
+  DefaultFloats floats_;
+  ForkGuard guard_;
+  std::lock_guard<std::recursive_mutex> lock_;
+};
+
+/// How far training has come; saved with the model.
+struct Position {
+  std::int64_t steps = 0;  // optimiser steps
+  std::int64_t epoch = 0;  // epochs finished
+  std::int64_t batch = 0;  // batches of the epoch under way that are done (0 unless it was broken off)
+  std::string order;       // which order of samples `batch` counts in
+};
+
+/// What Model::compile() sets, and what has been compiled under it. A call of the model uses to its end what it found
+/// when it began.
+struct Compiled {
+  std::optional<TrainOptions> options;  // none until compile() was called
+  LocSet where;
+  std::vector<Loss> losses;   // one an output
+  std::string prefix;         // of the optimiser's states in the trace
+  Tensor rate;                // the learning rate, f32[]
+  std::vector<Tensor> slots;  // the optimiser's states
+  Tensor seed, step;          // of the model's random tensors, i64[]
+
+  // Under Tracing: functions by the types of the data. They stay where they are.
+  std::map<std::string, DataFunction> training, evaluation, prediction;
+  std::string last_training;
+  Position position;
+  std::optional<double> rate_override;
+
+  Placement place() const {
+    return options ? Placement{.backend = options->backend,
+                               .threads = options->threads,
+                               .check = options->check,
+                               .pin = options->pin}
+                   : Placement{};
+  }
+};
+
+struct Model::Impl {
+  std::shared_ptr<Trace> trace;
+  std::vector<Tensor> inputs, outputs, parameters;
+  std::vector<Tensor> states;  // what else the outputs depend on that has a value; training leaves it alone
+  LocSet where;                // of the constructor
+  /// Of parameters, states and counters: the same for every model built by the same code.
+  std::map<ValueId, std::string> stable_names;  // (those of parameters and states)
+
+  std::shared_ptr<Compiled> current = std::make_shared<Compiled>();  // under Tracing
+  std::atomic<bool> changing = false;
+
+  /// While it lives, this thread changes the model. Error when another call does already.
+  class Changing {
+   public:
+    Changing(Impl& m, std::string_view what);
+    ~Changing() { model_.changing = false; }
+    Changing(const Changing&) = delete;
+    Changing& operator=(const Changing&) = delete;
+
+   private:
+    Impl& model_;
+  };
+
+  std::shared_ptr<Compiled> compiled() const;
+  /// Error when compile() was not called.
+  std::shared_ptr<Compiled> compiled(std::string_view what) const;
+  Position position(const Compiled&) const;
+  void set_position(Compiled&, const Position&) const;
+  /// The learning rates of steps [first, first + count), f32[count]. Error when one is negative, infinite or NaN.
+  Array rates(const Compiled&, std::int64_t first, std::int64_t count) const;
+
+  /// Throws Error unless there is one array an input (and output), all with n > 0 rows that fit. Returns n.
+  std::int64_t check_data(std::string_view what, const Compiled&, std::span<const Array> x,
+                          std::span<const Array> y) const;
+  /// Error when an index that the data leads to is out of range.
+  void check_indices(std::string_view what, const DataFunction&, std::span<const Array> x,
+                     std::span<const Array> y) const;
+  /// A state under the name that a checkpoint has it by: "optimizer.m.dense.weight".
+  struct Saved {
+    std::string name;
+    std::shared_ptr<StateValue> value;
+    bool trainable;
+  };
+  /// What the model computes with: parameters, then states.
+  std::vector<Saved> values() const;
+  /// Everything that a checkpoint holds: values(), optimiser states, the random counters.
+  std::vector<Saved> saved_states(const Compiled&) const;
+
+  /// Rows of data as an input wants them: converted (u8 to a float input: scaled to [0, 1]) and reshaped.
+  Tensor adapt(const Tensor& rows, const Type& want, const std::string& name) const;
+  /// The mean loss and the metrics' sums over given rows, as named outputs.
+  std::vector<NamedTensor> scores(const Compiled&, const std::vector<Tensor>& x_rows,
+                                  const std::vector<Tensor>& y_rows) const;
+
+  const DataFunction& training_step(Compiled&, const std::vector<Type>& x, const std::vector<Type>& y) const;
+  const DataFunction& evaluation_step(Compiled&, const std::vector<Type>& x_rows,
+                                      const std::vector<Type>& y_rows) const;
+  const DataFunction& prediction_step(Compiled&, const std::vector<Type>& x_rows) const;
+
+ private:
+  std::string stable_name(const Compiled&, const Tensor& state) const;
+  Saved saved(const Tensor& state, std::string name) const;
+  DataFunction data_function(Executable, const std::vector<Tensor>& results, const std::vector<Tensor>& x,
+                             const std::vector<Tensor>& y) const;
+  CompileOptions compile_options(const Compiled&, std::string name, bool training, std::vector<Tensor> inputs) const;
+};
+
+/// Error unless a learning rate is finite and at least 0.
+double checked_rate(std::string_view what, double rate);
+
+/// Adds a step's metric sums to the totals of an epoch.
+class Tally {
+ public:
+  Tally(const std::vector<Metric>& metrics, const Executable& step);
+  void add(const StepResults& results, std::int64_t samples_per_step) {
+    for (std::int64_t s = 0; s < results.steps; ++s) add_step(results.outputs, s, samples_per_step);
+  }
+  double loss() const { return samples_ ? loss_ / static_cast<double>(samples_) : 0; }
+  std::map<std::string, double> logs(const std::string& prefix = "") const;
+  const std::vector<std::vector<Array>>& totals() const { return totals_; }
+
+ private:
+  /// Row `step` of outputs [steps, …].
+  void add_step(const std::vector<Array>& outputs, std::int64_t step, std::int64_t samples);
+
+  const std::vector<Metric>& metrics_;
+  std::vector<MetricOutputs> places_;
+  std::vector<std::vector<Array>> totals_;  // f64, by metric
+  double loss_ = 0;
+  std::int64_t samples_ = 0;
+};
+
+/// Types of arrays, and of arrays with the rows replaced by the batch.
+std::vector<Type> types_of(std::span<const Array>);
+std::vector<Type> row_types(std::span<const Array>);
+
+}  // namespace weft

@@ -1,0 +1,94 @@
+// Shapes and their sizes.
+#include "ir/base/shape.h"
+
+#include <algorithm>
+
+#include "ir/base/error.h"
+
+namespace weft {
+namespace {
+constexpr std::int64_t kMaxBytes = std::int64_t{1} << 46;
+}
+
+Dims::Dims(std::span<const std::int64_t> values) {
+  for (std::int64_t v : values) push_back(v);
+}
+
+Dims Dims::filled(int rank, std::int64_t value) {
+  Dims d;
+  for (int i = 0; i < rank; ++i) d.push_back(value);
+  return d;
+}
+
+Dims Dims::iota(int rank) {
+  Dims d;
+  for (int i = 0; i < rank; ++i) d.push_back(i);
+  return d;
+}
+
+void Dims::push_back(std::int64_t value) {
+  if (rank_ == kMaxRank) fail("a shape or axis list has more than {} entries", kMaxRank);
+  values_[static_cast<std::size_t>(rank_++)] = value;
+}
+
+void Dims::insert(int at, std::int64_t value) {
+  push_back(0);
+  std::copy_backward(values_.begin() + at, values_.begin() + rank_ - 1, values_.begin() + rank_);
+  values_[static_cast<std::size_t>(at)] = value;
+}
+
+void Dims::erase(int at) {
+  std::copy(values_.begin() + at + 1, values_.begin() + rank_, values_.begin() + at);
+  values_[static_cast<std::size_t>(--rank_)] = 0;
+}
+
+bool Dims::contains(std::int64_t value) const { return std::find(begin(), end(), value) != end(); }
+
+namespace {
+std::string list_text(const Dims& dims, bool extents) {
+  std::string s = "[";
+  for (int i = 0; i < dims.rank(); ++i) {
+    if (i) s += ',';
+    s += extents && dims[i] == kBatch ? "?" : std::to_string(dims[i]);
+  }
+  return s + "]";
+}
+}  // namespace
+
+std::string to_string(const Dims& dims) { return list_text(dims, true); }
+std::string list_text(const Dims& dims) { return list_text(dims, false); }
+
+std::string to_string(const Type& t) { return std::string(name(t.dtype)) + to_string(t.shape); }
+
+bool is_static(const Shape& shape) { return !shape.contains(kBatch); }
+
+namespace {
+std::int64_t checked_product(const Shape& shape, std::int64_t unit) {
+  // An empty tensor is small whatever its other extents say, but those must still be extents.
+  std::int64_t n = unit;
+  bool empty = false;
+  for (std::int64_t extent : shape) {
+    if (extent < 0)
+      fail("shape {} has {} extent, so it has no size", to_string(shape), extent == kBatch ? "an unbound batch" : "a negative");
+    empty |= extent == 0;
+  }
+  if (empty) return 0;
+  for (std::int64_t extent : shape) {
+    if (extent > kMaxBytes / n) fail("a tensor of shape {} is too large: more than 2^46 bytes", to_string(shape));
+    n *= extent;
+  }
+  return n;
+}
+}  // namespace
+
+std::int64_t element_count(const Shape& shape) { return checked_product(shape, 1); }
+std::int64_t byte_size(const Type& t) { return checked_product(t.shape, static_cast<std::int64_t>(size_of(t.dtype))); }
+
+Dims row_major_strides(const Shape& shape) {
+  Dims strides = Dims::filled(shape.rank(), 1);
+  for (int i = shape.rank() - 2; i >= 0; --i)  // of an empty shape a product may be anything: nobody steps there
+    if (__builtin_mul_overflow(strides[i + 1], shape[i + 1], &strides[i])) strides[i] = 0;
+  return strides;
+}
+
+}  // namespace weft

@@ -1,0 +1,56 @@
+// The reference interpreter: evaluates the live nodes one after another.
+#include "ir/graph/graph.h"
+#include "ir/ops/eval.h"
+
+namespace weft {
+
+namespace {
+
+/// Which nodes an output or an update reaches.
+std::vector<bool> live_nodes(const Graph& g) {
+  std::vector<bool> live(g.size(), false);
+  for (const Output& o : g.outputs()) live[o.id] = true;
+  for (const Update& u : g.updates()) live[u.value] = true;
+  for (std::size_t id = g.size(); id-- > 0;)
+    if (live[id])
+      for (ValueId operand : g[static_cast<ValueId>(id)].operands) live[operand] = true;
+  return live;
+}
+
+void check_inputs(const Graph& g, std::span<const Array> given) {
+  if (given.size() != g.inputs().size())
+    fail("@{}: got {}, expected {}", g.name, counted(given.size(), "input"), g.inputs().size());
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const Input& input = g.inputs()[i];
+    const Type& expected = g[input.id].type;
+    if (!is_static(expected.shape))
+      fail("@{}: input %{} is {}: bind the batch before running the graph", g.name, input.name, to_string(expected));
+    if (!(given[i].type() == expected))
+      fail("@{}: input {}, %{}, is {}, expected {}", g.name, i, input.name, to_string(given[i].type()),
+           to_string(expected));
+  }
+}
+
+}  // namespace
+
+Evaluation interpret(const Graph& g, std::span<const Array> inputs) {
+  check_inputs(g, inputs);
+  const FlushSubnormals flush;
+  std::vector<std::optional<Array>> values(g.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) values[g.inputs()[i].id] = inputs[i];
+  const std::vector<bool> live = live_nodes(g);
+  for (ValueId id = 0; id < g.size(); ++id) {
+    if (!live[id] || values[id]) continue;
+    const Node& node = g[id];
+    std::vector<Array> operands;
+    for (ValueId operand : node.operands) operands.push_back(*values[operand]);
+    values[id] = info(node.op).eval({node.op, operands, node.attrs, node.type});
+  }
+  // Copies: a value may share its storage with an input, a literal or another result.
+  Evaluation result;
+  for (const Output& o : g.outputs()) result.outputs.push_back(values[o.id]->clone());
+  for (const Update& u : g.updates()) result.states.push_back(values[u.value]->clone());
+  return result;
+}
+
+}  // namespace weft

@@ -1,0 +1,267 @@
+// The graph from its text; the grammar is in ir/README.md, the inverse in ir/graph/print.cpp. The input is hostile: no
+// recursion, every list is bounded by the text that holds it, and nothing is allocated before its size is checked.
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ir/base/text.h"
+#include "ir/graph/graph.h"
+
+namespace weft {
+namespace {
+
+class GraphParser {
+ public:
+  GraphParser(std::string_view text, std::string_view file) : lex_(text, file) {}
+  Graph run();
+
+ private:
+  struct Value {
+    ValueId id;
+    std::uint32_t line;
+  };
+
+  void parameter();
+  void statement();
+  void node();
+  void kernel();
+  void update();
+  void outputs();
+  void attributes(const OpInfo&, const Token& op, Attrs&, std::optional<Lexer>& literal);
+  ValueId use(const Token& name) const;
+  void define(const Token& name, ValueId);
+  void mention(ValueId, bool is_new, const Token& at);
+  [[noreturn]] void unknown_op(const Token& op) const;
+
+  Lexer lex_;
+  Graph graph_;
+  std::string_view kernel_;        // the name of the kernel block that is open
+  std::int32_t group_ = kNoGroup;  // its group, made when the block turns out to hold a new node
+  std::unordered_map<std::string_view, Value> values_;
+  std::unordered_set<std::string_view> kernel_names_;
+  std::unordered_map<ValueId, InputKind> inputs_;
+  std::unordered_map<ValueId, std::uint32_t> update_lines_;
+  // Provenance of second and later mentions of a node, unioned once at the end: one by one would be quadratic.
+  std::unordered_map<ValueId, std::vector<Loc>> more_locs_;
+};
+
+Graph GraphParser::run() {
+  lex_.expect_word("func", "at the start of a graph");
+  const Token name = lex_.expect(Token::symbol, "the graph's name, such as @step");
+  if (!is_identifier(name.text)) lex_.fail_at(name, "{} is not an identifier", describe(name));
+  graph_.name = name.text;
+  lex_.expect('(', "before the inputs");
+  if (!lex_.accept(')')) {
+    do parameter();
+    while (lex_.accept(','));
+    lex_.expect(')', "or ',' after an input");
+  }
+  lex_.expect('{', "before the body");
+  while (!lex_.peek().is('}')) {
+    const bool last = lex_.peek().is("return");
+    statement();
+    if (last && !lex_.peek().is('}'))
+      lex_.fail_at(lex_.peek(), "expected '}}' after the outputs, found {}", describe(lex_.peek()));
+  }
+  lex_.next();
+  if (lex_.peek().kind != Token::end)
+    lex_.fail_at(lex_.peek(), "expected the end of the text after '}}', found {}", describe(lex_.peek()));
+  for (auto& [id, locs] : more_locs_) graph_.add_locs(id, LocSet::of(locs));
+  return std::move(graph_);
+}
+
+// [state] %name: type
+void GraphParser::parameter() {
+  const InputKind kind = lex_.accept("state") ? InputKind::state : InputKind::data;
+  const Token name = lex_.expect(Token::value, "an input such as %x");
+  if (!is_identifier(name.text)) lex_.fail_at(name, "input name {} is not an identifier", describe(name));
+  lex_.expect(':', "after the name of an input");
+  const Type type = parse_type(lex_);
+  // The comment that holds the provenance comes after the comma, if there is one.
+  Lexer after = lex_;
+  after.accept(',');
+  const LocSet locs = parse_locs(after, lex_.loc(name));
+  if (values_.contains(name.text)) define(name, kNoValue);
+  const ValueId id = graph_.input(std::string(name.text), type, kind, locs);
+  inputs_.emplace(id, kind);
+  define(name, id);
+}
+
+void GraphParser::statement() {
+  const Token t = lex_.peek();
+  if (t.kind == Token::value) return node();
+  if (t.is("kernel")) return kernel();
+  if (t.is("update")) return update();
+  if (t.is("return")) return outputs();
+  lex_.fail_at(t, "expected a node such as '%0 = …', kernel, update, return or '}}', found {}", describe(t));
+}
+
+// %name = op %operand, … {attribute=…, …} : type
+void GraphParser::node() {
+  const Token name = lex_.expect(Token::value, "the name of a value");
+  lex_.expect('=', "after the name of a value");
+  const Token op_name = lex_.expect(Token::word, "an op");
+  const std::optional<Op> op = parse_op(op_name.text);
+  if (!op) unknown_op(op_name);
+  if (*op == Op::input) lex_.fail_at(op_name, "inputs are declared in the head of the func");
+  const OpInfo& row = info(*op);
+
+  std::vector<ValueId> operands;
+  if (lex_.peek().kind == Token::value) {
+    do operands.push_back(use(lex_.expect(Token::value, "an operand such as %x")));
+    while (lex_.accept(','));
+  }
+  Attrs attrs;
+  std::optional<Lexer> literal;
+  attributes(row, op_name, attrs, literal);
+  lex_.expect(':', "before the result type");
+  const Token type_at = lex_.peek();
+  const Type type = parse_type(lex_);
+  if (literal) attrs.literal = std::make_shared<const Array>(parse_literal(*literal, type));
+
+  const std::size_t size_before = graph_.size();
+  ValueId id = kNoValue;
+  try {
+    id = graph_.add(*op, std::move(operands), std::move(attrs), row.declared_type ? std::optional(type) : std::nullopt);
+  } catch (const Error& e) {
+    lex_.fail_at(op_name, "{}", e.what());
+  }
+  if (!(graph_[id].type == type))
+    lex_.fail_at(type_at, "{} has type {}, the text says {}", row.name, to_string(graph_[id].type), to_string(type));
+  const bool is_new = graph_.size() > size_before;
+  mention(id, is_new, name);
+  define(name, id);
+  if (is_new && !kernel_.empty()) {
+    if (group_ == kNoGroup) group_ = graph_.add_group(std::string(kernel_));
+    graph_.set_group(id, group_);
+  }
+}
+
+void GraphParser::unknown_op(const Token& op) const {
+  std::vector<std::string_view> names;
+  for (int i = 0; i < kOpCount; ++i) names.push_back(info(static_cast<Op>(i)).name);
+  lex_.fail_at(op, "unknown op {}{}", describe(op), suggestion(op.text, names));
+}
+
+// {name=1, name=[1,2], value=literal}. The literal is only skipped: its type comes later in the text.
+void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, std::optional<Lexer>& literal) {
+  attrs.dims.resize(row.attrs.size());
+  std::uint64_t seen = 0;
+  const auto attribute = [&] {
+    const Token name = lex_.expect(Token::word, "the name of an attribute");
+    std::size_t i = 0;
+    while (i < row.attrs.size() && row.attrs[i].name != name.text) ++i;
+    const bool is_value = row.op == Op::constant && name.is("value");
+    if (i == row.attrs.size() && !is_value) {
+      std::string known;
+      for (const AttrSpec& spec : row.attrs) known += (known.empty() ? "; it has " : ", ") + std::string(spec.name);
+      if (row.op == Op::constant) known = "; it has value";
+      lex_.fail_at(name, "{} has no attribute {}{}", row.name, describe(name), known);
+    }
+    if (seen >> i & 1) lex_.fail_at(name, "attribute {} is given twice", describe(name));
+    seen |= std::uint64_t{1} << i;
+    lex_.expect('=', "after the name of an attribute");
+    if (is_value) {
+      literal = lex_;
+      skip_literal(lex_);
+    } else if (row.attrs[i].kind == AttrSpec::scalar) {
+      attrs.dims[i] = Dims{parse_integer(lex_, "an integer")};
+    } else {
+      attrs.dims[i] = parse_dims(lex_);
+    }
+  };
+  if (lex_.accept('{') && !lex_.accept('}')) {
+    do attribute();
+    while (lex_.accept(','));
+    lex_.expect('}', "or ',' after an attribute");
+  }
+  for (std::size_t i = 0; i < row.attrs.size(); ++i)
+    if (row.attrs[i].kind == AttrSpec::scalar && !(seen >> i & 1))
+      lex_.fail_at(op, "{} needs the attribute {}", row.name, row.attrs[i].name);
+  if (row.op == Op::constant && !literal) lex_.fail_at(op, "constant needs the attribute value");
+}
+
+// kernel @name { node … }
+void GraphParser::kernel() {
+  lex_.next();
+  const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
+  if (!is_identifier(name.text)) lex_.fail_at(name, "{} is not an identifier", describe(name));
+  if (!kernel_names_.insert(name.text).second) lex_.fail_at(name, "kernel {} is defined twice", describe(name));
+  kernel_ = name.text;
+  group_ = kNoGroup;
+  lex_.expect('{', "before the nodes of a kernel");
+  while (!lex_.accept('}')) {
+    if (lex_.peek().kind != Token::value)
+      lex_.fail_at(lex_.peek(), "expected a node or '}}' in kernel @{}, found {}", kernel_, describe(lex_.peek()));
+    node();
+  }
+  kernel_ = {};
+}
+
+// update %state = %value
+void GraphParser::update() {
+  lex_.next();
+  const Token state = lex_.expect(Token::value, "a state input");
+  const ValueId state_id = use(state);
+  const auto input = inputs_.find(state_id);
+  if (input == inputs_.end() || input->second != InputKind::state)
+    lex_.fail_at(state, "{} is not a state input: only those are updated", describe(state));
+  lex_.expect('=', "after the state");
+  const Token value = lex_.expect(Token::value, "the new value of the state");
+  const ValueId value_id = use(value);
+  const auto [earlier, inserted] = update_lines_.emplace(state_id, state.line);
+  if (!inserted) lex_.fail_at(state, "{} is updated twice, first in line {}", describe(state), earlier->second);
+  const Type &have = graph_[value_id].type, &want = graph_[state_id].type;
+  if (!(have == want))
+    lex_.fail_at(value, "state {} is {}, its new value {} is {}", describe(state), to_string(want), describe(value),
+                 to_string(have));
+  try {
+    graph_.update(state_id, value_id);
+  } catch (const Error& e) {
+    lex_.fail_at(state, "{}", e.what());
+  }
+}
+
+// return %x, name = %y
+void GraphParser::outputs() {
+  lex_.next();
+  do {
+    Token name = lex_.peek();
+    if (name.kind == Token::word) {
+      lex_.next();
+      lex_.expect('=', "after the name of an output");
+    }
+    const Token value = lex_.expect(Token::value, "an output");
+    const ValueId id = use(value);
+    const std::string fallback = fmt::format("out{}", graph_.outputs().size());
+    const bool named = name.kind == Token::word || is_identifier(name.text);
+    try {
+      graph_.output(named ? std::string(name.text) : fallback, id);
+    } catch (const Error& e) {
+      lex_.fail_at(name, "{}", e.what());
+    }
+  } while (lex_.accept(','));
+}
+
+ValueId GraphParser::use(const Token& name) const {
+  const auto it = values_.find(name.text);
+  if (it == values_.end()) lex_.fail_at(name, "undefined value {}", describe(name));
+  return it->second.id;
+}
+
+void GraphParser::define(const Token& name, ValueId id) {
+  const auto [it, inserted] = values_.emplace(name.text, Value{id, name.line});
+  if (!inserted) lex_.fail_at(name, "value {} is defined twice, first in line {}", describe(name), it->second.line);
+}
+
+void GraphParser::mention(ValueId id, bool is_new, const Token& at) {
+  const LocSet locs = parse_locs(lex_, lex_.loc(at));
+  if (is_new) return graph_.add_locs(id, locs);
+  std::vector<Loc>& more = more_locs_[id];
+  more.insert(more.end(), locs.locs().begin(), locs.locs().end());
+}
+
+}  // namespace
+
+Graph parse_graph(std::string_view text, const std::string& file) { return GraphParser(text, file).run(); }
+
+}  // namespace weft

@@ -1,0 +1,92 @@
+// The graph as text; the grammar is in ir/README.md, the inverse in ir/graph/parse.cpp.
+#include "ir/graph/print.h"
+
+#include "ir/base/text.h"
+
+namespace weft {
+
+ValueNames::ValueNames(const Graph& g) : names_(g.size()) {
+  for (const Input& in : g.inputs())
+    if (in.id < g.size()) names_[in.id] = in.name;
+  std::size_t next = 0;
+  for (std::string& s : names_)
+    if (s.empty()) s = std::to_string(next++);
+}
+
+std::string ValueNames::operator()(ValueId id) const {
+  return id < names_.size() ? "%" + names_[id] : fmt::format("%?{}", id);
+}
+
+std::string op_text(const Node& n, std::int64_t max_elements) {
+  const OpInfo& row = info(n.op);
+  std::string attrs;
+  const auto append = [&](std::string_view name, const std::string& text) {
+    attrs += fmt::format("{}{}={}", attrs.empty() ? " {" : ", ", name, text);
+  };
+  for (std::size_t i = 0; i < row.attrs.size() && i < n.attrs.dims.size(); ++i) {
+    const Dims& d = n.attrs.dims[i];
+    if (row.attrs[i].kind == AttrSpec::scalar && d.rank() == 1)
+      append(row.attrs[i].name, std::to_string(d[0]));
+    else if (!d.empty())
+      append(row.attrs[i].name, to_string(d));
+  }
+  if (n.attrs.literal)
+    append("value", max_elements >= 0 && n.attrs.literal->size() > max_elements ? "…" : literal_text(*n.attrs.literal));
+  return std::string(row.name) + (attrs.empty() ? "" : attrs + "}");
+}
+
+std::string node_text(const Graph& g, ValueId id, const ValueNames& names) {
+  const Node& n = g[id];
+  const std::string op = op_text(n);
+  const std::size_t op_end = std::min(op.find(' '), op.size());
+  std::string s = fmt::format("{} = {}", names(id), op.substr(0, op_end));
+  for (std::size_t i = 0; i < n.operands.size(); ++i) s += (i ? ", " : " ") + names(n.operands[i]);
+  return s + op.substr(op_end) + " : " + to_string(n.type);
+}
+
+std::string default_output_name(const Graph& g, std::size_t position, const ValueNames& names) {
+  const ValueId id = g.outputs()[position].id;
+  return g[id].op == Op::input ? names(id).substr(1) : fmt::format("out{}", position);
+}
+
+std::string print(const Graph& g, const PrintOptions& options) {
+  const ValueNames names(g);
+  std::string s = "func @" + g.name + "(";
+  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
+    const Input& in = g.inputs()[i];
+    const Node& n = g[in.id];
+    // Each input has a line of its own when something must end that line.
+    s += options.locs ? "\n  " : i ? " " : "";
+    s += fmt::format("{}%{}: {}{}", in.kind == InputKind::state ? "state " : "", in.name, to_string(n.type),
+                     i + 1 < g.inputs().size() ? "," : "");
+    if (options.locs) s += locs_suffix(n.locs);
+  }
+  s += options.locs && !g.inputs().empty() ? "\n) {\n" : ") {\n";
+
+  std::int32_t group = kNoGroup;
+  const auto enter = [&](std::int32_t next) {
+    if (next == group) return;
+    if (group != kNoGroup) s += "  }\n";
+    if (next != kNoGroup) s += fmt::format("  kernel @{} {{\n", g.groups()[static_cast<std::size_t>(next)].name);
+    group = next;
+  };
+  for (ValueId id = 0; id < g.size(); ++id) {
+    if (g[id].op == Op::input) continue;
+    enter(g[id].group);
+    s += group == kNoGroup ? "  " : "    ";
+    s += node_text(g, id, names);
+    if (options.locs) s += locs_suffix(g[id].locs);
+    s += '\n';
+  }
+  enter(kNoGroup);
+  for (const Update& u : g.updates()) s += fmt::format("  update {} = {}\n", names(u.state), names(u.value));
+  for (std::size_t i = 0; i < g.outputs().size(); ++i) {
+    const Output& out = g.outputs()[i];
+    s += i ? ", " : "  return ";
+    if (out.name != default_output_name(g, i, names)) s += out.name + " = ";
+    s += names(out.id);
+  }
+  return s + (g.outputs().empty() ? "}\n" : "\n}\n");
+}
+
+}  // namespace weft

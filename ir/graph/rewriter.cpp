@@ -1,0 +1,82 @@
+// The frame of every pass, and the two rewrites that need no rules: dead code and binding the batch extent.
+#include <algorithm>
+
+#include "ir/graph/graph.h"
+
+namespace weft {
+
+Rewriter::Rewriter(const Graph& old) : old_(old), map_(old.size(), kNoValue) {
+  graph_.name = old.name;
+  for (const Group& g : old.groups()) graph_.add_group(g.name);
+  for (const Input& i : old.inputs()) map_[i.id] = graph_.input(i.name, old[i.id].type, i.kind, old[i.id].locs);
+  std::vector<bool> used(old.size(), false);
+  for (const Output& o : old.outputs()) used[o.id] = true;
+  for (const Update& u : old.updates()) used[u.value] = true;
+  for (std::size_t id = old.size(); id-- > 0;)
+    if (used[id])
+      for (ValueId v : old[static_cast<ValueId>(id)].operands) used[v] = true;
+  for (ValueId id = 0; id < old.size(); ++id)
+    if (used[id] && old[id].op != Op::input) live_.push_back(id);
+}
+
+ValueId Rewriter::copy(ValueId old_id) {
+  const Node& n = old_[old_id];
+  std::vector<ValueId> operands;
+  for (ValueId v : n.operands) operands.push_back(map_[v]);
+  const ValueId id = graph_.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
+  graph_.set_group(id, n.group);
+  return map_[old_id] = id;
+}
+
+void Rewriter::set(ValueId old_id, ValueId new_id) {
+  graph_.add_locs(new_id, old_[old_id].locs);
+  map_[old_id] = new_id;
+}
+
+Graph Rewriter::finish() {
+  for (const Output& o : old_.outputs()) graph_.output(o.name, map_[o.id]);
+  for (const Update& u : old_.updates()) graph_.update(map_[u.state], map_[u.value]);
+  return std::move(graph_);
+}
+
+Graph remove_dead(const Graph& g) {
+  Rewriter rw(g);
+  // Without dead nodes the copy is made directly: nothing has to be inferred and looked up again.
+  const bool inputs_first = std::ranges::all_of(g.inputs(), [&](const Input& i) { return i.id < g.inputs().size(); });
+  if (inputs_first && rw.live().size() + g.inputs().size() == g.size()) return g;
+  for (ValueId id : rw.live()) rw.copy(id);
+  return rw.finish();
+}
+
+Graph bind_batch(const Graph& g, std::int64_t batch) {
+  if (batch < 0) fail("cannot bind a batch of {}: expected 0 or more", batch);
+  auto bound = [&](Dims d) {
+    for (int i = 0; i < d.rank(); ++i)
+      if (d[i] == kBatch) d[i] = batch;
+    return d;
+  };
+  Graph out;
+  out.name = g.name;
+  std::vector<ValueId> map(g.size(), kNoValue);
+  for (const Input& i : g.inputs())
+    map[i.id] = out.input(i.name, {g[i.id].type.dtype, bound(g[i.id].type.shape)}, i.kind, g[i.id].locs);
+  for (ValueId id = 0; id < g.size(); ++id) {
+    const Node& n = g[id];
+    if (n.op == Op::input) continue;
+    std::vector<ValueId> operands;
+    for (ValueId v : n.operands) operands.push_back(map[v]);
+    if (n.op == Op::size) {
+      const std::int64_t extent = out[operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
+      map[id] = out.constant(Array::scalar(extent), n.locs);
+      continue;
+    }
+    Attrs attrs = n.attrs;
+    if (n.op == Op::slice) attrs.dims[1] = bound(attrs.dims[1]);
+    map[id] = out.add(n.op, std::move(operands), std::move(attrs), Type{n.type.dtype, bound(n.type.shape)}, n.locs);
+  }
+  for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);
+  for (const Update& u : g.updates()) out.update(map[u.state], map[u.value]);
+  return out;
+}
+
+}  // namespace weft

@@ -1,0 +1,344 @@
+// Runs kernels naively: the oracle between lowering and code generation. Points of a phase run in lanes, kLanes at a
+// time: an expression's values in all lanes make one array, which the graph interpreter's own op functions take. No
+// result depends on it, because points are independent; LaneMemory checks that they are.
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+#include "ir/base/at.h"
+#include "ir/base/philox.h"
+#include "ir/graph/graph.h"
+#include "ir/kernel/lane_memory.h"
+#include "ir/kernel/print_kernel.h"
+#include "ir/ops/eval.h"
+#include "ir/ops/scalar.h"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kLanes = 256;
+
+/// What a stage needs, found once for each phase.
+struct Plan {
+  const KernelStage* stage;
+  std::int64_t steps;                  // extent of its axis; 1 without one
+  std::vector<ExprId> fixed, varying;  // the expressions it uses: evaluated once for all steps, or at each
+  std::unordered_map<ExprId, Access> loads;
+  std::vector<Access> stores;
+};
+
+/// For messages: "k.weft:3:10: error: kernel @k".
+std::string place_of(const Kernel& k) {
+  return (k.locs.empty() ? "" : k.locs.str() + ": error: ") + "kernel @" + k.name;
+}
+
+Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
+  Plan plan{&stage, stage.axis == kNone ? 1 : at(k.axes, stage.axis).extent, {}, {}, {}, {}};
+  std::vector<bool> used(k.exprs.size()), varies(k.exprs.size());
+  const auto use = [&](ExprId e) {
+    if (e != kNone) used[static_cast<std::size_t>(e)] = true;
+  };
+  const auto use_access = [&](const std::vector<Index>& access) {
+    for (const Index& i : access) use(i.indirect);
+  };
+  for (ExprId root : {stage.predicate, stage.value, stage.lhs, stage.rhs}) use(root);
+  for (const Store& s : stage.stores) {
+    use(s.value);
+    use_access(s.access);
+    plan.stores.push_back(
+        {.what = fmt::format("{}: {}", place_of(k), store_text(p, k, s)), .buffer = s.buffer, .index = &s.access});
+  }
+  for (std::size_t e = k.exprs.size(); e-- > 0;) {
+    if (!used[e]) continue;
+    for (ExprId arg : k.exprs[e].args) use(arg);
+    use_access(k.exprs[e].access);
+  }
+  for (std::size_t i = 0; i < k.exprs.size(); ++i) {
+    if (!used[i]) continue;
+    const auto id = static_cast<ExprId>(i);
+    const Expr& e = k.exprs[i];
+    for (ExprId arg : e.args) varies[i] = varies[i] || at(varies, arg);
+    for (const Index& index : e.access) {
+      varies[i] = varies[i] || (index.indirect != kNone && at(varies, index.indirect));
+      for (const auto& term : index.terms) varies[i] = varies[i] || term.first == stage.axis;
+    }
+    (varies[i] ? plan.varying : plan.fixed).push_back(id);
+    if (e.kind == Expr::load)
+      plan.loads[id] = {
+          .what = fmt::format("{}: {}", place_of(k), expr_text(p, k, id)), .buffer = e.buffer, .index = &e.access};
+  }
+  return plan;
+}
+
+class PhaseRun {
+ public:
+  PhaseRun(const Program& p, const Kernel& k, const Phase& phase, const Memory& memory)
+      : k_(k), phase_(phase), memory_(p, phase, memory), values_(k.exprs.size()) {
+    for (const KernelStage& stage : phase.stages) plans_.push_back(make_plan(p, k, stage));
+    lanes_.axis.resize(k.axes.size());
+  }
+  void run();
+
+ private:
+  void set_lanes(std::int64_t first, std::int64_t count, std::int64_t chunk, std::int64_t offset);
+  void run_lanes();
+  void enter(Plan&, std::int32_t stage);
+  void step_to(const Plan&, std::int64_t step);
+  const Array& value(ExprId e) const { return at(values_, e); }
+
+  void map(const Plan&);
+  void scatter(const Plan&);
+  Array reduce(const Plan&);
+  Array arg_reduce(const Plan&);
+  Array contract(const Plan&);
+
+  Array evaluate(const Plan&, ExprId);
+  Array filled(DType t, double v) const { return Array::filled({t, {lanes_.count}}, v); }
+  Array apply(Op op, DType result, const std::vector<Array>& operands) const {
+    const Type type{result, {lanes_.count}};
+    return info(op).eval({op, operands, Attrs{}, type});
+  }
+
+  const Kernel& k_;
+  const Phase& phase_;
+  LaneMemory memory_;
+  std::vector<Plan> plans_;
+  Lanes lanes_;
+  LaneValues values_;
+  std::unordered_map<std::int32_t, Array> accumulators_;
+};
+
+void PhaseRun::run() {
+  std::int64_t points = 1;
+  for (AxisId a : phase_.parallel) points *= at(k_.axes, a).extent;
+  // Lanes are chunks, of one point each where the phase has none; only the last chunk is shorter than others.
+  const std::int64_t chunk = std::max<std::int64_t>(1, phase_.chunk), chunks = (points + chunk - 1) / chunk;
+  for (std::int64_t first = 0; first < chunks; first += kLanes)
+    for (std::int64_t i = 0; i < chunk; ++i) {
+      const std::int64_t have_point = std::max<std::int64_t>(0, (points - i + chunk - 1) / chunk);
+      const std::int64_t count = std::min(kLanes, have_point - first);
+      if (count <= 0) break;
+      set_lanes(first, count, chunk, i);
+      run_lanes();
+    }
+}
+
+void PhaseRun::run_lanes() {
+  accumulators_.clear();
+  for (std::int32_t i = 0; i < static_cast<std::int32_t>(plans_.size()); ++i) {
+    Plan& plan = at(plans_, i);
+    const KernelStage& stage = *plan.stage;
+    enter(plan, i);
+    switch (stage.kind) {
+      case KernelStage::map: map(plan); break;
+      case KernelStage::scatter: scatter(plan); break;
+      case KernelStage::contract: accumulators_[stage.result] = contract(plan); break;
+      case KernelStage::reduce:
+        accumulators_[stage.result] = is_arg_reduce(stage.op) ? arg_reduce(plan) : reduce(plan);
+        break;
+    }
+  }
+}
+
+void PhaseRun::set_lanes(std::int64_t first, std::int64_t count, std::int64_t chunk, std::int64_t offset) {
+  lanes_.first = first;
+  lanes_.count = count;
+  lanes_.chunk = chunk;
+  lanes_.offset = offset;
+  std::int64_t inner = 1;  // points from one value of the axis to the next
+  for (std::size_t i = phase_.parallel.size(); i-- > 0;) {
+    const std::int64_t extent = at(k_.axes, phase_.parallel[i]).extent;
+    std::vector<std::int64_t>& values = at(lanes_.axis, phase_.parallel[i]);
+    values.resize(static_cast<std::size_t>(count));
+    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = lanes_.point(l) / inner % extent;
+    inner *= extent;
+  }
+}
+
+// Fixes the stage's accesses to these lanes and evaluates what its axis does not change.
+void PhaseRun::enter(Plan& plan, std::int32_t stage) {
+  lanes_.stage = stage;
+  lanes_.stage_axis = plan.stage->axis;
+  lanes_.step = plan.steps == 1 ? 0 : Lanes::kEveryStep;
+  if (plan.steps == 0) return;
+  for (auto& [id, access] : plan.loads) memory_.resolve(access, lanes_);
+  for (Access& access : plan.stores) memory_.resolve(access, lanes_);
+  for (ExprId e : plan.fixed) at(values_, e) = evaluate(plan, e);
+}
+
+void PhaseRun::step_to(const Plan& plan, std::int64_t step) {
+  lanes_.step = step;
+  for (ExprId e : plan.varying) at(values_, e) = evaluate(plan, e);
+}
+
+void PhaseRun::map(const Plan& plan) {
+  for (std::int64_t step = 0; step < plan.steps; ++step) {
+    step_to(plan, step);  // all values are known before the first store
+    for (std::size_t i = 0; i < plan.stores.size(); ++i)
+      memory_.store(plan.stores[i], lanes_, values_, value(plan.stage->stores[i].value), nullptr, false);
+  }
+}
+
+void PhaseRun::scatter(const Plan& plan) {
+  const Array* mask = nullptr;
+  const bool ends_run = plan.stores.size() > 1 && lanes_.offset % kRun == 0;
+  for (std::int64_t step = 0; ends_run && step < plan.steps; ++step) {
+    step_to(plan, step);
+    const Array run = memory_.peek(plan.stores[0], lanes_, values_, mask);
+    const Array sum = memory_.peek(plan.stores[1], lanes_, values_, mask);
+    memory_.store(plan.stores[1], lanes_, values_, apply(Op::add, run.dtype(), {sum, run}), mask, true);
+    memory_.store(plan.stores[0], lanes_, values_, Array(run.type()), mask, true);
+  }
+  for (std::int64_t step = 0; step < plan.steps; ++step) {
+    step_to(plan, step);
+    if (plan.stage->predicate != kNone) mask = &value(plan.stage->predicate);
+    const Array& x = value(plan.stage->stores[0].value);
+    const Array old = memory_.peek(plan.stores[0], lanes_, values_, mask);
+    memory_.store(plan.stores[0], lanes_, values_, apply(Op::add, x.dtype(), {old, x}), mask, true);
+  }
+}
+
+Array PhaseRun::reduce(const Plan& plan) {
+  const KernelStage& stage = *plan.stage;
+  const DType t = at(k_.exprs, stage.value).dtype;
+  const auto combine = [&](const Array& x, const Array& y) { return apply(fold_op(stage.op), t, {x, y}); };
+  Array identity(Type{t, {lanes_.count}});
+  visit_dtype(t, [&](auto zero) {
+    std::ranges::fill(identity.as<decltype(zero)>(), reduce_identity<decltype(zero)>(stage.op));
+  });
+  const std::vector<Array> stripes(stage.striped ? kReduceStripes : 1, identity);
+  const ReduceOrder order = reduce_order(stage, plan.steps);
+  std::vector<Array> subtrees;  // results of 2^k chunks each, one for each bit of the number of chunks so far
+  const auto combine_last = [&] {
+    const Array last = subtrees.back();
+    subtrees.pop_back();
+    subtrees.back() = combine(subtrees.back(), last);
+  };
+  for (std::int64_t begin = 0, chunks = 0; begin < plan.steps; begin += order.chunk) {
+    const std::int64_t end = std::min(begin + order.chunk, plan.steps);
+    std::vector<Array> totals = stripes, run = stripes;
+    for (std::int64_t i = begin; i < end; ++i) {
+      step_to(plan, i);
+      Array& stripe = run[static_cast<std::size_t>(i) % run.size()];
+      stripe = combine(stripe, value(stage.value));
+      if ((i + 1 - begin) % order.run != 0 && i + 1 != end) continue;
+      for (std::size_t s = 0; s < run.size(); ++s) totals[s] = combine(totals[s], run[s]);
+      run = stripes;
+    }
+    for (std::size_t half = totals.size() / 2; half > 0; half /= 2)
+      for (std::size_t i = 0; i < half; ++i) totals[i] = combine(totals[i], totals[i + half]);
+    subtrees.push_back(totals[0]);
+    ++chunks;
+    for (std::int64_t pairs = chunks; pairs % 2 == 0; pairs /= 2) combine_last();
+  }
+  while (subtrees.size() > 1) combine_last();
+  return subtrees.empty() ? identity : subtrees[0];
+}
+
+Array PhaseRun::arg_reduce(const Plan& plan) {
+  const Op better = plan.stage->op == Op::arg_max ? Op::gt : Op::lt;
+  Array best, where = filled(i32, 0);
+  for (std::int64_t i = 0; i < plan.steps; ++i) {
+    step_to(plan, i);
+    const Array& x = value(plan.stage->value);
+    if (i == 0) best = x;
+    const Array wins = apply(better, boolean, {x, best});
+    best = apply(Op::select, x.dtype(), {wins, x, best});
+    where = apply(Op::select, i32, {wins, filled(i32, static_cast<double>(i)), where});
+  }
+  return where;
+}
+
+Array PhaseRun::contract(const Plan& plan) {
+  const KernelStage& stage = *plan.stage;
+  const DType t = at(k_.exprs, stage.lhs).dtype;
+  Array total = filled(t, 0);
+  for (std::int64_t begin = 0; begin < plan.steps; begin += kContractChunk) {
+    Array sum = filled(t, 0);
+    for (std::int64_t i = begin; i < std::min(begin + kContractChunk, plan.steps); ++i) {
+      step_to(plan, i);
+      const Array &x = value(stage.lhs), &y = value(stage.rhs);
+      sum = is_float(t) ? apply(Op::fma, t, {x, y, sum}) : apply(Op::add, t, {sum, apply(Op::mul, t, {x, y})});
+    }
+    total = begin == 0 ? sum : apply(Op::add, t, {total, sum});
+  }
+  return total;
+}
+
+Array PhaseRun::evaluate(const Plan& plan, ExprId id) {
+  const Expr& e = at(k_.exprs, id);
+  const auto count = static_cast<std::size_t>(lanes_.count);
+  switch (e.kind) {
+    case Expr::load:
+      return memory_.load(plan.loads.at(id), lanes_, values_, e.args.empty() ? nullptr : &value(e.args[0]));
+    case Expr::accumulator: return accumulators_.at(e.result);
+    case Expr::index: return Array::from(index_values(e.access[0], lanes_, values_), {lanes_.count});
+    case Expr::constant: {
+      Array a(Type{e.dtype, {lanes_.count}});
+      const std::size_t size = size_of(e.dtype);
+      for (std::size_t l = 0; l < count; ++l) std::memcpy(a.data() + l * size, &e.bits, size);
+      return a;
+    }
+    case Expr::apply: break;
+  }
+  std::vector<Array> args;
+  for (ExprId arg : e.args) args.push_back(value(arg));
+  if (e.op != Op::random) return apply(e.op, e.dtype, args);
+  Array a(Type{i32, {lanes_.count}});
+  const auto key = args[0].as<std::int64_t>(), step = args[1].as<std::int64_t>(), index = args[2].as<std::int64_t>();
+  for (std::size_t l = 0; l < count; ++l)
+    a.as<std::int32_t>()[l] = static_cast<std::int32_t>(random_word(key[l], step[l], index[l]));
+  return a;
+}
+
+/// Storage whose elements read as NaN, -1, 255 or an error (bool) until something is stored there.
+Array poisoned(const Type& type) {
+  Array a(type);
+  std::memset(a.data(), 0xff, a.bytes());
+  return a;
+}
+
+}  // namespace
+
+Evaluation interpret(const Program& p, std::span<const Array> inputs) {
+  verify(p);
+  if (inputs.size() != p.inputs.size())
+    fail("program @{} takes {}, found {}", p.name, counted(p.inputs.size(), "input"), inputs.size());
+  std::vector<Array> storage(p.buffers.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Buffer& b = at(p.buffers, p.inputs[i]);
+    if (!(inputs[i].type() == b.type))
+      fail("program @{}: input '{}' is {}, found {}", p.name, b.name, to_string(b.type), to_string(inputs[i].type()));
+    at(storage, p.inputs[i]) = b.kind == Buffer::state ? inputs[i].clone() : inputs[i];
+  }
+  const Array arena = poisoned({u8, {p.arena_bytes}});
+  Memory memory;
+  for (std::size_t i = 0; i < p.buffers.size(); ++i) {
+    const Buffer& b = p.buffers[i];
+    const bool in_arena = b.kind == Buffer::temp && p.arena_bytes > 0;
+    if (b.kind == Buffer::constant) storage[i] = *b.literal;
+    if (b.kind == Buffer::temp && !in_arena) storage[i] = poisoned(b.type);
+    if (b.kind == Buffer::output) storage[i] = b.type.dtype == boolean ? Array(b.type) : poisoned(b.type);
+    const bool view = b.kind == Buffer::view;
+    memory.root.push_back(view ? at(memory.root, b.base) : static_cast<BufferId>(i));
+    memory.data.push_back(view ? at(memory.data, b.base) : in_arena ? arena.data() + b.offset : storage[i].data());
+  }
+
+  {
+    const FlushSubnormals flush;
+    for (const Kernel& k : p.kernels)
+      for (const Phase& phase : k.phases) PhaseRun(p, k, phase, memory).run();
+  }
+
+  const auto result = [&](BufferId id) {
+    Array a(at(p.buffers, id).type);
+    std::memcpy(a.data(), at(memory.data, id), a.bytes());
+    return a;
+  };
+  Evaluation e;
+  for (BufferId id : p.outputs) e.outputs.push_back(result(id));
+  for (BufferId id : p.updates) e.states.push_back(result(id));
+  return e;
+}
+
+}  // namespace weft

@@ -1,0 +1,182 @@
+// The kernel IR: what a fused group becomes. Scalar expressions over named axes, loads and stores with affine indices,
+// and phases separated by barriers. A schedule says how it runs; the same kernel runs on CPU threads, on the emulator
+// and on a GPU.
+//
+// Meaning of a phase: for every point of its parallel axes (in any order, on any thread), run its stages in order.
+//   map       for every value of `axis` (or once, when axis is kNone): evaluate all stored values, then write them
+//   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped, sequential, or the
+//             tree alone, of elements that are the results of chunks)
+//   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in
+//             order
+//   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
+// In a phase with a chunk, the scatters of each `chunk` consecutive points (the last axis counts fastest) run in the
+// order of the points, so that they may add up what the points have in common, which no other stage uses. Such a
+// scatter may add up runs (ir/ops/eval.h): before the points whose number in their chunk is a multiple of kRun, it adds the
+// elements of its first buffer to those of its second one and sets them to 0. The sum of the two is then a chunk of a
+// reduction.
+// Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later
+// stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index
+// stored (in-place update), or by a later stage of the same point.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <weft/ir/base/array.h>
+#include <weft/ir/base/loc.h>
+#include <weft/ir/ops/eval.h>
+#include <weft/ir/ops/op.h>
+
+namespace weft {
+
+using AxisId = std::int32_t;
+using ExprId = std::int32_t;
+using BufferId = std::int32_t;
+inline constexpr std::int32_t kNone = -1;
+
+struct Axis {
+  std::string name;
+  std::int64_t extent = 0;
+  friend bool operator==(const Axis&, const Axis&) = default;
+};
+
+/// offset + sum of coefficient * axis (+ the i64 expression `indirect`): one dimension of an access, or an index value.
+struct Index {
+  std::vector<std::pair<AxisId, std::int64_t>> terms;  // sorted by axis, no zero coefficient
+  std::int64_t offset = 0;
+  ExprId indirect = kNone;
+  friend bool operator==(const Index&, const Index&) = default;
+};
+
+struct Expr {
+  enum Kind : std::uint8_t {
+    constant,  // `bits`, the value in its dtype (low bytes)
+    index,     // the i64 value of `access[0]`
+    load,      // buffer[access]; args = {} or {predicate: bool}: 0 where it is false, and memory is not touched there
+    apply,     // `op` of args: any elementwise op, or random of (key, step, index: i64)
+    accumulator,  // the result of the stage whose `result` is `result`
+  } kind = constant;
+  DType dtype = f32;
+  Op op = Op::constant;
+  std::vector<ExprId> args;
+  std::uint64_t bits = 0;
+  BufferId buffer = kNone;
+  std::vector<Index> access;  // one Index a dimension of the buffer
+  std::int32_t result = kNone;
+  friend bool operator==(const Expr&, const Expr&) = default;
+};
+
+struct Store {
+  BufferId buffer = kNone;
+  std::vector<Index> access;
+  ExprId value = kNone;
+  friend bool operator==(const Store&, const Store&) = default;
+};
+
+/// (Not `Stage`: that is the name of the frontend's dump stages.)
+struct KernelStage {
+  enum Kind : std::uint8_t { map, reduce, contract, scatter } kind = map;
+  AxisId axis = kNone;
+  // map, scatter (one store; a second one, with the same access and value, to add runs to)
+  std::vector<Store> stores;
+  ExprId predicate = kNone;  // scatter: bool
+  // reduce, contract
+  std::int32_t result = kNone;  // accumulator number, unique in the kernel
+  Op op = Op::reduce_sum;       // reduce: reduce_* or arg_*
+  // reduce: kReduceStripes stripes and a halving tree (the graph op folded its last axis), or only the tree over
+  // chunks, whose results the elements are; else in order (reduce_order)
+  bool striped = false, tree = false;
+  ExprId value = kNone;             // reduce
+  ExprId lhs = kNone, rhs = kNone;  // contract
+  friend bool operator==(const KernelStage&, const KernelStage&) = default;
+};
+
+/// Where a reduce stage over n elements is cut.
+constexpr ReduceOrder reduce_order(const KernelStage& s, std::int64_t n) {
+  return s.striped ? kStripedOrder : s.tree ? kTreeOrder : sequential_order(n);
+}
+
+struct Phase {
+  std::vector<AxisId> parallel;  // outermost first
+  std::vector<KernelStage> stages;
+  std::int64_t chunk = 0;  // 0: points run in any order
+  friend bool operator==(const Phase&, const Phase&) = default;
+};
+
+/// How a kernel runs on the CPU. Chosen by passes/schedule/schedule.cpp from the Target; never changes a result's bits.
+struct Schedule {
+  AxisId vector_axis =
+      kNone;  // the axis that SIMD lanes run along: the last parallel axis, or the axis of the row stages
+  // Contractions (phase 0, stage 0). Roles of the axes; b is kNone when there is no batch axis.
+  AxisId b = kNone, m = kNone, n = kNone, k = kNone;
+  int mr = 0, nr = 0;           // register tile: mr rows of nr elements
+  std::int64_t kc = 0;          // products of k in one pass over a packed panel
+  std::int64_t mc = 0, nc = 0;  // macro tile: rows, columns; multiples of mr and nr except at the edge
+  bool split_n = false;         // threads split n (else m); b is split first
+  bool pack_lhs = false;        // copy lhs into [k][mr] panels (a prologue is evaluated there), else read rows directly
+  bool pack_rhs = false;        // copy rhs into [k][nr] panels, else read rows directly
+  friend bool operator==(const Schedule&, const Schedule&) = default;
+};
+
+struct Kernel {
+  std::string name;
+  std::vector<Axis> axes;
+  std::vector<Expr> exprs;  // args precede users; equal expressions are one
+  std::vector<Phase> phases;
+  Schedule schedule;
+  LocSet locs;
+};
+
+/// A named piece of memory.
+struct Buffer {
+  enum Kind : std::uint8_t {
+    input,     // the caller's memory, read only
+    state,     // kept between calls, updated in place
+    output,    // handed to the caller
+    temp,      // in the arena
+    constant,  // `literal`
+    view,      // the storage of `base` under another shape
+  } kind = temp;
+  std::string name;
+  Type type;
+  BufferId base = kNone;    // view
+  std::int64_t offset = 0;  // temp: bytes from the start of the arena, a multiple of 64
+  std::int64_t panels = 0;  // state, temp, their views: the last dimension is stored in panels this wide (ir/kernel/panels.h)
+  std::shared_ptr<const Array> literal;
+};
+
+/// A lowered graph: kernels in order; a kernel may read whatever an earlier one stored.
+struct Program {
+  std::string name;
+  std::vector<Buffer> buffers;
+  std::vector<Kernel> kernels;
+  std::vector<BufferId> inputs;   // one for each Graph::inputs(), data and state
+  std::vector<BufferId> outputs;  // one for each Graph::outputs()
+  std::vector<BufferId>
+      updates;  // one for each Graph::updates(): the state's buffer, which holds the new value afterwards
+  std::int64_t arena_bytes = 0;  // size of the arena that the temps share; set by plan_memory
+  /// Code checks, as it runs, the indices that verify() cannot prove to be in bounds (ir/kernel/unproven.h). Lowering makes none
+  /// that could leave their buffers; parse_program sets it.
+  bool check_indices = false;
+};
+
+/// The buffer that owns the storage of `id`.
+inline BufferId storage(const Program& p, BufferId id) {
+  while (p.buffers[static_cast<std::size_t>(id)].kind == Buffer::view)
+    id = p.buffers[static_cast<std::size_t>(id)].base;
+  return id;
+}
+
+std::string print(const Program&, bool locs = false);
+Program parse_program(std::string_view text,
+                      const std::string& file = "<text>");  ///< throws Error "file:line:col: error: …"
+void verify(const Program&);  ///< throws InternalError naming the kernel and the broken invariant (listed in
+                              ///< ir/kernel/verify_kernel.cpp)
+
+/// Runs a program naively, one point at a time: the oracle between lowering and code generation.
+/// `inputs` as for interpret(); returns outputs and the updated states in the same order.
+struct Evaluation;
+Evaluation interpret(const Program&, std::span<const Array> inputs);
+
+}  // namespace weft

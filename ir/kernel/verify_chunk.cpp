@@ -1,0 +1,67 @@
+// Invariant 14 of ir/kernel/verify_kernel.cpp: a phase whose points run in order within chunks. A chunk is not negative and at
+// most kMaxPoints, there is no contraction, and what a scatter adds to is the business of that scatter alone: all else
+// is as if the points were independent, so that several rows may be under way at once. Only there does a scatter have a
+// second store: to another buffer, with the access and the value of the first one, and without a predicate.
+#include "ir/base/at.h"
+#include "ir/kernel/kernel_walk.h"
+#include "ir/kernel/print_kernel.h"
+#include "ir/kernel/verify_kernel.h"
+
+namespace weft {
+namespace {
+
+/// Whether some stage of the phase, other than `scatter`, loads or stores the storage `sum` that it adds to.
+bool is_shared(const Program& p, const Kernel& k, const Phase& phase, const KernelStage& scatter, BufferId sum) {
+  for (const KernelStage& s : phase.stages)
+    for (const Store& t : s.stores)
+      if (&s != &scatter && storage(p, t.buffer) == sum) return true;
+  std::vector<ExprId> roots;
+  for (const KernelStage& s : phase.stages)
+    for (ExprId e : roots_of(s)) roots.push_back(e);
+  const std::vector<bool> used = needed(k, roots);
+  for (std::size_t i = 0; i < used.size(); ++i)
+    if (used[i] && k.exprs[i].kind == Expr::load && storage(p, k.exprs[i].buffer) == sum) return true;
+  return false;
+}
+
+/// What is wrong with a scatter's stores, the first of which is well-formed; empty: nothing.
+std::string stores_violation(const Program& p, const Phase& phase, const KernelStage& s) {
+  if (s.stores.size() == 1) return {};
+  const std::string& buffer = at(p.buffers, s.stores[0].buffer).name;
+  if (s.stores.size() > 2) return fmt::format("a scatter to %{} with {} stores", buffer, s.stores.size());
+  const Store &run = s.stores[0], &sum = s.stores[1];
+  if (phase.chunk == 0) return fmt::format("runs of %{} are added up in a phase without a chunk", buffer);
+  if (s.predicate != kNone) return fmt::format("runs of %{} are added up where a predicate holds", buffer);
+  if (storage(p, run.buffer) == storage(p, sum.buffer) || run.access != sum.access || run.value != sum.value ||
+      at(p.buffers, run.buffer).panels != at(p.buffers, sum.buffer).panels ||
+      at(p.buffers, run.buffer).type != at(p.buffers, sum.buffer).type)
+    return fmt::format("runs of %{} are added to %{}, at another place or in another shape", buffer,
+                       at(p.buffers, sum.buffer).name);
+  return {};
+}
+
+}  // namespace
+
+std::optional<Violation> find_chunk_violation(const Program& p) {
+  for (std::size_t i = 0; i < p.kernels.size(); ++i) {
+    const Kernel& k = p.kernels[i];
+    const auto broken = [&](std::string what) { return Violation{static_cast<std::int32_t>(i), std::move(what)}; };
+    for (const Phase& phase : k.phases) {
+      for (const KernelStage& s : phase.stages)
+        if (s.kind == KernelStage::scatter)
+          if (std::string what = stores_violation(p, phase, s); !what.empty()) return broken(std::move(what));
+      if (phase.chunk < 0 || phase.chunk > kMaxPoints) return broken(fmt::format("a chunk of {} points", phase.chunk));
+      if (phase.chunk == 0) continue;
+      for (const KernelStage& s : phase.stages) {
+        if (s.kind == KernelStage::contract) return broken("a contraction in a phase with a chunk");
+        for (const Store& t : s.stores)
+          if (s.kind == KernelStage::scatter && is_shared(p, k, phase, s, storage(p, t.buffer)))
+            return broken(fmt::format("another stage of a phase with a chunk uses %{}, to which a scatter adds",
+                                      at(p.buffers, t.buffer).name));
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace weft

@@ -1,0 +1,50 @@
+// Reference semantics of each op, naive on purpose: the oracle that everything compiled must equal in bits. The numerics contract
+// (order of sums, flushed subnormals, NaN rules) is written down in ir/README.md and implemented here first.
+#pragma once
+#include <weft/ir/base/float_environment.h>
+#include <weft/ir/ops/op.h>
+
+namespace weft {
+
+namespace eval {
+Array input(const EvalArgs&);        // never called: the interpreter binds inputs
+Array constant(const EvalArgs&);
+Array iota(const EvalArgs&);
+Array random(const EvalArgs&);
+Array size(const EvalArgs&);
+Array unary(const EvalArgs&);
+Array binary(const EvalArgs&);
+Array compare(const EvalArgs&);
+Array select(const EvalArgs&);
+Array fma(const EvalArgs&);
+Array convert(const EvalArgs&);
+Array broadcast(const EvalArgs&);
+Array reshape(const EvalArgs&);
+Array transpose(const EvalArgs&);
+Array slice(const EvalArgs&);
+Array pad(const EvalArgs&);
+Array concat(const EvalArgs&);
+Array gather(const EvalArgs&);
+Array scatter_add(const EvalArgs&);
+Array reduce(const EvalArgs&);
+Array arg_reduce(const EvalArgs&);
+Array contract(const EvalArgs&);
+}  // namespace eval
+
+inline constexpr std::int64_t kContractChunk = 1024;  // products in one fma chain of a contraction
+inline constexpr int kReduceStripes = 16;             // stripes of a reduction over the last axis
+
+/// Where a reduction is cut, part of the numerics contract (ir/README.md, "Reduction"): a run is one chain, a chunk is
+/// a chain of the results of its runs, and the results of chunks are the leaves of a tree.
+struct ReduceOrder {
+  std::int64_t run, chunk;  // elements; a chunk holds whole runs
+};
+inline constexpr std::int64_t kRun = 16;           // elements in a run, of one stripe where there are stripes
+inline constexpr std::int64_t kReduceChunk = 256;  // and in a chunk
+inline constexpr ReduceOrder kStripedOrder = {kRun * kReduceStripes, kReduceChunk * kReduceStripes};
+inline constexpr ReduceOrder kTreeOrder = {1, 1};  // every element is a leaf
+/// Of n elements over an axis that is not the last one. What is added up for one training step, over a batch of no more
+/// than 128, is one run.
+constexpr ReduceOrder sequential_order(std::int64_t n) { return {n <= 128 ? 128 : kRun, kReduceChunk}; }
+
+}  // namespace weft

@@ -1,0 +1,119 @@
+// Reference semantics of the reductions. The order of every fold is part of the numerics contract (ir/README.md):
+// a function of the extent and of whether the axis is the last one, never of how a program is run.
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "ir/base/strided.h"
+#include "ir/ops/eval.h"
+#include "ir/ops/scalar.h"
+
+namespace weft::eval {
+namespace {
+
+/// One fold: its op, its identity, and where it is cut.
+template <class T>
+struct Fold {
+  Op op;
+  T identity;
+  ReduceOrder order;
+  T operator()(T x, T y) const { return apply_binary(op, x, y); }
+};
+
+/// One run of n elements from x on, `step` apart, in order.
+template <class T>
+T fold_run(const Fold<T>& f, const T* x, std::int64_t step, std::int64_t n) {
+  T acc = f.identity;
+  for (std::int64_t i = 0; i < n; ++i) acc = f(acc, x[i * step]);
+  return acc;
+}
+
+/// One chunk of n elements from x on, `step` apart: its runs, in order.
+template <class T>
+T fold_in_order(const Fold<T>& f, const T* x, std::int64_t step, std::int64_t n) {
+  T total = f.identity;
+  for (std::int64_t i = 0; i < n; i += f.order.run)
+    total = f(total, fold_run(f, x + i * step, step, std::min(f.order.run, n - i)));
+  return total;
+}
+
+/// One chunk of n adjacent elements: stripes by index mod kReduceStripes, then a halving tree.
+template <class T>
+T fold_striped(const Fold<T>& f, const T* x, std::int64_t n) {
+  const Fold<T> stripe{f.op, f.identity, {f.order.run / kReduceStripes, f.order.chunk / kReduceStripes}};
+  std::array<T, kReduceStripes> s;
+  for (std::int64_t i = 0; i < kReduceStripes; ++i)
+    s[static_cast<std::size_t>(i)] = fold_in_order(stripe, x + i, kReduceStripes, ceil_div(n - i, kReduceStripes));
+  for (std::size_t half = kReduceStripes / 2; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) s[i] = f(s[i], s[i + half]);
+  return s[0];
+}
+
+/// The results of chunks: neighbours in pairs, then neighbours of what that gives, until one is left.
+template <class T>
+T fold_tree(const Fold<T>& f, std::vector<T> x) {
+  if (x.empty()) return f.identity;
+  while (x.size() > 1) {
+    for (std::size_t i = 0; i + 1 < x.size(); i += 2) x[i / 2] = f(x[i], x[i + 1]);
+    if (x.size() % 2 != 0) x[x.size() / 2] = x.back();
+    x.resize((x.size() + 1) / 2);
+  }
+  return x[0];
+}
+
+template <class T>
+T fold(Op reduce, const T* x, const AroundAxis& s, bool last) {
+  const Fold<T> f{fold_op(reduce), reduce_identity<T>(reduce), last ? kStripedOrder : sequential_order(s.extent)};
+  std::vector<T> chunks;
+  for (std::int64_t begin = 0; begin < s.extent; begin += f.order.chunk) {
+    const std::int64_t n = std::min(f.order.chunk, s.extent - begin);
+    chunks.push_back(last ? fold_striped(f, x + begin, n) : fold_in_order(f, x + begin * s.inner, s.inner, n));
+  }
+  return fold_tree(f, std::move(chunks));
+}
+
+/// y[outer, inner] = f(address of x[outer, 0, inner]).
+template <class T, class R, class F>
+void for_each_fold(const Array& x, Array& y, const AroundAxis& s, F&& f) {
+  const T* from = x.as<T>().data();
+  R* to = y.as<R>().data();
+  for (std::int64_t outer = 0; outer < s.outer; ++outer)
+    for (std::int64_t inner = 0; inner < s.inner; ++inner) *to++ = f(from + outer * s.extent * s.inner + inner);
+}
+
+}  // namespace
+
+Array reduce(const EvalArgs& a) {
+  Array y(a.result);
+  if (y.size() == 0) return y;
+  const Shape& shape = a.operands[0].shape();
+  const int axis = static_cast<int>(a.attrs.dims[0][0]);
+  const AroundAxis s(shape, axis);
+  visit_dtype(y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    for_each_fold<T, T>(a.operands[0], y, s, [&](const T* x) { return fold(a.op, x, s, axis == shape.rank() - 1); });
+  });
+  return y;
+}
+
+Array arg_reduce(const EvalArgs& a) {
+  Array y(a.result);
+  if (y.size() == 0) return y;
+  const Shape& shape = a.operands[0].shape();
+  const int axis = static_cast<int>(a.attrs.dims[0][0]);
+  const AroundAxis s(shape, axis);
+  const Op better = a.op == Op::arg_max ? Op::gt : Op::lt;
+  visit_dtype(a.operands[0].dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    for_each_fold<T, std::int32_t>(a.operands[0], y, s, [&](const T* x) {
+      std::int64_t best = 0;
+      for (std::int64_t i = 1; i < s.extent; ++i)
+        if (apply_compare(better, x[i * s.inner], x[best * s.inner])) best = i;
+      return static_cast<std::int32_t>(best);
+    });
+  });
+  return y;
+}
+
+}  // namespace weft::eval

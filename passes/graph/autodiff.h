@@ -1,0 +1,18 @@
+// Reverse-mode differentiation, IR to IR.
+#pragma once
+#include <weft/ir/graph/graph.h>
+
+namespace weft {
+
+/// Appends the gradient of `loss` with respect to each of `wrt` to `g` and returns their values, of the types of `wrt`.
+/// Gradients are ordinary nodes, so they can be differentiated again. A value that the loss does not depend on, or only
+/// through ops without a gradient (comparisons, floor, stop_gradient, integers), gets zeros.
+///
+/// Only nodes between `wrt` and `loss` are visited; time and nodes added are linear in their number. Each added node
+/// carries the provenance of the forward node whose gradient it computes, and `where`.
+///
+/// Throws Error when `loss` is not a float scalar, when a `wrt` is not of a float dtype, and when a shape on the way
+/// needs a bound batch (a product over the batch axis).
+std::vector<ValueId> differentiate(Graph& g, ValueId loss, std::span<const ValueId> wrt, LocSet where);
+
+}  // namespace weft

@@ -1,0 +1,216 @@
+// Index arithmetic of views, and the choice between storing a value and computing it again.
+#include "passes/graph/placement.h"
+
+#include <algorithm>
+
+namespace weft {
+namespace {
+
+int wide_axes(const Shape& s, int begin, int end) {
+  int n = 0;
+  for (int i = begin; i < end; ++i) n += s[i] != 1;
+  return n;
+}
+
+}  // namespace
+
+bool is_anchor(Op op) {
+  const OpClass c = info(op).cls;
+  return c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter;
+}
+
+int element_cost(const Node& n) {
+  switch (n.op) {
+    case Op::stop_gradient:
+    case Op::constant:
+    case Op::broadcast:
+    case Op::reshape:
+    case Op::transpose:
+    case Op::slice: return 0;
+    case Op::div:
+    case Op::sqrt:
+    case Op::rem: return 4;
+    case Op::exp:
+    case Op::expm1:
+    case Op::log:
+    case Op::log1p:
+    case Op::tanh:
+    case Op::sigmoid:
+    case Op::softplus:
+    case Op::erf:
+    case Op::sin:
+    case Op::cos: return 12;
+    case Op::pow:
+    case Op::random: return 60;
+    case Op::concat: return static_cast<int>(n.operands.size()) - 1;  // a select for each but one
+    default: return 1;
+  }
+}
+
+std::vector<ReshapeRun> reshape_runs(const Shape& from, const Shape& to) {
+  std::vector<ReshapeRun> runs;
+  int i = 0, j = 0;
+  while (i < from.rank() || j < to.rank()) {
+    const int i0 = i, j0 = j;
+    std::int64_t p = i < from.rank() ? from[i++] : 1, q = j < to.rank() ? to[j++] : 1;
+    while (p != q) {
+      if ((p < q && i < from.rank()) || j == to.rank())
+        p *= from[i++];
+      else
+        q *= to[j++];
+    }
+    runs.push_back({i0, i, j0, j});
+  }
+  return runs;
+}
+
+bool is_long_concat(const Node& n) { return n.op == Op::concat && n.operands.size() > 8; }
+
+bool is_affine_reshape(const Shape& from, const Shape& to) {
+  if (std::ranges::count(from, 0)) return true;  // nothing is read
+  return std::ranges::all_of(reshape_runs(from, to),
+                             [&](const ReshapeRun& r) { return wide_axes(from, r.from, r.from_end) <= 1; });
+}
+
+bool wants_memory(const Graph& g, ValueId y, const std::vector<bool>& large) {
+  const Node& n = g[y];
+  return n.op == Op::reshape && !large[n.operands[0]] && !is_affine_reshape(g[n.operands[0]].type.shape, n.type.shape);
+}
+
+std::vector<bool> large_values(const Graph& g, std::int64_t large_bytes) {
+  std::vector<bool> large(g.size(), false);
+  std::vector<std::int64_t> reads(g.size(), 0);  // bytes of the largest array in memory that v is computed from
+  std::vector<int> cost(g.size(), 0), size(g.size(), 0);
+  for (ValueId v = 0; v < g.size(); ++v) {
+    const Node& n = g[v];
+    const std::int64_t bytes = is_static(n.type.shape) ? byte_size(n.type) : 0;
+    if (n.op == Op::input || is_anchor(n.op) || (n.op == Op::constant && n.attrs.literal->size() > 1)) {
+      reads[v] = bytes;
+      continue;
+    }
+    cost[v] = element_cost(n), size[v] = 1;
+    for (ValueId o : n.operands) {
+      if (n.op == Op::size) continue;  // of which nothing is read
+      reads[v] = std::max(reads[v], reads[o]);
+      cost[v] += cost[o], size[v] += size[o];
+    }
+    if (cost[v] > kMaxVirtualCost || is_long_concat(n) || size[v] > kMaxVirtual) {
+      reads[v] = bytes, cost[v] = size[v] = 0;  // some kernel stores it
+      continue;
+    }
+    large[v] = bytes > large_bytes && bytes / 2 > reads[v];
+  }
+  return large;
+}
+
+Shape squeezed(const Shape& shape) {
+  Shape s;
+  for (std::int64_t extent : shape)
+    if (extent != 1) s.push_back(extent);
+  return s;
+}
+
+Index scaled(Index x, std::int64_t factor) {
+  ensure(factor == 1 || x.indirect == kNone, "an indirect index cannot be scaled");
+  if (factor == 0) return {};
+  for (auto& [axis, coefficient] : x.terms) coefficient *= factor;
+  x.offset *= factor;
+  return x;
+}
+
+Index sum(const Index& a, const Index& b) {
+  ensure(a.indirect == kNone || b.indirect == kNone, "two indirect indices cannot be added");
+  Index s;
+  s.offset = a.offset + b.offset;
+  s.indirect = a.indirect != kNone ? a.indirect : b.indirect;
+  auto i = a.terms.begin(), j = b.terms.begin();
+  while (i != a.terms.end() || j != b.terms.end()) {
+    if (j == b.terms.end() || (i != a.terms.end() && i->first < j->first))
+      s.terms.push_back(*i++);
+    else if (i == a.terms.end() || j->first < i->first)
+      s.terms.push_back(*j++);
+    else {
+      if (i->second + j->second) s.terms.emplace_back(i->first, i->second + j->second);
+      ++i, ++j;
+    }
+  }
+  return s;
+}
+
+Index constant_index(std::int64_t value) { return {{}, value, kNone}; }
+Index axis_index(AxisId axis) { return {{{axis, 1}}, 0, kNone}; }
+
+std::vector<std::vector<ValueId>> users(const Graph& g) {
+  std::vector<std::vector<ValueId>> out(g.size());
+  for (ValueId id = 0; id < g.size(); ++id)
+    for (ValueId v : g[id].operands)
+      if (out[v].empty() || out[v].back() != id) out[v].push_back(id);
+  return out;
+}
+
+std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) {
+  std::vector<bool> must(g.size(), false), outside(g.size(), false), stored(g.size(), false);
+  for (const Output& o : g.outputs()) must[o.id] = true;
+  for (const Update& u : g.updates()) must[u.value] = true;
+  for (ValueId id = 0; id < g.size(); ++id) {
+    const Node& n = g[id];
+    for (ValueId v : n.operands) {
+      if (wants_memory(g, id, large)) must[v] = true;
+      if (n.group != g[v].group) outside[v] = true;
+    }
+  }
+  // What a row's value is repeated to is not stored: the row's value is. Likewise for a value under another shape.
+  std::vector<const Node*> folds(g.groups().size(), nullptr);  // the first reduction of each group
+  for (ValueId v = 0; v < g.size(); ++v)
+    if (g[v].group != kNoGroup && info(g[v].op).cls == OpClass::reduce && !folds[static_cast<std::size_t>(g[v].group)])
+      folds[static_cast<std::size_t>(g[v].group)] = &g[v];
+  auto stands_for_operand = [&](ValueId v) {
+    const Node& n = g[v];
+    if (n.group == kNoGroup || n.operands.empty() || g[n.operands[0]].group != n.group) return false;
+    const Type& x = g[n.operands[0]].type;
+    const Node* fold = folds[static_cast<std::size_t>(n.group)];
+    if (n.op == Op::broadcast)
+      return fold && n.type.shape == g[fold->operands[0]].type.shape && x.shape == fold->type.shape;
+    return n.op == Op::reshape && !fold && squeezed(x.shape) == squeezed(n.type.shape);
+  };
+  for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
+    if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;
+  std::vector<int> cost(g.size(), 0);  // of computing a value again outside its group; large when that is impossible
+  std::vector<int> size(g.size(), 0);  // nodes that computing it again takes, in all groups
+  std::vector<bool> by_row(g.size(), false);      // doing so reads a value that its group computes once a row
+  std::vector<bool> multiplied(g.size(), false);  // by a contraction, which then reads it best as it lies in memory
+  for (ValueId v = 0; v < g.size(); ++v)
+    if (info(g[v].op).cls == OpClass::contract)
+      for (ValueId o : g[v].operands) multiplied[o] = true;
+  auto is_worth_storing = [&](ValueId v) {
+    return size[v] > kMaxVirtual || (!large[v] && (cost[v] > kRecomputeCost || (by_row[v] && multiplied[v])));
+  };
+  for (ValueId v = 0; v < g.size(); ++v) {
+    const Node& n = g[v];
+    if (n.op == Op::input) continue;
+    size[v] = 1;
+    if (n.op == Op::broadcast && stands_for_operand(v) && is_worth_storing(n.operands[0])) {
+      by_row[v] = true;  // the row's value will be in memory for whoever needs this
+    } else {
+      for (ValueId o : n.operands)
+        if (!stored[o]) size[v] = std::min(size[v] + size[o], kMaxVirtual + 1);
+      if (n.group == kNoGroup) continue;
+      cost[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n);
+      for (ValueId o : n.operands)
+        if (g[o].group == n.group && !stored[o]) cost[v] += cost[o], by_row[v] = by_row[v] || by_row[o];
+      cost[v] = std::min(cost[v], kRecomputeCost + 1);
+    }
+    stored[v] = must[v] || (outside[v] && is_worth_storing(v));
+  }
+  // What computes a value again needs its operands; those of full size are no dearer than the value itself.
+  for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
+    if (!outside[v] || g[v].group == kNoGroup) continue;
+    stored[v] = stored[v] || is_worth_storing(v);
+    if (stored[v]) continue;
+    for (ValueId o : g[v].operands)
+      if (g[o].group == g[v].group) outside[o] = true;
+  }
+  return stored;
+}
+
+}  // namespace weft

@@ -1,0 +1,468 @@
+// A kernel that sums columns, y[c] = sum over r of x[r, c], becomes three phases:
+//
+//   phase (q, c)         part[q, c] = run[q, c] = 0               rows of partial sums for each chunk of the rows
+//   phase (r) chunk=n    run[r / n, c] += x[r, c]  over c,        beside whatever a row kernel does with its row r
+//                        into part[r / n, c]
+//   phase (c)            y[c] = tree over q of part[q, c] + run[q, c]    and what is computed from it
+//
+// A row kernel takes part where the sums read or recompute what it has at hand: a value that it stores only for the
+// sums is not stored any more.
+#include "passes/kernel/column_sums.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "ir/base/at.h"
+#include "ir/kernel/kernel_walk.h"
+#include "ir/ops/eval.h"
+#include "passes/graph/placement.h"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kLeastChunks = 16;  // fewer would leave threads without work
+constexpr std::size_t kWindow = 32;        // kernels looked back at for one that has the rows at hand
+constexpr std::int64_t kNarrowest = 16;    // columns: fewer do not fill a vector
+
+/// What a kernel is that sums columns: `folds` leading stages over `rows`, then stores at each of `columns`.
+struct ColumnSums {
+  AxisId rows = kNone, columns = kNone;
+  std::size_t folds = 0;
+};
+
+std::int64_t extent(const Kernel& k, AxisId a) { return at(k.axes, a).extent; }
+
+std::optional<ColumnSums> as_column_sums(const Kernel& k) {
+  if (k.phases.size() != 1 || k.phases[0].parallel.size() != 1 || k.phases[0].chunk) return {};
+  const std::vector<KernelStage>& stages = k.phases[0].stages;
+  ColumnSums s{stages[0].axis, k.phases[0].parallel[0], 0};
+  for (const KernelStage& stage : stages) {
+    const bool folds = stage.kind == KernelStage::reduce && stage.op == Op::reduce_sum && !stage.striped &&
+                       !stage.tree && stage.axis == s.rows;
+    if (!folds) break;
+    ++s.folds;
+    const std::vector<bool> need = needed(k, {stage.value});
+    for (std::size_t e = 0; e < need.size(); ++e)
+      if (need[e] && k.exprs[e].kind == Expr::accumulator) return {};
+  }
+  const auto once = [](const KernelStage& stage) { return stage.kind == KernelStage::map && stage.axis == kNone; };
+  const bool all =
+      s.folds > 0 && std::all_of(stages.begin() + static_cast<std::ptrdiff_t>(s.folds), stages.end(), once);
+  return all ? std::optional(s) : std::nullopt;
+}
+
+/// The axis along which a row kernel walks, or kNone.
+AxisId row_axis(const Kernel& k) {
+  if (k.phases.size() != 1 || k.phases[0].chunk || k.phases[0].parallel.empty()) return kNone;
+  AxisId axis = kNone;
+  for (const KernelStage& s : k.phases[0].stages)
+    if (s.kind == KernelStage::reduce && s.striped) axis = s.axis;
+  for (const KernelStage& s : k.phases[0].stages)
+    if ((s.axis != kNone && s.axis != axis) || s.kind == KernelStage::contract || s.kind == KernelStage::scatter)
+      return kNone;
+  return axis;
+}
+
+/// The roots of the buffers that a kernel loads and stores.
+struct Touched {
+  std::vector<BufferId> loads, stores;
+};
+
+template <class T>
+bool meet(const std::vector<T>& a, const std::vector<T>& b) {
+  return std::ranges::any_of(a, [&](const T& x) { return std::ranges::find(b, x) != b.end(); });
+}
+
+Touched touched(const Program& p, const Kernel& k) {
+  Touched t;
+  for (const Expr& e : k.exprs)
+    if (e.kind == Expr::load) t.loads.push_back(storage(p, e.buffer));
+  for (const Phase& phase : k.phases)
+    for (const KernelStage& s : phase.stages)
+      for (const Store& store : s.stores) t.stores.push_back(storage(p, store.buffer));
+  return t;
+}
+
+/// An access as one index into its buffer's elements; none where it has an indirect part.
+std::optional<Index> flat(const Program& p, BufferId buffer, const std::vector<Index>& access) {
+  Index sum_of;
+  const Shape& shape = at(p.buffers, buffer).type.shape;
+  std::int64_t stride = 1;
+  for (int d = shape.rank(); d-- > 0; stride *= shape[d]) {
+    if (at(access, d).indirect != kNone) return {};
+    sum_of = sum(sum_of, scaled(at(access, d), stride));
+  }
+  return sum_of;
+}
+
+/// A kernel in the making: the host's phase, and sums that are added to it.
+class Split {
+ public:
+  /// A row kernel, which keeps its stages.
+  Split(Program& p, const Kernel& host) : p_(p), k_(host), columns_(row_axis(host)) {
+    for (AxisId a : host.phases[0].parallel) row_ = sum(scaled(row_, extent(host, a)), axis_index(a));
+    for (const KernelStage& s : host.phases[0].stages) results_ = std::max(results_, s.result + 1);
+    begin(extents(host.phases[0].parallel));
+  }
+  /// Nothing but the sums of `guest`.
+  Split(Program& p, const Kernel& guest, const ColumnSums& sums) : p_(p), columns_(sums.columns) {
+    k_.name = guest.name;
+    k_.axes = guest.axes;
+    k_.phases = {{{sums.rows}, {}}};
+    row_ = axis_index(sums.rows);
+    begin(extent(guest, sums.rows));
+  }
+
+  /// False, and nothing is changed, where the sums need what the host has not at hand.
+  bool add(const Kernel& guest, const ColumnSums& sums) {
+    const Kernel before = k_;
+    if (copy_exprs(guest, sums)) {
+      add_stages(guest, sums);
+      return true;
+    }
+    k_ = before;
+    return false;
+  }
+
+  Kernel finish() {
+    fold_.stages.insert(fold_.stages.end(), once_.begin(), once_.end());
+    k_.phases = {zero_, k_.phases[0], fold_};
+    return std::move(k_);
+  }
+
+ private:
+  std::int64_t extents(const std::vector<AxisId>& axes) const {
+    std::int64_t n = 1;
+    for (AxisId a : axes) n *= extent(k_, a);
+    return n;
+  }
+
+  AxisId add_axis(const std::string& name, std::int64_t n) {
+    std::string unique = name;
+    while (std::ranges::count(k_.axes, unique, &Axis::name)) unique += '_';
+    k_.axes.push_back({unique, n});
+    return static_cast<AxisId>(k_.axes.size() - 1);
+  }
+
+  void begin(std::int64_t rows) {
+    const std::int64_t chunk = sequential_order(rows).chunk;
+    parts_ = ceil_div(rows, chunk);
+    part_ = add_axis("part", parts_);
+    Expr n, index, quotient;
+    n.dtype = index.dtype = quotient.dtype = i64;
+    n.bits = static_cast<std::uint64_t>(chunk);
+    index.kind = Expr::index;
+    index.access = {row_};
+    quotient.kind = Expr::apply;
+    quotient.op = Op::div;
+    quotient.args = {add(index), add(n)};
+    chunk_.indirect = add(quotient);
+    k_.phases[0].chunk = chunk;
+    zero_.parallel = {part_, columns_};
+    zero_.stages.resize(1);
+    fold_.parallel = {columns_};
+  }
+
+  ExprId add(Expr e) {
+    if (const auto known = std::ranges::find(k_.exprs, e); known != k_.exprs.end())
+      return static_cast<ExprId>(known - k_.exprs.begin());
+    k_.exprs.push_back(std::move(e));
+    return static_cast<ExprId>(k_.exprs.size() - 1);
+  }
+
+  /// The guest's rows are the host's, counted as one axis.
+  Index translated(const Index& i, const ColumnSums& sums) const {
+    Index t = constant_index(i.offset);
+    for (auto [axis, c] : i.terms) t = sum(t, scaled(axis == sums.rows ? row_ : axis_index(columns_), c));
+    if (i.indirect != kNone) t.indirect = at(map_, i.indirect);
+    return t;
+  }
+
+  std::vector<Index> translated(const std::vector<Index>& access, const ColumnSums& sums) const {
+    std::vector<Index> out;
+    for (const Index& i : access) out.push_back(translated(i, sums));
+    return out;
+  }
+
+  /// A stage from `first` on stores to what a value is computed from.
+  bool overwritten(ExprId value, std::size_t first) const {
+    const std::vector<bool> need = needed(k_, {value});
+    std::vector<BufferId> loaded, stored;
+    for (std::size_t e = 0; e < need.size(); ++e)
+      if (need[e] && k_.exprs[e].kind == Expr::load) loaded.push_back(storage(p_, k_.exprs[e].buffer));
+    for (std::size_t s = first; s < k_.phases[0].stages.size(); ++s)
+      for (const Store& t : k_.phases[0].stages[s].stores) stored.push_back(storage(p_, t.buffer));
+    return meet(loaded, stored);
+  }
+
+  /// What the host stores at the element that a load reads: its value, or the load after the store where computing the
+  /// value anew would give another one. kNone where the host does not store there.
+  ExprId at_hand(const Expr& load) {
+    const std::optional<Index> element = flat(p_, load.buffer, load.access);
+    const std::vector<KernelStage>& stages = k_.phases[0].stages;
+    for (std::size_t s = stages.size(); s-- > 0;)
+      for (const Store& t : stages[s].stores)
+        if (stages[s].kind == KernelStage::map && storage(p_, t.buffer) == storage(p_, load.buffer) && element &&
+            flat(p_, t.buffer, t.access) == element)
+          return overwritten(t.value, s) ? add(load) : t.value;
+    return kNone;
+  }
+
+  bool copy_exprs(const Kernel& guest, const ColumnSums& sums) {
+    std::vector<BufferId> stored;
+    for (const KernelStage& s : k_.phases[0].stages)
+      for (const Store& t : s.stores) stored.push_back(storage(p_, t.buffer));
+    map_.clear();
+    for (const Expr& original : guest.exprs) {
+      Expr e = original;
+      for (ExprId& arg : e.args) arg = at(map_, arg);
+      e.access = translated(e.access, sums);
+      if (e.kind == Expr::accumulator) e.result += results_;
+      ExprId known = kNone;
+      if (e.kind == Expr::load && std::ranges::count(stored, storage(p_, e.buffer))) {
+        known = e.args.empty() ? at_hand(e) : kNone;
+        if (known == kNone) return false;
+      }
+      map_.push_back(known == kNone ? add(e) : known);
+    }
+    return true;
+  }
+
+  void add_stages(const Kernel& guest, const ColumnSums& sums) {
+    const std::vector<KernelStage>& stages = guest.phases[0].stages;
+    for (std::size_t f = 0; f < sums.folds; ++f) {
+      const ExprId x = at(map_, stages[f].value);
+      const DType t = at(k_.exprs, x).dtype;
+      const Type parts{t, {parts_, extent(k_, columns_)}};
+      const BufferId part = add_buffer("part", parts), run = add_buffer("run", parts);
+      Expr zero;
+      zero.dtype = t;
+      for (BufferId b : {part, run})
+        zero_.stages[0].stores.push_back({b, {axis_index(part_), axis_index(columns_)}, add(zero)});
+      KernelStage into;
+      into.kind = KernelStage::scatter;
+      into.axis = columns_;
+      into.stores = {{run, {chunk_, axis_index(columns_)}, x}, {part, {chunk_, axis_index(columns_)}, x}};
+      k_.phases[0].stages.push_back(into);
+      Expr sum;
+      sum.kind = Expr::apply;
+      sum.dtype = t;
+      sum.op = Op::add;
+      for (BufferId b : {part, run}) {
+        Expr load;
+        load.kind = Expr::load;
+        load.dtype = t;
+        load.buffer = b;
+        load.access = {axis_index(part_), axis_index(columns_)};
+        sum.args.push_back(add(load));
+      }
+      KernelStage total = stages[f];
+      total.axis = part_;
+      total.tree = true;
+      total.value = add(sum);
+      total.result += results_;
+      fold_.stages.push_back(total);
+    }
+    for (std::size_t s = sums.folds; s < stages.size(); ++s) {
+      KernelStage once = stages[s];
+      for (Store& t : once.stores) t = {t.buffer, translated(t.access, sums), at(map_, t.value)};
+      once_.push_back(once);
+    }
+    results_ += static_cast<std::int32_t>(sums.folds);
+    k_.locs |= guest.locs;
+  }
+
+  BufferId add_buffer(std::string_view what, Type type) {
+    Buffer b;
+    b.name = fmt::format("{}.{}{}", k_.name, what, zero_.stages[0].stores.size() / 2);
+    while (std::ranges::count(p_.buffers, b.name, &Buffer::name)) b.name += '_';
+    b.type = std::move(type);
+    p_.buffers.push_back(std::move(b));
+    return static_cast<BufferId>(p_.buffers.size() - 1);
+  }
+
+  Program& p_;
+  Kernel k_;
+  AxisId columns_ = kNone, part_ = kNone;
+  std::int64_t parts_ = 0;
+  Index row_, chunk_;  // of the point's row: its number, the number of its chunk
+  Phase zero_, fold_;
+  std::vector<KernelStage> once_;  // after the folds
+  std::int32_t results_ = 0;
+  std::vector<ExprId> map_;  // the guest's expressions
+};
+
+/// Drops stores to temporaries that nothing loads, and what only they need.
+void drop_unread(Program& p, Kernel& k) {
+  const auto read = [&](BufferId root) {
+    return std::ranges::any_of(p.kernels, [&](const Kernel& other) {
+      return std::ranges::any_of(other.exprs,
+                                 [&](const Expr& e) { return e.kind == Expr::load && storage(p, e.buffer) == root; });
+    });
+  };
+  std::vector<ExprId> roots;
+  for (Phase& phase : k.phases) {
+    for (KernelStage& s : phase.stages)
+      std::erase_if(s.stores, [&](const Store& t) {
+        const BufferId root = storage(p, t.buffer);
+        return at(p.buffers, root).kind == Buffer::temp && !read(root);
+      });
+    std::erase_if(phase.stages, [](const KernelStage& s) { return s.kind == KernelStage::map && s.stores.empty(); });
+    for (const KernelStage& s : phase.stages)
+      for (ExprId e : roots_of(s)) roots.push_back(e);
+  }
+  const std::vector<bool> need = needed(k, roots);
+  std::vector<ExprId> moved(k.exprs.size(), kNone);
+  std::vector<Expr> exprs;
+  const auto renumber = [&](ExprId& e) {
+    if (e != kNone) e = at(moved, e);
+  };
+  for (std::size_t i = 0; i < need.size(); ++i) {
+    if (!need[i]) continue;
+    Expr e = k.exprs[i];
+    for (ExprId& arg : e.args) renumber(arg);
+    for (Index& index : e.access) renumber(index.indirect);
+    moved[i] = static_cast<ExprId>(exprs.size());
+    exprs.push_back(std::move(e));
+  }
+  k.exprs = std::move(exprs);
+  for (Phase& phase : k.phases)
+    for (KernelStage& s : phase.stages) {
+      for (ExprId* e : {&s.predicate, &s.value, &s.lhs, &s.rhs}) renumber(*e);
+      for (Store& t : s.stores) {
+        renumber(t.value);
+        for (Index& index : t.access) renumber(index.indirect);
+      }
+    }
+}
+
+/// Removes the temporaries that no kernel touches, and their views.
+void remove_untouched(Program& p) {
+  std::vector<bool> keep(p.buffers.size());
+  for (std::size_t b = 0; b < keep.size(); ++b)
+    keep[b] = p.buffers[b].kind != Buffer::temp;  // of a view, its storage decides
+  for (const Kernel& k : p.kernels) {
+    const Touched t = touched(p, k);
+    for (BufferId id : t.loads) keep[static_cast<std::size_t>(id)] = true;
+    for (BufferId id : t.stores) keep[static_cast<std::size_t>(id)] = true;
+  }
+  for (std::size_t b = 0; b < keep.size(); ++b) keep[b] = at(keep, storage(p, static_cast<BufferId>(b)));
+  std::vector<BufferId> moved(p.buffers.size(), kNone);
+  std::vector<Buffer> buffers;
+  for (std::size_t b = 0; b < keep.size(); ++b) {
+    if (!keep[b]) continue;
+    moved[b] = static_cast<BufferId>(buffers.size());
+    buffers.push_back(std::move(p.buffers[b]));
+    if (BufferId& base = buffers.back().base; base != kNone) base = at(moved, base);
+  }
+  p.buffers = std::move(buffers);
+  for (std::vector<BufferId>* list : {&p.inputs, &p.outputs, &p.updates})
+    for (BufferId& id : *list) id = at(moved, id);
+  for (Kernel& k : p.kernels) {
+    for (Expr& e : k.exprs)
+      if (e.kind == Expr::load) e.buffer = at(moved, e.buffer);
+    for (Phase& phase : k.phases)
+      for (KernelStage& s : phase.stages)
+        for (Store& t : s.stores) t.buffer = at(moved, t.buffer);
+  }
+}
+
+class Splitter {
+ public:
+  Splitter(Program& p, const Target& target) : p_(p), target_(target), gone_(p.kernels.size(), false) {}
+
+  void run() {
+    for (std::size_t i = 0; i < p_.kernels.size(); ++i)
+      if (const std::optional<ColumnSums> sums = as_column_sums(p_.kernels[i]); sums && is_large(p_.kernels[i], *sums))
+        if (!join(i, *sums)) alone(i, *sums);
+    finish();
+  }
+
+ private:
+  struct Host {
+    std::size_t kernel;
+    Split split;
+  };
+
+  std::int64_t element(const Kernel& k) const {
+    return static_cast<std::int64_t>(size_of(at(k.exprs, k.phases[0].stages[0].value).dtype));
+  }
+  bool is_large(const Kernel& k, const ColumnSums& s) const {
+    const std::int64_t rows = extent(k, s.rows), columns = extent(k, s.columns);
+    return rows >= kLeastChunks * kReduceChunk && columns >= kNarrowest &&
+           rows * columns * element(k) > target_.l2_bytes;
+  }
+
+  /// The guest loads something as large as its table that the host loads or stores too.
+  bool share_table(const Kernel& guest, const ColumnSums& s, const Touched& host) const {
+    return std::ranges::any_of(guest.exprs, [&](const Expr& e) {
+      return e.kind == Expr::load &&
+             element_count(at(p_.buffers, e.buffer).type.shape) >= extent(guest, s.rows) * extent(guest, s.columns) &&
+             (std::ranges::count(host.loads, storage(p_, e.buffer)) ||
+              std::ranges::count(host.stores, storage(p_, e.buffer)));
+    });
+  }
+
+  bool join(std::size_t guest, const ColumnSums& sums) {
+    const Kernel& k = p_.kernels[guest];
+    const Touched own = touched(p_, k);
+    for (std::size_t i = guest; i-- > 0 && guest - i <= kWindow;) {
+      const Kernel& host = p_.kernels[i];
+      const Touched before = touched(p_, host);
+      if (is_host(host, k, sums) && share_table(k, sums, before) && !meet(own.stores, before.stores)) {
+        const auto known = std::ranges::find(hosts_, i, &Host::kernel);
+        if (known != hosts_.end()) return gone_[guest] = known->split.add(k, sums);
+        Split split(p_, host);
+        if (!split.add(k, sums)) return false;
+        hosts_.push_back({i, std::move(split)});
+        return gone_[guest] = true;
+      }
+      // (Of a kernel that has joined a host, too: wherever that is, the two may not change places.)
+      if (meet(own.loads, before.stores) || meet(own.stores, before.loads) || meet(own.stores, before.stores))
+        return false;
+    }
+    return false;
+  }
+
+  bool is_host(const Kernel& host, const Kernel& guest, const ColumnSums& s) const {
+    const AxisId along = row_axis(host);
+    if (along == kNone || extent(host, along) != extent(guest, s.columns)) return false;
+    std::int64_t rows = 1;
+    for (AxisId a : host.phases[0].parallel) rows *= extent(host, a);
+    return rows == extent(guest, s.rows);
+  }
+
+  /// Rows in order are one stream; columns would be walked down in pieces of rows, and few of them feed few threads.
+  void alone(std::size_t i, const ColumnSums& sums) {
+    const Kernel& k = p_.kernels[i];
+    const std::int64_t row_bytes = extent(k, sums.columns) * element(k);
+    const bool cached = extent(k, sums.rows) * row_bytes <= 4 * target_.l2_bytes;
+    if (cached || static_cast<std::int64_t>(sums.folds) * row_bytes > target_.l1_bytes / 2) return;
+    Split split(p_, k, sums);
+    if (split.add(k, sums)) hosts_.push_back({i, std::move(split)});
+  }
+
+  void finish() {
+    for (Host& h : hosts_) p_.kernels[h.kernel] = h.split.finish();
+    std::vector<Kernel> kept;
+    for (std::size_t i = 0; i < p_.kernels.size(); ++i)
+      if (!gone_[i]) kept.push_back(std::move(p_.kernels[i]));
+    p_.kernels = std::move(kept);
+    if (hosts_.empty()) return;
+    for (Kernel& k : p_.kernels)
+      if (k.phases.size() == 3 && k.phases[1].chunk) drop_unread(p_, k);
+    remove_untouched(p_);
+  }
+
+  Program& p_;
+  const Target& target_;
+  std::vector<Host> hosts_;
+  std::vector<bool> gone_;
+};
+
+}  // namespace
+
+void split_column_sums(Program& p, const Target& target) { Splitter(p, target).run(); }
+
+}  // namespace weft

@@ -1,0 +1,306 @@
+// One kernel for each group. The domain of a kernel is the shape of its anchor: see the kinds in fuse.cpp.
+#include "passes/kernel/lower.h"
+
+#include <algorithm>
+#include <set>
+
+#include "passes/graph/placement.h"
+#include "passes/kernel/kernel_builder.h"
+#include "passes/kernel/order.h"
+
+namespace weft {
+namespace {
+
+struct Lowering final : BufferMap {
+  const Graph& g;
+  const std::vector<bool> large, stored;
+  Program p;
+  std::vector<BufferId> buffers;   // of values that are in memory
+  std::vector<BufferId> in_place;  // views of states that hold the new value
+
+  Lowering(const Graph& graph, std::int64_t large_bytes)
+      : g(graph),
+        large(large_values(graph, large_bytes)),
+        stored(stored_values(graph, large)),
+        buffers(graph.size(), kNone) {
+    p.name = g.name;
+  }
+
+  std::set<std::string> names_;
+  BufferId add_buffer(Buffer b) {
+    while (!names_.insert(b.name).second) b.name += '_';  // an output may be called like an input
+    p.buffers.push_back(std::move(b));
+    return static_cast<BufferId>(p.buffers.size() - 1);
+  }
+  BufferId add_buffer(Buffer::Kind kind, std::string name, const Type& type) {
+    Buffer b;
+    b.kind = kind;
+    b.name = std::move(name);
+    b.type = type;
+    return add_buffer(std::move(b));
+  }
+
+  BufferId add_view(BufferId base, std::string name, const Type& type) {
+    Buffer b;
+    b.kind = Buffer::view;
+    b.base = base;
+    b.name = std::move(name);
+    b.type = type;
+    return add_buffer(std::move(b));
+  }
+  /// Where a state's new value goes. It has a name of its own, so that kernels that load the old value can be told from
+  /// those that load the new one.
+  BufferId add_new_value(BufferId state) {
+    const Buffer& old = p.buffers[static_cast<std::size_t>(state)];
+    in_place.push_back(add_view(state, old.name + ".new", Type(old.type)));
+    return in_place.back();
+  }
+
+  BufferId buffer_of(ValueId v, std::int32_t group) override {
+    const Node& n = g[v];
+    if (n.op == Op::input) return buffers[v];
+    if (stored[v] && n.group != group) return buffers[v];
+    if (n.op == Op::constant && n.attrs.literal->size() != 1) return constant(v);
+    return wants_memory(g, v, large) ? reshape_view(v) : kNone;
+  }
+
+  BufferId constant(ValueId v) {
+    if (buffers[v] == kNone || stored[v]) {  // a stored constant's own buffer is where it is copied to
+      Buffer b;
+      b.kind = Buffer::constant;
+      b.name = fmt::format("c{}", v);
+      b.type = g[v].type;
+      b.literal = g[v].attrs.literal;
+      const BufferId id = add_buffer(std::move(b));
+      if (stored[v]) return id;
+      buffers[v] = id;
+    }
+    return buffers[v];
+  }
+
+  std::vector<BufferId> views_ = std::vector<BufferId>(g.size(), kNone);
+  BufferId reshape_view(ValueId v) {
+    if (views_[v] != kNone) return views_[v];
+    const BufferId base = buffer_of(g[v].operands[0], kNoGroup);
+    ensure(base != kNone, "reshape {} of a value that is not in memory", v);
+    return views_[v] = add_view(base, fmt::format("v{}", v), g[v].type);
+  }
+
+  /// An output that is another shape of a value: the kernel of that value stores it there.
+  std::vector<bool> under_shape_ = std::vector<bool>(g.size(), false);
+  void store_under_shape(ValueId output) {
+    if (g[output].op != Op::reshape) return;
+    const ValueId v = g[output].operands[0];
+    if (!stored[v] || buffers[v] != kNone || g[v].group == kNoGroup || g[v].group == g[output].group) return;
+    buffers[v] = add_view(buffers[output], fmt::format("t{}", v), g[v].type);
+    under_shape_[output] = true;
+  }
+
+  void make_buffers() {
+    for (const Input& i : g.inputs()) {
+      buffers[i.id] = add_buffer(i.kind == InputKind::state ? Buffer::state : Buffer::input, i.name, g[i.id].type);
+      p.inputs.push_back(buffers[i.id]);
+    }
+    // An output or a new state that a kernel computes is stored where it belongs at once; a second name for it is a
+    // copy.
+    for (const Output& o : g.outputs()) {
+      const BufferId b = add_buffer(Buffer::output, o.name, g[o.id].type);
+      p.outputs.push_back(b);
+      if (stored[o.id] && buffers[o.id] == kNone) buffers[o.id] = b, store_under_shape(o.id);
+    }
+    for (const Update& u : g.updates()) {
+      p.updates.push_back(buffers[u.state]);
+      if (stored[u.value] && buffers[u.value] == kNone) buffers[u.value] = add_new_value(buffers[u.state]);
+    }
+    for (ValueId v = 0; v < g.size(); ++v)
+      if (stored[v] && buffers[v] == kNone) buffers[v] = add_buffer(Buffer::temp, fmt::format("t{}", v), g[v].type);
+  }
+
+  static bool is_empty(const Shape& s) { return std::ranges::count(s, 0) > 0; }
+
+  Kernel finish(KernelBuilder& b, Phase phase) {
+    b.kernel.phases.push_back(std::move(phase));
+    return std::move(b.kernel);
+  }
+
+  std::vector<AxisId> all_axes(const KernelBuilder& b) {
+    std::vector<AxisId> axes;
+    for (AxisId a = 0; a < static_cast<AxisId>(b.kernel.axes.size()); ++a) axes.push_back(a);
+    return axes;
+  }
+
+  Store store(KernelBuilder& b, ValueId v, const std::vector<Index>& index) {
+    return {buffers[v], index, b.value(v, index)};
+  }
+  /// The same for a value whose shape differs from the kernel's domain by unit axes.
+  Store store(KernelBuilder& b, ValueId v, const Shape& domain, const std::vector<Index>& index) {
+    return store(b, v, b.reshaped(g[v].type.shape, domain, index));
+  }
+
+  Kernel map_kernel(KernelBuilder& b, const std::vector<ValueId>& outs) {
+    const Shape& domain = g[outs[0]].type.shape;
+    const auto index = b.axes(domain);
+    Phase phase{all_axes(b), {KernelStage{}}};
+    for (ValueId v : outs) phase.stages[0].stores.push_back(store(b, v, domain, index));
+    return finish(b, std::move(phase));
+  }
+
+  /// Reductions over one axis of a domain, then the stores of that domain, then those of the domain without the axis.
+  Kernel loop_kernel(KernelBuilder& b, const std::vector<ValueId>& members, const std::vector<ValueId>& outs) {
+    const ValueId first =
+        *std::ranges::find_if(members, [&](ValueId v) { return info(g[v].op).cls == OpClass::reduce; });
+    const Shape& domain = g[g[first].operands[0]].type.shape;
+    const int axis = static_cast<int>(g[first].attrs.dims[0][0]);
+    auto full = b.axes(domain);
+    if (domain[axis] == 1) full[static_cast<std::size_t>(axis)] = axis_index(b.axis("r", 1));
+    const AxisId folded = full[static_cast<std::size_t>(axis)].terms[0].first;
+    auto outer = full;
+    outer.erase(outer.begin() + axis);
+    Phase phase;
+    for (AxisId a : all_axes(b))
+      if (a != folded) phase.parallel.push_back(a);
+    std::int32_t results = 0;
+    for (ValueId v : members) {
+      if (info(g[v].op).cls != OpClass::reduce) continue;
+      KernelStage s;
+      s.kind = KernelStage::reduce;
+      s.axis = folded;
+      s.result = results++;
+      s.op = g[v].op;
+      s.striped = axis == domain.rank() - 1 && !is_arg_reduce(s.op);
+      s.value = b.value(g[v].operands[0], full);
+      phase.stages.push_back(s);
+      b.bind_accumulator(v, outer, s.result);
+    }
+    KernelStage in_row, once;
+    in_row.axis = folded;
+    for (ValueId v : outs) {
+      const bool is_full = g[v].type.shape == domain;
+      (is_full ? in_row : once).stores.push_back(store(b, v, is_full ? full : outer));
+    }
+    if (!in_row.stores.empty()) phase.stages.push_back(in_row);
+    if (!once.stores.empty()) phase.stages.push_back(once);
+    return finish(b, std::move(phase));
+  }
+
+  Kernel contract_kernel(KernelBuilder& b, ValueId v, const std::vector<ValueId>& outs) {
+    const Node& n = g[v];
+    const Shape &x = g[n.operands[0]].type.shape, &y = g[n.operands[1]].type.shape;
+    const Dims &lhs = n.attrs.dims[0], &rhs = n.attrs.dims[1], &lb = n.attrs.dims[2], &rb = n.attrs.dims[3];
+    ensure(lb.rank() <= 1 && lhs.rank() <= 1 && x.rank() - lb.rank() - lhs.rank() <= 1 &&
+               y.rank() - rb.rank() - rhs.rank() <= 1,
+           "contraction of {} and {} is not canonical", to_string(x), to_string(y));
+    Schedule& s = b.kernel.schedule;
+    std::vector<Index> at_x(static_cast<std::size_t>(x.rank())), at_y(static_cast<std::size_t>(y.rank())), out;
+    Phase phase;
+    if (lb.rank()) {
+      s.b = b.axis("b", x[static_cast<int>(lb[0])]);
+      at_x[static_cast<std::size_t>(lb[0])] = at_y[static_cast<std::size_t>(rb[0])] = axis_index(s.b);
+      out.push_back(axis_index(s.b));
+      phase.parallel.push_back(s.b);
+    }
+    auto free_axis = [&](const Shape& shape, const Dims& folded, const Dims& batch, std::vector<Index>& at,
+                         const char* name) {
+      AxisId a = kNone;
+      for (int d = 0; d < shape.rank(); ++d)
+        if (!folded.contains(d) && !batch.contains(d)) {
+          a = b.axis(name, shape[d]);
+          at[static_cast<std::size_t>(d)] = axis_index(a);
+          out.push_back(axis_index(a));
+        }
+      if (a == kNone) a = b.axis(name, 1);
+      phase.parallel.push_back(a);
+      return a;
+    };
+    s.m = free_axis(x, lhs, lb, at_x, "m");
+    s.n = free_axis(y, rhs, rb, at_y, "n");
+    s.k = b.axis("k", lhs.rank() ? x[static_cast<int>(lhs[0])] : 1);
+    if (lhs.rank()) at_x[static_cast<std::size_t>(lhs[0])] = at_y[static_cast<std::size_t>(rhs[0])] = axis_index(s.k);
+    KernelStage sum;
+    sum.kind = KernelStage::contract;
+    sum.axis = s.k;
+    sum.result = 0;
+    sum.lhs = b.value(n.operands[0], at_x);
+    sum.rhs = b.value(n.operands[1], at_y);
+    phase.stages.push_back(sum);
+    b.bind_accumulator(v, out, 0);
+    KernelStage epilogue;
+    for (ValueId o : outs) epilogue.stores.push_back(store(b, o, n.type.shape, out));
+    phase.stages.push_back(epilogue);
+    return finish(b, std::move(phase));
+  }
+
+  Kernel scatter_kernel(KernelBuilder& b, ValueId v) {
+    const Node& n = g[v];
+    const Shape &x = n.type.shape, &k = g[n.operands[1]].type.shape;
+    const auto axis = static_cast<std::size_t>(n.attrs.dims[0][0]);
+    ensure(k.rank() == 1, "scatter_add with indices of rank {} is not canonical", k.rank());
+    auto index = b.axes(x);
+    Phase copy{all_axes(b), {KernelStage{}}};
+    copy.stages[0].stores.push_back({buffers[v], index, b.value(n.operands[0], index)});
+    b.kernel.phases.push_back(std::move(copy));
+
+    Phase add;
+    for (std::size_t d = 0; d < index.size(); ++d)
+      if (d != axis && !index[d].terms.empty()) add.parallel.push_back(index[d].terms[0].first);
+    KernelStage s;
+    s.kind = KernelStage::scatter;
+    s.axis = b.axis("u", k[0]);
+    auto from = index;
+    from[axis] = axis_index(s.axis);
+    ExprId row = b.value(n.operands[1], {axis_index(s.axis)});
+    if (g[n.operands[1]].type.dtype != i64) row = b.op(Op::convert, i64, {row});
+    s.predicate = b.in_range(row, x[static_cast<int>(axis)]);
+    auto to = index;
+    to[axis] = {{}, 0, row};
+    s.stores.push_back({buffers[v], to, b.value(n.operands[2], from)});
+    add.stages.push_back(std::move(s));
+    return finish(b, std::move(add));
+  }
+
+  void make_kernel(std::int32_t group, const std::vector<ValueId>& members) {
+    std::vector<ValueId> outs;
+    ValueId anchor = kNoValue;
+    for (ValueId v : members) {
+      if (stored[v]) outs.push_back(v);
+      if (anchor == kNoValue && is_anchor(g[v].op)) anchor = v;
+    }
+    std::erase_if(outs, [&](ValueId v) { return under_shape_[v] || is_empty(g[v].type.shape); });
+    if (outs.empty()) return;
+    KernelBuilder b(g, group, *this);
+    b.kernel.name = g.groups()[static_cast<std::size_t>(group)].name;
+    for (ValueId v : members) b.kernel.locs |= g[v].locs;
+    const OpClass kind = anchor == kNoValue ? OpClass::elementwise : info(g[anchor].op).cls;
+    p.kernels.push_back(kind == OpClass::contract  ? contract_kernel(b, anchor, outs)
+                        : kind == OpClass::reduce  ? loop_kernel(b, members, outs)
+                        : kind == OpClass::scatter ? scatter_kernel(b, anchor)
+                                                   : map_kernel(b, outs));
+  }
+
+  void copy(ValueId v, BufferId to) {
+    if (!is_empty(g[v].type.shape)) p.kernels.push_back(copy_kernel(p, buffers[v], to, g[v].locs));
+  }
+
+  Program run() {
+    make_buffers();
+    std::vector<std::vector<ValueId>> members(g.groups().size());
+    for (ValueId v = 0; v < g.size(); ++v)
+      if (g[v].group != kNoGroup) members[static_cast<std::size_t>(g[v].group)].push_back(v);
+    for (std::size_t i = 0; i < members.size(); ++i) make_kernel(static_cast<std::int32_t>(i), members[i]);
+    for (std::size_t i = 0; i < g.outputs().size(); ++i)
+      if (buffers[g.outputs()[i].id] != p.outputs[i]) copy(g.outputs()[i].id, p.outputs[i]);
+    for (std::size_t i = 0; i < g.updates().size(); ++i) {
+      const ValueId v = g.updates()[i].value;
+      const bool stored_there = p.buffers[static_cast<std::size_t>(buffers[v])].base == p.updates[i];
+      if (!stored_there) copy(v, add_new_value(p.updates[i]));
+    }
+    order_kernels(p, in_place);
+    return std::move(p);
+  }
+};
+
+}  // namespace
+
+Program lower(const Graph& g, std::int64_t large_bytes) { return Lowering(g, large_bytes).run(); }
+
+}  // namespace weft

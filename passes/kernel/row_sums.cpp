@@ -1,0 +1,191 @@
+// A kernel that folds rows, y[p] = fold over k of x[p, k], becomes three phases:
+//
+//   phase (p, q)   part[p, q] = fold over i of x[p, 4096 q + i]      a whole chunk of a row for each point
+//   phase (p)      part[p, last] = fold over t of x[p, 4096 last + t]    where the last chunk is shorter
+//   phase (p)      y[p] = tree over q of part[p, q]                  and what is computed from it
+#include "passes/kernel/row_sums.h"
+
+#include <algorithm>
+
+#include "ir/base/at.h"
+#include "ir/kernel/kernel_walk.h"
+#include "passes/graph/placement.h"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kLeastChunks = 16;  // fewer would leave threads without work
+constexpr std::int64_t kMostRows = 64;     // more feed the threads by themselves
+constexpr std::int64_t kChunk = kStripedOrder.chunk;
+
+std::int64_t extent(const Kernel& k, AxisId a) { return at(k.axes, a).extent; }
+
+/// The axis of the rows that a kernel folds and does nothing else along, or kNone.
+AxisId folded_axis(const Program& p, const Kernel& k) {
+  if (k.phases.size() != 1 || k.phases[0].chunk) return kNone;
+  AxisId axis = kNone;
+  std::vector<ExprId> values;
+  std::vector<BufferId> stored;
+  for (const KernelStage& s : k.phases[0].stages) {
+    const bool once = s.kind == KernelStage::map && s.axis == kNone;
+    const bool folds = s.kind == KernelStage::reduce && s.striped && (axis == kNone || s.axis == axis);
+    if (!once && !folds) return kNone;
+    for (const Store& t : s.stores) stored.push_back(storage(p, t.buffer));
+    if (folds) axis = s.axis, values.push_back(s.value);
+  }
+  const std::vector<bool> need = needed(k, values);
+  for (std::size_t e = 0; e < need.size(); ++e) {
+    const Expr& expr = k.exprs[e];
+    if (need[e] && expr.kind == Expr::accumulator) return kNone;
+    if (need[e] && expr.kind == Expr::load && std::ranges::count(stored, storage(p, expr.buffer))) return kNone;
+  }
+  return axis;
+}
+
+bool is_large(const Kernel& k, AxisId row, const Target& target) {
+  std::int64_t rows = 1, element = 1;
+  for (AxisId a : k.phases[0].parallel) rows *= extent(k, a);
+  for (const KernelStage& s : k.phases[0].stages)
+    if (s.kind == KernelStage::reduce)
+      element = std::max(element, static_cast<std::int64_t>(size_of(at(k.exprs, s.value).dtype)));
+  return rows < kMostRows && extent(k, row) >= kLeastChunks * kChunk &&
+         rows * extent(k, row) * element > target.l2_bytes;
+}
+
+class Split {
+ public:
+  Split(Program& p, const Kernel& k, AxisId row) : p_(p), from_(k), row_(row) {
+    to_.name = k.name, to_.axes = k.axes, to_.locs = k.locs;
+    const std::int64_t n = extent(k, row), whole = n / kChunk, rest = n % kChunk;
+    at(to_.axes, row).extent = kChunk;
+    const AxisId chunk = add_axis("chunk", whole), all = rest ? add_axis("chunks", whole + 1) : chunk;
+    for (AxisId a : points()) parts_.push_back(extent(k, a));
+    parts_.push_back(extent(to_, all));
+    for (const KernelStage& s : stages())
+      if (s.kind == KernelStage::reduce) {
+        next_result_ = std::max(next_result_, s.result + 1);
+        add_buffer(at(k.exprs, s.value).dtype);
+      }
+
+    std::vector<AxisId> chunks = points();
+    chunks.push_back(chunk);
+    fold_chunks(chunks, row, sum(axis_index(row), scaled(axis_index(chunk), kChunk)), axis_index(chunk));
+    if (rest) {
+      const AxisId tail = add_axis("tail", rest);
+      fold_chunks(points(), tail, sum(axis_index(tail), constant_index(whole * kChunk)), constant_index(whole));
+    }
+    fold_parts(all);
+  }
+  Kernel finish() { return std::move(to_); }
+
+ private:
+  const std::vector<AxisId>& points() const { return from_.phases[0].parallel; }
+  const std::vector<KernelStage>& stages() const { return from_.phases[0].stages; }
+
+  AxisId add_axis(std::string name, std::int64_t n) {
+    while (std::ranges::count(to_.axes, name, &Axis::name)) name += '_';
+    to_.axes.push_back({name, n});
+    return static_cast<AxisId>(to_.axes.size() - 1);
+  }
+
+  void add_buffer(DType t) {
+    Buffer b;
+    b.name = fmt::format("{}.chunks{}", from_.name, buffers_.size());
+    while (std::ranges::count(p_.buffers, b.name, &Buffer::name)) b.name += '_';
+    b.type = {t, parts_};
+    p_.buffers.push_back(std::move(b));
+    buffers_.push_back(static_cast<BufferId>(p_.buffers.size() - 1));
+  }
+
+  ExprId add(Expr e) {
+    if (const auto known = std::ranges::find(to_.exprs, e); known != to_.exprs.end())
+      return static_cast<ExprId>(known - to_.exprs.begin());
+    to_.exprs.push_back(std::move(e));
+    return static_cast<ExprId>(to_.exprs.size() - 1);
+  }
+
+  /// Copies what `roots` need, with `k` in place of the row axis; where they are now is in map_.
+  void copy(const std::vector<ExprId>& roots, const Index& k) {
+    const std::vector<bool> need = needed(from_, roots);
+    map_.assign(need.size(), kNone);
+    for (std::size_t i = 0; i < need.size(); ++i) {
+      if (!need[i]) continue;
+      Expr e = from_.exprs[i];
+      for (ExprId& arg : e.args) arg = at(map_, arg);
+      for (Index& index : e.access) index = translated(index, k);
+      map_[i] = add(std::move(e));
+    }
+  }
+  Index translated(const Index& index, const Index& k) const {
+    Index t = constant_index(index.offset);
+    for (auto [axis, c] : index.terms) t = sum(t, scaled(axis == row_ ? k : axis_index(axis), c));
+    if (index.indirect != kNone) t.indirect = at(map_, index.indirect);
+    return t;
+  }
+
+  std::vector<Index> part(const Index& chunk) const {
+    std::vector<Index> access;
+    for (AxisId a : points()) access.push_back(axis_index(a));
+    access.push_back(chunk);
+    return access;
+  }
+
+  /// A phase that folds along `axis`, where k is the place in the row, and stores the results as those of `chunk`.
+  void fold_chunks(std::vector<AxisId> parallel, AxisId axis, const Index& k, const Index& chunk) {
+    Phase phase{std::move(parallel), {}};
+    KernelStage store;
+    for (const KernelStage& s : stages()) {
+      if (s.kind != KernelStage::reduce) continue;
+      copy({s.value}, k);
+      KernelStage fold = s;
+      fold.axis = axis, fold.value = at(map_, s.value), fold.result = next_result_++;
+      Expr result;
+      result.kind = Expr::accumulator, result.dtype = at(to_.exprs, fold.value).dtype, result.result = fold.result;
+      store.stores.push_back({buffers_[store.stores.size()], part(chunk), add(result)});
+      phase.stages.push_back(std::move(fold));
+    }
+    phase.stages.push_back(std::move(store));
+    to_.phases.push_back(std::move(phase));
+  }
+
+  /// The last phase: the trees over `chunks`, and what the kernel does once for each row.
+  void fold_parts(AxisId chunks) {
+    Phase phase{points(), {}};
+    std::size_t folds = 0;
+    for (const KernelStage& s : stages()) {
+      KernelStage copied = s;
+      if (s.kind == KernelStage::reduce) {
+        Expr load;
+        load.kind = Expr::load, load.buffer = buffers_[folds++], load.access = part(axis_index(chunks));
+        load.dtype = at(p_.buffers, load.buffer).type.dtype;
+        copied.axis = chunks, copied.value = add(load), copied.striped = false, copied.tree = true;
+      } else {
+        copy(roots_of(s), {});
+        for (Store& t : copied.stores) {
+          t.value = at(map_, t.value);
+          for (Index& index : t.access) index = translated(index, {});
+        }
+      }
+      phase.stages.push_back(std::move(copied));
+    }
+    to_.phases.push_back(std::move(phase));
+  }
+
+  Program& p_;
+  const Kernel& from_;
+  AxisId row_;
+  Kernel to_;
+  Shape parts_;                    // of a buffer of chunks
+  std::vector<BufferId> buffers_;  // of each reduction's chunks
+  std::int32_t next_result_ = 0;
+  std::vector<ExprId> map_;
+};
+
+}  // namespace
+
+void split_row_sums(Program& p, const Target& target) {
+  for (Kernel& k : p.kernels)
+    if (const AxisId row = folded_axis(p, k); row != kNone && is_large(k, row, target)) k = Split(p, k, row).finish();
+}
+
+}  // namespace weft

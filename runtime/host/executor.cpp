@@ -1,0 +1,244 @@
+// Static work sharing: every thread goes through the same phases and runs its share of each, as planned by
+// phase_plan.h. Kernels are written so that no result depends on the shares.
+#include "runtime/host/executor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <new>
+
+#include "ir/base/cache_line.h"
+#include "ir/base/error.h"
+#include "ir/base/float_environment.h"
+#include "ir/base/memory_limit.h"
+#include "ir/kernel/unproven.h"
+
+namespace weft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+constexpr std::int64_t kMaxUnits = std::int64_t{1} << 46;  // times kMaxThreads it still fits 64 bits
+
+/// A buffer that lies elsewhere at each step: at base + step * stride.
+struct Moving {
+  BufferId id;
+  std::byte* base;
+  std::int64_t stride;
+};
+/// An output that is no memory of its own (a state, say) or no whole lines: its bytes are copied to row `step` of `to`
+/// after each step.
+struct Copied {
+  BufferId from;
+  std::byte* to;
+  std::int64_t bytes;
+};
+
+}  // namespace
+
+void Executor::AlignedFree::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{kCacheLine}); }
+
+Executor::Memory Executor::allocate(std::int64_t bytes, const char* what) {
+  if (bytes == 0) return {};
+  void* p = ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{kCacheLine}, std::nothrow);
+  if (!p) fail("cannot allocate {} bytes for the {} of a compiled program", bytes, what);
+  return Memory(static_cast<std::byte*>(p));
+}
+
+Executor::Executor(Image image, int threads) : Executor(std::move(image), std::make_shared<ThreadTeam>(threads)) {}
+
+Executor::Executor(Image image, std::shared_ptr<ThreadTeam> team)
+    : Executor(make_plan(std::move(image), std::move(team))) {}
+
+ExecutorMaker Executor::maker() const {
+  return [plan = plan_] { return std::unique_ptr<ProgramExecutor>(new Executor(plan)); };
+}
+
+std::shared_ptr<const Executor::Plan> Executor::make_plan(Image image, std::shared_ptr<ThreadTeam> team) {
+  ensure(team != nullptr, "executor without a thread team");
+  ensure(image.program != nullptr, "image without a program");
+  auto plan = std::make_shared<Plan>();
+  for (const KernelCode& code : image.code) {
+    ensure(code.units >= 0 && code.units <= kMaxUnits && code.scratch_bytes >= 0,
+           "kernel {}: {} units, {} scratch bytes", code.kernel, code.units, code.scratch_bytes);
+    ensure(!code.checks || code.scratch_bytes >= static_cast<std::int64_t>(sizeof(IndexFault)),
+           "kernel {} checks indices and has no place to report them", code.kernel);
+    ensure(code.fn != nullptr || code.units == 0, "kernel {} has no code", code.kernel);
+    plan->scratch_stride = std::max(plan->scratch_stride, whole_lines(code.scratch_bytes));
+  }
+  plan->phases = plan_phases(image, team->size());
+  // A phase is alone when thread 0 has all of it.
+  if (!std::ranges::all_of(plan->phases, [](const PlannedPhase& p) { return p.bounds[1] == p.bounds.back(); }))
+    plan->width = std::min(team->size(), usable_cpus());
+  plan->image = std::move(image);
+  plan->team = std::move(team);
+  return plan;
+}
+
+Executor::Executor(std::shared_ptr<const Plan> plan)
+    : ProgramExecutor(plan->image.program), plan_(std::move(plan)), pace_(plan_->width) {
+  if (__builtin_mul_overflow(plan_->scratch_stride, threads(), &memory_.scratch_bytes))
+    fail("the scratch space of {} threads, {} bytes each, is too large", threads(), plan_->scratch_stride);
+  check_memory(memory_.total(), fmt::format("program @{}", program().name));
+  arena_ = allocate(memory_.arena_bytes, "arena");
+  scratch_ = allocate(memory_.scratch_bytes, "scratch space");
+  if (std::ranges::any_of(image().code, &KernelCode::checks)) faults_.resize(static_cast<std::size_t>(threads()));
+  addresses_.resize(program().buffers.size());
+  for (BufferId id = 0; id < static_cast<BufferId>(program().buffers.size()); ++id) {
+    if (at(id).kind == Buffer::temp) place(id, arena_.get() + at(id).offset);
+    if (array(id)) place(id, array(id)->data());
+  }
+}
+
+void Executor::place(BufferId id, std::byte* address) {
+  addresses_[static_cast<std::size_t>(id)] = address;
+  for (const BufferId view : views(id)) addresses_[static_cast<std::size_t>(view)] = address;
+}
+
+void Executor::bound(BufferId id) { place(id, array(id)->data()); }
+
+void Executor::run_phase(const PlannedPhase& phase, std::byte* const* addresses, std::int64_t begin, std::int64_t end,
+                         int thread) {
+  if (begin >= end) return;
+  const KernelCode& code = plan_->image.code[phase.code];
+  std::byte* const scratch = scratch_.get() + plan_->scratch_stride * thread;
+  if (!code.checks) return code.fn(addresses, begin, end, scratch);
+  ::new (scratch) IndexFault{};
+  code.fn(addresses, begin, end, scratch);
+  Fault& fault = faults_[static_cast<std::size_t>(thread)];
+  if (fault.what.number) return;
+  std::memcpy(&fault.what, scratch, sizeof(IndexFault));
+  fault.code = phase.code;
+}
+
+void Executor::report_fault() const {
+  const Fault* first = nullptr;
+  for (const Fault& f : faults_)
+    if (f.what.number && (!first || f.code < first->code)) first = &f;
+  if (!first) return;
+  const Kernel& k = program().kernels[static_cast<std::size_t>(image().code[first->code].kernel)];
+  const auto unproven = unproven_indices(program(), k);
+  throw Error(out_of_bounds_text(program(), k, unproven.at(static_cast<std::size_t>(first->what.number - 1)),
+                                 first->what.index));
+}
+
+void Executor::run_share(std::byte* const* addresses, int thread) {
+  const auto t = static_cast<std::size_t>(thread);
+  for (const PlannedPhase& phase : plan_->phases) {
+    run_phase(phase, addresses, phase.bounds[t], phase.bounds[t + 1], thread);
+    if (phase.barrier) plan_->team->barrier();
+  }
+}
+
+void Executor::run_alone(std::byte* const* addresses) {
+  for (const PlannedPhase& phase : plan_->phases) run_phase(phase, addresses, 0, phase.bounds.back(), 0);
+}
+
+void Executor::run() {
+  check_bindings();
+  clear_faults();
+  const FlushSubnormals flush;
+  if (pace_.settled()) {
+    run_alone(addresses_.data());
+  } else {
+    const auto start = Clock::now();
+    if (pace_.together()) {
+      plan_->team->run([this](int thread) { run_share(addresses_.data(), thread); });
+    } else {
+      run_alone(addresses_.data());
+    }
+    pace_.record(seconds(Clock::now() - start));
+  }
+  report_fault();
+}
+
+std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> rows, std::span<const Array> outputs,
+                                 const AfterStep& after) {
+  const Program& p = program();
+  check_steps(steps, rows, outputs);
+  check_bindings(rows);
+  std::vector<Moving> moving;
+  const auto move = [&](BufferId id, const Array& array, std::int64_t stride) {
+    moving.push_back({id, array.data(), stride});
+    for (const BufferId view : views(id)) moving.push_back({view, array.data(), stride});
+  };
+  for (const StepRows& r : rows) move(p.inputs[r.position], r.array, byte_size(at(p.inputs[r.position]).type));
+  std::vector<Copied> copied;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const BufferId root = storage(p, p.outputs[i]);
+    const std::int64_t bytes = byte_size(at(p.outputs[i]).type);
+    // A kernel may store whole vectors as aligned ones, so a row that begins within a cache line is copied there.
+    const bool own = at(root).kind == Buffer::output && bytes % kCacheLine == 0 &&
+                     reinterpret_cast<std::uintptr_t>(outputs[i].data()) % kCacheLine == 0 &&
+                     std::ranges::none_of(moving, [&](const Moving& m) { return m.id == root; });
+    if (own)
+      move(root, outputs[i], bytes);
+    else
+      copied.push_back({root, outputs[i].data(), bytes});
+  }
+
+  clear_faults();
+  std::int64_t done = 0;
+  bool go_on = true;
+  auto start = Clock::now();
+  const auto begin = [&](std::vector<std::byte*>& addresses, std::int64_t s) {
+    for (const Moving& m : moving) addresses[static_cast<std::size_t>(m.id)] = m.base + s * m.stride;
+  };
+  const auto finish = [&](const std::vector<std::byte*>& addresses) {
+    for (const Copied& c : copied)
+      std::memcpy(c.to + done * c.bytes, addresses[static_cast<std::size_t>(c.from)],
+                  static_cast<std::size_t>(c.bytes));
+    go_on = (!after || after(done)) && done + 1 < steps;
+    ++done;
+    if (pace_.settled()) return;
+    const auto now = Clock::now();
+    pace_.record(seconds(now - start));
+    start = now;
+  };
+  while (go_on) {
+    if (pace_.together()) {
+      plan_->team->run([&](int thread) {
+        std::vector<std::byte*> addresses = addresses_;  // each thread's own, so that nobody waits for them to change
+        for (std::int64_t s = done; go_on && pace_.together(); ++s) {
+          begin(addresses, s);
+          run_share(addresses.data(), thread);
+          plan_->team->barrier([&] { finish(addresses); });
+        }
+      });
+    } else {
+      const FlushSubnormals flush;
+      std::vector<std::byte*> addresses = addresses_;
+      while (go_on && !pace_.together()) {
+        begin(addresses, done);
+        run_alone(addresses.data());
+        finish(addresses);
+      }
+    }
+  }
+  report_fault();
+  return done;
+}
+
+std::vector<double> Executor::run_profiled() {
+  check_bindings();
+  clear_faults();
+  std::vector<double> taken(plan_->image.code.size());
+  plan_->team->run([&](int thread) {
+    plan_->team->barrier();  // waking the team is nobody's time
+    auto start = Clock::now();
+    for (const PlannedPhase& phase : plan_->phases) {
+      const auto t = static_cast<std::size_t>(thread);
+      run_phase(phase, addresses_.data(), phase.bounds[t], phase.bounds[t + 1], thread);
+      plan_->team->barrier();
+      if (thread != 0) continue;
+      const auto now = Clock::now();
+      taken[phase.code] = seconds(now - start);
+      start = now;
+    }
+  });
+  report_fault();
+  return taken;
+}
+
+}  // namespace weft

@@ -1,0 +1,33 @@
+// Which thread runs what of a compiled program, and where the threads must meet.
+//
+// Rule. Two phases conflict when one stores bytes that the other loads or stores: storage is compared, so views of one
+// buffer and temporaries that take turns in the arena conflict too. What a phase touches is known for each thread:
+// where the first index of an access is the axis that units split (KernelCode::split) a thread touches the rows of its
+// units, else all of the buffer. Between two phases in program order
+//   - that conflict on one thread only (each thread's share of the one with its own share of the other), order on each
+//     thread suffices;
+//   - that conflict across threads, all threads meet at a barrier.
+// Phases between two barriers are a group. Groups are filled in program order; a phase that must wait for the next
+// barrier may be overtaken by later ones with which it has no conflict at all. Shares within a group are chosen such
+// that they agree, so a chain of phases over the same rows (a network's layers over the rows of a batch) needs no
+// barrier, and small phases without conflicts run at the same time, a thread each.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include <weft/ir/kernel/image.h>
+
+namespace weft {
+
+/// A phase that has work. Thread t runs its units [bounds[t], bounds[t + 1]).
+struct PlannedPhase {
+  std::size_t code;  // index in Image::code
+  std::vector<std::int64_t> bounds;
+  bool barrier = false;  // all threads meet after it
+};
+
+/// The phases in the order in which every thread goes through them. When none is worth sharing, thread 0 has all the
+/// work and there is no barrier.
+std::vector<PlannedPhase> plan_phases(const Image&, int threads);
+
+}  // namespace weft

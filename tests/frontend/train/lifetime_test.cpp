@@ -1,0 +1,208 @@
+// What keeps a graph, its values and its memory alive: models that are built, compiled, trained and dropped in a loop
+// leave nothing behind, however they are built.
+//
+// WEFT_MODELS=1000 test_frontend "[lifetime]" runs that many of each.
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "catch.h"
+#include "frontend/support.h"
+#include "frontend/tensor/random.h"
+#include "frontend/train/builtin.h"
+
+using namespace weft;
+
+namespace {
+
+int models() {
+  const char* n = std::getenv("WEFT_MODELS");
+  return n ? std::max(10, std::atoi(n)) : 14;
+}
+
+double resident_mb() {
+  std::ifstream file("/proc/self/statm");
+  double pages = 0;
+  file >> pages >> pages;
+  return pages * 4096 / 1e6;
+}
+
+constexpr std::int64_t kWidth = 384;  // 0.6 MB of weights, 2 with Adam's moments
+
+void train(Model& m) {
+  static const Array x = Array::filled({f32, {8, 32}}, 0.1), y = Array::filled({f32, {8, 1}}, 1);
+  m.compile({.optimizer = Adam{1e-3}, .loss = mse});
+  m.fit(x, y, {.batch_size = 8, .verbose = 0});
+  m.evaluate(x, y);
+  m.predict(x);
+}
+
+Tensor layers(const Tensor& x) { return Dense(1)(Dense(kWidth, relu)(Dense(kWidth, relu)(x))); }
+
+/// Builds the model number i and drops what is not for the next.
+struct Way {
+  const char* name;
+  std::function<void(int i)> build;
+};
+
+std::vector<Way> ways() {
+  std::vector<Way> all;
+  all.push_back({"in the thread's own graph", [](int) {
+                   const Tensor x = input(f32, {32});
+                   Model m(x, layers(x));
+                   train(m);
+                 }});
+  all.push_back({"in a scope", [](int) {
+                   const GraphScope scope;
+                   const Tensor x = input(f32, {32});
+                   Model m(x, layers(x));
+                   train(m);
+                 }});
+  all.push_back({"on one input", [x = std::make_shared<Tensor>()](int) {
+                   if (!x->defined()) *x = input(f32, {32});
+                   Model m(*x, layers(*x));
+                   train(m);
+                 }});
+  all.push_back({"beside the best so far", [best = std::make_shared<std::optional<Model>>()](int i) {
+                   const Tensor x = input(f32, {32});
+                   Model m(x, layers(x));
+                   train(m);
+                   if (i % 7 == 0) *best = m;
+                 }});
+  all.push_back({"compiled again", [m = std::make_shared<std::optional<Model>>()](int) {
+                   if (!*m) {
+                     const Tensor x = input(f32, {32});
+                     *m = Model(x, layers(x));
+                   }
+                   train(**m);
+                 }});
+  all.push_back({"with penalties and dropout", [](int) {
+                   const Tensor x = input(f32, {32});
+                   const Tensor h = Dense(kWidth, relu, {.l2 = 1e-3})(Dropout(0.5)(Dense(kWidth, relu)(x)));
+                   Model m(x, Dense(1)(h));
+                   train(m);
+                 }});
+  all.push_back(
+      {"with tensors and executables alone", [](int) {
+         const Tensor x = placeholder(f32, {8, kWidth}), w = parameter({kWidth, kWidth});
+         const Tensor loss = sum(square(matmul(x, w)));
+         const Executable step = compile({loss}, {.updates = {{w, w - 0.1 * grad(loss, {w})[0]}}, .inputs = {x}});
+         step({Array::filled({f32, {8, kWidth}}, 0.1)});
+       }});
+  all.push_back({"of constants", [](int i) {
+                   const Tensor big = constant(Array::filled({f32, {kWidth, kWidth}}, i));
+                   compile({sum(big)})();
+                 }});
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("models that are built, trained and dropped leave nothing behind", "[lifetime]") {
+  for (const Way& way : ways()) {
+    INFO(way.name);
+    double settled = 0;
+    std::size_t nodes = 0, variables = 0;
+    std::thread([&] {  // with a graph of its own
+      const int n = models();
+      for (int i = 0; i < n; ++i) {
+        way.build(i);
+        if (i == n / 2 - 1) settled = resident_mb(), nodes = 0, variables = 0;
+        nodes = std::max(nodes, current_trace()->graph.size());
+        variables = std::max(variables, current_trace()->variables.size());
+      }
+    })
+        .join();
+    const double grown = resident_mb() - settled;
+    INFO(grown << " MB more, " << nodes << " nodes, " << variables << " variables");
+    CHECK(grown < 0.15 * models() + 4);  // of half of them, each with 2 MB
+    CHECK(nodes < 1500);
+    CHECK(variables < 70);
+  }
+}
+
+TEST_CASE("with a model goes what was its alone, and no more", "[lifetime]") {
+  const GraphScope scope;
+  Trace& trace = *current_trace();
+  const Tensor x = input(f32, {4}, "x");
+  Dense shared(3);
+  const Tensor h = shared(x);
+  const std::size_t nodes = trace.graph.size();
+  std::weak_ptr<StateValue> alone, kept = trace.find("dense.weight")->value;
+  Executable still;
+  {
+    Model m(x, Dense(2)(h));
+    alone = trace.find("dense_1.weight")->value;
+    m.compile({.optimizer = Adam{1e-3}, .loss = mse});
+    m.fit(Array::filled({f32, {4, 4}}, 1), Array::filled({f32, {4, 2}}, 1), {.batch_size = 4, .verbose = 0});
+    CHECK(trace.graph.size() > nodes);
+    still = compile({m.outputs()[0]});
+  }
+  CHECK(trace.graph.size() == nodes);
+  CHECK(trace.layers.size() == 1);
+  CHECK(trace.variables.size() == 2);
+  CHECK_FALSE(kept.expired());
+  CHECK_FALSE(alone.expired());  // the executable has it
+  CHECK(still({Array::filled({f32, {1, 4}}, 0)})[0].shape() == Shape{1, 2});
+  still = {};
+  CHECK(alone.expired());
+  // The names are free again where a name alone stood for the value, and taken where it does not.
+  CHECK(Dense(2)(h).trace()->find("dense_2.weight") != nullptr);
+}
+
+TEST_CASE("a thread's own graph that nothing refers to starts anew, and goes on drawing", "[lifetime]") {
+  std::thread([] {
+    std::map<std::string, Array> first, second;
+    for (auto* weights : {&first, &second}) {
+      const Tensor x = input(f32, {4});
+      CHECK(x.name() == "input");
+      *weights = Model(x, Dense(3)(x)).weights();
+    }
+    CHECK(first.at("dense.weight").shape() == second.at("dense.weight").shape());
+    CHECK_FALSE(first.at("dense.weight").same_bits(second.at("dense.weight")));  // restarts are not copies
+  }).join();
+}
+
+TEST_CASE("a model may go on a thread that does not build in its graph", "[lifetime]") {
+  const GraphScope scope;
+  const Tensor x = input(f32, {4}, "x");
+  auto m = std::make_unique<Model>(x, Dense(2)(x));
+  const std::size_t nodes = current_trace()->graph.size();
+  std::thread([&] { m.reset(); }).join();
+  CHECK(current_trace()->graph.size() == nodes);  // looked at here, when it is worth it
+  current_trace()->collect();
+  CHECK(current_trace()->graph.size() == 1);
+}
+
+TEST_CASE("a name is refused only while a tensor holds it", "[lifetime]") {
+  for (const bool in_the_middle : {false, true}) {
+    GraphScope scope;
+    using Make = std::function<Tensor(const std::string&)>;
+    const Make kinds[] = {[](const std::string& name) { return input(f32, {2}, name); },
+                          [](const std::string& name) { return placeholder(f32, {2}, name); },
+                          [](const std::string& name) { return parameter({2}, zeros(), name); },
+                          [](const std::string& name) {
+                            return state(Array(Type{f32, {2}}), name);
+                          }};
+    std::vector<Tensor> later;
+    for (const Make& first : kinds)
+      for (const Make& second : kinds) {
+        {
+          const Tensor x = first("x");
+          CHECK(error_of([&] { second("x"); }).find("input 'x' exists already") != std::string::npos);
+          if (in_the_middle) later.push_back(parameter({2}, ones()));  // it keeps what was before it in the graph
+        }
+        const Tensor again = second("x");
+        CHECK(again.name() == "x");
+        const Tensor y = sum(again * 2);
+        CHECK(compile({y}).graph(1).inputs()[0].name == "x");
+      }
+    // What an expression needs is held by it.
+    Tensor sum_of = sum(placeholder(f32, {2}, "held"));
+    CHECK(error_of([] { placeholder(f32, {2}, "held"); }).find("exists already") != std::string::npos);
+    sum_of = Tensor();
+    CHECK(placeholder(f32, {2}, "held").name() == "held");
+    for (const Tensor& t : later) CHECK(t.value().as<float>()[0] == 1);
+  }
+}
