@@ -155,6 +155,9 @@ std::string execute_program(const std::string& text, std::uint64_t seed, const F
     if (outside) return "an index outside its buffer was not found";
     if (const std::string d = difference_of(found, expected); !d.empty())
       return fmt::format("{}: {}", emulated ? "emulated" : "compiled", d);
+  } catch (const InternalError& e) {
+    // The interpreter ended at the index; what it would have found behind that, the emulator may find before.
+    if (!outside || std::string_view(e.what()).find("race on") == std::string_view::npos) throw;
   } catch (const Error& e) {
     if (!outside || std::string_view(e.what()).find("is outside") == std::string_view::npos)
       return fmt::format("{}: {}", emulated ? "emulated" : "compiled", e.what());

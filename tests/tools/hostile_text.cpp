@@ -48,6 +48,17 @@ TEST_CASE("texts that crashed the compiler give a result or an error with a plac
   CHECK(files >= 7);
 }
 
+TEST_CASE("a race in kernels that somebody wrote is his, and every checker says so") {
+  const TempDir dir;
+  const std::string text =
+      "program @race { output %y: f32[4] outputs %y kernel @k { axes i=4 %n: i64 = index i %e: f32 = convert %n\n"
+      "phase (i) { map: store %y[0] = %e }\nphase (i) { map: store %y[i] = %e } } }";
+  CHECK(contains(error_of_run(dir, text, "--interpret"), "a race at step"));
+  const std::string checked = error_of_run(dir, text, "--device emulator --check");
+  CHECK(contains(checked, "race on global %y[0]"));
+  CHECK_FALSE(contains(checked, "internal error"));
+}
+
 TEST_CASE("a program that needs more memory than there is gets an error before any is allocated") {
   const TempDir dir;
   // What a text declares and does not use is refused.
