@@ -28,10 +28,10 @@ void check_in_unit_interval(std::string_view what, const Array& y) {
 }
 
 /// u8 data for a float input means [0, 1]; the same bytes as targets would be compared with predictions as 0 … 255.
-void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const Tensor& output) {
-  Shape row = y.shape(), wanted = output.shape();
+void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const Type& output) {
+  Shape row = y.shape(), wanted = output.shape;
   row.erase(0), wanted.erase(0);
-  if (y.dtype() == u8 && is_float(output.dtype()) && element_count(row) == element_count(wanted))
+  if (y.dtype() == u8 && is_float(output.dtype) && element_count(row) == element_count(wanted))
     fail(
         "{}: target {} is {}, for a loss on values: bytes are scaled to [0, 1] as inputs and not as targets. Say which "
         "is meant: data::scale(y, 1.0 / 255) or y.converted(f32)",
@@ -43,7 +43,8 @@ void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const 
 std::int64_t Model::Impl::check_data(std::string_view what, const Compiled& c, std::span<const Array> x,
                                      std::span<const Array> y) const {
   if (x.size() != inputs.size())
-    fail("{}: {} for {}; expected one for each", what, counted(x.size(), "data array"), counted(inputs.size(), "input"));
+    fail("{}: {} for {}; expected one for each", what, counted(x.size(), "data array"),
+         counted(inputs.size(), "input"));
   std::int64_t n = common_rows(what, x, "input", -1);
   if (!y.empty() && y.size() != outputs.size())
     fail("{}: {} for {}; expected one for each", what, counted(y.size(), "target"), counted(outputs.size(), "output"));
@@ -52,9 +53,9 @@ std::int64_t Model::Impl::check_data(std::string_view what, const Compiled& c, s
   for (std::size_t i = 0; i < y.size(); ++i) {
     const Loss::Target kind = c.losses[i].target();
     if (kind == Loss::labels)
-      data::check_labels(y[i], outputs[i].shape().back(), fmt::format("{}: target {}", what, i));
+      data::check_labels(y[i], output_types[i].shape.back(), fmt::format("{}: target {}", what, i));
     if (kind == Loss::binary) check_in_unit_interval(what, y[i]);
-    if (kind == Loss::values) check_no_bytes(what, i, y[i], outputs[i]);
+    if (kind == Loss::values) check_no_bytes(what, i, y[i], output_types[i]);
   }
   return n;
 }
@@ -62,7 +63,7 @@ std::int64_t Model::Impl::check_data(std::string_view what, const Compiled& c, s
 void Model::Impl::check_indices(std::string_view what, const DataFunction& function, std::span<const Array> x,
                                 std::span<const Array> y) const {
   for (std::size_t i = 0; i < x.size(); ++i)
-    weft::check_indices(fmt::format("{}: input '{}'", what, inputs[i].name()), x[i], function.x[i]);
+    weft::check_indices(fmt::format("{}: input '{}'", what, input_names[i]), x[i], function.x[i]);
   for (std::size_t i = 0; i < y.size(); ++i)
     weft::check_indices(fmt::format("{}: target {}", what, i), y[i], function.y[i]);
   std::vector<Array> data(x.begin(), x.end());

@@ -9,6 +9,22 @@
 #include "frontend/train/index_limits.h"
 
 namespace weft {
+namespace {
+
+/// What a row's part of the result is depends on the other rows of the batch, or on where it lies among them.
+bool mixes_rows(const Graph& g, const Node& n) {
+  const auto is_batch = [&](const Shape& shape, const Dims& axes) {
+    return std::ranges::any_of(axes, [&](std::int64_t axis) { return shape[static_cast<int>(axis)] == kBatch; });
+  };
+  if (n.op == Op::size) return true;
+  if (n.op == Op::iota) return is_batch(n.type.shape, n.attrs.dims[0]);
+  const OpClass cls = info(n.op).cls;
+  if (cls == OpClass::scatter || n.op == Op::gather || cls == OpClass::reduce || cls == OpClass::contract)
+    return is_batch(g[n.operands[0]].type.shape, n.attrs.dims[0]);
+  return false;
+}
+
+}  // namespace
 
 ComputedIndices::ComputedIndices(const std::vector<Tensor>& results, const std::vector<Tensor>& rows) {
   if (rows.empty()) return;
@@ -17,9 +33,9 @@ ComputedIndices::ComputedIndices(const std::vector<Tensor>& results, const std::
   enum Source : std::uint8_t { constants, moved, computed, other };
   std::vector<Source> source(g.size(), constants);
   for (ValueId id = 0; id < g.size(); ++id) {
-    if (g[id].op == Op::input) source[id] = other;
+    if (g[id].op == Op::input || mixes_rows(g, g[id])) source[id] = other;
     for (ValueId v : g[id].operands) source[id] = std::max(source[id], source[v]);
-    if (source[id] == moved && !moves_elements(g[id].op)) source[id] = computed;
+    if (source[id] == moved && !moves_elements(g, g[id])) source[id] = computed;
     for (const Tensor& t : rows)
       if (t.id() == id) source[id] = moved;
   }
@@ -30,7 +46,9 @@ ComputedIndices::ComputedIndices(const std::vector<Tensor>& results, const std::
     if (!used[id] || (n.op != Op::gather && n.op != Op::scatter_add) || source[n.operands[1]] != computed) continue;
     const std::int64_t extent = g[n.operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
     if (extent == kBatch) continue;
-    const auto [index, is_new] = found.try_emplace(n.operands[1], Index{extent, n.locs});
+    ValueId index_id = n.operands[1];  // as it was before it was truncated: NaN is no index
+    while (g[index_id].op == Op::convert && is_integer(g[index_id].type.dtype)) index_id = g[index_id].operands[0];
+    const auto [index, is_new] = found.try_emplace(index_id, Index{extent, n.locs});
     if (!is_new && extent < index->second.extent) index->second = Index{extent, n.locs};
   }
   if (found.empty()) return;
@@ -58,7 +76,7 @@ void ComputedIndices::check(std::string_view what, const std::vector<Array>& dat
                   const Array& values = r.outputs[i];  // [steps, batch, …], if the indices lie by rows
                   for (std::int64_t e = 0; e < values.size(); ++e) {
                     const double index = values.at(e);
-                    if (index >= 0 && index < static_cast<double>(indices_[i].extent)) continue;
+                    if (index > -1 && index < static_cast<double>(indices_[i].extent)) continue;
                     const std::int64_t rows = r.steps * batch;
                     const bool by_rows = values.shape().rank() > 1 && values.shape()[1] == batch;
                     fail("{}: the index {} that is computed from {} is outside 0 … {} ({})", what, index,

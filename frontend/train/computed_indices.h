@@ -9,8 +9,8 @@ class ComputedIndices {
  public:
   ComputedIndices() = default;
   /// Of the gathers and scatters that `results` depend on: the indices that depend on `rows`, tensors [batch, …], and
-  /// on constants alone, and not by conversions and views alone. (Where a state or a random number has a part in an
-  /// index, it is not the data's.)
+  /// on constants alone, and not by moves alone (moves_elements). Where a state, a random number or another row of the
+  /// batch has a part in an index, it is not the row's.
   ComputedIndices(const std::vector<Tensor>& results, const std::vector<Tensor>& rows);
 
   /// Error when one that `data` [n, …], of the rows' types, leads to is out of range: the index, its row, and `what`.

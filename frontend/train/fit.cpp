@@ -4,11 +4,11 @@
 #include <cmath>
 #include <numeric>
 
+#include "compiler/stopwatch.h"
 #include "frontend/train/batches.h"
 #include "frontend/train/interrupt.h"
 #include "frontend/train/model_impl.h"
 #include "frontend/train/progress.h"
-#include "compiler/stopwatch.h"
 #include "runtime/data/preprocess.h"
 
 namespace weft {
@@ -51,16 +51,21 @@ class Restorable {
  public:
   Restorable(const Model::Impl& m, Compiled& c) : m_(m), c_(c), position_(m.position(c)) {
     for (const Model::Impl::Saved& s : m.saved_states(c)) values_.emplace_back(s.value, s.value->read());
+    const Tracing tracing(*m.trace);
+    rate_ = c.rate_override;
   }
   void restore() const {
     for (const auto& [state, value] : values_) state->write(value);
     m_.set_position(c_, position_);
+    const Tracing tracing(*m_.trace);
+    c_.rate_override = rate_;
   }
 
  private:
   const Model::Impl& m_;
   Compiled& c_;
   Position position_;
+  std::optional<double> rate_;
   std::vector<std::pair<std::shared_ptr<StateValue>, Array>> values_;
 };
 

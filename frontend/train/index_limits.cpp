@@ -9,9 +9,27 @@
 
 namespace weft {
 
-bool moves_elements(Op op) {
-  if (op == Op::convert || op == Op::stop_gradient) return true;
-  return info(op).cls == OpClass::view && op != Op::gather;
+namespace {
+
+/// The bits of a number that a dtype holds.
+int exact_bits(DType t) {
+  switch (t) {
+    case f64: return 53;
+    case f32: return 24;
+    case u8: return 8;
+    case i32: return 31;
+    case boolean: return 1;
+    default: return 63;
+  }
+}
+
+}  // namespace
+
+bool moves_elements(const Graph& g, const Node& n) {
+  if (n.op == Op::stop_gradient) return true;
+  if (n.op != Op::convert) return info(n.op).cls == OpClass::view && n.op != Op::gather;
+  const DType to = n.type.dtype, from = g[n.operands[0]].type.dtype;
+  return is_integer(to) || (is_float(to) && exact_bits(from) <= exact_bits(to));
 }
 
 namespace {
@@ -43,7 +61,7 @@ class Elements {
     const Node& n = g_[id];
     const Type type{i64, one_row(n.type.shape)};
     std::vector<Array> operands;
-    if (moves_elements(n.op))
+    if (moves_elements(g_, n))
       for (ValueId v : n.operands) operands.push_back(numbers(v));
     const bool same = n.op == Op::convert || n.op == Op::stop_gradient;
     Array result = operands.empty() ? Array::filled(type, kNoElement)
@@ -62,7 +80,7 @@ std::vector<bool> made_of(const Graph& g, const std::vector<Tensor>& rows) {
   std::vector<bool> found(g.size(), false);
   for (const Tensor& t : rows) found[t.id()] = true;
   for (ValueId id = 0; id < g.size(); ++id)
-    if (moves_elements(g[id].op))
+    if (moves_elements(g, g[id]))
       for (ValueId v : g[id].operands) found[id] = found[id] || found[v];
   return found;
 }

@@ -5,8 +5,9 @@
 
 namespace weft {
 
-/// Whether the result's elements are elements of the operands, converted or not.
-bool moves_elements(Op op);
+/// Whether the result's elements are elements of the operands, and as indices the same: a view, or a conversion that
+/// rounds nothing but towards zero.
+bool moves_elements(const Graph&, const Node&);
 
 /// What the elements of one row of data may be.
 struct IndexLimits {

@@ -36,6 +36,7 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
   m.trace = inputs[0].trace();
   m.inputs = inputs;
   m.outputs = outputs;
+  for (const Tensor& t : outputs) m.output_types.push_back(t.type());
   m.where = LocScope::current();
   const Graph& g = m.trace->graph;
   for (const Tensor& t : inputs) {
@@ -44,6 +45,7 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
     if (t.rank() == 0 || t.shape()[0] != kBatch)
       fail("{}Model: input '{}' is {}; expected a batch axis in front, as input() makes it", where_prefix(), t.name(),
            t.str());
+    m.input_names.push_back(t.name());
   }
   for (const Tensor& t : outputs)
     if (t.rank() == 0 || t.shape()[0] != kBatch)
@@ -223,9 +225,8 @@ Array Model::Impl::rates(const Compiled& c, std::int64_t first, std::int64_t cou
 Executable Model::training_step(const std::vector<Type>& x, const std::vector<Type>& y, std::int64_t batch) {
   const std::shared_ptr<Compiled> c = impl_->compiled("training_step");
   if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
-    fail("training_step: {} and {}; expected {} and {}", counted(x.size(), "input"),
-         counted(y.size(), "target"), impl_->inputs.size(),
-         impl_->outputs.size());
+    fail("training_step: {} and {}; expected {} and {}", counted(x.size(), "input"), counted(y.size(), "target"),
+         impl_->inputs.size(), impl_->outputs.size());
   Executable step = impl_->training_step(*c, x, y).run;
   step.prepare(batch);
   return step;

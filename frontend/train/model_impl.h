@@ -3,10 +3,10 @@
 #include <atomic>
 #include <mutex>
 
+#include <weft/compiler/placement.h>
 #include <weft/frontend/train/computed_indices.h>
 #include <weft/frontend/train/index_limits.h>
 #include <weft/frontend/train/model.h>
-#include <weft/compiler/placement.h>
 #include <weft/ir/base/fork.h>
 
 namespace weft {
@@ -71,6 +71,8 @@ struct Compiled {
 struct Model::Impl {
   std::shared_ptr<Trace> trace;
   std::vector<Tensor> inputs, outputs, parameters;
+  std::vector<std::string> input_names;
+  std::vector<Type> output_types;
   std::vector<Tensor> states;  // what else the outputs depend on that has a value; training leaves it alone
   LocSet where;                // of the constructor
   /// Of parameters, states and counters: the same for every model built by the same code.

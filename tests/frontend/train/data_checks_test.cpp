@@ -142,6 +142,47 @@ TEST_CASE("ids that are computed from the data are checked too, whatever compute
   }
 }
 
+TEST_CASE("a conversion that changes a number makes another index of it") {
+  struct Way {
+    const char* name;
+    DType dtype;  // of the input
+    std::function<Tensor(const Tensor& ids)> index;
+    Array good, bad;
+    const char* what;  // of 10 rows
+  };
+  const Array near_ten = Array::from<double>({9.9999999999}, {1, 1});
+  const Way ways[] = {
+      {"f64 rounded to f32", f32, [](const Tensor& ids) { return astype(ids, i32); },
+       Array::from<double>({9.5}, {1, 1}), near_ten, "the index 10 that is computed"},
+      {"f64 as it is", f64, [](const Tensor& ids) { return astype(ids, i32); }, near_ten,
+       Array::from<double>({10}, {1, 1}), "the index 10 in row 0"},
+      {"a number as a bool", i32, [](const Tensor& ids) { return astype(astype(ids, boolean), i32) * 9; },
+       i({5}, {1, 1}), i({5}, {1, 1}), ""},
+      {"a bool", i32, [](const Tensor& ids) { return astype(astype(ids, boolean), i32); }, i({1000}, {1, 1}),
+       i({5}, {1, 1}), ""},
+      {"NaN", f32, [](const Tensor& ids) { return astype(ids + 1.0, i32); }, f({8.5f}, {1, 1}), f({NAN}, {1, 1}),
+       "the index nan that is computed"},
+  };
+  for (const Way& way : ways) {
+    GraphScope graph;
+    CAPTURE(way.name);
+    const Tensor ids = input(way.dtype, {1}, "ids");
+    Model model(ids, Dense(2)(flatten(Embedding(10, 3)(way.index(ids)))));
+    model.predict(way.good);
+    if (*way.what) require_reported({FAILS(model.predict(way.bad), way.what)});
+    if (!*way.what) model.predict(way.bad);
+  }
+}
+
+TEST_CASE("an index that other rows of the batch have a part in is not the row's") {
+  GraphScope graph;
+  const Tensor ids = input(i32, {2}, "ids");
+  const Tensor by_batch = expand_dims(sum(ids, std::vector<int>{0}), 0) + ids * 0;
+  Model model(ids, Dense(2)(flatten(Embedding(8, 3)(by_batch))));
+  model.compile({.optimizer = SGD{0.1}, .loss = mse});
+  model.fit(Array::filled({i32, {4096, 2}}, 1), Array(Type{f32, {4096, 2}}), {.batch_size = 4, .verbose = 0});
+}
+
 TEST_CASE("an index that a state or a random number has a part in is not the data's") {
   GraphScope graph;
   const Tensor ids = input(i32, {1}, "ids"), offset = state(Array::scalar(std::int32_t{100}), "offset");

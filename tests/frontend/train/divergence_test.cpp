@@ -44,6 +44,10 @@ TEST_CASE("a loss that is no number leaves the model as it was before the epoch,
     require_reported({FAILS(broken.fit(o), fmt::format("in epoch 1: input 0 is {} in row 6, element 0", bad),
                             "check_finite", "as it was before this epoch")});
   }
+  FitOptions changes = o;
+  changes.callbacks = {AtStep{[](FitRun& r) { r.set_learning_rate(0.7); }}};
+  require_reported({FAILS(broken.fit(changes), "as it was before this epoch")});
+  REQUIRE(broken.model.learning_rate() == straight.model.learning_rate());
   broken.xs.as<float>()[6] = good;
   broken.ys.as<float>()[5] = -HUGE_VALF;
   require_reported({FAILS(broken.fit(o), "in epoch 1: target 0 is -inf in row 5, element 0")});
