@@ -108,6 +108,7 @@ Tensor LayerNorm::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   enter(x);
   if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., n]");
+  if (!(epsilon_ >= 0)) type_error(name(), {x}, fmt::format("epsilon is {}; expected 0 or more", plain_nan(epsilon_)));
   if (!built()) {
     weight("scale", {x.shape().back()}, ones());
     weight("offset", {x.shape().back()}, zeros());
@@ -122,6 +123,9 @@ Tensor Embedding::operator()(const Tensor& indices, std::source_location where) 
   LocScope scope(where);
   enter(indices);
   if (!is_integer(indices.dtype())) type_error(name(), {indices}, "takes integers; convert with astype(x, i32)");
+  if (count_ < 1 || width_ < 1)
+    type_error(name(), {indices},
+               fmt::format("a table of {} rows of width {}; expected at least 1 of each", count_, width_));
   if (!built()) weight("table", {count_, width_}, init_);
   return called({indices}, gather(parameters()[0], indices.dtype() == u8 ? astype(indices, i32) : indices));
 }

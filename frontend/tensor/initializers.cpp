@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ir/base/float_environment.h"
 #include "ir/base/native_fma.h"
@@ -75,9 +76,18 @@ template <class Scale>
 Initializer scaled(Initializer (*make)(double, double), double sign, Scale scale) {
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     const DefaultFloats floats;
+    if (element_count(shape) == 0) return Array(Type{f32, shape});
     const double s = scale(fans(shape));
     return make(sign * s, s)(shape, seed, stream);
   };
+}
+
+/// Error unless the numbers are finite, and the last is at least `least`.
+void check_numbers(const char* what, const char* names, double a, double b, double least) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (!(std::abs(a) <= kMost && std::abs(b) <= kMost && b >= least))
+    fail("{}: {} {} and {}; expected finite values of f32, the second not below {}", what, names, plain_nan(a),
+         plain_nan(b), least);
 }
 
 }  // namespace
@@ -90,6 +100,7 @@ Initializer constant_value(double value) {
 }
 
 Initializer uniform(double low, double high) {
+  check_numbers("uniform", "limits", low, high, low);
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     return filled(shape, seed, stream, [&](std::int64_t, std::uint32_t word, std::uint32_t) {
       return static_cast<float>(low + (high - low) * (word * 0x1p-32));
@@ -98,6 +109,7 @@ Initializer uniform(double low, double high) {
 }
 
 Initializer normal(double mean, double stddev) {
+  check_numbers("normal", "mean and deviation", mean, stddev, 0);
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     return filled(shape, seed, stream, [&](std::int64_t, std::uint32_t word0, std::uint32_t word1) {
       return static_cast<float>(mean + stddev * standard_normal(word0, word1));
@@ -106,6 +118,7 @@ Initializer normal(double mean, double stddev) {
 }
 
 Initializer truncated_normal(double mean, double stddev) {
+  check_numbers("truncated_normal", "mean and deviation", mean, stddev, 0);
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     return filled(shape, seed, stream, [&](std::int64_t i, std::uint32_t word0, std::uint32_t word1) {
       double z = standard_normal(word0, word1);

@@ -57,6 +57,10 @@ Tensor random_uniform(const Shape& shape, double low, double high, std::source_l
 // Box-Muller: sqrt(-2 log u) cos(2 pi v) with u in (0, 1], v in [0, 1).
 Tensor random_normal(const Shape& shape, double mean, double stddev, std::source_location where) {
   LocScope scope(where);
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (!(std::abs(mean) <= kMost && stddev >= 0 && stddev <= kMost))
+    fail("{}random_normal: mean {} and deviation {}; expected finite values of f32, the deviation 0 or more",
+         where_prefix(), plain_nan(mean), plain_nan(stddev));
   const Tensor u = unit(shape) + 0x1p-24, v = unit(shape);
   const Tensor z = sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
   return mean == 0 && stddev == 1 ? z : z * stddev + mean;

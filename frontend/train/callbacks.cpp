@@ -31,6 +31,8 @@ double worst(bool maximize) { return maximize ? -HUGE_VAL : HUGE_VAL; }
 }  // namespace
 
 void EarlyStopping::on_train_begin(FitRun&) {
+  if (patience < 0 || !(min_delta >= 0))
+    fail("EarlyStopping: patience {} and min_delta {}; expected 0 or more", patience, plain_nan(min_delta));
   best = worst(maximize);
   waited = 0;
   best_epoch = -1;
@@ -45,8 +47,9 @@ void EarlyStopping::on_epoch_end(FitRun& run) {
     waited = 0;
     if (restore_best) best_weights = run.model.weights();
   } else if (++waited >= patience) {
-    run.stop(fmt::format("{} has not improved for {} epoch{}; the best was {:.4f} in epoch {}", monitor, waited,
-                         waited == 1 ? "" : "s", best, best_epoch + 1));
+    const std::string found = best_epoch < 0 ? fmt::format("it is {}", plain_nan(value))
+                                             : fmt::format("the best was {:.4f} in epoch {}", best, best_epoch + 1);
+    run.stop(fmt::format("{} has not improved for {}; {}", monitor, counted(waited, "epoch"), found));
   }
 }
 
@@ -90,7 +93,7 @@ void LearningRate::on_epoch_begin(FitRun& run) { run.set_learning_rate(schedule(
 
 void StopOnNaN::on_step_end(FitRun& run) {
   if (!std::isfinite(run.loss))
-    run.stop(fmt::format("the loss is {} at step {} of {} in epoch {}", run.loss, run.batch + 1, run.batches,
+    run.stop(fmt::format("the loss is {} at step {} of {} in epoch {}", plain_nan(run.loss), run.batch + 1, run.batches,
                          run.epoch + 1));
 }
 

@@ -24,8 +24,8 @@ double Scores::operator[](const std::string& name) const {
 
 std::string Scores::str() const {
   const DefaultFloats floats;
-  std::string text = fmt::format("loss: {:.4f}", loss);
-  for (const auto& [name, value] : metrics) text += fmt::format(" - {}: {:.4f}", name, value);
+  std::string text = fmt::format("loss: {:.4f}", plain_nan(loss));
+  for (const auto& [name, value] : metrics) text += fmt::format(" - {}: {:.4f}", name, plain_nan(value));
   return text;
 }
 

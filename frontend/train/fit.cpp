@@ -76,8 +76,8 @@ std::string first_not_finite(std::string_view role, const std::vector<Array>& ar
     if (!is_float(a.dtype())) continue;
     for (std::int64_t e = 0; e < a.size(); ++e)
       if (!std::isfinite(a.at(e)))
-        return fmt::format("{} {} is {} in row {}, element {}", role, i, a.at(e), e / (a.size() / a.shape()[0]),
-                           e % (a.size() / a.shape()[0]));
+        return fmt::format("{} {} is {} in row {}, element {}", role, i, plain_nan(a.at(e)),
+                           e / (a.size() / a.shape()[0]), e % (a.size() / a.shape()[0]));
   }
   return "";
 }
@@ -213,8 +213,8 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
       run.step = at.steps;
       if (!std::isfinite(run.loss) && !nan_is_handled) {
         before->restore();
-        fail("fit: the loss is {} at step {} of {} in epoch {}: {}. The model is as it was before this epoch", run.loss,
-             run.batch + 1, batches, run.epoch + 1,
+        fail("fit: the loss is {} at step {} of {} in epoch {}: {}. The model is as it was before this epoch",
+             plain_nan(run.loss), run.batch + 1, batches, run.epoch + 1,
              why_diverged(x, y, static_cast<double>(rate->read().item<float>())));
       }
       m.set_position(c, at);

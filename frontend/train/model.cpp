@@ -148,6 +148,9 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   if (!options.loss_weights.empty() && options.loss_weights.size() != m.outputs.size())
     fail("{}compile: {} for {}; expected one for each", here, counted(options.loss_weights.size(), "loss weight"),
          counted(m.outputs.size(), "output"));
+  for (const double w : options.loss_weights)
+    if (!(w >= 0 && w <= std::numeric_limits<float>::max()))
+      fail("{}compile: a loss weight is {}; expected a finite number, 0 or more", here, plain_nan(w));
   if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
   for (const auto& [name, limit] :
        {std::pair{"clip_norm", options.clip_norm}, std::pair{"clip_value", options.clip_value}})
@@ -203,7 +206,7 @@ void Model::Impl::set_position(Compiled& c, const Position& position) const {
 
 double checked_rate(std::string_view what, double rate) {
   if (!(rate >= 0 && rate <= std::numeric_limits<float>::max()))
-    fail("{}: the learning rate is {}; expected a finite number, 0 or more", what, rate);
+    fail("{}: the learning rate is {}; expected a finite number, 0 or more", what, plain_nan(rate));
   return rate;
 }
 

@@ -139,3 +139,40 @@ TEST_CASE("layers report what they were built for") {
       MISTAKE(Embedding(5, 2)(y), "takes integers"),
   });
 }
+
+TEST_CASE("numbers that describe a distribution, a layer or a training, and make no sense, are refused") {
+  GraphScope graph;
+  const Tensor x = input(f32, {4}, "x"), ids = input(i32, {2}, "ids");
+  const double inf = HUGE_VAL, nan = NAN;
+  const auto trained = [&](const TrainOptions& o, const FitOptions& fit = {.batch_size = 2, .verbose = 0}) {
+    Model model(x, Dense(1)(x));
+    model.compile(o);
+    model.fit(Array(Type{f32, {4, 4}}), Array(Type{f32, {4, 1}}), fit);
+  };
+  require_reported({
+      FAILS(normal(0, -1),
+            "normal: mean and deviation 0 and -1; expected finite values of f32, the second not below 0"),
+      FAILS(normal(nan, 1), "normal: mean and deviation nan and 1"),
+      FAILS(truncated_normal(0, inf), "truncated_normal: mean and deviation 0 and inf"),
+      FAILS(uniform(1, 0), "uniform: limits 1 and 0; expected finite values of f32, the second not below 1"),
+      FAILS(uniform(-nan, 0), "uniform: limits nan and 0"),
+      MISTAKE(random_normal({3}, nan, 1), "random_normal: mean nan and deviation 1; expected finite values of f32"),
+      MISTAKE(random_normal({3}, 0, -1), "random_normal: mean 0 and deviation -1"),
+      MISTAKE((LayerNorm(-1))(x), "layer_norm: epsilon is -1; expected 0 or more"),
+      MISTAKE((LayerNorm(nan))(x), "epsilon is nan"),
+      MISTAKE(Embedding(0, 3)(ids), "embedding: a table of 0 rows of width 3; expected at least 1 of each"),
+      MISTAKE(Embedding(3, 0)(ids), "a table of 3 rows of width 0"),
+      MISTAKE(Dense(0)(x), "0 units; expected at least 1"),
+      MISTAKE(Dropout(1)(x), "rate 1 is outside [0, 1)"),
+      FAILS(trained({.loss = mse, .loss_weights = {nan}}),
+            "compile: a loss weight is nan; expected a finite number, 0 or more"),
+      FAILS(trained({.loss = mse, .loss_weights = {-1}}), "a loss weight is -1"),
+      FAILS(trained({.loss = mse, .clip_norm = nan}), "clip_norm is nan"),
+      FAILS(trained({.loss = mse},
+                    {.batch_size = 2, .callbacks = {EarlyStopping{.monitor = "loss", .patience = -1}}, .verbose = 0}),
+            "EarlyStopping: patience -1 and min_delta 0; expected 0 or more"),
+  });
+  // Shapes without elements have no scale.
+  for (const Initializer& init : {he_uniform(), he_normal(), glorot_uniform(), uniform(2, 2)})
+    CHECK(init({0, 0}, 1, 1).size() == 0);
+}

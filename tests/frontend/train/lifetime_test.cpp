@@ -116,7 +116,7 @@ TEST_CASE("models that are built, trained and dropped leave nothing behind", "[l
         .join();
     const double grown = resident_mb() - settled;
     INFO(grown << " MB more, " << nodes << " nodes, " << variables << " variables");
-    CHECK(grown < 0.15 * models() + 4);  // of half of them, each with 2 MB
+    CHECK(grown < 0.15 * models() + 8);  // of half of them, each with 2 MB; and what fit() had to restore, in pieces
     CHECK(nodes < 1500);
     CHECK(variables < 70);
   }
