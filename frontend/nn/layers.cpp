@@ -55,6 +55,9 @@ Tensor Dense::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   enter(x);
   if (units_ < 1) type_error(name(), {x}, fmt::format("{} units; expected at least 1", units_));
+  if (!(options_.l1 >= 0 && options_.l2 >= 0))
+    type_error(name(), {x},
+               fmt::format("l1 {} and l2 {}; expected 0 or more", plain_nan(options_.l1), plain_nan(options_.l2)));
   if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., in]");
   const std::int64_t in = x.shape().back();
   if (in == kBatch) type_error(name(), {x}, "the last axis is the batch; expected features, [.., in]");

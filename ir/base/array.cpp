@@ -82,7 +82,7 @@ void Array::check_type(DType wanted) const {
 }
 
 double Array::at(std::int64_t i) const {
-  ensure(i >= 0 && i < count_, "element {} of an array of {}", i, count_);
+  if (i < 0 || i >= count_) fail("at: no element {} in an array of {}: {}", i, count_, to_string(type_));
   return visit_dtype(type_.dtype,
                      [&](auto zero) { return static_cast<double>(as<decltype(zero)>()[static_cast<std::size_t>(i)]); });
 }
