@@ -60,16 +60,16 @@ Tensor binary(Op op, const Operand& a, const Operand& b) {
 Type Tensor::type() const {
   if (!defined())
     fail("{}an empty Tensor has no type; expected one made by input(), parameter() or a function", where_prefix());
-  return trace_->graph[id_].type;
+  return trace_->graph[id()].type;
 }
 
 std::string Tensor::name() const {
-  const Input* i = defined() ? trace_->graph.find_input(id_) : nullptr;
+  const Input* i = defined() ? trace_->graph.find_input(id()) : nullptr;
   if (!i) fail("name: {} is no input, parameter or state, so it has no name", defined() ? str() : "an empty Tensor");
   return i->name;
 }
 
-LocSet Tensor::locs() const { return defined() ? trace_->graph[id_].locs : LocSet(); }
+LocSet Tensor::locs() const { return defined() ? trace_->graph[id()].locs : LocSet(); }
 
 std::string Tensor::str() const { return to_string(type()) + (locs().empty() ? "" : " (" + locs().str() + ")"); }
 

@@ -19,7 +19,7 @@ class Tensor {
  public:
   Tensor() = default;  ///< no value; using it is an Error
   Tensor(std::shared_ptr<Trace> trace, ValueId id)
-      : trace_(std::move(trace)), id_(id), root_(trace_ ? trace_->root(id) : nullptr) {}
+      : trace_(std::move(trace)), root_(trace_ ? trace_->root(id) : nullptr) {}
 
   bool defined() const { return trace_ != nullptr; }
   Type type() const;  ///< Error when undefined
@@ -37,13 +37,13 @@ class Tensor {
   void set_value(const Array& value) const;
 
   const std::shared_ptr<Trace>& trace() const { return trace_; }
-  ValueId id() const { return id_; }
-  bool same(const Tensor& other) const { return trace_ == other.trace_ && id_ == other.id_; }
+  /// Its place in the graph, until the next Trace::collect().
+  ValueId id() const { return root_ ? *root_ : kNoValue; }
+  bool same(const Tensor& other) const { return trace_ == other.trace_ && id() == other.id(); }
 
  private:
   std::shared_ptr<Trace> trace_;
-  ValueId id_ = kNoValue;
-  Trace::Root root_;  // keeps the value alive
+  Trace::Root root_;  // keeps the value alive, and knows where it is
 };
 
 /// An operand of an operator: a tensor, or a number that takes the other operand's dtype. Made implicitly, which is

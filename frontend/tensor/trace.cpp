@@ -35,7 +35,7 @@ LocSet& thread_locs() {
 
 constinit std::mutex roots_mutex;  // of every graph: looking at a model makes tensors, and may be done on any thread
 
-bool is_gone(const std::weak_ptr<const ValueId>& root) { return root.expired(); }
+bool is_gone(const std::weak_ptr<ValueId>& root) { return root.expired(); }
 
 /// "dense" of "dense.weight".
 std::string first_part(const std::string& name) { return name.substr(0, name.find('.')); }
@@ -79,7 +79,7 @@ std::vector<bool> reached_from(const Graph& g, const std::vector<ValueId>& roots
 }
 
 Trace::Root Trace::root(ValueId id) {
-  auto root = std::make_shared<const ValueId>(id);
+  auto root = std::make_shared<ValueId>(id);
   std::lock_guard lock(roots_mutex);
   if (roots_.size() >= roots_limit_) {
     std::erase_if(roots_, is_gone);
@@ -89,48 +89,74 @@ Trace::Root Trace::root(ValueId id) {
   return root;
 }
 
-std::vector<ValueId> Trace::live_roots() {
-  std::vector<ValueId> live;
+std::vector<std::shared_ptr<ValueId>> Trace::live_roots() {
+  std::vector<std::shared_ptr<ValueId>> live;
   std::lock_guard lock(roots_mutex);
-  std::erase_if(roots_, [&](const std::weak_ptr<const ValueId>& weak) {
-    const Root root = weak.lock();
-    if (root) live.push_back(*root);
-    return !root;
+  std::erase_if(roots_, [&](const std::weak_ptr<ValueId>& weak) {
+    std::shared_ptr<ValueId> root = weak.lock();
+    const bool gone = !root;
+    if (!gone) live.push_back(std::move(root));
+    return gone;
   });
   return live;
 }
 
 void Trace::collect() {
-  std::vector<ValueId> roots = live_roots();
-  std::vector<bool> live = reached_from(graph, roots);
+  const std::unique_lock alone(mutex, std::try_to_lock);
+  if (!alone) return;
+  const std::vector<std::shared_ptr<ValueId>> roots = live_roots();
+  std::vector<ValueId> needed;
+  for (const auto& root : roots) needed.push_back(*root);
+  std::vector<bool> live = reached_from(graph, needed);
   std::erase_if(penalties, [&](const Penalty& p) { return !live[p.parameter]; });
-  if (!penalties.empty()) {  // they are part of what their parameters are for
-    for (const Penalty& p : penalties) roots.push_back(p.value);
-    live = reached_from(graph, roots);
-  }
-  std::size_t size = graph.size();
-  while (size > 0 && !live[size - 1]) --size;
-  const auto gone = [&](ValueId id) { return id >= size || !live[id]; };
-  std::erase_if(variables, [&](const Variable& v) {
-    return v.id >= size || (!live[v.id] && !v.name.starts_with("weft."));  // those are found by name
-  });
+  for (const Penalty& p : penalties) needed.push_back(p.value);  // part of what their parameters are for
+  for (const Variable& v : variables)
+    if (v.name == kSeedName || v.name == kStepName) needed.push_back(v.id);
+  live = reached_from(graph, needed);
+
+  const auto gone = [&](ValueId id) { return !live[id]; };
+  std::erase_if(variables, [&](const Variable& v) { return gone(v.id); });
   std::erase_if(layers, [&](const LayerCall& c) { return gone(c.output) || std::ranges::any_of(c.parameters, gone); });
-  graph.truncate(size);
-  std::vector<ValueId> unnamed;
-  for (const Input& i : graph.inputs())
-    if (gone(i.id) && !i.name.starts_with("weft.")) unnamed.push_back(i.id);
-  for (const ValueId id : unnamed) graph.forget_name(id);
+  if (std::ranges::find(live, false) != live.end()) compact(live, roots);
 
   variable_of_.clear();
   for (std::size_t i = 0; i < variables.size(); ++i) variable_of_.emplace(variables[i].id, i);
   layer_names_.clear();
   for (const LayerCall& c : layers) layer_names_.insert(c.name);
-  if (size == 0) name_counts.clear();
+  if (roots.empty()) name_counts.clear();
   std::unordered_set<std::string> names = layer_names_;
   for (const Input& i : graph.inputs()) names.insert(first_part(i.name));
   std::erase_if(bases, [&](const auto& b) { return !names.contains(b.first); });
-  nodes_limit_ = 2 * size + 1024;
+  nodes_limit_ = 2 * graph.size() + 1024;
   variables_limit_ = 2 * variables.size() + 64;
+}
+
+void Trace::compact(const std::vector<bool>& live, const std::vector<std::shared_ptr<ValueId>>& roots) {
+  Graph kept;
+  kept.name = graph.name;
+  std::vector<ValueId> map(graph.size(), kNoValue);
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    if (!live[id]) continue;
+    const Node& n = graph[id];
+    if (const Input* i = graph.find_input(id)) {
+      map[id] = kept.input(i->name, n.type, i->kind, n.locs);
+      continue;
+    }
+    std::vector<ValueId> operands;
+    for (ValueId v : n.operands) operands.push_back(map[v]);
+    map[id] = kept.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
+  }
+  const auto move = [&](ValueId& id) { id = map[id]; };
+  for (const auto& root : roots) move(*root);
+  for (Variable& v : variables) move(v.id);
+  for (Penalty& p : penalties) move(p.parameter), move(p.value);
+  for (LayerCall& c : layers) {
+    move(c.output);
+    std::ranges::for_each(c.inputs, move);  // kNoValue where the output does not depend on it
+    std::erase(c.inputs, kNoValue);
+    std::ranges::for_each(c.parameters, move);
+  }
+  graph = std::move(kept);
 }
 
 void Trace::collect_if_grown() {

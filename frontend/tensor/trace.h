@@ -41,9 +41,9 @@ struct Penalty {
 
 /// The IR graph under construction with what the IR does not hold: the values of its states, its layers and penalties.
 ///
-/// Tensors keep alive what they are computed from. What no tensor needs any more goes: the value of a state, with its
-/// memory, and the nodes behind the last one that is needed. That is looked at when a model goes or is compiled anew,
-/// and now and then when a source is made.
+/// Tensors keep alive what they are computed from. What no tensor needs any more goes, nodes and the values of states;
+/// that is looked at when a model goes or is compiled anew, and now and then when a source is made. The state of the
+/// random ops stays: what is drawn goes on.
 struct Trace {
   std::recursive_mutex mutex;  // of those who trace what is compiled when it is needed first (Model)
   Graph graph;
@@ -63,18 +63,21 @@ struct Trace {
   Variable* find(ValueId id);
   Variable* find(const std::string& name);
 
-  /// Something to hold while the value is needed: what a Tensor holds.
+  /// Something to hold while the value is needed, what a Tensor holds: the value's id, which collect() changes.
   using Root = std::shared_ptr<const ValueId>;
   Root root(ValueId id);
-  /// Drops what no root needs. Whoever calls it holds no ids but by roots.
+  /// Drops what no root needs, and moves the others together. Nothing while another thread uses the graph (`mutex`).
+  /// Whoever calls it holds no ids but by roots.
   void collect();
   /// The same, if it might be worth the walk.
   void collect_if_grown();
 
  private:
-  std::vector<ValueId> live_roots();
+  std::vector<std::shared_ptr<ValueId>> live_roots();
+  /// The graph of the values that are live; they are found by their new ids, `roots` included.
+  void compact(const std::vector<bool>& live, const std::vector<std::shared_ptr<ValueId>>& roots);
 
-  std::vector<std::weak_ptr<const ValueId>> roots_;
+  std::vector<std::weak_ptr<ValueId>> roots_;
   std::size_t roots_limit_ = 64;                           // where roots_ is pruned next
   std::size_t nodes_limit_ = 1024, variables_limit_ = 64;  // beyond either, collecting might be worth it
   std::unordered_map<ValueId, std::size_t> variable_of_;   // input -> position in `variables`
@@ -116,10 +119,10 @@ class GraphScope {
 /// they would get in a new graph, and its random ops start at step 0 under this seed.
 void set_seed(std::uint64_t seed);
 
-/// What every function that traces begins with. Charges the nodes built on this thread to `where` while it lives, unless
-/// an enclosing scope already names a line: the outermost call is the user's, so a node that a layer or an activation
-/// builds carries the line that called the layer. Constants and initial values are computed in IEEE 754's default
-/// environment, whatever the caller's.
+/// What every function that traces begins with. Charges the nodes built on this thread to `where` while it lives,
+/// unless an enclosing scope already names a line: the outermost call is the user's, so a node that a layer or an
+/// activation builds carries the line that called the layer. Constants and initial values are computed in IEEE 754's
+/// default environment, whatever the caller's.
 class LocScope {
  public:
   explicit LocScope(const std::source_location& where);

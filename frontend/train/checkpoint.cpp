@@ -35,8 +35,8 @@ std::string Model::Impl::stable_name(const Compiled& c, const Tensor& state) con
   if (!name.starts_with(c.prefix + ".")) return name;
   std::string rest = name.substr(c.prefix.size() + 1);  // "m.dense_3.weight" or "beta1_power"
   for (std::size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.', dot + 1))  // may end in a parameter
-    if (const Variable* v = trace->find(rest.substr(dot + 1)); v && stable_names.contains(v->id))
-      return std::string(kOptimizer) + rest.substr(0, dot + 1) + stable_names.at(v->id);
+    if (const auto parameter = stable_names.find(rest.substr(dot + 1)); parameter != stable_names.end())
+      return std::string(kOptimizer) + rest.substr(0, dot + 1) + parameter->second;
   return std::string(kOptimizer) + rest;
 }
 
@@ -49,7 +49,7 @@ std::vector<Model::Impl::Saved> Model::Impl::values() const {
   const Tracing tracing(*trace);
   std::vector<Saved> all;
   for (const auto* tensors : {&parameters, &states})
-    for (const Tensor& t : *tensors) all.push_back(saved(t, stable_names.at(t.id())));
+    for (const Tensor& t : *tensors) all.push_back(saved(t, stable_names.at(t.name())));
   return all;
 }
 

@@ -17,7 +17,7 @@ namespace weft {
 void Model::destroy(Impl* model) {
   const std::shared_ptr<Trace> trace = model->trace;
   delete model;
-  if (trace && is_built_here(trace)) trace->collect();
+  if (trace && is_built_here(trace) && LocScope::current().empty()) trace->collect();
 }
 
 Model::Model(const Tensor& input, const Tensor& output, std::source_location where)
@@ -74,7 +74,7 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
       const int n = counts[name]++;
       it->second = n == 0 ? name : fmt::format("{}_{}", name, n);
     }
-    m.stable_names[v.id] = it->second + (dot == std::string::npos ? "" : v.name.substr(dot));
+    m.stable_names[v.name] = it->second + (dot == std::string::npos ? "" : v.name.substr(dot));
   }
 }
 

@@ -75,8 +75,8 @@ struct Model::Impl {
   std::vector<Type> output_types;
   std::vector<Tensor> states;  // what else the outputs depend on that has a value; training leaves it alone
   LocSet where;                // of the constructor
-  /// Of parameters, states and counters: the same for every model built by the same code.
-  std::map<ValueId, std::string> stable_names;  // (those of parameters and states)
+  /// Of parameters and states, by their names in the graph: the same for every model built by the same code.
+  std::map<std::string, std::string> stable_names;
 
   std::shared_ptr<Compiled> current = std::make_shared<Compiled>();  // under Tracing
   std::atomic<bool> changing = false;

@@ -96,7 +96,7 @@ std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vecto
     loss = loss.defined() ? loss + part : part;
   }
   for (const Penalty& p : trace->penalties)
-    if (stable_names.contains(p.parameter)) loss = loss + Tensor(trace, p.value);
+    if (stable_names.contains(trace->find(p.parameter)->name)) loss = loss + Tensor(trace, p.value);
   std::vector<NamedTensor> results{{"loss", loss}};
   for (const Metric& m : c.options->metrics) {
     const std::vector<Tensor> sums =

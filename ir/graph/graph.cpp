@@ -123,23 +123,6 @@ void Graph::rebuild_index(std::size_t slots) {
   }
 }
 
-void Graph::forget_name(ValueId id) {
-  Input& input = inputs_[input_of_.at(id)];
-  input_index_.erase(input.name);
-  input.name = fmt::format("weft.forgotten.{}", id);
-  input_index_.emplace(input.name, input_of_.at(id));
-}
-
-void Graph::truncate(std::size_t size) {
-  if (size >= nodes_.size()) return;
-  nodes_.resize(size);
-  for (; !inputs_.empty() && inputs_.back().id >= size; inputs_.pop_back()) {
-    input_index_.erase(inputs_.back().name);
-    input_of_.erase(inputs_.back().id);
-  }
-  rebuild_index(4 * (size + 16));
-}
-
 ValueId Graph::constant(Array value, LocSet locs) {
   const Type type = value.type();
   return add(Op::constant, {}, {{}, std::make_shared<const Array>(std::move(value))}, type, locs);

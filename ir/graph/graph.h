@@ -77,11 +77,6 @@ class Graph {
   const Input* find_input(ValueId) const;           ///< null when the node is no input; valid until one is added
   bool is_constant(ValueId id) const { return nodes_[id].op == Op::constant; }
 
-  /// Forgets the values from `size` on, as if they had never been added. None of them may be an output, or updated.
-  void truncate(std::size_t size);
-  /// Of an input that nothing needs: the name may be another's from now on.
-  void forget_name(ValueId id);
-
   void add_locs(ValueId id, LocSet locs) { nodes_[id].locs |= locs; }
   /// Groups are set by the fuse pass and the parser only.
   std::int32_t add_group(std::string name);

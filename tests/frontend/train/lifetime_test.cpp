@@ -151,6 +151,51 @@ TEST_CASE("with a model goes what was its alone, and no more", "[lifetime]") {
   CHECK(Dense(2)(h).trace()->find("dense_2.weight") != nullptr);
 }
 
+TEST_CASE("what goes leaves no gap, and what stays is still what it was", "[lifetime]") {
+  const GraphScope scope;
+  Trace& trace = *current_trace();
+  const auto make = [](float weight) {
+    const Tensor x = input(f32, {4});
+    return Model(x, Dense(3, relu, {.weight_init = constant_value(weight), .l2 = 0.5})(x));
+  };
+  const Array ones = Array::filled({f32, {2, 4}}, 1), y = Array::filled({f32, {2, 3}}, 0);
+  std::optional<Model> gone = make(7);
+  gone->compile({.optimizer = Adam{0.1}, .loss = mse});
+  Model m = make(1);
+  const Tensor outside = sum(m.outputs()[0] * 2);
+  m.compile({.optimizer = Adam{0.1}, .loss = mse});
+  const std::string name = m.parameters()[0].name(), summary = m.summary(false);
+  const std::size_t both = trace.graph.size();
+  gone.reset();
+  CHECK(trace.graph.size() < both);
+  CHECK(trace.layers.size() == 1);
+  CHECK(trace.penalties.size() == 1);
+  for (const Variable& v : trace.variables) CHECK(trace.graph[v.id].op == Op::input);
+  CHECK(m.parameters()[0].name() == name);
+  CHECK(m.parameters()[0].value().as<float>()[0] == 1);
+  CHECK(m.summary(false) == summary);
+  CHECK(m.predict(ones).as<float>()[0] == 4);
+  CHECK(compile({outside})({ones})[0].item<float>() == 2 * 2 * 3 * 4);
+  m.fit(ones, y, {.batch_size = 2, .verbose = 0});
+  CHECK(m.evaluate(ones, y).loss == Approx(3.5 * 3.5 + 12 * 0.9 * 0.9 * 0.5));  // Adam moved each by 0.1
+  m.save("compacted.st");
+  CHECK(m.weights().contains("dense.weight"));
+  Model again = make(0);
+  again.load("compacted.st");
+  CHECK(again.predict(ones).same_bits(m.predict(ones)));
+  std::remove("compacted.st");
+}
+
+TEST_CASE("random numbers go on when a graph starts anew", "[lifetime]") {
+  std::thread([] {
+    std::vector<float> drawn;
+    for (int i = 0; i < 3; ++i) drawn.push_back(compile({random_uniform({2})})()[0].as<float>()[0]);
+    CHECK(drawn[0] != drawn[1]);
+    CHECK(drawn[1] != drawn[2]);
+    CHECK(drawn[0] != drawn[2]);
+  }).join();
+}
+
 TEST_CASE("a thread's own graph that nothing refers to starts anew, and goes on drawing", "[lifetime]") {
   std::thread([] {
     std::map<std::string, Array> first, second;
