@@ -6,6 +6,7 @@
 
 #include "frontend/nn/activations.h"
 #include "frontend/nn/early.h"
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 
 namespace weft {
@@ -115,8 +116,9 @@ WEFT_EARLY const Loss binary_cross_entropy("binary_cross_entropy", binary_of, Lo
 
 // With e = p - t and c = e within [-delta, delta]: c (e - c / 2), which is e^2 / 2 up to delta, delta (|e| - delta / 2)
 // beyond, and twice differentiable at 0.
-Loss huber(double delta) {
-  if (!(delta > 0)) fail("huber: delta is {}; expected a number above 0", delta);
+Loss huber(double delta, std::source_location where) {
+  const LocScope scope(where);
+  check_number("huber", "delta", delta, Domain::positive);
   return Loss("huber", [delta](const Tensor& p, const Tensor& t) {
     const Tensor e = p - matching("huber", p, t);
     const Tensor inner = clip(e, -delta, delta);

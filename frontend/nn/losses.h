@@ -44,7 +44,7 @@ extern const Loss categorical_cross_entropy_with_logits;  ///< logits and one-ho
 extern const Loss categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
 extern const Loss binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
 extern const Loss binary_cross_entropy;                   ///< probabilities and targets in [0, 1]
-/// Quadratic up to `delta`, linear beyond.
-Loss huber(double delta = 1);
+/// Quadratic up to `delta`, linear beyond. Error unless delta is finite and above 0.
+Loss huber(double delta = 1, WEFT_HERE);
 
 }  // namespace weft

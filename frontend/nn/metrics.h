@@ -27,10 +27,11 @@ extern const Metric recall;                       ///< of class 1: true positive
 extern const Metric f1;                           ///< harmonic mean of precision and recall
 extern const Metric mean_absolute_error;
 extern const Metric mean_squared_error;
-/// The label is among the k highest scores; of equal scores all count.
-Metric top_k(int k = 5);
+/// The label is among the k >= 1 highest scores; of equal scores all count.
+Metric top_k(int k = 5, WEFT_HERE);
 /// Reports the accuracy; confusion(totals) has the table: counts [classes, classes], rows are the true class. A sample
-/// of no class is in none of them.
-Metric confusion_matrix(int classes);
+/// of no class is in none of them. Error unless there are at least 2 classes, as many as the scores have columns (2 for
+/// one column).
+Metric confusion_matrix(int classes, WEFT_HERE);
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/train/model_impl.h"
 #include "runtime/files/file.h"
 

@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 #include "frontend/train/model_impl.h"
 
@@ -114,8 +114,8 @@ struct OptimizerStates {
     seed = state(Array::scalar(static_cast<std::int64_t>(m.trace->seed)), random + ".seed");
     step = state(Array::scalar(std::int64_t{0}), random + ".step");
     const std::size_t before = m.trace->variables.size();
-    const double first =
-        located("compile", [&] { return checked_rate("the optimiser", options.optimizer.learning_rate()(0)); });
+    const double first = located(
+        "compile", [&] { return checked_rate("compile: the optimiser", options.optimizer.learning_rate()(0)); });
     rate = state(Array::scalar(static_cast<float>(first)), prefix + ".learning_rate");
     OptimizerStep update(rate, prefix);
     for (const Tensor& p : m.parameters) {
@@ -129,6 +129,17 @@ struct OptimizerStates {
       slots.emplace_back(m.trace, m.trace->variables[i].id);
   }
 };
+
+/// What a metric is reported as stands beside the loss and the learning rate.
+void check_metrics(const std::vector<Metric>& metrics) {
+  std::set<std::string> names;
+  for (const Metric& m : metrics) {
+    if (m.name.empty() || m.name == "loss" || m.name == "learning_rate" || m.name.starts_with("val_"))
+      fail("{}compile: a metric is named '{}'; expected a name, and none of those that fit() reports", where_prefix(),
+           m.name);
+    if (!names.insert(m.name).second) fail("{}compile: metric '{}' is named twice", where_prefix(), m.name);
+  }
+}
 
 }  // namespace
 
@@ -148,17 +159,11 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   if (!options.loss_weights.empty() && options.loss_weights.size() != m.outputs.size())
     fail("{}compile: {} for {}; expected one for each", here, counted(options.loss_weights.size(), "loss weight"),
          counted(m.outputs.size(), "output"));
-  for (const double w : options.loss_weights)
-    if (!(w >= 0 && w <= std::numeric_limits<float>::max()))
-      fail("{}compile: a loss weight is {}; expected a finite number, 0 or more", here, plain_nan(w));
+  for (const double w : options.loss_weights) check_number("compile", "a loss weight", w, Domain::not_negative);
   if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
-  for (const auto& [name, limit] :
-       {std::pair{"clip_norm", options.clip_norm}, std::pair{"clip_value", options.clip_value}})
-    if (!(limit >= 0)) fail("{}compile: {} is {}; expected 0 (none) or more", here, name, limit);
-  for (std::size_t i = 0; i < options.metrics.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j)
-      if (options.metrics[i].name == options.metrics[j].name)
-        fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
+  check_number("compile", "clip_norm", options.clip_norm, Domain::not_negative);
+  check_number("compile", "clip_value", options.clip_value, Domain::not_negative);
+  check_metrics(options.metrics);
 
   // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data; a model that
   // is compiled already first tries it and throws away what it makes, so that a call that fails leaves it as it was,
@@ -202,12 +207,6 @@ Position Model::Impl::position(const Compiled& c) const {
 void Model::Impl::set_position(Compiled& c, const Position& position) const {
   const Tracing tracing(*trace);
   c.position = position;
-}
-
-double checked_rate(std::string_view what, double rate) {
-  if (!(rate >= 0 && rate <= std::numeric_limits<float>::max()))
-    fail("{}: the learning rate is {}; expected a finite number, 0 or more", what, plain_nan(rate));
-  return rate;
 }
 
 Array Model::Impl::rates(const Compiled& c, std::int64_t first, std::int64_t count) const {

@@ -137,9 +137,6 @@ struct Model::Impl {
   CompileOptions compile_options(const Compiled&, std::string name, bool training, std::vector<Tensor> inputs) const;
 };
 
-/// Error unless a learning rate is finite and at least 0.
-double checked_rate(std::string_view what, double rate);
-
 /// Adds a step's metric sums to the totals of an epoch.
 class Tally {
  public:

@@ -171,7 +171,6 @@ TEST_CASE("losses refuse targets that do not fit") {
   require_reported({MISTAKE(scalar(p, p), "loss 'mine' gives f32[]", "expected one number a sample, [batch]")});
   const Loss whole("whole", [](const Tensor& a, const Tensor&) { return astype(sum(a, -1), i32); });
   require_reported({MISTAKE(whole(p, p), "loss 'whole' gives i32[?]", "expected one number a sample, [batch]")});
-  require_reported({FAILS(huber(0), "huber: delta is 0; expected a number above 0")});
 }
 
 TEST_CASE("batch axes that do not lie on each other are refused, in a loss of one's own too") {
@@ -239,6 +238,4 @@ TEST_CASE("metrics") {
   REQUIRE(result(precision, q, t, two).first == 0);
   REQUIRE(result(mean_absolute_error, q, t, two).first == Approx(0.5));
   REQUIRE(result(mean_squared_error, q, t, two).first == Approx(0.26));
-  REQUIRE(error_of([] { top_k(0); }) == "top_k: k is 0; expected at least 1");
-  REQUIRE(error_of([] { confusion_matrix(1); }) == "confusion_matrix: 1 classes; expected at least 2");
 }
