@@ -20,7 +20,8 @@ std::string snake_case(const std::string& kind) {
 
 }  // namespace
 
-void Layer::enter(const Tensor& x) {
+void Layer::enter(const Tensor& x, std::source_location where) {
+  const LocScope scope(where);
   check_operands(kind_, {x});
   if (trace_ == x.trace()) return;
   if (parameters_.empty()) {
@@ -32,8 +33,10 @@ void Layer::enter(const Tensor& x) {
   }
 }
 
-Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init) {
-  GraphScope scope(trace_);
+Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init,
+                     std::source_location where) {
+  const LocScope scope(where);
+  const GraphScope graph(trace_);
   try {
     parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
   } catch (...) {

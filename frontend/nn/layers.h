@@ -15,9 +15,9 @@ class Layer {
  protected:
   explicit Layer(std::string kind, std::string name = "") : kind_(std::move(kind)), asked_(std::move(name)) {}
   /// Starts a call: names the layer in x's graph. Error when its parameters live in another graph.
-  void enter(const Tensor& x);
+  void enter(const Tensor& x, WEFT_HERE);
   /// Adds a parameter named "layer.suffix". When that fails, the layer is as before its first call.
-  Tensor weight(const std::string& suffix, const Shape& shape, const Initializer& init);
+  Tensor weight(const std::string& suffix, const Shape& shape, const Initializer& init, WEFT_HERE);
   /// Records the call and returns `output`.
   Tensor called(const std::vector<Tensor>& inputs, const Tensor& output);
   bool built() const { return !parameters_.empty(); }

@@ -53,12 +53,16 @@ double per_sample(std::span<const Array> s, std::int64_t samples) {
 /// A metric that is the mean over the samples of something that is [batch].
 Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const Tensor&)> of_sample) {
   return {std::move(name),
-          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> { return {sum(astype(of_sample(p, t), f32))}; },
+          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+            const BuiltinScope scope;
+            return {sum(astype(of_sample(p, t), f32))};
+          },
           per_sample};
 }
 
 /// True positives, predicted positives, actual positives of class 1.
 std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Tensor& t) {
+  const BuiltinScope scope;
   const Tensor predicted = is_class(predicted_class(metric, p), 1), actual = is_class(target_class(t), 1);
   return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
 }
@@ -107,6 +111,7 @@ Metric confusion_matrix(int classes, std::source_location where) {
   check_count("confusion_matrix", "classes", classes, 2);
   return {"confusion_accuracy",
           [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+            const BuiltinScope scope;
             const Classes predicted = predicted_class("confusion_matrix", p), actual = target_class(t);
             if (const std::int64_t scored = std::max<std::int64_t>(2, p.shape().back()); scored != classes)
               type_error("confusion_matrix", {p}, fmt::format("{} classes; expected {}", classes, scored));

@@ -9,9 +9,9 @@
 
 namespace weft {
 
-/// A metric of one's own: `sums` maps (prediction, target) to tensors that are added up over the batches (scalars, or
-/// any fixed shape); `result` turns the totals, in the same order, as f64 arrays, and the number of samples into the
-/// number reported.
+/// A metric of one's own: `sums` maps (prediction, target as the loss gets it: Loss::prepared) to tensors that are
+/// added up over the batches (scalars, or any fixed shape); `result` turns the totals, in the same order, as f64
+/// arrays, and the number of samples into the number reported.
 struct Metric {
   std::string name;
   std::function<std::vector<Tensor>(const Tensor& prediction, const Tensor& target)> sums;

@@ -17,7 +17,8 @@ Tensor OptimizerStep::own_state(const std::string& name, const Type& type, doubl
   return state(Array::filled(type, initial), full);
 }
 
-Tensor OptimizerStep::slot(const std::string& name, double initial) {
+Tensor OptimizerStep::slot(const std::string& name, double initial, std::source_location where) {
+  const LocScope scope(where);
   return own_state(name + "." + parameter_.name(), parameter_.type(), initial);
 }
 
@@ -26,11 +27,12 @@ Tensor OptimizerStep::assign(const Tensor& state, const Tensor& value) {
   return value;
 }
 
-Tensor OptimizerStep::scalar(const std::string& name, double initial,
-                             const std::function<Tensor(const Tensor&)>& next) {
+Tensor OptimizerStep::scalar(const std::string& name, double initial, const std::function<Tensor(const Tensor&)>& next,
+                             std::source_location where) {
+  const LocScope scope(where);
   if (auto it = scalars_.find(name); it != scalars_.end()) return it->second;
   const Tensor old = own_state(name, {f32, {}}, initial);
-  return scalars_[name] = assign(old, next(old));
+  return scalars_[name] = assign(old, call(next, "OptimizerStep::scalar", old));
 }
 
 namespace {
@@ -64,6 +66,7 @@ void AdamW::check() const {
 }
 
 Tensor SGD::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
   check();
   const Tensor step = s.learning_rate() * g;
   if (momentum == 0) return w - step;
@@ -73,6 +76,7 @@ Tensor SGD::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const
 }
 
 Tensor RMSprop::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
   check();
   const Tensor a = s.slot("mean_square");
   const Tensor a1 = s.assign(a, rho * a + (1 - rho) * (g * g));
@@ -83,6 +87,7 @@ Tensor RMSprop::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) c
 }
 
 Tensor Adagrad::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
   check();
   const Tensor a = s.slot("accumulator", initial_accumulator);
   const Tensor a1 = s.assign(a, a + g * g);
@@ -95,7 +100,10 @@ namespace {
 /// t ln b, with the logarithm in double: b itself, rounded to f32, would put 1e-5 on 1 - b2. (t is exact up to 2^24,
 /// where it stays and the correction has long been 1.)
 Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, double epsilon) {
-  const Tensor t = s.scalar("step", 0, [](const Tensor& last) { return last + 1; });
+  const Tensor t = s.scalar("step", 0, [](const Tensor& last) {
+    const BuiltinScope scope;
+    return last + 1;
+  });
   const auto rest = [&](double beta) { return -expm1(t * std::log(beta)); };
   const Tensor rate = s.learning_rate() * sqrt(rest(beta2)) / rest(beta1);
   const Tensor m = s.slot("m"), v = s.slot("v");
@@ -107,11 +115,13 @@ Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, 
 }  // namespace
 
 Tensor Adam::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
   check();
   return w - adam_step(s, g, beta1, beta2, epsilon);
 }
 
 Tensor AdamW::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
   check();
   const Tensor decayed = w - s.learning_rate() * weight_decay * w;
   return decayed - adam_step(s, g, beta1, beta2, epsilon);

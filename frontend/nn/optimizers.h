@@ -17,11 +17,11 @@ class OptimizerStep {
   /// The current learning rate, an f32 scalar state.
   const Tensor& learning_rate() const { return rate_; }
   /// A state of the current parameter's shape, initially `initial`.
-  Tensor slot(const std::string& name, double initial = 0);
+  Tensor slot(const std::string& name, double initial = 0, WEFT_HERE);
   /// After the step, `state` holds `value`. Returns value.
   Tensor assign(const Tensor& state, const Tensor& value);
   /// A scalar state of the whole optimiser that becomes next(state) once a step. Returns the new value.
-  Tensor scalar(const std::string& name, double initial, const std::function<Tensor(const Tensor&)>& next);
+  Tensor scalar(const std::string& name, double initial, const std::function<Tensor(const Tensor&)>& next, WEFT_HERE);
 
   // Used by Model.
   /// `prefix` starts the names of the states; states of these names that exist are used again.

@@ -1,5 +1,7 @@
 // Internal to frontend/: adding nodes to a trace, and errors that show the operands.
 #pragma once
+#include <typeinfo>
+
 #include <weft/frontend/tensor/tensor.h>
 
 namespace weft {
@@ -28,14 +30,18 @@ std::string where_prefix();
 
 std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors);
 
+/// Whether a message begins with a place, as where_prefix() writes it.
+bool has_place(std::string_view message);
+
 /// Runs f; an Error without a place gets the current line and `what` in front.
 template <class F>
 decltype(auto) located(std::string_view what, F&& f) {
   try {
     return f();
   } catch (const Error& e) {
-    const std::string message = e.what(), prefix = where_prefix(), name = std::string(what) + ": ";
-    throw Error(message.starts_with(prefix) ? message : prefix + (message.starts_with(name) ? "" : name) + message);
+    const std::string message = e.what(), name = std::string(what) + ": ";
+    if (typeid(e) != typeid(Error) || has_place(message)) throw;
+    throw Error(where_prefix() + (message.starts_with(name) ? "" : name) + message);
   }
 }
 

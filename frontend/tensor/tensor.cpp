@@ -26,7 +26,7 @@ Tensor make_input(std::string_view base, const std::string& name, const Type& ty
 
 /// At the beginning of a user's call (weft's own may hold ids of values): the place to drop what is not needed.
 void begin_source(const std::string& name) {
-  if (!LocScope::current().empty()) return;
+  if (LocScope::is_nested()) return;
   Trace& trace = *current_trace();
   if (!name.empty() && trace.graph.find_input(name) != kNoValue)
     trace.collect();  // it may have been a tensor's that is gone

@@ -98,9 +98,10 @@ std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vecto
   for (const Penalty& p : trace->penalties)
     if (stable_names.contains(p.parameter)) loss = loss + Tensor(trace, p.value);
   std::vector<NamedTensor> results{{"loss", loss}};
+  const Tensor target = c.losses[0].prepared(predictions[0], y_rows[0]);
   for (const Metric& m : c.options->metrics) {
     const std::vector<Tensor> sums =
-        located("compile", [&] { return call(m.sums, "Metric::sums", predictions[0], y_rows[0]); });
+        located("compile", [&] { return call(m.sums, "Metric::sums", predictions[0], target); });
     if (sums.empty()) fail("{}metric '{}' has no sums", where_prefix(), m.name);
     for (std::size_t i = 0; i < sums.size(); ++i) {
       if (!is_static(sums[i].shape()))

@@ -195,10 +195,13 @@ TEST_CASE("labels, and targets that a loss uses as indices") {
   const Tensor x = input(f32, {2}, "x");
   Model model(x, Dense(3)(x));
   const Array rows = f({1, 2, 3, 4}, {2, 2});
-  model.compile(
-      {.optimizer = SGD{0.1}, .loss = Loss("picked", [](const Tensor& p, const Tensor& t) {
-                                return sum(square(p - gather(constant(f({1, 0, 0, 0, 1, 0, 0, 0, 1}, {3, 3})), t)), -1);
-                              })});
+  model.compile({.optimizer = SGD{0.1},
+                 .loss = Loss(
+                     "picked",
+                     [](const Tensor& p, const Tensor& t) {
+                       return sum(square(p - gather(constant(f({1, 0, 0, 0, 1, 0, 0, 0, 1}, {3, 3})), t)), -1);
+                     },
+                     Loss::any)});
   require_reported({
       FAILS(model.fit(rows, i({2, 3}, {2}), {.batch_size = 1, .verbose = 0}),
             "fit: target 0: the index 3 in row 1, element 0 is outside 0 … 2"),
