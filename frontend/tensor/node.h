@@ -45,6 +45,18 @@ decltype(auto) located(std::string_view what, F&& f) {
   }
 }
 
+/// The same for a call that opens no LocScope around its work, which has a line of its own or is the user's.
+template <class F>
+decltype(auto) located(const std::source_location& where, F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    if (typeid(e) != typeid(Error) || has_place(e.what())) throw;
+    const LocScope scope(where);
+    throw Error(where_prefix() + e.what());
+  }
+}
+
 /// bool: the integer labels are in [0, classes).
 Tensor in_classes(const Tensor& labels, std::int64_t classes);
 

@@ -113,15 +113,18 @@ struct EarlyStopping {
   std::map<std::string, Array> best_weights = {};
 };
 
-/// Saves the model to `path` whenever `monitor` improves.
+/// Saves the model to `path` whenever `monitor` improves. Error at the end when nothing was saved because it never was
+/// a number (or infinite, on the side that is no improvement).
 struct BestCheckpoint {
   std::string path;
   std::string monitor = "val_loss";
   bool maximize = false;
   void on_train_begin(FitRun&);
   void on_epoch_end(FitRun&);
+  void on_train_end(FitRun&);
 
   double best = 0;
+  std::string unsaved = "";  // why nothing was saved; empty: something was, or no epoch has ended
 };
 
 /// Writes one line an epoch: epoch, then the logs in order of name, with a header line.
@@ -140,9 +143,11 @@ struct LearningRate {
   void on_epoch_begin(FitRun&);
 };
 
-/// Ends training cleanly when the loss is not a number or infinite (without it, fit() throws).
+/// Ends training cleanly when the loss, or that of the validation data, is infinite or no number (without it, or
+/// another callback that has `static constexpr bool handles_nan = true`, fit() throws).
 struct StopOnNaN {
   void on_step_end(FitRun&);
+  void on_epoch_end(FitRun&);
   static constexpr bool handles_nan = true;
 };
 

@@ -146,7 +146,7 @@ void check_metrics(const std::vector<Metric>& metrics) {
 void Model::compile(const TrainOptions& options, std::source_location where) {
   LocScope scope(where);
   Impl& m = *impl_;
-  const Impl::Changing alone(m, "compile");
+  const Impl::Changing changing(m, "compile");
   const Tracing tracing(*m.trace);
   const std::string here = where_prefix();
   std::vector<Loss> losses = options.losses;
@@ -183,9 +183,24 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   c.options = options;
 }
 
-Model::Impl::Changing::Changing(Impl& m, std::string_view what) : model_(m) {
-  if (m.changing.exchange(true))
-    fail("{}: the model is being trained or compiled by another call, which must return first", what);
+Model::Impl::Changing::Changing(Impl& m, const char* call, Nesting nesting) : change_(m.change) {
+  const std::lock_guard lock(change_.mutex);
+  const auto here = std::this_thread::get_id();
+  if (change_.call) {
+    if (nesting == alone || change_.thread != here)
+      fail("{}: the model is being changed by another call, {}(){}, which must return first", call, change_.call,
+           change_.thread == here ? "" : " on another thread");
+    is_nested_ = true;
+    return;
+  }
+  change_.call = call;
+  change_.thread = here;
+}
+
+Model::Impl::Changing::~Changing() {
+  if (is_nested_) return;
+  const std::lock_guard lock(change_.mutex);
+  change_.call = nullptr;
 }
 
 std::shared_ptr<Compiled> Model::Impl::compiled() const {
@@ -229,6 +244,7 @@ Executable Model::training_step(const std::vector<Type>& x, const std::vector<Ty
   if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
     fail("training_step: {} and {}; expected {} and {}", counted(x.size(), "input"), counted(y.size(), "target"),
          impl_->inputs.size(), impl_->outputs.size());
+  impl_->check_types("training_step", *c, x, y);
   Executable step = impl_->training_step(*c, x, y).run;
   step.prepare(batch);
   return step;
@@ -275,6 +291,7 @@ double Model::learning_rate() const {
 }
 
 void Model::set_learning_rate(double rate) {
+  const Impl::Changing changing(*impl_, "set_learning_rate", Impl::Changing::in_a_callback);
   const std::shared_ptr<Compiled> c = impl_->compiled("set_learning_rate");
   checked_rate("set_learning_rate", rate);
   const Tracing tracing(*impl_->trace);
@@ -288,6 +305,7 @@ std::map<std::string, Array> Model::weights() const {
 }
 
 void Model::set_weights(const std::map<std::string, Array>& weights) {
+  const Impl::Changing changing(*impl_, "set_weights", Impl::Changing::in_a_callback);
   std::vector<std::pair<std::shared_ptr<StateValue>, const Array*>> found;
   std::set<std::string> known;
   for (const Impl::Saved& s : impl_->values()) {
