@@ -109,7 +109,7 @@ Metric top_k(int k, std::source_location where) {
 Metric confusion_matrix(int classes, std::source_location where) {
   const LocScope scope(where);
   check_count("confusion_matrix", "classes", classes, 2);
-  return {"confusion_accuracy",
+  return {"confusion_matrix",
           [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
             const BuiltinScope scope;
             const Classes predicted = predicted_class("confusion_matrix", p), actual = target_class(t);

@@ -8,8 +8,9 @@ namespace weft {
 
 /// Adds a node with the current line. Error when an operand is undefined or the operands live in different graphs.
 Tensor node(Op op, const std::vector<Tensor>& operands, Attrs attrs = {}, std::optional<Type> type = {});
-/// An elementwise node of two operands, broadcast as NumPy does; a number takes the dtype of the other operand.
-Tensor binary(Op op, const Operand& a, const Operand& b);
+/// An elementwise node of two operands, broadcast as NumPy does; a number takes the dtype of the other operand. Errors
+/// name `function`, by default the op.
+Tensor binary(Op op, const Operand& a, const Operand& b, std::string_view function = "");
 /// A node without tensor operands, in this thread's graph.
 Tensor leaf(Op op, Attrs attrs, const Type& type);
 /// A constant in `trace`.

@@ -88,7 +88,7 @@ void CsvLog::on_train_begin(FitRun&) {
 void CsvLog::on_epoch_end(FitRun& run) {
   const FileLimitGuard guard;
   std::ofstream out(path, std::ios::app);
-  std::string header = "epoch", line = std::to_string(run.epoch);
+  std::string header = "epoch", line = std::to_string(run.model_epoch);
   for (const auto& [name, value] : run.logs) {
     header += "," + name;
     line += fmt::format(",{}", value);

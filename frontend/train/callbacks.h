@@ -22,6 +22,7 @@ struct FitRun {
   Model& model;
   int epoch = 0;  ///< 0 for the first epoch of this fit()
   int epochs = 0;
+  std::int64_t model_epoch = 0;  ///< as `step`: 0 for the first epoch since the model was compiled
   std::int64_t step = 0;   ///< optimiser steps since the model was compiled (or since the start of the loaded run)
   std::int64_t batch = 0;  ///< in this epoch
   std::int64_t batches = 0;
@@ -127,7 +128,8 @@ struct BestCheckpoint {
   std::string unsaved = "";  // why nothing was saved; empty: something was, or no epoch has ended
 };
 
-/// Writes one line an epoch: epoch, then the logs in order of name, with a header line.
+/// Writes one line an epoch: the model's epoch (FitRun::model_epoch, so that a run that goes on counts on), then the
+/// logs in order of name, with a header line.
 struct CsvLog {
   std::string path;
   bool append = false;

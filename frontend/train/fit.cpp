@@ -178,9 +178,11 @@ History Model::Impl::fit(Model& model, const std::vector<Array>& x, const std::v
   at.order = order;
   m.set_position(c, at);
   seed->write(Array::scalar(static_cast<std::int64_t>(o.seed)));
+  run.model_epoch = at.epoch;
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
     for (Callback& callback : callbacks) callback.on_epoch_begin(run);
     at = m.position(c);  // a callback may have loaded another
+    run.model_epoch = at.epoch;
     std::optional<Restorable> before;
     if (!nan_is_handled) before.emplace(m, c);
     std::vector<std::int32_t> samples(static_cast<std::size_t>(data.train));

@@ -94,7 +94,16 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
     fail("{}the model takes {} and is called with {}", where_prefix(), counted(impl_->inputs.size(), "input"),
          inputs.size());
   std::vector<Substitution> with;
-  for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({impl_->inputs[i], inputs[i]});
+  std::vector<Tensor> all = impl_->inputs;
+  all.insert(all.end(), inputs.begin(), inputs.end());
+  check_operands("Model", all);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& own = impl_->inputs[i];
+    if (!(inputs[i].type() == own.type()))
+      type_error("Model", {inputs[i]},
+                 fmt::format("the model's input '{}' takes {}", own.name(), to_string(own.type())));
+    with.push_back({own, inputs[i]});
+  }
   const std::vector<Tensor> results = substitute(impl_->outputs, with);
   impl_->trace->add(LayerCall{impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs),
                               ids_of(impl_->parameters)});
