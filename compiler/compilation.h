@@ -40,13 +40,11 @@ class Compilation {
   /// Any stage as text; code for another kind of machine begins at kernels scheduled for that.
   std::string text(Stage, bool locs = false);
 
-  /// Machine code for machine().host.
+  /// Machine code for the CPU of its machine.
   Image image();
   /// The function on the machine of `place`, ready to be bound and run. Error when that is a device that is not there,
   /// or when memory cannot be had.
   std::unique_ptr<ProgramExecutor> executor(const Placement& place);
-
-  const Machine& machine() const { return machine_; }
 
  private:
   std::shared_ptr<const Program> program_for(Machine::Kind);

@@ -28,13 +28,6 @@ std::shared_ptr<const Program> signature_of(const Graph& g) {
 
 void copy(const Array& from, const Array& to) { std::copy_n(from.data(), from.bytes(), to.data()); }
 
-/// Row `s` of [steps, …], in its storage.
-Array row_of(const Array& rows, std::int64_t s) {
-  Shape shape = rows.shape();
-  shape.erase(0);
-  return rows.view_rows(s, s + 1).reshaped(shape);
-}
-
 }  // namespace
 
 InterpreterExecutor::InterpreterExecutor(Graph graph)

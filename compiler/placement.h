@@ -1,5 +1,5 @@
-// Where compiled functions run. Teams of threads and devices are shared by all executables of
-// the process that ask for the same.
+// Where compiled functions run. Teams of threads and devices are shared by all executables of the process that ask for
+// the same.
 #pragma once
 #include <memory>
 

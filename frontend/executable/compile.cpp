@@ -4,11 +4,12 @@
 #include <unordered_map>
 
 #include "codegen/codegen.h"
+#include "compiler/stopwatch.h"
 #include "frontend/executable/executable.h"
 #include "frontend/executable/extract.h"
 #include "frontend/tensor/node.h"
-#include "compiler/stopwatch.h"
 #include "ir/base/fork.h"
+#include "ir/base/lexer.h"
 #include "passes/graph/autodiff.h"
 
 namespace weft {
@@ -68,6 +69,11 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   if (outputs.empty() && options.updates.empty())
     fail("{}compile: nothing to compute: no outputs and no updates", where_prefix());
   check_operands("compile", all);
+  if (!is_identifier(options.name))
+    fail(
+        "{}compile: the name '{}' is not an identifier: expected letters, digits, '_' and '.', not starting with a "
+        "digit",
+        where_prefix(), options.name);
   for (const Tensor& t : options.inputs)
     if (t.trace()->graph[t.id()].op != Op::input || t.trace()->find(t.id()))
       fail("{}compile: {} is listed as an input and is none", where_prefix(), t.str());

@@ -16,13 +16,6 @@ Type row_type(const std::string& what, const Array& rows, std::int64_t steps) {
   return row;
 }
 
-/// A row in the storage of all, aligned to its elements only: to be read, not to be bound.
-Array row_of(const Array& rows, std::int64_t row) {
-  Type type = rows.type();
-  type.shape.erase(0);
-  return rows.view_rows(row, row + 1).reshaped(type.shape);
-}
-
 /// The rows of [steps, …], each in panels.
 Array each_to_panels(const Array& rows, std::int64_t panels) {
   if (panels == 0) return rows;

@@ -1,6 +1,7 @@
 // Activation functions, each in the form whose value and gradient stay finite.
 #include "frontend/nn/activations.h"
 
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 
 namespace weft {
@@ -29,12 +30,14 @@ Tensor relu(const Tensor& x, std::source_location where) {
 
 Tensor leaky_relu(const Tensor& x, double slope, std::source_location where) {
   LocScope scope(where);
+  check_number("leaky_relu", "slope", slope, Domain::finite);
   return weft::where(x >= 0, x, slope * x);
 }
 Tensor leaky_relu(const Tensor& x, std::source_location where) { return leaky_relu(x, 0.01, where); }
 
 Tensor elu(const Tensor& x, double alpha, std::source_location where) {
   LocScope scope(where);
+  check_number("elu", "alpha", alpha, Domain::finite);
   const Tensor positive = x > 0;
   return weft::where(positive, x, alpha * expm1(weft::where(positive, 0, x)));
 }

@@ -18,8 +18,11 @@ class Activation {
       : fn_([f = callable(f, "Activation")](const Tensor& x, const std::source_location& w) { return f(x, w); }) {}
   template <class F>
   requires std::is_invocable_r_v<Tensor, const F&, const Tensor&> Activation(F f)
-      : fn_([f = callable(std::move(f), "Activation")](const Tensor& x, const std::source_location&) { return f(x); }) {
-  }
+      : fn_([f = callable(std::move(f), "Activation")](const Tensor& x, const std::source_location& w) {
+          const LocScope call(w);
+          const UserScope scope;
+          return f(x);
+        }) {}
   explicit operator bool() const { return static_cast<bool>(fn_); }
   Tensor operator()(const Tensor& x, WEFT_HERE) const { return fn_ ? fn_(x, where) : x; }
 

@@ -3,6 +3,7 @@
 
 #include <cctype>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 
 namespace weft {
@@ -19,7 +20,8 @@ std::string snake_case(const std::string& kind) {
 
 }  // namespace
 
-void Layer::enter(const Tensor& x) {
+void Layer::enter(const Tensor& x, std::source_location where) {
+  const LocScope scope(where);
   check_operands(kind_, {x});
   if (trace_ == x.trace()) return;
   if (parameters_.empty()) {
@@ -31,8 +33,10 @@ void Layer::enter(const Tensor& x) {
   }
 }
 
-Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init) {
-  GraphScope scope(trace_);
+Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init,
+                     std::source_location where) {
+  const LocScope scope(where);
+  const GraphScope graph(trace_);
   try {
     parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
   } catch (...) {
@@ -48,16 +52,17 @@ Tensor Layer::called(const std::vector<Tensor>& inputs, const Tensor& output) {
   return output;
 }
 
-Dense::Dense(std::int64_t units, Activation activation, DenseOptions options)
-    : Layer("Dense", options.name), units_(units), activation_(std::move(activation)), options_(std::move(options)) {}
+Dense::Dense(std::int64_t units, Activation activation, DenseOptions options, std::source_location where)
+    : Layer("Dense", options.name), units_(units), activation_(std::move(activation)), options_(std::move(options)) {
+  const LocScope scope(where);
+  check_count("Dense", "units", units_);
+  check_number("Dense", "l1", options_.l1, Domain::not_negative);
+  check_number("Dense", "l2", options_.l2, Domain::not_negative);
+}
 
 Tensor Dense::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   enter(x);
-  if (units_ < 1) type_error(name(), {x}, fmt::format("{} units; expected at least 1", units_));
-  if (!(options_.l1 >= 0 && options_.l2 >= 0))
-    type_error(name(), {x},
-               fmt::format("l1 {} and l2 {}; expected 0 or more", plain_nan(options_.l1), plain_nan(options_.l2)));
   if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., in]");
   const std::int64_t in = x.shape().back();
   if (in == kBatch) type_error(name(), {x}, "the last axis is the batch; expected features, [.., in]");
@@ -97,7 +102,11 @@ Tensor Flatten::operator()(const Tensor& x, std::source_location where) {
   return called({x}, flatten(x));
 }
 
-Dropout::Dropout(double rate, std::string name) : Layer("Dropout", std::move(name)), rate_(rate) {}
+Dropout::Dropout(double rate, std::string name, std::source_location where)
+    : Layer("Dropout", std::move(name)), rate_(rate) {
+  const LocScope scope(where);
+  check_number("Dropout", "rate", rate, Domain::below_one);
+}
 
 Tensor Dropout::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
@@ -105,13 +114,16 @@ Tensor Dropout::operator()(const Tensor& x, std::source_location where) {
   return called({x}, dropout(x, rate_));
 }
 
-LayerNorm::LayerNorm(double epsilon, std::string name) : Layer("LayerNorm", std::move(name)), epsilon_(epsilon) {}
+LayerNorm::LayerNorm(double epsilon, std::string name, std::source_location where)
+    : Layer("LayerNorm", std::move(name)), epsilon_(epsilon) {
+  const LocScope scope(where);
+  check_number("LayerNorm", "epsilon", epsilon, Domain::not_negative);
+}
 
 Tensor LayerNorm::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   enter(x);
   if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., n]");
-  if (!(epsilon_ >= 0)) type_error(name(), {x}, fmt::format("epsilon is {}; expected 0 or more", plain_nan(epsilon_)));
   if (!built()) {
     weight("scale", {x.shape().back()}, ones());
     weight("offset", {x.shape().back()}, zeros());
@@ -119,16 +131,18 @@ Tensor LayerNorm::operator()(const Tensor& x, std::source_location where) {
   return called({x}, layer_norm(x, parameters()[0], parameters()[1], epsilon_));
 }
 
-Embedding::Embedding(std::int64_t count, std::int64_t width, Initializer init, std::string name)
-    : Layer("Embedding", std::move(name)), count_(count), width_(width), init_(std::move(init)) {}
+Embedding::Embedding(std::int64_t count, std::int64_t width, Initializer init, std::string name,
+                     std::source_location where)
+    : Layer("Embedding", std::move(name)), count_(count), width_(width), init_(std::move(init)) {
+  const LocScope scope(where);
+  check_count("Embedding", "count", count);
+  check_count("Embedding", "width", width);
+}
 
 Tensor Embedding::operator()(const Tensor& indices, std::source_location where) {
   LocScope scope(where);
   enter(indices);
   if (!is_integer(indices.dtype())) type_error(name(), {indices}, "takes integers; convert with astype(x, i32)");
-  if (count_ < 1 || width_ < 1)
-    type_error(name(), {indices},
-               fmt::format("a table of {} rows of width {}; expected at least 1 of each", count_, width_));
   if (!built()) weight("table", {count_, width_}, init_);
   return called({indices}, gather(parameters()[0], indices.dtype() == u8 ? astype(indices, i32) : indices));
 }

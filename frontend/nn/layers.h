@@ -15,9 +15,9 @@ class Layer {
  protected:
   explicit Layer(std::string kind, std::string name = "") : kind_(std::move(kind)), asked_(std::move(name)) {}
   /// Starts a call: names the layer in x's graph. Error when its parameters live in another graph.
-  void enter(const Tensor& x);
+  void enter(const Tensor& x, WEFT_HERE);
   /// Adds a parameter named "layer.suffix". When that fails, the layer is as before its first call.
-  Tensor weight(const std::string& suffix, const Shape& shape, const Initializer& init);
+  Tensor weight(const std::string& suffix, const Shape& shape, const Initializer& init, WEFT_HERE);
   /// Records the call and returns `output`.
   Tensor called(const std::vector<Tensor>& inputs, const Tensor& output);
   bool built() const { return !parameters_.empty(); }
@@ -28,18 +28,20 @@ class Layer {
   std::vector<Tensor> parameters_;
 };
 
+// A layer's constructor is an Error when an option makes no sense.
+
 struct DenseOptions {
   bool use_bias = true;
   Initializer weight_init = glorot_uniform();
   Initializer bias_init = zeros();
-  double l1 = 0, l2 = 0;  ///< adds l1 * sum|w| + l2 * sum w^2 to the loss of a model
+  double l1 = 0, l2 = 0;  ///< adds l1 * sum|w| + l2 * sum w^2 to the loss of a model; finite, 0 or more
   std::string name = "";
 };
 
-/// y = activation(x w + b): [.., in] -> [.., units]. Parameters: weight [in, units], bias [units].
+/// y = activation(x w + b): [.., in] -> [.., units]. Parameters: weight [in, units], bias [units]. units >= 1.
 class Dense : public Layer {
  public:
-  explicit Dense(std::int64_t units, Activation activation = {}, DenseOptions options = {});
+  explicit Dense(std::int64_t units, Activation activation = {}, DenseOptions options = {}, WEFT_HERE);
   Tensor operator()(const Tensor& x, WEFT_HERE);
 
  private:
@@ -65,11 +67,10 @@ class Flatten : public Layer {
   Tensor operator()(const Tensor& x, WEFT_HERE);
 };
 
-/// Zeroes elements with probability `rate` in training and scales the rest by 1 / (1 - rate). Error unless 0 <= rate
-/// < 1.
+/// Zeroes elements with probability `rate`, 0 <= rate < 1, in training and scales the rest by 1 / (1 - rate).
 class Dropout : public Layer {
  public:
-  explicit Dropout(double rate, std::string name = "");
+  explicit Dropout(double rate, std::string name = "", WEFT_HERE);
   Tensor operator()(const Tensor& x, WEFT_HERE);
 
  private:
@@ -77,19 +78,21 @@ class Dropout : public Layer {
 };
 
 /// Normalises the last axis to mean 0 and variance 1, then scales and shifts. Parameters: scale and offset, [extent].
+/// epsilon, finite and 0 or more, is added to the variance.
 class LayerNorm : public Layer {
  public:
-  explicit LayerNorm(double epsilon = 1e-3, std::string name = "");
+  explicit LayerNorm(double epsilon = 1e-3, std::string name = "", WEFT_HERE);
   Tensor operator()(const Tensor& x, WEFT_HERE);
 
  private:
   double epsilon_;
 };
 
-/// Integers [..] in [0, count), which a Model checks in its data -> rows [.., width]. Parameter: table [count, width].
+/// Integers [..] in [0, count), which a Model checks in its data -> rows [.., width]. Parameter: table [count, width],
+/// both at least 1.
 class Embedding : public Layer {
  public:
-  Embedding(std::int64_t count, std::int64_t width, Initializer init = uniform(), std::string name = "");
+  Embedding(std::int64_t count, std::int64_t width, Initializer init = uniform(), std::string name = "", WEFT_HERE);
   Tensor operator()(const Tensor& indices, WEFT_HERE);
 
  private:

@@ -6,6 +6,7 @@
 
 #include "frontend/nn/activations.h"
 #include "frontend/nn/early.h"
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 
 namespace weft {
@@ -13,20 +14,19 @@ namespace {
 
 constexpr double kEpsilon = 1e-7;  // probabilities are kept in [epsilon, 1 - epsilon], as in Keras
 
-/// The target in the prediction's dtype, with its shape ([batch] stands for [batch, 1]).
-Tensor matching(std::string_view loss, const Tensor& p, const Tensor& t) {
-  check_operands(loss, {p, t});
+/// The target in the prediction's dtype, with its shape.
+Tensor matching(const std::string& loss, const Tensor& p, const Tensor& t) {
   Tensor target = astype(t, p.dtype());
   if (target.rank() + 1 == p.rank() && p.shape().back() == 1) target = expand_dims(target, -1);
   if (!(target.shape() == p.shape()))
     type_error(loss, {p, t},
-               fmt::format("prediction and target differ in shape; expected a target of {}", to_string(p.shape())));
+               fmt::format("prediction and target differ in shape; expected a target of {}{}", to_string(p.shape()),
+                           is_integer(t.dtype()) ? " (a loss on labels is a Loss::labels)" : ""));
   return target;
 }
 
 /// The integer labels [batch] for scores [batch, classes].
-Tensor class_labels(std::string_view loss, const Tensor& p, const Tensor& t) {
-  check_operands(loss, {p, t});
+Tensor class_labels(const std::string& loss, const Tensor& p, const Tensor& t) {
   Tensor labels = t;
   if (labels.rank() == 2 && labels.shape().back() == 1) labels = squeeze(labels, 1);
   if (p.rank() != 2 || labels.rank() != 1 || !is_integer(t.dtype()) || labels.shape()[0] != p.shape()[0])
@@ -52,73 +52,89 @@ Tensor sample_mean(const Tensor& x) {
 /// t x, which is 0 where t is 0, also for an infinite x.
 Tensor weighted(const Tensor& t, const Tensor& x) { return t * where((t == 0) & (abs(x) == HUGE_VAL), 0, x); }
 
-Tensor mse_of(const Tensor& p, const Tensor& t) { return sample_mean(square(p - matching("mse", p, t))); }
-Tensor mae_of(const Tensor& p, const Tensor& t) { return sample_mean(abs(p - matching("mae", p, t))); }
+Tensor mse_of(const Tensor& p, const Tensor& t) { return sample_mean(square(p - t)); }
+Tensor mae_of(const Tensor& p, const Tensor& t) { return sample_mean(abs(p - t)); }
 
 // log sum e^(z - max) - (z - max)[label]
-Tensor softmax_cross_entropy_of(const Tensor& z, const Tensor& t) {
-  const Tensor labels = class_labels("softmax_cross_entropy", z, t);
+Tensor softmax_cross_entropy_of(const Tensor& z, const Tensor& labels) {
   const Tensor s = z - spread_back(stop_gradient(max(z, -1)), z, {1});
   return log(sum(exp(s), -1)) - at_label(s, labels);
 }
 
-Tensor sparse_cross_entropy_of(const Tensor& p, const Tensor& t) {
-  const Tensor labels = class_labels("sparse_cross_entropy", p, t);
+Tensor sparse_cross_entropy_of(const Tensor& p, const Tensor& labels) {
   return -log(clip(at_label(p, labels), kEpsilon, 1 - kEpsilon));
 }
 
-Tensor categorical_from_logits(const Tensor& z, const Tensor& t) {
-  const Tensor target = matching("categorical_cross_entropy_with_logits", z, t);
+Tensor categorical_from_logits(const Tensor& z, const Tensor& target) {
   return -sum(weighted(target, log_softmax(z)), -1);
 }
 
 // Probabilities are divided by their sum first, as in Keras.
-Tensor categorical_of(const Tensor& p, const Tensor& t) {
-  const Tensor target = matching("categorical_cross_entropy", p, t);
+Tensor categorical_of(const Tensor& p, const Tensor& target) {
   return -sum(target * log(clip(p / sum(p, -1, true), kEpsilon, 1 - kEpsilon)), -1);
 }
 
 // -t log sigmoid(z) - (1 - t) log sigmoid(-z): both parts are positive, so that nothing cancels.
-Tensor binary_from_logits(const Tensor& z, const Tensor& t) {
-  const Tensor target = matching("binary_cross_entropy_with_logits", z, t);
+Tensor binary_from_logits(const Tensor& z, const Tensor& target) {
   return sample_mean(weighted(target, softplus(-z)) + weighted(1 - target, softplus(z)));
 }
 
-Tensor binary_of(const Tensor& p, const Tensor& t) {
-  const Tensor target = matching("binary_cross_entropy", p, t);
+Tensor binary_of(const Tensor& p, const Tensor& target) {
   const Tensor q = clip(p, kEpsilon, 1 - kEpsilon);
   return sample_mean(-(target * log(q) + (1 - target) * log1p(-q)));
 }
 
+Loss builtin(std::string name, Loss::Fn of, Loss::Target target = Loss::values) {
+  return {std::move(name),
+          [of = std::move(of)](const Tensor& p, const Tensor& t) {
+            const BuiltinScope scope;
+            return of(p, t);
+          },
+          target};
+}
+
 }  // namespace
+
+Tensor Loss::prepared(const Tensor& prediction, const Tensor& target, std::source_location where) const {
+  LocScope scope(where);
+  check_operands(name_, {prediction, target});
+  switch (target_) {
+    case values:
+    case binary: return matching(name_, prediction, target);
+    case labels: return class_labels(name_, prediction, target);
+    default: return target;
+  }
+}
 
 Tensor Loss::operator()(const Tensor& prediction, const Tensor& target, std::source_location where) const {
   LocScope scope(where);
   if (!fn_) fail("{}an empty Loss was called", where_prefix());
-  const Tensor loss = fn_(prediction, target);
+  const Tensor t = prepared(prediction, target);
+  const Tensor loss = located("loss '" + name_ + "'", [&] { return call(fn_, "Loss", prediction, t); });
   if (!loss.defined() || loss.rank() != 1 || !is_float(loss.dtype()))
     fail("{}loss '{}' gives {}; expected one number a sample, [batch]", where_prefix(), name_,
          loss.defined() ? loss.str() : "nothing");
   return loss;
 }
 
-WEFT_EARLY const Loss mse("mse", mse_of);
-WEFT_EARLY const Loss mae("mae", mae_of);
-WEFT_EARLY const Loss softmax_cross_entropy("softmax_cross_entropy", softmax_cross_entropy_of, Loss::labels);
-WEFT_EARLY const Loss sparse_cross_entropy("sparse_cross_entropy", sparse_cross_entropy_of, Loss::labels);
-WEFT_EARLY const Loss categorical_cross_entropy_with_logits("categorical_cross_entropy_with_logits",
-                                                            categorical_from_logits);
-WEFT_EARLY const Loss categorical_cross_entropy("categorical_cross_entropy", categorical_of);
-WEFT_EARLY const Loss binary_cross_entropy_with_logits("binary_cross_entropy_with_logits", binary_from_logits,
-                                                       Loss::binary);
-WEFT_EARLY const Loss binary_cross_entropy("binary_cross_entropy", binary_of, Loss::binary);
+WEFT_EARLY const Loss mse = builtin("mse", mse_of);
+WEFT_EARLY const Loss mae = builtin("mae", mae_of);
+WEFT_EARLY const Loss softmax_cross_entropy = builtin("softmax_cross_entropy", softmax_cross_entropy_of, Loss::labels);
+WEFT_EARLY const Loss sparse_cross_entropy = builtin("sparse_cross_entropy", sparse_cross_entropy_of, Loss::labels);
+WEFT_EARLY const Loss categorical_cross_entropy_with_logits =
+    builtin("categorical_cross_entropy_with_logits", categorical_from_logits);
+WEFT_EARLY const Loss categorical_cross_entropy = builtin("categorical_cross_entropy", categorical_of);
+WEFT_EARLY const Loss binary_cross_entropy_with_logits =
+    builtin("binary_cross_entropy_with_logits", binary_from_logits, Loss::binary);
+WEFT_EARLY const Loss binary_cross_entropy = builtin("binary_cross_entropy", binary_of, Loss::binary);
 
 // With e = p - t and c = e within [-delta, delta]: c (e - c / 2), which is e^2 / 2 up to delta, delta (|e| - delta / 2)
 // beyond, and twice differentiable at 0.
-Loss huber(double delta) {
-  if (!(delta > 0)) fail("huber: delta is {}; expected a number above 0", delta);
-  return Loss("huber", [delta](const Tensor& p, const Tensor& t) {
-    const Tensor e = p - matching("huber", p, t);
+Loss huber(double delta, std::source_location where) {
+  const LocScope scope(where);
+  check_number("huber", "delta", delta, Domain::positive);
+  return builtin("huber", [delta](const Tensor& p, const Tensor& t) {
+    const Tensor e = p - t;
     const Tensor inner = clip(e, -delta, delta);
     return sample_mean(inner * (e - 0.5 * inner));
   });

@@ -17,6 +17,7 @@ class Loss {
     values,  // of the prediction's shape
     labels,  // class numbers, one a sample: integers in [0, classes)
     binary,  // 0 or 1 (or probabilities), of the prediction's shape
+    any,     // whatever the function makes of it
   };
   Loss() = default;
   Loss(std::string name, Fn fn, Target target = values) : name_(std::move(name)), fn_(std::move(fn)), target_(target) {}
@@ -24,7 +25,11 @@ class Loss {
   requires std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&> Loss(F fn)
       : Loss("loss", Fn(callable(std::move(fn), "Loss"))) {}
 
-  /// The loss of each sample, [batch].
+  /// The target as the function gets it, a built-in one or the user's. Values and binary ones: in the prediction's dtype
+  /// and shape ([batch] stands for [batch, 1]); labels: integers [batch], also from [batch, 1], beside scores
+  /// [batch, classes]; any: as it is. Error when it does not fit.
+  Tensor prepared(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;
+  /// The loss of each sample, [batch]: the function of the prediction and the prepared target.
   Tensor operator()(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;
   const std::string& name() const { return name_; }
   Target target() const { return target_; }
@@ -44,7 +49,7 @@ extern const Loss categorical_cross_entropy_with_logits;  ///< logits and one-ho
 extern const Loss categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
 extern const Loss binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
 extern const Loss binary_cross_entropy;                   ///< probabilities and targets in [0, 1]
-/// Quadratic up to `delta`, linear beyond.
-Loss huber(double delta = 1);
+/// Quadratic up to `delta`, linear beyond. Error unless delta is finite and above 0.
+Loss huber(double delta = 1, WEFT_HERE);
 
 }  // namespace weft

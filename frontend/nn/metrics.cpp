@@ -3,6 +3,7 @@
 
 #include "frontend/nn/early.h"
 #include "frontend/nn/losses.h"
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 
 namespace weft {
@@ -52,12 +53,16 @@ double per_sample(std::span<const Array> s, std::int64_t samples) {
 /// A metric that is the mean over the samples of something that is [batch].
 Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const Tensor&)> of_sample) {
   return {std::move(name),
-          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> { return {sum(astype(of_sample(p, t), f32))}; },
+          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+            const BuiltinScope scope;
+            return {sum(astype(of_sample(p, t), f32))};
+          },
           per_sample};
 }
 
 /// True positives, predicted positives, actual positives of class 1.
 std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Tensor& t) {
+  const BuiltinScope scope;
   const Tensor predicted = is_class(predicted_class(metric, p), 1), actual = is_class(target_class(t), 1);
   return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
 }
@@ -87,24 +92,29 @@ WEFT_EARLY const Metric f1 = positives_metric(
     "f1", [](std::span<const Array> s, std::int64_t) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
 
 // The label is among the k highest when fewer than k scores beat its own.
-Metric top_k(int k) {
-  if (k < 1) fail("top_k: k is {}; expected at least 1", k);
+Metric top_k(int k, std::source_location where) {
+  const LocScope scope(where);
+  check_count("top_k", "k", k);
   return mean_metric(fmt::format("top_{}", k), [k](const Tensor& p, const Tensor& t) {
     if (p.rank() != 2) type_error("top_k", {p}, "expected scores [batch, classes]");
     const Classes target = target_class(t);
     const std::int64_t classes = p.shape()[1];
-    const Tensor own = sum(where(one_hot(target.number, classes, boolean), p, 0.0), -1, true);
+    const Tensor own = sum(weft::where(one_hot(target.number, classes, boolean), p, 0.0), -1, true);
     const Tensor hit = (sum(p > own, -1) < k) & highest(p).known & in_classes(target.number, classes);
     return both(hit, target.known);
   });
 }
 
 // counts[a, b] = sum over the batch of [true class = a] [predicted class = b].
-Metric confusion_matrix(int classes) {
-  if (classes < 2) fail("confusion_matrix: {} classes; expected at least 2", classes);
-  return {"confusion_accuracy",
+Metric confusion_matrix(int classes, std::source_location where) {
+  const LocScope scope(where);
+  check_count("confusion_matrix", "classes", classes, 2);
+  return {"confusion_matrix",
           [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+            const BuiltinScope scope;
             const Classes predicted = predicted_class("confusion_matrix", p), actual = target_class(t);
+            if (const std::int64_t scored = std::max<std::int64_t>(2, p.shape().back()); scored != classes)
+              type_error("confusion_matrix", {p}, fmt::format("{} classes; expected {}", classes, scored));
             const Tensor counted = astype(both(predicted.known, actual.known), f32);
             return {contract(one_hot(actual.number, classes) * expand_dims(counted, 1),
                              one_hot(predicted.number, classes), {0}, {0})};

@@ -9,9 +9,9 @@
 
 namespace weft {
 
-/// A metric of one's own: `sums` maps (prediction, target) to tensors that are added up over the batches (scalars, or
-/// any fixed shape); `result` turns the totals, in the same order, as f64 arrays, and the number of samples into the
-/// number reported.
+/// A metric of one's own: `sums` maps (prediction, target as the loss gets it: Loss::prepared) to tensors that are
+/// added up over the batches (scalars, or any fixed shape); `result` turns the totals, in the same order, as f64
+/// arrays, and the number of samples into the number reported.
 struct Metric {
   std::string name;
   std::function<std::vector<Tensor>(const Tensor& prediction, const Tensor& target)> sums;
@@ -27,10 +27,11 @@ extern const Metric recall;                       ///< of class 1: true positive
 extern const Metric f1;                           ///< harmonic mean of precision and recall
 extern const Metric mean_absolute_error;
 extern const Metric mean_squared_error;
-/// The label is among the k highest scores; of equal scores all count.
-Metric top_k(int k = 5);
+/// The label is among the k >= 1 highest scores; of equal scores all count.
+Metric top_k(int k = 5, WEFT_HERE);
 /// Reports the accuracy; confusion(totals) has the table: counts [classes, classes], rows are the true class. A sample
-/// of no class is in none of them.
-Metric confusion_matrix(int classes);
+/// of no class is in none of them. Error unless there are at least 2 classes, as many as the scores have columns (2 for
+/// one column).
+Metric confusion_matrix(int classes, WEFT_HERE);
 
 }  // namespace weft

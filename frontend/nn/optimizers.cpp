@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/functions.h"
 #include "frontend/tensor/node.h"
 
@@ -16,7 +17,8 @@ Tensor OptimizerStep::own_state(const std::string& name, const Type& type, doubl
   return state(Array::filled(type, initial), full);
 }
 
-Tensor OptimizerStep::slot(const std::string& name, double initial) {
+Tensor OptimizerStep::slot(const std::string& name, double initial, std::source_location where) {
+  const LocScope scope(where);
   return own_state(name + "." + parameter_.name(), parameter_.type(), initial);
 }
 
@@ -25,14 +27,47 @@ Tensor OptimizerStep::assign(const Tensor& state, const Tensor& value) {
   return value;
 }
 
-Tensor OptimizerStep::scalar(const std::string& name, double initial,
-                             const std::function<Tensor(const Tensor&)>& next) {
+Tensor OptimizerStep::scalar(const std::string& name, double initial, const std::function<Tensor(const Tensor&)>& next,
+                             std::source_location where) {
+  const LocScope scope(where);
   if (auto it = scalars_.find(name); it != scalars_.end()) return it->second;
   const Tensor old = own_state(name, {f32, {}}, initial);
-  return scalars_[name] = assign(old, next(old));
+  return scalars_[name] = assign(old, call(next, "OptimizerStep::scalar", old));
+}
+
+namespace {
+
+void check_adam(const char* name, double beta1, double beta2, double epsilon) {
+  check_number(name, "beta1", beta1, Domain::below_one);
+  check_number(name, "beta2", beta2, Domain::below_one);
+  check_number(name, "epsilon", epsilon, Domain::not_negative);
+}
+
+}  // namespace
+
+void SGD::check() const { check_number("SGD", "momentum", momentum, Domain::fraction); }
+
+void RMSprop::check() const {
+  check_number("RMSprop", "rho", rho, Domain::below_one);
+  check_number("RMSprop", "momentum", momentum, Domain::fraction);
+  check_number("RMSprop", "epsilon", epsilon, Domain::not_negative);
+}
+
+void Adagrad::check() const {
+  check_number("Adagrad", "initial_accumulator", initial_accumulator, Domain::not_negative);
+  check_number("Adagrad", "epsilon", epsilon, Domain::not_negative);
+}
+
+void Adam::check() const { check_adam("Adam", beta1, beta2, epsilon); }
+
+void AdamW::check() const {
+  check_number("AdamW", "weight_decay", weight_decay, Domain::not_negative);
+  check_adam("AdamW", beta1, beta2, epsilon);
 }
 
 Tensor SGD::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
+  check();
   const Tensor step = s.learning_rate() * g;
   if (momentum == 0) return w - step;
   const Tensor v = s.slot("momentum");
@@ -41,6 +76,8 @@ Tensor SGD::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const
 }
 
 Tensor RMSprop::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
+  check();
   const Tensor a = s.slot("mean_square");
   const Tensor a1 = s.assign(a, rho * a + (1 - rho) * (g * g));
   const Tensor step = s.learning_rate() * g / sqrt(a1 + epsilon);
@@ -50,6 +87,8 @@ Tensor RMSprop::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) c
 }
 
 Tensor Adagrad::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
+  check();
   const Tensor a = s.slot("accumulator", initial_accumulator);
   const Tensor a1 = s.assign(a, a + g * g);
   return w - s.learning_rate() * g / sqrt(a1 + epsilon);
@@ -61,7 +100,10 @@ namespace {
 /// t ln b, with the logarithm in double: b itself, rounded to f32, would put 1e-5 on 1 - b2. (t is exact up to 2^24,
 /// where it stays and the correction has long been 1.)
 Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, double epsilon) {
-  const Tensor t = s.scalar("step", 0, [](const Tensor& last) { return last + 1; });
+  const Tensor t = s.scalar("step", 0, [](const Tensor& last) {
+    const BuiltinScope scope;
+    return last + 1;
+  });
   const auto rest = [&](double beta) { return -expm1(t * std::log(beta)); };
   const Tensor rate = s.learning_rate() * sqrt(rest(beta2)) / rest(beta1);
   const Tensor m = s.slot("m"), v = s.slot("v");
@@ -73,10 +115,14 @@ Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, 
 }  // namespace
 
 Tensor Adam::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
+  check();
   return w - adam_step(s, g, beta1, beta2, epsilon);
 }
 
 Tensor AdamW::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+  const BuiltinScope scope;
+  check();
   const Tensor decayed = w - s.learning_rate() * weight_decay * w;
   return decayed - adam_step(s, g, beta1, beta2, epsilon);
 }
@@ -85,7 +131,7 @@ Tensor AdamW::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) con
 // comparison is with infinity or NaN: the gradients stay as they are.
 std::vector<Tensor> clip_by_norm(const std::vector<Tensor>& gradients, double norm, std::source_location where) {
   LocScope scope(where);
-  if (!(norm > 0)) fail("{}clip_by_norm: the norm is {}; expected a number above 0", where_prefix(), norm);
+  check_number("clip_by_norm", "the norm", norm, Domain::positive);
   std::vector<Tensor> clipped;
   if (gradients.empty()) return clipped;
   Tensor top, squares;

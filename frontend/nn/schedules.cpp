@@ -4,28 +4,32 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ir/base/error.h"
-#include "ir/base/float_environment.h"
+#include "frontend/tensor/domain.h"
+#include "frontend/tensor/trace.h"
 
 namespace weft {
-namespace {
 
-void require_steps(const char* schedule, std::int64_t steps) {
-  if (steps < 1) fail("{}: {} steps; expected at least 1", schedule, steps);
+RateSchedule::RateSchedule(double rate, std::source_location where) : rate_(rate) {
+  const LocScope scope(where);
+  checked_rate("RateSchedule", rate);
 }
 
-}  // namespace
-
-RateSchedule step_decay(double rate, double factor, std::int64_t every) {
-  require_steps("step_decay", every);
+RateSchedule step_decay(double rate, double factor, std::int64_t every, std::source_location where) {
+  const LocScope scope(where);
+  checked_rate("step_decay", rate);
+  check_number("step_decay", "factor", factor, Domain::not_negative);
+  check_count("step_decay", "every", every);
   return [=](std::int64_t step) {
     const DefaultFloats floats;
     return rate * std::pow(factor, static_cast<double>(step / every));
   };
 }
 
-RateSchedule cosine_decay(double rate, std::int64_t steps, double last) {
-  require_steps("cosine_decay", steps);
+RateSchedule cosine_decay(double rate, std::int64_t steps, double last, std::source_location where) {
+  const LocScope scope(where);
+  checked_rate("cosine_decay", rate);
+  check_count("cosine_decay", "steps", steps);
+  check_number("cosine_decay", "last", last, Domain::not_negative);
   return [=](std::int64_t step) {
     const DefaultFloats floats;
     const double t = static_cast<double>(std::min(step, steps)) / static_cast<double>(steps);
@@ -33,8 +37,9 @@ RateSchedule cosine_decay(double rate, std::int64_t steps, double last) {
   };
 }
 
-RateSchedule warm_up(std::int64_t steps, RateSchedule after) {
-  require_steps("warm_up", steps);
+RateSchedule warm_up(std::int64_t steps, RateSchedule after, std::source_location where) {
+  const LocScope scope(where);
+  check_count("warm_up", "steps", steps);
   return [=](std::int64_t step) {
     const DefaultFloats floats;
     return step < steps ? after(steps) * static_cast<double>(step + 1) / static_cast<double>(steps) : after(step);

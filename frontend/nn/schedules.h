@@ -6,13 +6,15 @@
 #include <type_traits>
 
 #include <weft/frontend/tensor/handle.h>
+#include <weft/frontend/tensor/here.h>
 
 namespace weft {
 
-/// The learning rate at a step (0, 1, …). A number converts to the constant schedule.
+/// The learning rate at a step (0, 1, …). A number converts to the constant schedule; Error unless it is finite and at
+/// least 0, as a schedule's rates must be when they are used.
 class RateSchedule {
  public:
-  RateSchedule(double rate) : rate_(rate) {}
+  RateSchedule(double rate, WEFT_HERE);
   template <class F>
   requires std::is_invocable_r_v<double, const F&, std::int64_t> RateSchedule(F f)
       : fn_(callable(std::move(f), "RateSchedule")) {}
@@ -24,10 +26,11 @@ class RateSchedule {
 };
 
 /// rate * factor^(step / every), the exponent rounded down.
-RateSchedule step_decay(double rate, double factor, std::int64_t every);
+/// Rates and factor: finite, 0 or more; steps: at least 1. Error otherwise, here and below.
+RateSchedule step_decay(double rate, double factor, std::int64_t every, WEFT_HERE);
 /// From `rate` down to `last` along half a cosine in `steps`, then constant.
-RateSchedule cosine_decay(double rate, std::int64_t steps, double last = 0);
+RateSchedule cosine_decay(double rate, std::int64_t steps, double last = 0, WEFT_HERE);
 /// Linear: after(steps) * (step + 1) / steps for the first `steps`, then `after`.
-RateSchedule warm_up(std::int64_t steps, RateSchedule after);
+RateSchedule warm_up(std::int64_t steps, RateSchedule after, WEFT_HERE);
 
 }  // namespace weft

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 
 namespace weft {
@@ -113,9 +114,10 @@ Tensor pow(const Tensor& x, const Operand& y, std::source_location where) {
   if (y.is_number()) {
     const double p = y.number();
     if (!is_float(x.dtype()) && !(p == std::floor(p) && p >= 0 && p <= 64))
-      type_error("pow", {x},
-                 fmt::format("{} is no exponent of {}; expected a whole number from 0 to 64, or convert with astype(x, f64)",
-                             plain_nan(p), name(x.dtype())));
+      type_error(
+          "pow", {x},
+          fmt::format("{} is no exponent of {}; expected a whole number from 0 to 64, or convert with astype(x, f64)",
+                      plain_nan(p), name(x.dtype())));
     if (p == 0.5) return sqrt(x);
     if (p == -1) return 1 / x;
     // Products of more factors are less accurate than the op. Integers have no such op.
@@ -208,6 +210,7 @@ Tensor extent(const Tensor& x, int axis, DType dtype, std::source_location where
 Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, double epsilon,
                   std::source_location where) {
   LocScope scope(where);
+  check_number("layer_norm", "epsilon", epsilon, Domain::not_negative);
   const std::vector<int> last = Axes(-1).resolve("layer_norm", x);
   const Tensor centred = x - spread_back(mean(x, -1), x, last);
   const Tensor inverse = rsqrt(mean(square(centred), -1) + epsilon);

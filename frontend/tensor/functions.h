@@ -2,11 +2,10 @@
 //
 // Axes may be negative (counted from the end). A trailing source_location is filled in by the compiler.
 #pragma once
+#include <weft/frontend/tensor/here.h>
 #include <weft/frontend/tensor/tensor.h>
 
 namespace weft {
-
-#define WEFT_HERE std::source_location where = std::source_location::current()
 
 /// A set of axes: `2`, `-1`, `{0, 1}`; by default all of them.
 class Axes {

@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/frontend/tensor/trace.h>
 #include <weft/ir/base/error.h>
 
 namespace weft {
@@ -46,10 +47,11 @@ F callable(F f, const char* type) {
   return f;
 }
 
-/// Calls a function that may have been moved from, which is an Error.
+/// Calls a function of the user's, which may have been moved from: an Error.
 template <class F, class... A>
 decltype(auto) call(const F& f, const char* type, A&&... arguments) {
   if (!f) fail("an empty {} is called (one that was moved from is empty)", type);
+  const UserScope scope;
   return f(std::forward<A>(arguments)...);
 }
 

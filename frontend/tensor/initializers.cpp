@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "frontend/tensor/domain.h"
+#include "frontend/tensor/node.h"
 #include "ir/base/float_environment.h"
 #include "ir/base/native_fma.h"
 #include "ir/base/philox.h"
@@ -71,23 +72,22 @@ Fans fans(const Shape& shape) {
   return {receptive * static_cast<double>(shape[rank - 2]), receptive * static_cast<double>(shape[rank - 1])};
 }
 
-/// An initialiser whose scale depends on the fans.
-template <class Scale>
-Initializer scaled(Initializer (*make)(double, double), double sign, Scale scale) {
+/// make(scale of the fans).
+template <class Make, class Scale>
+Initializer scaled(Make make, Scale scale) {
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     const DefaultFloats floats;
     if (element_count(shape) == 0) return Array(Type{f32, shape});
-    const double s = scale(fans(shape));
-    return make(sign * s, s)(shape, seed, stream);
+    return make(scale(fans(shape)))(shape, seed, stream);
   };
 }
+Initializer symmetric(double limit) { return uniform(-limit, limit); }
+Initializer centred(double stddev) { return truncated_normal(0, stddev); }
 
-/// Error unless the numbers are finite, and the last is at least `least`.
-void check_numbers(const char* what, const char* names, double a, double b, double least) {
-  constexpr double kMost = std::numeric_limits<float>::max();
-  if (!(std::abs(a) <= kMost && std::abs(b) <= kMost && b >= least))
-    fail("{}: {} {} and {}; expected finite values of f32, the second not below {}", what, names, plain_nan(a),
-         plain_nan(b), least);
+void check_normal(const char* what, double mean, double stddev, const std::source_location& where) {
+  const LocScope scope(where);
+  check_number(what, "mean", mean, Domain::finite);
+  check_number(what, "stddev", stddev, Domain::not_negative);
 }
 
 }  // namespace
@@ -95,12 +95,17 @@ void check_numbers(const char* what, const char* names, double a, double b, doub
 Initializer zeros() { return constant_value(0); }
 Initializer ones() { return constant_value(1); }
 
-Initializer constant_value(double value) {
+Initializer constant_value(double value, std::source_location where) {
+  const LocScope scope(where);
+  check_number("constant_value", "value", value, Domain::finite);
   return [=](const Shape& shape, std::uint64_t, std::uint64_t) { return Array::filled({f32, shape}, value); };
 }
 
-Initializer uniform(double low, double high) {
-  check_numbers("uniform", "limits", low, high, low);
+Initializer uniform(double low, double high, std::source_location where) {
+  const LocScope scope(where);
+  check_number("uniform", "low", low, Domain::finite);
+  check_number("uniform", "high", high, Domain::finite);
+  if (low > high) fail("{}uniform: low {} is above high {}", where_prefix(), low, high);
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     return filled(shape, seed, stream, [&](std::int64_t, std::uint32_t word, std::uint32_t) {
       return static_cast<float>(low + (high - low) * (word * 0x1p-32));
@@ -108,8 +113,8 @@ Initializer uniform(double low, double high) {
   };
 }
 
-Initializer normal(double mean, double stddev) {
-  check_numbers("normal", "mean and deviation", mean, stddev, 0);
+Initializer normal(double mean, double stddev, std::source_location where) {
+  check_normal("normal", mean, stddev, where);
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     return filled(shape, seed, stream, [&](std::int64_t, std::uint32_t word0, std::uint32_t word1) {
       return static_cast<float>(mean + stddev * standard_normal(word0, word1));
@@ -117,8 +122,8 @@ Initializer normal(double mean, double stddev) {
   };
 }
 
-Initializer truncated_normal(double mean, double stddev) {
-  check_numbers("truncated_normal", "mean and deviation", mean, stddev, 0);
+Initializer truncated_normal(double mean, double stddev, std::source_location where) {
+  check_normal("truncated_normal", mean, stddev, where);
   return [=](const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
     return filled(shape, seed, stream, [&](std::int64_t i, std::uint32_t word0, std::uint32_t word1) {
       double z = standard_normal(word0, word1);
@@ -135,16 +140,16 @@ Initializer truncated_normal(double mean, double stddev) {
 constexpr double kTruncation = 0.87962566103423978;
 
 Initializer glorot_uniform() {
-  return scaled(uniform, -1, [](Fans f) { return std::sqrt(6 / (f.in + f.out)); });
+  return scaled(symmetric, [](Fans f) { return std::sqrt(6 / (f.in + f.out)); });
 }
 Initializer glorot_normal() {
-  return scaled(truncated_normal, 0, [](Fans f) { return std::sqrt(2 / (f.in + f.out)) / kTruncation; });
+  return scaled(centred, [](Fans f) { return std::sqrt(2 / (f.in + f.out)) / kTruncation; });
 }
 Initializer he_uniform() {
-  return scaled(uniform, -1, [](Fans f) { return std::sqrt(6 / f.in); });
+  return scaled(symmetric, [](Fans f) { return std::sqrt(6 / f.in); });
 }
 Initializer he_normal() {
-  return scaled(truncated_normal, 0, [](Fans f) { return std::sqrt(2 / f.in) / kTruncation; });
+  return scaled(centred, [](Fans f) { return std::sqrt(2 / f.in) / kTruncation; });
 }
 
 }  // namespace weft

@@ -12,6 +12,14 @@ std::string where_prefix() {
   return here.empty() ? "" : here.str() + ": ";
 }
 
+bool has_place(std::string_view message) {
+  const std::size_t end = message.find(": ");
+  if (end == message.npos) return false;
+  const std::string_view place = message.substr(0, end);
+  const std::size_t digits = place.find_last_not_of("0123456789");
+  return digits != place.npos && digits > 0 && digits + 1 < place.size() && place[digits] == ':';
+}
+
 void type_error(std::string_view op, const std::vector<Tensor>& operands, const std::string& what) {
   std::string message = where_prefix() + std::string(op) + ": " + what;
   for (std::size_t i = 0; i < operands.size(); ++i) {

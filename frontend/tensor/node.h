@@ -1,13 +1,16 @@
 // Internal to frontend/: adding nodes to a trace, and errors that show the operands.
 #pragma once
+#include <typeinfo>
+
 #include <weft/frontend/tensor/tensor.h>
 
 namespace weft {
 
 /// Adds a node with the current line. Error when an operand is undefined or the operands live in different graphs.
 Tensor node(Op op, const std::vector<Tensor>& operands, Attrs attrs = {}, std::optional<Type> type = {});
-/// An elementwise node of two operands, broadcast as NumPy does; a number takes the dtype of the other operand.
-Tensor binary(Op op, const Operand& a, const Operand& b);
+/// An elementwise node of two operands, broadcast as NumPy does; a number takes the dtype of the other operand. Errors
+/// name `function`, by default the op.
+Tensor binary(Op op, const Operand& a, const Operand& b, std::string_view function = "");
 /// A node without tensor operands, in this thread's graph.
 Tensor leaf(Op op, Attrs attrs, const Type& type);
 /// A constant in `trace`.
@@ -28,14 +31,30 @@ std::string where_prefix();
 
 std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors);
 
+/// Whether a message begins with a place, as where_prefix() writes it.
+bool has_place(std::string_view message);
+
 /// Runs f; an Error without a place gets the current line and `what` in front.
 template <class F>
 decltype(auto) located(std::string_view what, F&& f) {
   try {
     return f();
   } catch (const Error& e) {
-    const std::string message = e.what(), prefix = where_prefix(), name = std::string(what) + ": ";
-    throw Error(message.starts_with(prefix) ? message : prefix + (message.starts_with(name) ? "" : name) + message);
+    const std::string message = e.what(), name = std::string(what) + ": ";
+    if (typeid(e) != typeid(Error) || has_place(message)) throw;
+    throw Error(where_prefix() + (message.starts_with(name) ? "" : name) + message);
+  }
+}
+
+/// The same for a call that opens no LocScope around its work, which has a line of its own or is the user's.
+template <class F>
+decltype(auto) located(const std::source_location& where, F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    if (typeid(e) != typeid(Error) || has_place(e.what())) throw;
+    const LocScope scope(where);
+    throw Error(where_prefix() + e.what());
   }
 }
 

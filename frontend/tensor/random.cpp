@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 
 namespace weft {
@@ -34,9 +35,8 @@ Tensor random_bits(const Shape& shape, std::source_location where) {
 Tensor random_uniform(const Shape& shape, double low, double high, std::source_location where) {
   LocScope scope(where);
   constexpr auto kInfinity = std::numeric_limits<float>::infinity();
-  constexpr double kMost = std::numeric_limits<float>::max();
-  if (!(std::abs(low) <= kMost && std::abs(high) <= kMost))
-    fail("{}random_uniform: low {} and high {}; expected finite values of f32", where_prefix(), low, high);
+  check_number("random_uniform", "low", low, Domain::finite);
+  check_number("random_uniform", "high", high, Domain::finite);
   if (low > high) fail("{}random_uniform: low {} is above high {}", where_prefix(), low, high);
   const Tensor u = unit(shape);
   if (low == 0 && high == 1) return u;
@@ -48,7 +48,7 @@ Tensor random_uniform(const Shape& shape, double low, double high, std::source_l
   else if (most >= high)
     most = std::nextafter(most, -kInfinity);
   if (least > most) fail("{}random_uniform: there is no f32 in [{}, {})", where_prefix(), low, high);
-  const double half = high - low > kMost ? 0.5 : 1;  // a width beyond f32 is computed at half its size
+  const double half = is_finite_f32(high - low) ? 1 : 0.5;  // a width beyond f32 is computed at half its size
   Tensor x = u * ((high - low) * half) + low * half;
   if (half != 1) x = x * 2;
   return minimum(maximum(x, least), most);
@@ -57,10 +57,8 @@ Tensor random_uniform(const Shape& shape, double low, double high, std::source_l
 // Box-Muller: sqrt(-2 log u) cos(2 pi v) with u in (0, 1], v in [0, 1).
 Tensor random_normal(const Shape& shape, double mean, double stddev, std::source_location where) {
   LocScope scope(where);
-  constexpr double kMost = std::numeric_limits<float>::max();
-  if (!(std::abs(mean) <= kMost && stddev >= 0 && stddev <= kMost))
-    fail("{}random_normal: mean {} and deviation {}; expected finite values of f32, the deviation 0 or more",
-         where_prefix(), plain_nan(mean), plain_nan(stddev));
+  check_number("random_normal", "mean", mean, Domain::finite);
+  check_number("random_normal", "stddev", stddev, Domain::not_negative);
   const Tensor u = unit(shape) + 0x1p-24, v = unit(shape);
   const Tensor z = sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
   return mean == 0 && stddev == 1 ? z : z * stddev + mean;
@@ -68,15 +66,14 @@ Tensor random_normal(const Shape& shape, double mean, double stddev, std::source
 
 Tensor random_bernoulli(const Shape& shape, double probability, std::source_location where) {
   LocScope scope(where);
-  if (!(probability >= 0 && probability <= 1))
-    fail("{}random_bernoulli: probability {} is outside [0, 1]", where_prefix(), probability);
+  check_number("random_bernoulli", "probability", probability, Domain::fraction);
   return unit(shape) < probability;
 }
 
 Tensor dropout(const Tensor& x, double rate, std::source_location where) {
   LocScope scope(where);
   check_operands("dropout", {x});
-  if (!(rate >= 0 && rate < 1)) type_error("dropout", {x}, fmt::format("rate {} is outside [0, 1)", rate));
+  check_number("dropout", "rate", rate, Domain::below_one);
   if (rate == 0) return x;
   GraphScope graph(x.trace());
   const Tensor kept = weft::where(random_bernoulli(x.shape(), 1 - rate), x * (1 / (1 - rate)), 0.0);

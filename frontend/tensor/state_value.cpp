@@ -41,11 +41,11 @@ void StateValue::hold(std::int64_t panels, bool alone) {
   for (;;) {
     if (!alone) {
       mutex_.lock_shared();
-      if (panels == StateUse::kAnyOrder || panels == panels_) return;
+      if (panels == panels_) return;
       mutex_.unlock_shared();
     }
     std::unique_lock lock(mutex_);
-    if (panels != StateUse::kAnyOrder && panels != panels_) {
+    if (panels != panels_) {
       memory_ = to_panels(rows(), panels);
       panels_ = panels;
     }

@@ -18,15 +18,27 @@ Variable& variable_of(const Tensor& t, std::string_view what) {
        t.defined() ? t.str() : "an empty Tensor");
 }
 
-Tensor make_input(std::string_view base, const std::string& name, const Type& type, InputKind kind) {
+/// `what` is the function that the user called.
+Tensor make_input(std::string_view what, std::string_view base, const std::string& name, const Type& type,
+                  InputKind kind) {
   const std::shared_ptr<Trace>& trace = current_trace();
   const std::string chosen = name.empty() ? trace->unique_name(std::string(base)) : name;
-  return {trace, located("input", [&] { return trace->graph.input(chosen, type, kind, LocScope::current()); })};
+  if (const ValueId other = trace->graph.find_input(chosen); other != kNoValue)
+    fail("{}{}: input '{}' exists already, from {}; expected another name, or a GraphScope around each model",
+         where_prefix(), what, chosen, trace->graph[other].locs.str());
+  return {trace, located(what, [&] { return trace->graph.input(chosen, type, kind, LocScope::current()); })};
+}
+
+Tensor data_input(std::string_view what, const std::string& name, const Type& type) {
+  for (const std::int64_t extent : type.shape)
+    if (extent < 0 && extent != kBatch)
+      fail("{}{}: shape {} has a negative extent", where_prefix(), what, to_string(type.shape));
+  return make_input(what, "input", name, type, InputKind::data);
 }
 
 /// At the beginning of a user's call (weft's own may hold ids of values): the place to drop what is not needed.
 void begin_source(const std::string& name) {
-  if (!LocScope::current().empty()) return;
+  if (LocScope::is_nested()) return;
   Trace& trace = *current_trace();
   if (!name.empty() && trace.graph.find_input(name) != kNoValue)
     trace.collect();  // it may have been a tensor's that is gone
@@ -51,9 +63,9 @@ std::pair<Tensor, Tensor> unify(std::string_view op, const Operand& a, const Ope
 
 }  // namespace
 
-Tensor binary(Op op, const Operand& a, const Operand& b) {
+Tensor binary(Op op, const Operand& a, const Operand& b, std::string_view function) {
   LocScope scope(a.where());
-  auto [x, y] = unify(name(op), a, b);
+  auto [x, y] = unify(function.empty() ? name(op) : function, a, b);
   return node(op, {x, y});
 }
 
@@ -95,22 +107,19 @@ Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std:
          to_string(per_sample), per_sample.rank(), kMaxRank);
   Shape shape = per_sample;
   shape.insert(0, kBatch);
-  return placeholder(dtype, shape, name, where);
+  return data_input("input", name, {dtype, shape});
 }
 
 Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std::source_location where) {
   begin_source(name);
   LocScope scope(where);
-  for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] < 0 && shape[i] != kBatch)
-      fail("{}input: shape {} has a negative extent", where_prefix(), to_string(shape));
-  return make_input("input", name, {dtype, shape}, InputKind::data);
+  return data_input("placeholder", name, {dtype, shape});
 }
 
 namespace {
 
 Tensor variable(std::string_view base, const std::string& name, const Array& value, bool trainable) {
-  const Tensor t = make_input(base, name, value.type(), InputKind::state);
+  const Tensor t = make_input(base, base, name, value.type(), InputKind::state);
   t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(value), trainable});
   return t;
 }
@@ -180,7 +189,7 @@ Tensor training(std::source_location where) {
   LocScope scope(where);
   const std::shared_ptr<Trace>& trace = current_trace();
   if (ValueId id = trace->graph.find_input(kTrainingName); id != kNoValue) return {trace, id};
-  return make_input("", std::string(kTrainingName), {boolean, {}}, InputKind::data);
+  return make_input("training", "", std::string(kTrainingName), {boolean, {}}, InputKind::data);
 }
 
 Tensor operator-(const Operand& x) {
@@ -208,8 +217,8 @@ Tensor operator<=(const Operand& a, const Operand& b) { return binary(Op::le, a,
 Tensor operator>(const Operand& a, const Operand& b) { return binary(Op::gt, a, b); }
 Tensor operator>=(const Operand& a, const Operand& b) { return binary(Op::ge, a, b); }
 
-Tensor maximum(const Operand& a, const Operand& b) { return binary(Op::max, a, b); }
-Tensor minimum(const Operand& a, const Operand& b) { return binary(Op::min, a, b); }
+Tensor maximum(const Operand& a, const Operand& b) { return binary(Op::max, a, b, "maximum"); }
+Tensor minimum(const Operand& a, const Operand& b) { return binary(Op::min, a, b, "minimum"); }
 
 Tensor where(const Tensor& p, const Operand& a, const Operand& b) {
   LocScope scope(a.where());

@@ -101,7 +101,8 @@ Tensor arange(std::int64_t n, DType dtype = i32, std::source_location where = st
 Tensor training(std::source_location where = std::source_location::current());
 
 // Operators, with NumPy's broadcasting: trailing axes are matched, an extent of 1 repeats. Both operands have one
-// dtype. [batch] with [batch, 1], which NumPy makes [batch, batch], is an Error.
+// dtype. [batch] with [batch, 1], which NumPy makes [batch, batch], is an Error. Integers wrap and never trap: x / 0 is
+// 0, x % 0 is x, and a shift by a negative number, or by the width or more, gives 0 (docs/numerics.md).
 Tensor operator-(const Operand& x);
 Tensor operator~(const Operand& x);  ///< logical not of bool, bitwise not of integers
 Tensor operator+(const Operand& a, const Operand& b);

@@ -33,6 +33,12 @@ LocSet& thread_locs() {
   return locs;
 }
 
+/// The line that the innermost UserScope has set aside.
+LocSet& caller_locs() {
+  constinit thread_local LocSet locs;
+  return locs;
+}
+
 constinit std::mutex roots_mutex;  // of every graph: looking at a model makes tensors, and may be done on any thread
 
 bool is_gone(const std::weak_ptr<ValueId>& root) { return root.expired(); }
@@ -196,5 +202,14 @@ LocScope::LocScope(LocSet locs) : saved_(thread_locs()) {
 }
 LocScope::~LocScope() { thread_locs() = saved_; }
 LocSet LocScope::current() { return thread_locs(); }
+bool LocScope::is_nested() { return !thread_locs().empty() || !caller_locs().empty(); }
+
+UserScope::UserScope() : current_(thread_locs()), caller_(caller_locs()) {
+  if (!current_.empty()) caller_locs() = current_;
+  thread_locs() = {};
+}
+UserScope::~UserScope() { thread_locs() = current_, caller_locs() = caller_; }
+
+BuiltinScope::BuiltinScope() : LocScope(caller_locs()) {}
 
 }  // namespace weft

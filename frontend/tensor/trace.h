@@ -130,11 +130,32 @@ class LocScope {
   ~LocScope();
   LocScope(const LocScope&) = delete;
   LocScope& operator=(const LocScope&) = delete;
-  static LocSet current();  ///< the active scope's line; empty outside of every scope
+  static LocSet current();  ///< the active scope's line; empty outside of every scope, and in a UserScope
+  static bool is_nested();  ///< whether a function of weft's called, which may hold ids of values
 
  private:
   DefaultFloats floats_;
   LocSet saved_;
+};
+
+/// Held while weft calls a function of the user's (a loss, a metric, an optimiser, an activation): in it the outermost
+/// call is again the user's, so that its mistakes and its nodes carry its own lines.
+class UserScope {
+ public:
+  UserScope();
+  ~UserScope();
+  UserScope(const UserScope&) = delete;
+  UserScope& operator=(const UserScope&) = delete;
+
+ private:
+  LocSet current_, caller_;
+};
+
+/// What a function of weft's begins with that stands where a user's might (a built-in loss): it is charged to the line
+/// that called it, which the UserScope around it has set aside.
+class BuiltinScope : LocScope {
+ public:
+  BuiltinScope();
 };
 
 }  // namespace weft

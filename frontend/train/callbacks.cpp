@@ -59,14 +59,24 @@ void EarlyStopping::on_train_end(FitRun& run) {
 
 void BestCheckpoint::on_train_begin(FitRun& run) {
   best = worst(maximize);
+  unsaved.clear();
   run.model.check_save(path);
 }
 
 void BestCheckpoint::on_epoch_end(FitRun& run) {
   const double value = monitored(run, "BestCheckpoint", monitor);
-  if (!improves(value, best, 0, maximize)) return;
+  if (!improves(value, best, 0, maximize)) {
+    if (best == worst(maximize))
+      unsaved = fmt::format("'{}' is {} in epoch {}", monitor, plain_nan(value), run.epoch + 1);
+    return;
+  }
   best = value;
+  unsaved.clear();
   run.model.save(path);
+}
+
+void BestCheckpoint::on_train_end(FitRun&) {
+  if (!unsaved.empty()) fail("BestCheckpoint: nothing was saved to '{}': {}, and was no better before", path, unsaved);
 }
 
 void CsvLog::on_train_begin(FitRun&) {
@@ -78,7 +88,7 @@ void CsvLog::on_train_begin(FitRun&) {
 void CsvLog::on_epoch_end(FitRun& run) {
   const FileLimitGuard guard;
   std::ofstream out(path, std::ios::app);
-  std::string header = "epoch", line = std::to_string(run.epoch);
+  std::string header = "epoch", line = std::to_string(run.model_epoch);
   for (const auto& [name, value] : run.logs) {
     header += "," + name;
     line += fmt::format(",{}", value);
@@ -95,6 +105,11 @@ void StopOnNaN::on_step_end(FitRun& run) {
   if (!std::isfinite(run.loss))
     run.stop(fmt::format("the loss is {} at step {} of {} in epoch {}", plain_nan(run.loss), run.batch + 1, run.batches,
                          run.epoch + 1));
+}
+
+void StopOnNaN::on_epoch_end(FitRun& run) {
+  if (const auto it = run.logs.find("val_loss"); it != run.logs.end() && !std::isfinite(it->second))
+    run.stop(fmt::format("the validation loss is {} in epoch {}", plain_nan(it->second), run.epoch + 1));
 }
 
 }  // namespace weft

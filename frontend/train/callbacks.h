@@ -22,6 +22,7 @@ struct FitRun {
   Model& model;
   int epoch = 0;  ///< 0 for the first epoch of this fit()
   int epochs = 0;
+  std::int64_t model_epoch = 0;  ///< as `step`: 0 for the first epoch since the model was compiled
   std::int64_t step = 0;   ///< optimiser steps since the model was compiled (or since the start of the loaded run)
   std::int64_t batch = 0;  ///< in this epoch
   std::int64_t batches = 0;
@@ -113,18 +114,22 @@ struct EarlyStopping {
   std::map<std::string, Array> best_weights = {};
 };
 
-/// Saves the model to `path` whenever `monitor` improves.
+/// Saves the model to `path` whenever `monitor` improves. Error at the end when nothing was saved because it never was
+/// a number (or infinite, on the side that is no improvement).
 struct BestCheckpoint {
   std::string path;
   std::string monitor = "val_loss";
   bool maximize = false;
   void on_train_begin(FitRun&);
   void on_epoch_end(FitRun&);
+  void on_train_end(FitRun&);
 
   double best = 0;
+  std::string unsaved = "";  // why nothing was saved; empty: something was, or no epoch has ended
 };
 
-/// Writes one line an epoch: epoch, then the logs in order of name, with a header line.
+/// Writes one line an epoch: the model's epoch (FitRun::model_epoch, so that a run that goes on counts on), then the
+/// logs in order of name, with a header line.
 struct CsvLog {
   std::string path;
   bool append = false;
@@ -140,9 +145,11 @@ struct LearningRate {
   void on_epoch_begin(FitRun&);
 };
 
-/// Ends training cleanly when the loss is not a number or infinite (without it, fit() throws).
+/// Ends training cleanly when the loss, or that of the validation data, is infinite or no number (without it, or
+/// another callback that has `static constexpr bool handles_nan = true`, fit() throws).
 struct StopOnNaN {
   void on_step_end(FitRun&);
+  void on_epoch_end(FitRun&);
   static constexpr bool handles_nan = true;
 };
 

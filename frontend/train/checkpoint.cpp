@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/train/model_impl.h"
 #include "runtime/files/file.h"
 
@@ -92,7 +93,8 @@ void Model::check_save(const std::string& path) const {
 // Everything is checked before anything is changed.
 void Model::load(const std::string& path) {
   const DefaultFloats floats;
-  const Impl& m = *impl_;
+  Impl& m = *impl_;
+  const Impl::Changing changing(m, "load", Impl::Changing::in_a_callback);
   const std::shared_ptr<Compiled> compiled = m.compiled();
   const Checkpoint c = load_safetensors(path);
   bool has_optimizer = false;

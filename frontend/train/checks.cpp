@@ -7,6 +7,16 @@
 namespace weft {
 namespace {
 
+Shape one_sample(Shape rows) {
+  rows.erase(0);
+  return rows;
+}
+
+Type rows_of(Type type) {
+  type.shape[0] = kBatch;
+  return type;
+}
+
 /// The number of samples that every array agrees on.
 std::int64_t common_rows(std::string_view what, std::span<const Array> arrays, std::string_view role, std::int64_t n) {
   for (std::size_t i = 0; i < arrays.size(); ++i) {
@@ -27,11 +37,39 @@ void check_in_unit_interval(std::string_view what, const Array& y) {
       fail("{}: the target of sample {} is {}; the loss expects 0 or 1 (or a probability between)", what, i / row, v);
 }
 
+/// Error unless rows of `type` can be what an input wants (Model::Impl::adapt).
+void check_input(std::string_view what, const std::string& name, const Type& type, const Type& want) {
+  const auto refuse = [&](std::string_view why) {
+    fail("{}: input '{}' takes {}, the data has rows of {}: {}", what, name, to_string(want), to_string(rows_of(type)),
+         why);
+  };
+  if (is_float(type.dtype) && !is_float(want.dtype)) refuse("convert the data first");
+  if (element_count(one_sample(type.shape)) != element_count(one_sample(want.shape)))
+    refuse("the numbers of elements differ");
+}
+
+/// Error unless rows of `type` can be what the loss on an output wants (Loss::prepared).
+void check_target(std::string_view what, std::size_t i, const Type& type, const Loss& loss, const Type& output) {
+  const Shape row = one_sample(type.shape), wanted = one_sample(output.shape), column{1};
+  const auto refuse = [&](const std::string& expected) {
+    fail("{}: target {} has rows of {}; the loss '{}' expects {}", what, i, to_string(rows_of(type)), loss.name(),
+         expected);
+  };
+  switch (loss.target()) {
+    case Loss::any: return;
+    case Loss::labels:
+      if (!is_integer(type.dtype) || !(row.empty() || row == column)) refuse("integer labels, one a sample");
+      return;
+    default:
+      if (!(row == wanted || (row.empty() && wanted == column)))
+        refuse("rows like the output's, " + to_string(output) +
+               (is_integer(type.dtype) ? " (a loss on labels is a Loss::labels)" : ""));
+  }
+}
+
 /// u8 data for a float input means [0, 1]; the same bytes as targets would be compared with predictions as 0 … 255.
 void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const Type& output) {
-  Shape row = y.shape(), wanted = output.shape;
-  row.erase(0), wanted.erase(0);
-  if (y.dtype() == u8 && is_float(output.dtype) && element_count(row) == element_count(wanted))
+  if (y.dtype() == u8 && is_float(output.dtype))
     fail(
         "{}: target {} is {}, for a loss on values: bytes are scaled to [0, 1] as inputs and not as targets. Say which "
         "is meant: data::scale(y, 1.0 / 255) or y.converted(f32)",
@@ -39,6 +77,15 @@ void check_no_bytes(std::string_view what, std::size_t i, const Array& y, const 
 }
 
 }  // namespace
+
+void Model::Impl::check_types(std::string_view what, const Compiled& c, const std::vector<Type>& x,
+                              const std::vector<Type>& y) const {
+  for (const auto& [role, types] : {std::pair{"input", &x}, std::pair{"target", &y}})
+    for (std::size_t i = 0; i < types->size(); ++i)
+      if ((*types)[i].shape.empty()) fail("{}: {} {} is a scalar; expected one row a sample", what, role, i);
+  for (std::size_t i = 0; i < x.size(); ++i) check_input(what, input_names[i], x[i], inputs[i].type());
+  for (std::size_t i = 0; i < y.size(); ++i) check_target(what, i, y[i], c.losses[i], output_types[i]);
+}
 
 std::int64_t Model::Impl::check_data(std::string_view what, const Compiled& c, std::span<const Array> x,
                                      std::span<const Array> y) const {
@@ -50,6 +97,7 @@ std::int64_t Model::Impl::check_data(std::string_view what, const Compiled& c, s
     fail("{}: {} for {}; expected one for each", what, counted(y.size(), "target"), counted(outputs.size(), "output"));
   n = common_rows(what, y, "target", n);
   if (n == 0) fail("{}: the data set is empty; expected at least one sample", what);
+  check_types(what, c, types_of(x), types_of(y));
   for (std::size_t i = 0; i < y.size(); ++i) {
     const Loss::Target kind = c.losses[i].target();
     if (kind == Loss::labels)

@@ -39,17 +39,13 @@ ComputedIndices::ComputedIndices(const std::vector<Tensor>& results, const std::
     for (const Tensor& t : rows)
       if (t.id() == id) source[id] = moved;
   }
-  const std::vector<bool> used = reached_from(g, ids_of(results));
   std::map<ValueId, Index> found;  // of several uses the narrowest counts
-  for (ValueId id = 0; id < g.size(); ++id) {
-    const Node& n = g[id];
-    if (!used[id] || (n.op != Op::gather && n.op != Op::scatter_add) || source[n.operands[1]] != computed) continue;
-    const std::int64_t extent = g[n.operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
-    if (extent == kBatch) continue;
-    ValueId index_id = n.operands[1];  // as it was before it was truncated: NaN is no index
+  for (const IndexUse& use : index_uses(g, results)) {
+    if (source[use.index] != computed) continue;
+    ValueId index_id = use.index;  // as it was before it was truncated: NaN is no index
     while (g[index_id].op == Op::convert && is_integer(g[index_id].type.dtype)) index_id = g[index_id].operands[0];
-    const auto [index, is_new] = found.try_emplace(index_id, Index{extent, n.locs});
-    if (!is_new && extent < index->second.extent) index->second = Index{extent, n.locs};
+    const auto [index, is_new] = found.try_emplace(index_id, Index{use.extent, use.locs});
+    if (!is_new && use.extent < index->second.extent) index->second = Index{use.extent, use.locs};
   }
   if (found.empty()) return;
 

@@ -1,6 +1,7 @@
 // evaluate() and predict(): the data in batches of rows, without training.
 #include <algorithm>
 
+#include "frontend/tensor/node.h"
 #include "frontend/train/batches.h"
 #include "frontend/train/model_impl.h"
 
@@ -29,13 +30,18 @@ std::string Scores::str() const {
   return text;
 }
 
-Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size) {
+Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size,
+                       std::source_location where) {
+  return located(where, [&] { return impl_->evaluate(x, y, batch_size); });
+}
+
+Scores Model::Impl::evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size) const {
   const DefaultFloats floats;
-  const std::shared_ptr<Compiled> c = impl_->compiled("evaluate");
+  const std::shared_ptr<Compiled> c = compiled("evaluate");
   require_batch("evaluate", batch_size);
-  const std::int64_t n = impl_->check_data("evaluate", *c, x, y);
-  const DataFunction& function = impl_->evaluation_step(*c, row_types(x), row_types(y));
-  impl_->check_indices("evaluate", function, x, y);
+  const std::int64_t n = check_data("evaluate", *c, x, y);
+  const DataFunction& function = evaluation_step(*c, row_types(x), row_types(y));
+  check_indices("evaluate", function, x, y);
   const Executable& step = function.run;
   Tally tally(c->options->metrics, step);
   std::vector<Array> data = x;
@@ -48,18 +54,24 @@ Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y,
   return scores;
 }
 
-Scores Model::evaluate(const Array& x, const Array& y, std::int64_t batch_size) {
-  return evaluate(std::vector<Array>{x}, std::vector<Array>{y}, batch_size);
+Scores Model::evaluate(const Array& x, const Array& y, std::int64_t batch_size, std::source_location where) {
+  return evaluate(std::vector<Array>{x}, std::vector<Array>{y}, batch_size, where);
 }
-Scores Model::evaluate(const Dataset& data, std::int64_t batch_size) { return evaluate(data.x, data.y, batch_size); }
+Scores Model::evaluate(const Dataset& data, std::int64_t batch_size, std::source_location where) {
+  return evaluate(data.x, data.y, batch_size, where);
+}
 
-std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batch_size) {
+std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batch_size, std::source_location where) {
+  return located(where, [&] { return impl_->predict(x, batch_size); });
+}
+
+std::vector<Array> Model::Impl::predict(const std::vector<Array>& x, std::int64_t batch_size) const {
   const DefaultFloats floats;
   require_batch("predict", batch_size);
-  const std::shared_ptr<Compiled> c = impl_->compiled();
-  const std::int64_t n = impl_->check_data("predict", *c, x, {});
-  const DataFunction& function = impl_->prediction_step(*c, row_types(x));
-  impl_->check_indices("predict", function, x, {});
+  const std::shared_ptr<Compiled> c = compiled();
+  const std::int64_t n = check_data("predict", *c, x, {});
+  const DataFunction& function = prediction_step(*c, row_types(x));
+  check_indices("predict", function, x, {});
   const Executable& step = function.run;
   std::vector<Array> results;
   for_batches(step, x, n, batch_size, [&](const StepResults& r, std::int64_t begin, std::int64_t) {
@@ -78,6 +90,8 @@ std::vector<Array> Model::predict(const std::vector<Array>& x, std::int64_t batc
   return results;
 }
 
-Array Model::predict(const Array& x, std::int64_t batch_size) { return predict(std::vector<Array>{x}, batch_size)[0]; }
+Array Model::predict(const Array& x, std::int64_t batch_size, std::source_location where) {
+  return predict(std::vector<Array>{x}, batch_size, where)[0];
+}
 
 }  // namespace weft

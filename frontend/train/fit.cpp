@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "compiler/stopwatch.h"
+#include "frontend/tensor/node.h"
 #include "frontend/train/batches.h"
 #include "frontend/train/interrupt.h"
 #include "frontend/train/model_impl.h"
@@ -22,6 +23,7 @@ double median(std::vector<double> v) {
 }
 
 constexpr std::int64_t kResultBytes = 64 << 20;  // of the outputs of all steps of one call
+constexpr std::int64_t kValidationBatch = 256;
 
 /// Samples [0, train) are trained on.
 struct Split {
@@ -82,9 +84,10 @@ std::string first_not_finite(std::string_view role, const std::vector<Array>& ar
   return "";
 }
 
-std::string why_diverged(const std::vector<Array>& x, const std::vector<Array>& y, double rate) {
+/// Why the loss on x and y is infinite or NaN; `of` is "" or "validation ".
+std::string why_diverged(const std::string& of, const std::vector<Array>& x, const std::vector<Array>& y, double rate) {
   for (const auto& [role, arrays] : {std::pair{"input", &x}, std::pair{"target", &y}})
-    if (const std::string place = first_not_finite(role, *arrays); !place.empty())
+    if (const std::string place = first_not_finite(of + role, *arrays); !place.empty())
       return fmt::format("{}. Fill in or drop what is missing (data::check_finite() looks for it)", place);
   return fmt::format(
       "training has diverged. Try a smaller learning rate (now {:g}), clip the gradients (clip_norm in compile()), or "
@@ -102,14 +105,20 @@ const std::vector<double>& History::operator[](const std::string& name) const {
   fail("the history has no '{}'; it has {}", name, names.empty() ? "nothing: no epoch has ended" : names);
 }
 
-History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& o) {
+History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& options,
+                   std::source_location where) {
+  return located(where, [&] { return impl_->fit(*this, x, y, options); });
+}
+
+History Model::Impl::fit(Model& model, const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& o) {
   const DefaultFloats floats;
-  Impl& m = *impl_;
-  const Impl::Changing alone(m, "fit");
+  Impl& m = *this;
+  const Changing changing(m, "fit");
   const std::shared_ptr<Compiled> compiled = m.compiled("fit");
   Compiled& c = *compiled;
   if (o.batch_size < 1) fail("fit: batch_size is {}; expected at least 1", o.batch_size);
   if (o.epochs < 1) fail("fit: epochs is {}; expected at least 1", o.epochs);
+  if (!o.log && o.verbose > 0) fail("fit: the log is a null pointer; expected an open file, or verbose = 0");
   const std::int64_t n = m.check_data("fit", c, x, y);
   const Split data = split(o, x, y, n);
   if (!data.x.empty()) m.check_data("fit: validation data", c, data.x, data.y);
@@ -119,7 +128,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
 
   const std::string order = fmt::format("{} samples, batch {}, seed {}, {}", data.train, o.batch_size, o.seed,
                                         o.shuffle ? "shuffled" : "in order");
-  const double compiled_before = compile_seconds();
+  const double compiled_before = model.compile_seconds();
   const DataFunction& function = m.training_step(c, types_of(x), types_of(y));
   m.check_indices("fit", function, x, y);
   if (!data.x.empty())
@@ -132,7 +141,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   History history;
   Progress progress(o.log, o.verbose, o.epochs);
   std::vector<Callback> callbacks = o.callbacks;
-  FitRun run(*this);
+  FitRun run(model);
   run.epochs = o.epochs;
   run.batches = batches;
   Position at = m.position(c);
@@ -169,9 +178,11 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   at.order = order;
   m.set_position(c, at);
   seed->write(Array::scalar(static_cast<std::int64_t>(o.seed)));
+  run.model_epoch = at.epoch;
   for (run.epoch = 0; run.epoch < o.epochs && run.stop_reason.empty(); ++run.epoch) {
     for (Callback& callback : callbacks) callback.on_epoch_begin(run);
     at = m.position(c);  // a callback may have loaded another
+    run.model_epoch = at.epoch;
     std::optional<Restorable> before;
     if (!nan_is_handled) before.emplace(m, c);
     std::vector<std::int32_t> samples(static_cast<std::size_t>(data.train));
@@ -215,7 +226,7 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
         before->restore();
         fail("fit: the loss is {} at step {} of {} in epoch {}: {}. The model is as it was before this epoch",
              plain_nan(run.loss), run.batch + 1, batches, run.epoch + 1,
-             why_diverged(x, y, static_cast<double>(rate->read().item<float>())));
+             why_diverged("", x, y, static_cast<double>(rate->read().item<float>())));
       }
       m.set_position(c, at);
       for (Callback& callback : callbacks) callback.on_step_end(run);
@@ -232,7 +243,13 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
     run.logs = tally.logs();
     run.logs["learning_rate"] = static_cast<double>(rate->read().item<float>());
     if (!data.x.empty()) {
-      const Scores scores = evaluate(data.x, data.y);
+      const Scores scores = evaluate(data.x, data.y, kValidationBatch);
+      if (!std::isfinite(scores.loss) && !nan_is_handled) {
+        before->restore();
+        fail("fit: the validation loss is {} in epoch {}: {}. The model is as it was before this epoch",
+             plain_nan(scores.loss), run.epoch + 1,
+             why_diverged("validation ", data.x, data.y, run.logs["learning_rate"]));
+      }
       run.logs["val_loss"] = scores.loss;
       for (const auto& [name, value] : scores.metrics) run.logs["val_" + name] = value;
     }
@@ -243,15 +260,17 @@ History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, con
   }
   for (Callback& callback : callbacks) callback.on_train_end(run);
   history.stop_reason = run.stop_reason;
-  history.compile_seconds = compile_seconds() - compiled_before;
+  history.compile_seconds = model.compile_seconds() - compiled_before;
   if (!run.stop_reason.empty()) progress.note("stopped: " + run.stop_reason);
   return history;
 }
 
-History Model::fit(const Array& x, const Array& y, const FitOptions& options) {
-  return fit(std::vector<Array>{x}, std::vector<Array>{y}, options);
+History Model::fit(const Array& x, const Array& y, const FitOptions& options, std::source_location where) {
+  return fit(std::vector<Array>{x}, std::vector<Array>{y}, options, where);
 }
-History Model::fit(const Dataset& data, const FitOptions& options) { return fit(data.x, data.y, options); }
+History Model::fit(const Dataset& data, const FitOptions& options, std::source_location where) {
+  return fit(data.x, data.y, options, where);
+}
 
 double FitRun::learning_rate() const { return model.learning_rate(); }
 void FitRun::set_learning_rate(double rate) { model.set_learning_rate(rate); }

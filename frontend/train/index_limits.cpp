@@ -32,6 +32,18 @@ bool moves_elements(const Graph& g, const Node& n) {
   return is_integer(to) || (is_float(to) && exact_bits(from) <= exact_bits(to));
 }
 
+std::vector<IndexUse> index_uses(const Graph& g, const std::vector<Tensor>& results) {
+  const std::vector<bool> used = reached_from(g, ids_of(results));
+  std::vector<IndexUse> uses;
+  for (ValueId id = 0; id < g.size(); ++id) {
+    const Node& n = g[id];
+    if (!used[id] || (n.op != Op::gather && n.op != Op::scatter_add)) continue;
+    const std::int64_t extent = g[n.operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
+    if (extent != kBatch) uses.push_back({n.operands[1], extent, n.locs});
+  }
+  return uses;
+}
+
 namespace {
 
 constexpr std::int64_t kNoElement = -1;
@@ -91,23 +103,20 @@ std::vector<IndexLimits> index_limits(const std::vector<Tensor>& results, const 
   std::vector<IndexLimits> limits(rows.size());
   if (rows.empty()) return limits;
   const Graph& g = rows[0].trace()->graph;
-  const std::vector<bool> used = reached_from(g, ids_of(results)), moved = made_of(g, rows);
+  const std::vector<bool> moved = made_of(g, rows);
   Elements elements(g, rows);
   std::vector<std::pair<std::size_t, std::size_t>> place;  // of each number: the tensor, the element
   for (std::size_t r = 0; r < rows.size(); ++r)
     for (std::int64_t e = 0; e < element_count(one_row(rows[r].shape())); ++e)
       place.emplace_back(r, static_cast<std::size_t>(e));
-  for (ValueId id = 0; id < g.size(); ++id) {
-    const Node& n = g[id];
-    if (!used[id] || (n.op != Op::gather && n.op != Op::scatter_add) || !moved[n.operands[1]]) continue;
-    const std::int64_t extent = g[n.operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
-    if (extent == kBatch) continue;
-    for (const std::int64_t number : elements.numbers(n.operands[1]).as<std::int64_t>()) {
+  for (const IndexUse& use : index_uses(g, results)) {
+    if (!moved[use.index]) continue;
+    for (const std::int64_t number : elements.numbers(use.index).as<std::int64_t>()) {
       if (number == kNoElement) continue;
       const auto [r, e] = place[static_cast<std::size_t>(number)];
       auto& of_element = limits[r].of_element;
       if (of_element.empty()) of_element.resize(static_cast<std::size_t>(element_count(one_row(rows[r].shape()))));
-      if (!of_element[e] || extent < of_element[e]->extent) of_element[e] = IndexLimits::Use{extent, n.locs};
+      if (!of_element[e] || use.extent < of_element[e]->extent) of_element[e] = IndexLimits::Use{use.extent, use.locs};
     }
   }
   return limits;

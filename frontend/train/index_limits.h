@@ -9,6 +9,15 @@ namespace weft {
 /// rounds nothing but towards zero.
 bool moves_elements(const Graph&, const Node&);
 
+/// Where a gather or scatter takes its indices.
+struct IndexUse {
+  ValueId index;
+  std::int64_t extent;  // an index must be in [0, extent)
+  LocSet locs;          // of the gather or scatter
+};
+/// Those that the results depend on, in the graph's order, but for those into the batch axis.
+std::vector<IndexUse> index_uses(const Graph&, const std::vector<Tensor>& results);
+
 /// What the elements of one row of data may be.
 struct IndexLimits {
   struct Use {

@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
+#include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 #include "frontend/train/model_impl.h"
 
@@ -94,7 +94,16 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
     fail("{}the model takes {} and is called with {}", where_prefix(), counted(impl_->inputs.size(), "input"),
          inputs.size());
   std::vector<Substitution> with;
-  for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({impl_->inputs[i], inputs[i]});
+  std::vector<Tensor> all = impl_->inputs;
+  all.insert(all.end(), inputs.begin(), inputs.end());
+  check_operands("Model", all);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& own = impl_->inputs[i];
+    if (!(inputs[i].type() == own.type()))
+      type_error("Model", {inputs[i]},
+                 fmt::format("the model's input '{}' takes {}", own.name(), to_string(own.type())));
+    with.push_back({own, inputs[i]});
+  }
   const std::vector<Tensor> results = substitute(impl_->outputs, with);
   impl_->trace->add(LayerCall{impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs),
                               ids_of(impl_->parameters)});
@@ -114,8 +123,8 @@ struct OptimizerStates {
     seed = state(Array::scalar(static_cast<std::int64_t>(m.trace->seed)), random + ".seed");
     step = state(Array::scalar(std::int64_t{0}), random + ".step");
     const std::size_t before = m.trace->variables.size();
-    const double first =
-        located("compile", [&] { return checked_rate("the optimiser", options.optimizer.learning_rate()(0)); });
+    const double first = located(
+        "compile", [&] { return checked_rate("compile: the optimiser", options.optimizer.learning_rate()(0)); });
     rate = state(Array::scalar(static_cast<float>(first)), prefix + ".learning_rate");
     OptimizerStep update(rate, prefix);
     for (const Tensor& p : m.parameters) {
@@ -130,12 +139,23 @@ struct OptimizerStates {
   }
 };
 
+/// What a metric is reported as stands beside the loss and the learning rate.
+void check_metrics(const std::vector<Metric>& metrics) {
+  std::set<std::string> names;
+  for (const Metric& m : metrics) {
+    if (m.name.empty() || m.name == "loss" || m.name == "learning_rate" || m.name.starts_with("val_"))
+      fail("{}compile: a metric is named '{}'; expected a name, and none of those that fit() reports", where_prefix(),
+           m.name);
+    if (!names.insert(m.name).second) fail("{}compile: metric '{}' is named twice", where_prefix(), m.name);
+  }
+}
+
 }  // namespace
 
 void Model::compile(const TrainOptions& options, std::source_location where) {
   LocScope scope(where);
   Impl& m = *impl_;
-  const Impl::Changing alone(m, "compile");
+  const Impl::Changing changing(m, "compile");
   const Tracing tracing(*m.trace);
   const std::string here = where_prefix();
   std::vector<Loss> losses = options.losses;
@@ -148,17 +168,11 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   if (!options.loss_weights.empty() && options.loss_weights.size() != m.outputs.size())
     fail("{}compile: {} for {}; expected one for each", here, counted(options.loss_weights.size(), "loss weight"),
          counted(m.outputs.size(), "output"));
-  for (const double w : options.loss_weights)
-    if (!(w >= 0 && w <= std::numeric_limits<float>::max()))
-      fail("{}compile: a loss weight is {}; expected a finite number, 0 or more", here, plain_nan(w));
+  for (const double w : options.loss_weights) check_number("compile", "a loss weight", w, Domain::not_negative);
   if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
-  for (const auto& [name, limit] :
-       {std::pair{"clip_norm", options.clip_norm}, std::pair{"clip_value", options.clip_value}})
-    if (!(limit >= 0)) fail("{}compile: {} is {}; expected 0 (none) or more", here, name, limit);
-  for (std::size_t i = 0; i < options.metrics.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j)
-      if (options.metrics[i].name == options.metrics[j].name)
-        fail("{}compile: metric '{}' is named twice", here, options.metrics[i].name);
+  check_number("compile", "clip_norm", options.clip_norm, Domain::not_negative);
+  check_number("compile", "clip_value", options.clip_value, Domain::not_negative);
+  check_metrics(options.metrics);
 
   // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data; a model that
   // is compiled already first tries it and throws away what it makes, so that a call that fails leaves it as it was,
@@ -178,9 +192,24 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   c.options = options;
 }
 
-Model::Impl::Changing::Changing(Impl& m, std::string_view what) : model_(m) {
-  if (m.changing.exchange(true))
-    fail("{}: the model is being trained or compiled by another call, which must return first", what);
+Model::Impl::Changing::Changing(Impl& m, const char* call, Nesting nesting) : change_(m.change) {
+  const std::lock_guard lock(change_.mutex);
+  const auto here = std::this_thread::get_id();
+  if (change_.call) {
+    if (nesting == alone || change_.thread != here)
+      fail("{}: the model is being changed by another call, {}(){}, which must return first", call, change_.call,
+           change_.thread == here ? "" : " on another thread");
+    is_nested_ = true;
+    return;
+  }
+  change_.call = call;
+  change_.thread = here;
+}
+
+Model::Impl::Changing::~Changing() {
+  if (is_nested_) return;
+  const std::lock_guard lock(change_.mutex);
+  change_.call = nullptr;
 }
 
 std::shared_ptr<Compiled> Model::Impl::compiled() const {
@@ -204,12 +233,6 @@ void Model::Impl::set_position(Compiled& c, const Position& position) const {
   c.position = position;
 }
 
-double checked_rate(std::string_view what, double rate) {
-  if (!(rate >= 0 && rate <= std::numeric_limits<float>::max()))
-    fail("{}: the learning rate is {}; expected a finite number, 0 or more", what, plain_nan(rate));
-  return rate;
-}
-
 Array Model::Impl::rates(const Compiled& c, std::int64_t first, std::int64_t count) const {
   std::optional<double> override;
   {
@@ -230,6 +253,7 @@ Executable Model::training_step(const std::vector<Type>& x, const std::vector<Ty
   if (x.size() != impl_->inputs.size() || y.size() != impl_->outputs.size())
     fail("training_step: {} and {}; expected {} and {}", counted(x.size(), "input"), counted(y.size(), "target"),
          impl_->inputs.size(), impl_->outputs.size());
+  impl_->check_types("training_step", *c, x, y);
   Executable step = impl_->training_step(*c, x, y).run;
   step.prepare(batch);
   return step;
@@ -276,6 +300,7 @@ double Model::learning_rate() const {
 }
 
 void Model::set_learning_rate(double rate) {
+  const Impl::Changing changing(*impl_, "set_learning_rate", Impl::Changing::in_a_callback);
   const std::shared_ptr<Compiled> c = impl_->compiled("set_learning_rate");
   checked_rate("set_learning_rate", rate);
   const Tracing tracing(*impl_->trace);
@@ -289,6 +314,7 @@ std::map<std::string, Array> Model::weights() const {
 }
 
 void Model::set_weights(const std::map<std::string, Array>& weights) {
+  const Impl::Changing changing(*impl_, "set_weights", Impl::Changing::in_a_callback);
   std::vector<std::pair<std::shared_ptr<StateValue>, const Array*>> found;
   std::set<std::string> known;
   for (const Impl::Saved& s : impl_->values()) {

@@ -72,7 +72,7 @@ struct Scores {
 /// A model's copies share it. evaluate(), predict(), save() and what looks at it may be called on several threads at
 /// once, also while another call changes the model: they wait for the steps of fit() under way (Executable), and beside
 /// compile() they end as they began, with what was compiled before or after. fit(), compile(), load() and the set_…()
-/// change it, one at a time.
+/// change it, one at a time: Error otherwise. The callbacks of fit() may load() and set_…().
 class Model {
  public:
   Model(const Tensor& input, const Tensor& output, WEFT_HERE);
@@ -97,19 +97,20 @@ class Model {
   /// to the input's shape. Parameters that the loss does not depend on (behind stop_gradient) are left alone, by decay
   /// too. Error, before anything is changed, on an empty data set, differing counts, a batch larger than the data,
   /// labels out of range, elements out of range that are used as indices (ids of an Embedding) or from which such are
-  /// computed, u8 targets of a loss on values. A loss that is infinite or NaN is an Error that leaves the model as it was
-  /// before the epoch. A callback that throws leaves it as the steps done have made it: the next fit() goes on from
-  /// there.
-  History fit(const Dataset& data, const FitOptions& options = {});
-  History fit(const Array& x, const Array& y, const FitOptions& options = {});
-  History fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& options = {});
+  /// computed, u8 targets of a loss on values. A loss that is infinite or NaN, that of the validation data too, is an
+  /// Error that leaves the model as it was before the epoch, unless a callback handles it (StopOnNaN). A callback that
+  /// throws leaves it as the steps done have made it: the next fit() goes on from there.
+  History fit(const Dataset& data, const FitOptions& options = {}, WEFT_HERE);
+  History fit(const Array& x, const Array& y, const FitOptions& options = {}, WEFT_HERE);
+  History fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& options = {}, WEFT_HERE);
 
-  Scores evaluate(const Dataset& data, std::int64_t batch_size = 256);
-  Scores evaluate(const Array& x, const Array& y, std::int64_t batch_size = 256);
-  Scores evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size = 256);
+  /// A loss that is infinite or NaN is a result like others.
+  Scores evaluate(const Dataset& data, std::int64_t batch_size = 256, WEFT_HERE);
+  Scores evaluate(const Array& x, const Array& y, std::int64_t batch_size = 256, WEFT_HERE);
+  Scores evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size = 256, WEFT_HERE);
 
-  Array predict(const Array& x, std::int64_t batch_size = 256);  ///< the first output for every row of x
-  std::vector<Array> predict(const std::vector<Array>& x, std::int64_t batch_size = 256);
+  Array predict(const Array& x, std::int64_t batch_size = 256, WEFT_HERE);  ///< the first output for every row of x
+  std::vector<Array> predict(const std::vector<Array>& x, std::int64_t batch_size = 256, WEFT_HERE);
 
   /// Parameters, states, optimiser states and counters, as safetensors; load() of a compiled model resumes bit for bit.
   /// The file is replaced as a whole or, on Error, not at all.

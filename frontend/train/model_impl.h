@@ -1,7 +1,7 @@
 // Internal to frontend/: what a Model holds, shared by the files that implement it.
 #pragma once
-#include <atomic>
 #include <mutex>
+#include <thread>
 
 #include <weft/compiler/placement.h>
 #include <weft/frontend/train/computed_indices.h>
@@ -79,18 +79,27 @@ struct Model::Impl {
   std::map<std::string, std::string> stable_names;
 
   std::shared_ptr<Compiled> current = std::make_shared<Compiled>();  // under Tracing
-  std::atomic<bool> changing = false;
 
-  /// While it lives, this thread changes the model. Error when another call does already.
+  /// The call that changes the model, and the thread that it was made on.
+  struct Change {
+    std::mutex mutex;  // of the members below
+    const char* call = nullptr;
+    std::thread::id thread;
+  } change;
+
+  /// While it lives, this thread changes the model. Error when another call does already; a change that may be made in
+  /// a callback of fit() may be made in a call of the same thread's.
   class Changing {
    public:
-    Changing(Impl& m, std::string_view what);
-    ~Changing() { model_.changing = false; }
+    enum Nesting : std::uint8_t { alone, in_a_callback };
+    Changing(Impl& m, const char* call, Nesting nesting = alone);
+    ~Changing();
     Changing(const Changing&) = delete;
     Changing& operator=(const Changing&) = delete;
 
    private:
-    Impl& model_;
+    Change& change_;
+    bool is_nested_ = false;
   };
 
   std::shared_ptr<Compiled> compiled() const;
@@ -104,6 +113,9 @@ struct Model::Impl {
   /// Throws Error unless there is one array an input (and output), all with n > 0 rows that fit. Returns n.
   std::int64_t check_data(std::string_view what, const Compiled&, std::span<const Array> x,
                           std::span<const Array> y) const;
+  /// Error unless rows of these types can be what the inputs and the losses want.
+  void check_types(std::string_view what, const Compiled&, const std::vector<Type>& x,
+                   const std::vector<Type>& y) const;
   /// Error when an index that the data leads to is out of range.
   void check_indices(std::string_view what, const DataFunction&, std::span<const Array> x,
                      std::span<const Array> y) const;
@@ -118,11 +130,17 @@ struct Model::Impl {
   /// Everything that a checkpoint holds: values(), optimiser states, the random counters.
   std::vector<Saved> saved_states(const Compiled&) const;
 
-  /// Rows of data as an input wants them: converted (u8 to a float input: scaled to [0, 1]) and reshaped.
-  Tensor adapt(const Tensor& rows, const Type& want, const std::string& name) const;
+  /// Rows of data, whose types have been checked, as an input wants them: converted (u8 to a float input: scaled to
+  /// [0, 1]) and reshaped.
+  Tensor adapt(const Tensor& rows, const Type& want) const;
   /// The mean loss and the metrics' sums over given rows, as named outputs.
   std::vector<NamedTensor> scores(const Compiled&, const std::vector<Tensor>& x_rows,
                                   const std::vector<Tensor>& y_rows) const;
+
+  // Model's members, without the line of the call.
+  History fit(Model&, const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions&);
+  Scores evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size) const;
+  std::vector<Array> predict(const std::vector<Array>& x, std::int64_t batch_size) const;
 
   const DataFunction& training_step(Compiled&, const std::vector<Type>& x, const std::vector<Type>& y) const;
   const DataFunction& evaluation_step(Compiled&, const std::vector<Type>& x_rows,
@@ -136,9 +154,6 @@ struct Model::Impl {
                              const std::vector<Tensor>& y) const;
   CompileOptions compile_options(const Compiled&, std::string name, bool training, std::vector<Tensor> inputs) const;
 };
-
-/// Error unless a learning rate is finite and at least 0.
-double checked_rate(std::string_view what, double rate);
 
 /// Adds a step's metric sums to the totals of an epoch.
 class Tally {

@@ -64,30 +64,15 @@ std::vector<Type> row_types(std::span<const Array> arrays) {
   return types;
 }
 
-Tensor Model::Impl::adapt(const Tensor& rows, const Type& want, const std::string& name) const {
-  auto refuse = [&](std::string_view why) {
-    fail("{}input '{}' takes {}, the data has rows of {}: {}", where_prefix(), name, to_string(want),
-         to_string(rows.type()), why);
-  };
-  Tensor x = rows;
-  if (is_float(want.dtype) && x.dtype() == u8) {
-    x = astype(x, want.dtype) * (1.0 / 255);
-  } else if (x.dtype() != want.dtype) {
-    if (is_float(x.dtype()) && !is_float(want.dtype)) refuse("convert the data first");
-    x = astype(x, want.dtype);
-  }
-  Shape have = x.shape(), wanted = want.shape;
-  have.erase(0);
-  wanted.erase(0);
-  if (element_count(have) != element_count(wanted)) refuse("the numbers of elements differ");
-  return reshape(x, want.shape);
+Tensor Model::Impl::adapt(const Tensor& rows, const Type& want) const {
+  const Tensor x = astype(rows, want.dtype);
+  return reshape(is_float(want.dtype) && rows.dtype() == u8 ? x * (1.0 / 255) : x, want.shape);
 }
 
 std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vector<Tensor>& x_rows,
                                              const std::vector<Tensor>& y_rows) const {
   std::vector<Substitution> with;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    with.push_back({inputs[i], adapt(x_rows[i], inputs[i].type(), inputs[i].name())});
+  for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({inputs[i], adapt(x_rows[i], inputs[i].type())});
   const std::vector<Tensor> predictions = substitute(outputs, with);
   Tensor loss;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -98,9 +83,10 @@ std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vecto
   for (const Penalty& p : trace->penalties)
     if (stable_names.contains(trace->find(p.parameter)->name)) loss = loss + Tensor(trace, p.value);
   std::vector<NamedTensor> results{{"loss", loss}};
+  const Tensor target = c.losses[0].prepared(predictions[0], y_rows[0]);
   for (const Metric& m : c.options->metrics) {
     const std::vector<Tensor> sums =
-        located("compile", [&] { return call(m.sums, "Metric::sums", predictions[0], y_rows[0]); });
+        located("compile", [&] { return call(m.sums, "Metric::sums", predictions[0], target); });
     if (sums.empty()) fail("{}metric '{}' has no sums", where_prefix(), m.name);
     for (std::size_t i = 0; i < sums.size(); ++i) {
       if (!is_static(sums[i].shape()))
@@ -200,8 +186,7 @@ const DataFunction& Model::Impl::prediction_step(Compiled& c, const std::vector<
   GraphScope graph(trace);
   const std::vector<Tensor> x = placeholders(x_rows, x_names(inputs));
   std::vector<Substitution> with;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    with.push_back({inputs[i], adapt(x[i], inputs[i].type(), inputs[i].name())});
+  for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({inputs[i], adapt(x[i], inputs[i].type())});
   const std::vector<Tensor> results = substitute(outputs, with);
   Executable run = weft::compile({results.begin(), results.end()}, compile_options(c, "prediction", false, x));
   return c.prediction.emplace(key, data_function(std::move(run), results, x, {})).first->second;

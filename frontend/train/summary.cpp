@@ -1,4 +1,6 @@
 // The table that Model::summary() prints.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <set>
@@ -26,6 +28,23 @@ std::string grouped(std::int64_t n) {
   return s;
 }
 
+/// Adds what a value is computed from: the nearest layers and inputs behind it, each once.
+void add_sources(const Graph& g, ValueId from, const std::map<ValueId, std::string>& names,
+                 std::vector<std::string>& sources) {
+  std::vector<ValueId> open{from};
+  std::set<ValueId> seen;
+  while (!open.empty()) {
+    const ValueId id = open.back();
+    open.pop_back();
+    if (!seen.insert(id).second) continue;
+    if (const auto it = names.find(id); it != names.end()) {
+      if (std::ranges::find(sources, it->second) == sources.end()) sources.push_back(it->second);
+    } else {
+      open.insert(open.end(), g[id].operands.rbegin(), g[id].operands.rend());
+    }
+  }
+}
+
 }  // namespace
 
 std::string Model::summary(bool print) const {
@@ -51,12 +70,11 @@ std::string Model::summary(bool print) const {
       else
         shared = true;
     }
-    std::string from;
-    for (ValueId v : call.inputs)
-      if (const auto it = names.find(v); it != names.end()) from += (from.empty() ? "" : ", ") + it->second;
+    std::vector<std::string> sources;
+    for (ValueId v : call.inputs) add_sources(g, v, names, sources);
     names[call.output] = call.name;
     rows.push_back({fmt::format("{} ({})", call.name, call.kind), shape_of(Tensor(m.trace, call.output)),
-                    shared ? "shared" : grouped(count), from});
+                    shared ? "shared" : grouped(count), fmt::format("{}", fmt::join(sources, ", "))});
   }
   std::int64_t loose = 0;
   for (const Tensor& p : m.parameters)

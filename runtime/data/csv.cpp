@@ -113,7 +113,7 @@ class Reader {
   Place place_;
 };
 
-enum class Number { parsed, malformed, out_of_range };
+enum class Number { parsed, malformed, out_of_range, not_finite };
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t";
@@ -128,7 +128,8 @@ Number parse_number(std::string_view text, T& value) {
   if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc::invalid_argument || end != text.data() + text.size()) return Number::malformed;
-  return error == std::errc() ? Number::parsed : Number::out_of_range;
+  if (error != std::errc()) return Number::out_of_range;
+  return std::isfinite(static_cast<double>(value)) ? Number::parsed : Number::not_finite;
 }
 
 bool is_number(std::string_view text) {
@@ -143,6 +144,7 @@ struct Layout {
   bool text = false;
   bool missing = false;              // whether it has cells without a value
   DType dtype = f32;                 // of numbers
+  std::optional<std::string> fill;   // what a missing value stands for
   std::optional<Cell> first_marker;  // one of CsvOptions::missing, while it may still be a text
   std::set<std::string> distinct;    // texts; until that is decided, those of CsvOptions::missing
   std::vector<std::string> categories;
@@ -196,7 +198,7 @@ class CsvFile {
                                                         : options_.names[i];
       if (name.empty()) reader.fail_at(first[i].place, "column {} has no name", i + 1);
       if (!seen.insert(name).second) reader.fail_at(first[i].place, "a second column named '{}'", name);
-      layouts_.push_back({.name = name, .dtype = options_.number});
+      layouts_.push_back({.name = name, .dtype = options_.number, .fill = options_.fill});
     }
   }
 
@@ -216,6 +218,7 @@ class CsvFile {
       l.decided = true;
       l.dtype = dtype;
     }
+    for (const auto& [name, fill] : options_.fills) layout(name).fill = fill;
     for (const Layout& l : layouts_)
       if (l.dtype != f32 && l.dtype != f64 && l.dtype != i32)
         fail("{}: column '{}' cannot hold {}; numbers are f32, f64 or i32", path_, l.name, weft::name(l.dtype));
@@ -267,10 +270,10 @@ class CsvFile {
       Layout& l = layouts_[i];
       if (!l.decided) {  // all of its cells are missing
         if (l.first_marker) missing_value(reader, l, *l.first_marker);
-        l.text = !is_number(*options_.fill);
+        l.text = !is_number(*l.fill);
       }
       if (!l.text || !l.categories.empty()) continue;
-      if (l.missing) l.distinct.insert(*options_.fill);
+      if (l.missing) l.distinct.insert(*l.fill);
       l.categories.assign(l.distinct.begin(), l.distinct.end());
     }
   }
@@ -279,7 +282,7 @@ class CsvFile {
     return !cell.quoted && (text.empty() || std::ranges::find(options_.missing, text) != options_.missing.end());
   }
   void missing_value(const Reader& reader, Layout& l, const Cell& cell) const {
-    if (!options_.fill)
+    if (!l.fill)
       reader.fail_at(cell.place, "column '{}' has no value here{}; set a fill value to accept missing ones", l.name,
                      cell.text.empty() ? "" : fmt::format(" ('{}')", trimmed(cell.text)));
     l.missing = true;
@@ -296,7 +299,7 @@ class CsvFile {
       for (std::size_t i = 0; i < cells.size(); ++i) {
         const Layout& l = layouts_[i];
         const Cell& cell = cells[i];
-        const std::string& text = cell.empty() || (!l.text && is_marker(cell)) ? *options_.fill : cell.text;
+        const std::string& text = cell.empty() || (!l.text && is_marker(cell)) ? *l.fill : cell.text;
         if (l.text) {
           const auto code = codes[i].find(text);
           if (code == codes[i].end())
@@ -317,14 +320,21 @@ class CsvFile {
   template <class T>
   T number(const Reader& reader, const Cell& cell, const std::string& text, const Layout& l) const {
     T value{};
-    const Number parsed = parse_number(text, value);
-    if (parsed != Number::parsed && options_.fill && &text == &*options_.fill)
+    const bool is_fill = l.fill && &text == &*l.fill;
+    Number parsed = parse_number(text, value);
+    if (parsed == Number::not_finite && (options_.non_finite || is_fill)) parsed = Number::parsed;
+    if (parsed != Number::parsed && is_fill)
       reader.fail_at(cell.place, "column '{}' has no value here, and the fill '{}' is {} {}", l.name, text,
                      parsed == Number::malformed ? "not a number of type" : "out of the range of", name(l.dtype));
     switch (parsed) {
       case Number::parsed: return value;
       case Number::out_of_range:
         reader.fail_at(cell.place, "{} is out of the range of {} (column '{}')", text, name(l.dtype), l.name);
+      case Number::not_finite:
+        reader.fail_at(cell.place,
+                       "'{}' is no finite number (column '{}'); set `non_finite` to accept it, or list it under "
+                       "`missing`",
+                       trimmed(text), l.name);
       default:
         reader.fail_at(cell.place,
                        "'{}' is not a number of type {}; column '{}' holds numbers (list it under `text` if not)", text,
@@ -368,27 +378,33 @@ const Column& Table::column(std::string_view name) const {
   fail("{}: no column '{}'; there are {}", source, name, fmt::join(names, ", "));
 }
 
+Array Table::numbers(const std::vector<std::string>& names, DType dtype) const {
+  Array joined(Type{dtype, {rows, static_cast<std::int64_t>(names.size())}});
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    const Column& from = column(names[k]);
+    if (from.is_text())
+      fail("{}: column '{}' holds text ({} categories), and their codes are no quantity; leave it out or one-hot it",
+           source, from.name, from.categories.size());
+    const Array values = from.values.converted(dtype);
+    const std::size_t bytes = values.bytes() / static_cast<std::size_t>(rows);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(rows); ++i)
+      std::copy_n(values.data() + i * bytes, bytes, joined.data() + (i * names.size() + k) * bytes);
+  }
+  return joined;
+}
+
 Dataset Table::dataset(const std::vector<std::string>& features, const std::string& label, DType label_dtype) const {
   if (label_dtype != i32 && !is_float(label_dtype))
     fail("{}: labels cannot be {}; expected i32, f32 or f64", source, name(label_dtype));
   const Column& target = column(label);
-  std::vector<const Column*> inputs;
-  for (const std::string& feature : features) inputs.push_back(&column(feature));
+  std::vector<std::string> inputs = features;
   if (features.empty())
     for (const Column& c : columns)
-      if (&c != &target) inputs.push_back(&c);
+      if (&c != &target) inputs.push_back(c.name);
   if (inputs.empty()) fail("{}: no feature beside the label '{}'", source, label);
-  Dataset set{Array(Type{f32, {rows, static_cast<std::int64_t>(inputs.size())}}), {}, source};
-  const auto x = set.x.as<float>();
-  for (std::size_t f = 0; f < inputs.size(); ++f) {
-    const Column& input = *inputs[f];
-    if (&input == &target) fail("{}: column '{}' is both a feature and the label", source, label);
-    if (input.is_text())
-      fail("{}: feature '{}' holds text ({} categories), and their codes are no quantity; leave it out or one-hot it",
-           source, input.name, input.categories.size());
-    for (std::int64_t i = 0; i < rows; ++i)
-      x[static_cast<std::size_t>(i) * inputs.size() + f] = static_cast<float>(input.values.at(i));
-  }
+  if (std::ranges::find(inputs, label) != inputs.end())
+    fail("{}: column '{}' is both a feature and the label", source, label);
+  Dataset set{numbers(inputs), {}, source};
   set.y = label_dtype == i32 ? class_labels(*this, target) : target.values.converted(label_dtype).reshaped({rows, 1});
   return set;
 }

@@ -33,6 +33,13 @@ struct StepRows {
   Array array;           // [steps, …]; a row need be aligned to its elements only
 };
 
+/// Row `s` of [steps, …], in its storage, aligned to its elements only: to be read, not to be bound.
+inline Array row_of(const Array& rows, std::int64_t s) {
+  Shape shape = rows.shape();
+  shape.erase(0);
+  return rows.view_rows(s, s + 1).reshaped(shape);
+}
+
 /// Called after each step, on any thread: everything that the step wrote may be read. False ends the run there. It must
 /// not run() anything on the same machine.
 using AfterStep = std::function<bool(std::int64_t step)>;

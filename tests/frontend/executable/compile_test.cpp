@@ -62,6 +62,9 @@ TEST_CASE("compile() refuses what makes no function") {
   require_reported({
       MISTAKE(compile({}), "compile: nothing to compute"),
       MISTAKE(compile({{"a", x}, {"a", w}}), "compile: output 'a' exists already"),
+      MISTAKE(compile({x}, {.name = "two words"}), "compile: the name 'two words' is not an identifier: expected"),
+      MISTAKE(compile({x}, {.name = ""}), "compile: the name '' is not an identifier"),
+      MISTAKE(compile({x}, {.name = "../a\"\n"}), "is not an identifier"),
       MISTAKE(compile({{"a b", x}}), "compile: output name 'a b' is not an identifier"),
       MISTAKE(compile({x}, {.updates = {{x, x}}}), "compile: f32[?,3]", "is updated and is no state or parameter"),
       MISTAKE(compile({}, {.updates = {{w, w + 1}, {w, w}}}), "compile: state 'w' is updated twice"),

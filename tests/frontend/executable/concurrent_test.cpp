@@ -255,7 +255,7 @@ TEST_CASE("what may not overlap is refused, and leaves all as it was") {
   };
   require_reported(
       {FAILS(model.fit(rows, targets, {.batch_size = 8, .callbacks = {Again{&model, rows, targets}}, .verbose = 0}),
-             "fit: ", "being trained or compiled by another call")});
+             "fit: ", "being changed by another call, fit(), which must return first")});
   CHECK(model.fit(rows, targets, {.batch_size = 8, .verbose = 0}).epochs() == 1);
 
   for (const Backend backend : kBackends)
@@ -288,4 +288,58 @@ TEST_CASE("what may not overlap is refused, and leaves all as it was") {
       CHECK(exe({Array(Type{f32, {3}})})[0].same_bits(f({5, 5, 5}, {3})));
       CHECK(exe.state("s").item<float>() == 6);
     }
+}
+
+TEST_CASE("while fit() runs, what changes the model is refused on other threads, and allowed in its callbacks") {
+  GraphScope graph;
+  const Tensor x = input(f32, {2});
+  Model model(x, Dense(1)(x));
+  model.compile({.loss = mse, .threads = 1});
+  const Array rows = Array::filled({f32, {8, 2}}, 1), targets = Array::filled({f32, {8, 1}}, 1);
+  const std::string path = (std::filesystem::temp_directory_path() / "weft-changes.safetensors").string();
+  model.save(path);
+  const auto weights = model.weights();
+  const FitOptions quiet{.batch_size = 8, .verbose = 0};
+  struct Change {
+    const char* name;
+    bool in_a_callback;
+    std::function<void()> make;
+  };
+  const Change changes[] = {
+      {"load", true, [&] { model.load(path); }},
+      {"set_weights", true, [&] { model.set_weights(weights); }},
+      {"set_learning_rate", true, [&] { model.set_learning_rate(0.5); }},
+      {"compile", false, [&] { model.compile({.loss = mse, .threads = 1}); }},
+      {"fit", false, [&] { model.fit(rows, targets, quiet); }},
+  };
+  struct AtEnd {
+    std::function<void()> act;
+    void on_epoch_end(FitRun&) { act(); }
+  };
+  for (const Change& change : changes) {
+    CAPTURE(change.name);
+    const auto during = [&](std::function<void()> act) {
+      FitOptions o = quiet;
+      o.callbacks = {AtEnd{std::move(act)}};
+      model.fit(rows, targets, o);
+    };
+    std::string message;
+    during([&] { std::thread([&] { message = error_of(change.make); }).join(); });
+    require_parts(message, {std::string(change.name) + ": the model is being changed by another call, fit() on another "
+                                                       "thread, which must return first"});
+    if (change.in_a_callback)
+      during(change.make);
+    else
+      CHECK_THAT(error_of([&] { during(change.make); }), Catch::Contains("by another call, fit(), which must return"));
+    std::thread(change.make).join();  // afterwards any thread may
+    during([&] {
+      std::thread([&] {
+        model.evaluate(rows, targets);
+        model.predict(rows);
+        model.weights();
+        model.save(path);
+      }).join();
+    });
+  }
+  std::filesystem::remove(path);
 }

@@ -157,6 +157,70 @@ TEST_CASE("the gradient of softmax cross-entropy is softmax minus one-hot") {
   require_close(run(g, {f(kScores, {3, 4}), i(kLabels, {3})}, {z, label}), want, 1e-6);
 }
 
+TEST_CASE("a loss of one's own gets its target as a built-in one of its kind does, and so do the metrics beside it") {
+  const auto own_mse = [](const Tensor& p, const Tensor& t) { return mean(square(p - t), -1); };
+  const auto own_binary = [](const Tensor& p, const Tensor& t) {
+    return mean(-t * log_sigmoid(p) - (1 - t) * log_sigmoid(-p), -1);
+  };
+  const auto own_softmax = [](const Tensor& z, const Tensor& labels) {
+    return -sum(weft::where(one_hot(labels, z.shape().back(), boolean), log_softmax(z), 0.0), -1);
+  };
+  struct Row {
+    Loss built_in, own;
+    Shape features;  // of the prediction
+    std::vector<Type> targets;
+  };
+  const Row rows[] = {
+      {mse, own_mse, {1}, {{f32, {4, 1}}, {f32, {4}}, {f64, {4}}, {i32, {4, 1}}, {i64, {4}}, {boolean, {4}}}},
+      {mse, Loss("own", own_mse), {3}, {{f32, {4, 3}}, {f64, {4, 3}}, {i32, {4, 3}}}},
+      {binary_cross_entropy_with_logits,
+       Loss("own", own_binary, Loss::binary),
+       {1},
+       {{f32, {4, 1}}, {f64, {4}}, {i32, {4}}, {u8, {4}}, {boolean, {4, 1}}}},
+      {softmax_cross_entropy,
+       Loss("own", own_softmax, Loss::labels),
+       {3},
+       {{i32, {4}}, {i32, {4, 1}}, {i64, {4}}, {u8, {4, 1}}}},
+  };
+  const Array inputs = f({0.25, -1, 2, 0.5, 1, -0.75, 3, 0, 1, 2, 0, -2}, {4, 3});
+  for (const Row& row : rows)
+    for (const Type& type : row.targets) {
+      CAPTURE(row.built_in.name(), to_string(type));
+      Array y(Type{i32, type.shape});
+      for (std::int64_t k = 0; k < y.size(); ++k) y.as<std::int32_t>()[static_cast<std::size_t>(k)] = k % 3 == 0;
+      const Array target = y.converted(type.dtype);
+      std::vector<Scores> scores;
+      for (const Loss& loss : {row.built_in, row.own}) {
+        GraphScope graph;
+        const Tensor x = input(f32, {3}, "x");
+        Model model(x, Dense(row.features[0])(x));
+        const Metric same{"same",
+                          [&](const Tensor& p, const Tensor& t) { return std::vector<Tensor>{sum(loss(p, t))}; },
+                          accuracy.result};
+        model.compile({.optimizer = SGD{0.1}, .loss = loss, .metrics = {same}});
+        model.fit(inputs, target, {.batch_size = 2, .shuffle = false, .verbose = 0});
+        scores.push_back(model.evaluate(inputs, target));
+        CHECK(scores.back()["same"] == Approx(scores.back().loss));
+      }
+      CHECK(scores[0].loss == Approx(scores[1].loss).epsilon(1e-5));
+    }
+}
+
+TEST_CASE("what does not fit a loss's kind of target is refused before its function sees it; any is handed on") {
+  GraphScope graph;
+  const Tensor p = input(f32, {4}, "p"), label = input(i32, {}, "label"), one = input(f64, {1}, "one");
+  const auto never = [](const Tensor&, const Tensor&) -> Tensor { throw Error("called"); };
+  require_reported({
+      MISTAKE(Loss("loss", never)(p, label), "loss: prediction and target differ in shape; expected a target of [?,4]",
+              "(a loss on labels is a Loss::labels)"),
+      MISTAKE(Loss("mine", never, Loss::labels)(p, one), "mine: expected scores [batch, classes] and integer labels"),
+  });
+  const Loss any(
+      "any", [](const Tensor& q, const Tensor& t) { return sum(q * astype(t, f32), -1); }, Loss::any);
+  CHECK(any.prepared(p, one).same(one));
+  CHECK(any(p, one).shape() == Shape{kBatch});
+}
+
 TEST_CASE("losses refuse targets that do not fit") {
   GraphScope graph;
   const Tensor p = input(f32, {4}, "p"), t = input(f32, {3}, "t"), label = input(i32, {}, "label"),
@@ -171,22 +235,19 @@ TEST_CASE("losses refuse targets that do not fit") {
   require_reported({MISTAKE(scalar(p, p), "loss 'mine' gives f32[]", "expected one number a sample, [batch]")});
   const Loss whole("whole", [](const Tensor& a, const Tensor&) { return astype(sum(a, -1), i32); });
   require_reported({MISTAKE(whole(p, p), "loss 'whole' gives i32[?]", "expected one number a sample, [batch]")});
-  require_reported({FAILS(huber(0), "huber: delta is 0; expected a number above 0")});
 }
 
-TEST_CASE("batch axes that do not lie on each other are refused, in a loss of one's own too") {
+TEST_CASE("batch axes that do not lie on each other are refused") {
   GraphScope graph;
   const Tensor column = input(f32, {1}, "column"), rows = input(f32, {3}, "rows"), each = input(f32, {}, "each"),
                fixed = placeholder(f32, {4, 1}, "fixed");
   const char* what = "the batch axes do not meet: the result would be [?,?]";
-  const Loss own([](const Tensor& p, const Tensor& t) { return mean(square(p - t), 1); });
   require_reported({
       MISTAKE(column - each, "sub: ", what, "expand_dims() or squeeze()", "f32[?,1] from", "f32[?] from"),
       MISTAKE(each < column, what),
       MISTAKE(maximum(column, each), what),
       MISTAKE(where(each > 0, column, 0.0), what),
       MISTAKE(where(column > 0, each, column), what),
-      MISTAKE(own(column, each), what),
   });
   // What lies on each other, and what is asked for.
   CHECK((column - expand_dims(each, -1)).shape() == Shape{kBatch, 1});
@@ -239,6 +300,4 @@ TEST_CASE("metrics") {
   REQUIRE(result(precision, q, t, two).first == 0);
   REQUIRE(result(mean_absolute_error, q, t, two).first == Approx(0.5));
   REQUIRE(result(mean_squared_error, q, t, two).first == Approx(0.26));
-  REQUIRE(error_of([] { top_k(0); }) == "top_k: k is 0; expected at least 1");
-  REQUIRE(error_of([] { confusion_matrix(1); }) == "confusion_matrix: 1 classes; expected at least 2");
 }

@@ -124,9 +124,6 @@ TEST_CASE("schedules") {
     CAPTURE(r.step);
     REQUIRE(r.schedule(r.step) == Approx(r.want));
   }
-  REQUIRE(error_of([] { step_decay(1, 1, 0); }) == "step_decay: 0 steps; expected at least 1");
-  REQUIRE(error_of([] { cosine_decay(1, -1); }) == "cosine_decay: -1 steps; expected at least 1");
-  REQUIRE(error_of([] { warm_up(0, 1.0); }) == "warm_up: 0 steps; expected at least 1");
 }
 
 TEST_CASE("clip_by_norm scales all gradients by one factor, and leaves short ones alone") {
@@ -144,7 +141,6 @@ TEST_CASE("clip_by_norm scales all gradients by one factor, and leaves short one
   require_close(run(1e30 * clip_by_norm({a}, 1e-30)[0], {f({3e-25f, 4e-25f}, {2})}), {0.6, 0.8});
   require_close(run(clip_by_norm({a}, 1)[0], {f({HUGE_VALF, 1}, {2})}), {HUGE_VAL, 1});
   require_close(run(clip_by_norm({a}, 1)[0], {f({NAN, 1}, {2})}), {NAN, 1});
-  require_reported({MISTAKE(clip_by_norm({a}, 0), "clip_by_norm: the norm is 0; expected a number above 0")});
 }
 
 TEST_CASE("initialisers have the stated limits and moments, and depend on seed and stream alone") {

@@ -181,9 +181,8 @@ TEST_CASE("a uniform number is never its upper bound, nor below its lower one") 
   require_reported({
       MISTAKE(random_uniform({2}, 1.25 + 1e-9, 1.25 + 2e-9),
               "random_uniform: there is no f32 in [1.250000001, 1.250000002)"),
-      MISTAKE(random_uniform({2}, 0, HUGE_VAL), "random_uniform: low 0 and high inf; expected finite values of f32"),
-      MISTAKE(random_uniform({2}, NAN, 1), "expected finite values of f32"),
-      MISTAKE(random_uniform({2}, 0, 1e39), "expected finite values of f32"),
+      MISTAKE(random_uniform({2}, NAN, 1), "expected a finite value of f32"),
+      MISTAKE(random_uniform({2}, 0, 1e39), "expected a finite value of f32"),
   });
 }
 

@@ -80,10 +80,10 @@ static_assert(counts<Overloaded>(1, 0, 1));
 static_assert(counts<Generic>(0, 0, 1));
 static_assert(counts<Plural>(1, 0, 1));
 static_assert(counts<EarlyStopping>(3, 0, 0));
-static_assert(counts<BestCheckpoint>(2, 0, 0));
+static_assert(counts<BestCheckpoint>(3, 0, 0));
 static_assert(counts<CsvLog>(2, 0, 0));
 static_assert(counts<LearningRate>(1, 0, 0));
-static_assert(counts<StopOnNaN>(1, 0, 0));
+static_assert(counts<StopOnNaN>(2, 0, 0));
 static_assert(!std::is_copy_constructible_v<FitRun>);
 
 struct Careless {

@@ -14,10 +14,10 @@ void require_refused(Model& model, const Array& good_x, const Array& bad_x, cons
   FitOptions validated = o;
   validated.validation_data = Dataset{bad_x, y, ""};
   require_reported({
-      FAILS(model.fit(bad_x, y, o), "fit: input ", what),
-      FAILS(model.fit(good_x, y, validated), "fit: validation data: input ", what),
-      FAILS(model.evaluate(bad_x, y), "evaluate: input ", what),
-      FAILS(model.predict(bad_x), "predict: input ", what),
+      MISTAKE(model.fit(bad_x, y, o), "fit: input ", what),
+      MISTAKE(model.fit(good_x, y, validated), "fit: validation data: input ", what),
+      MISTAKE(model.evaluate(bad_x, y), "evaluate: input ", what),
+      MISTAKE(model.predict(bad_x), "predict: input ", what),
   });
   for (const auto& [name, value] : model.weights()) REQUIRE(value.same_bits(before.at(name)));
 }
@@ -195,10 +195,13 @@ TEST_CASE("labels, and targets that a loss uses as indices") {
   const Tensor x = input(f32, {2}, "x");
   Model model(x, Dense(3)(x));
   const Array rows = f({1, 2, 3, 4}, {2, 2});
-  model.compile(
-      {.optimizer = SGD{0.1}, .loss = Loss("picked", [](const Tensor& p, const Tensor& t) {
-                                return sum(square(p - gather(constant(f({1, 0, 0, 0, 1, 0, 0, 0, 1}, {3, 3})), t)), -1);
-                              })});
+  model.compile({.optimizer = SGD{0.1},
+                 .loss = Loss(
+                     "picked",
+                     [](const Tensor& p, const Tensor& t) {
+                       return sum(square(p - gather(constant(f({1, 0, 0, 0, 1, 0, 0, 0, 1}, {3, 3})), t)), -1);
+                     },
+                     Loss::any)});
   require_reported({
       FAILS(model.fit(rows, i({2, 3}, {2}), {.batch_size = 1, .verbose = 0}),
             "fit: target 0: the index 3 in row 1, element 0 is outside 0 … 2"),
@@ -239,7 +242,9 @@ TEST_CASE("bytes are scaled as inputs and refused as values to predict") {
   REQUIRE(model.evaluate(bytes, data::scale(bytes, 1.0 / 255)).loss < 1e-12);
   // Bytes that are labels, and 0 or 1, mean what they say.
   Model classes(x, Dense(4)(x));
-  classes.compile({.loss = Loss("mine", [](const Tensor& p, const Tensor& t) { return softmax_cross_entropy(p, t); })});
+  classes.compile(
+      {.loss = Loss(
+           "mine", [](const Tensor& p, const Tensor& t) { return softmax_cross_entropy(p, t); }, Loss::any)});
   classes.evaluate(bytes, i({3, 0}, {2}).converted(u8));
   Model one(x, Dense(1)(x));
   one.compile({.loss = binary_cross_entropy_with_logits});
@@ -274,4 +279,80 @@ TEST_CASE("an input that no output uses is refused by a model, and is an argumen
   REQUIRE(exe.input_names() == std::vector<std::string>{"x", "idle"});
   REQUIRE(exe({f({1, 2}, {1, 2}), f({0, 0, 0}, {1, 3})})[0].same_bits(f({2, 4}, {1, 2})));
   require_reported({FAILS(exe({f({1, 2}, {1, 2}), f({0}, {1, 1})}), "input 'idle'", "expected f32[?,3]")});
+}
+
+TEST_CASE("whatever is wrong with data is reported at the line that gave it, before any part of a step is built") {
+  struct Row {
+    Loss loss;
+    std::vector<Array> x, y;
+    const char* what;
+  };
+  const Array x = f({1, 2, 3, 4}, {2, 2}), y = f({1, 0, 0, 1}, {2, 2}), labels = i({0, 1}, {2});
+  const Row rows[] = {
+      {mse, {}, {y}, "0 data arrays for 1 input"},
+      {mse, {x, x}, {y}, "2 data arrays for 1 input"},
+      {mse, {x}, {y, y}, "2 targets for 1 output"},
+      {mse, {Array()}, {y}, "is a scalar"},
+      {mse, {x}, {Array()}, "is a scalar"},
+      {mse, {f({1, 2}, {1, 2})}, {y}, "target 0 has 2 rows, the first array has 1"},
+      {mse, {Array(Type{f32, {0, 2}})}, {Array(Type{f32, {0, 2}})}, "the data set is empty"},
+      {mse, {f({1, 2, 3, 4, 5, 6}, {2, 3})}, {y}, "takes f32[?,2], the data has rows of f32[?,3]: the numbers of"},
+      {mse,
+       {x},
+       {f({1, 2}, {2})},
+       "target 0 has rows of f32[?]; the loss 'mse' expects rows like the output's, f32[?,2]"},
+      {mse, {x}, {labels}, "(a loss on labels is a Loss::labels)"},
+      {mse, {x}, {i({0, 1, 1, 0}, {2, 2}).converted(u8)}, "for a loss on values: bytes are scaled"},
+      {binary_cross_entropy, {x}, {f({0, 1, 2, 0}, {2, 2})}, "the target of sample 1 is 2; the loss expects 0 or 1"},
+      {binary_cross_entropy, {x}, {f({NAN, 1, 1, 0}, {2, 2})}, "the target of sample 0 is nan"},
+      {binary_cross_entropy, {x}, {f({0, 1}, {2, 1})}, "expects rows like the output's"},
+      {softmax_cross_entropy, {x}, {f({0, 1}, {2})}, "the loss 'softmax_cross_entropy' expects integer labels, one a"},
+      {softmax_cross_entropy, {x}, {i({0, 1, 1, 0}, {2, 2})}, "expects integer labels, one a sample"},
+      {softmax_cross_entropy, {x}, {i({0, 2}, {2})}, "label 2 in row 1 is outside 0 … 1"},
+      {mse, {x}, {f({1, NAN, 0, 1}, {2, 2})}, nullptr},
+  };
+  for (const Row& row : rows) {
+    GraphScope graph;
+    const Tensor in = input(f32, {2}, "x");
+    Model model(in, Dense(2)(in));
+    model.compile({.loss = row.loss});
+    const FitOptions o{.batch_size = 1, .verbose = 0};
+    if (!row.what) {  // what only shows when the loss is there
+      require_reported({MISTAKE(model.fit(row.x, row.y, o), "fit: the loss is nan at step")});
+      continue;
+    }
+    CAPTURE(row.what);
+    require_reported({MISTAKE(model.fit(row.x, row.y, o), ": fit: ", row.what),
+                      MISTAKE(model.evaluate(row.x, row.y), ": evaluate: ", row.what)});
+    if (row.x.size() == 1 && row.y.size() == 1) {
+      FitOptions validated = o;
+      validated.validation_data = Dataset{row.x[0], row.y[0], ""};
+      const Array good = row.loss.target() == Loss::labels ? labels : y;
+      require_reported({MISTAKE(model.fit(x, good, validated), ": fit: validation data: ", row.what)});
+    }
+    if (row.x.size() != 1 || !row.x[0].same_bits(x)) {
+      if (row.x.size() != 1 || row.x[0].shape() != Shape{1, 2})
+        require_reported({MISTAKE(model.predict(row.x), ": predict: ")});
+    }
+  }
+  GraphScope graph;
+  const Tensor in = input(f32, {2}, "x");
+  Model model(in, Dense(2)(in));
+  require_reported({
+      MISTAKE(model.fit(x, y), ": fit: the model is not compiled"),
+      MISTAKE(model.evaluate(x, y), ": evaluate: the model is not compiled"),
+      MISTAKE(model.predict(x, 0), ": predict: batch_size is 0"),
+  });
+  model.compile({.loss = mse, .threads = -1});
+  const FitOptions o{.batch_size = 1, .verbose = 0};
+  FitOptions unlogged = o, other = o;
+  unlogged.log = nullptr, unlogged.verbose = 1;
+  other.callbacks = {EarlyStopping{}};
+  require_reported({
+      MISTAKE(model.fit(x, y, o), "cannot use -1 threads"),
+      MISTAKE(model.fit(x, y, unlogged), ": fit: the log is a null pointer"),
+      MISTAKE(model.fit(x, y, {.batch_size = 3}), ": fit: batch_size 3 is larger than the 2 samples"),
+  });
+  model.compile({.loss = mse});
+  require_reported({MISTAKE(model.fit(x, y, other), ": EarlyStopping: there is no 'val_loss' to monitor")});
 }

@@ -1,4 +1,6 @@
 // Training that goes wrong: losses that are no numbers, and rates that are none.
+#include <filesystem>
+
 #include "line.h"
 
 using namespace weft;
@@ -71,4 +73,42 @@ TEST_CASE("a learning rate that is no finite number, or negative, is refused whe
     });
     line.fit({.batch_size = 2});
   }
+}
+
+TEST_CASE("validation data that makes the loss infinite or NaN is treated as training data is") {
+  struct Row {
+    float value;
+    bool in_input;
+    const char* what;
+  };
+  const Row rows[] = {
+      {NAN, true, "the validation loss is nan in epoch 1: validation input 0 is nan in row 2, element 0"},
+      {NAN, false, "the validation loss is nan in epoch 1: validation target 0 is nan in row 2"},
+      {HUGE_VALF, true, "in epoch 1: validation input 0 is inf in row 2"},
+      {3e38f, false, "the validation loss is inf in epoch 1: training has diverged"}};
+  const std::string path = (std::filesystem::temp_directory_path() / "weft-unsaved.safetensors").string();
+  for (const Row& row : rows) {
+    Line line(8);
+    Dataset bad{line.xs.clone(), line.ys.clone(), ""};
+    (row.in_input ? bad.x : bad.y).as<float>()[2] = row.value;
+    const auto before = line.model.weights();
+    FitOptions o{.batch_size = 2, .epochs = 2, .validation_data = bad, .verbose = 0};
+    require_reported(
+        {MISTAKE(line.model.fit(line.xs, line.ys, o), ": fit: ", row.what, "is as it was before this epoch")});
+    for (const auto& [name, value] : line.model.weights()) REQUIRE(value.same_bits(before.at(name)));
+    // Handled: the epoch stays, and its end is the run's.
+    o.callbacks = {StopOnNaN{}};
+    const History h = line.model.fit(line.xs, line.ys, o);
+    CHECK(h.epochs() == 1);
+    CHECK(h.stop_reason.starts_with("the validation loss is "));
+    // Of what is never saved somebody hears.
+    o.callbacks = {StopOnNaN{}, BestCheckpoint{path}};
+    require_reported({MISTAKE(line.model.fit(line.xs, line.ys, o), ": BestCheckpoint: nothing was saved to '", path,
+                              "'val_loss' is ", "in epoch 1, and was no better before")});
+    CHECK_FALSE(std::filesystem::exists(path));
+    CHECK_FALSE(std::isfinite(line.model.evaluate(bad).loss));
+  }
+  Line line(8);
+  line.fit({.batch_size = 2, .validation_split = 0.25, .callbacks = {BestCheckpoint{path}}});
+  CHECK(std::filesystem::remove(path));
 }

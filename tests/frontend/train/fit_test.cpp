@@ -184,6 +184,19 @@ TEST_CASE("CsvLog writes a header and one line an epoch") {
   while (std::getline(text, s)) ++lines, headers += s.starts_with("epoch");
   REQUIRE(lines == 4);
   REQUIRE(headers == 1);
+  // A run that goes on from a file counts on, and one of a model that is compiled anew begins again.
+  const std::string saved = temporary("logged.safetensors");
+  line.model.save(saved);
+  Line resumed(8);
+  resumed.model.load(saved);
+  resumed.fit({.batch_size = 8, .epochs = 2, .callbacks = {CsvLog{.path = path, .append = true}}});
+  resumed.model.compile({.optimizer = SGD{0.1}, .loss = mse});
+  resumed.fit({.batch_size = 8, .callbacks = {CsvLog{.path = path, .append = true}}});
+  std::string epochs;
+  std::istringstream all(contents(path));
+  while (std::getline(all, s)) epochs += s.substr(0, s.find(',')) + " ";
+  REQUIRE(epochs == "epoch 0 1 2 3 4 0 ");
+  std::filesystem::remove(saved);
   std::filesystem::remove(path);
   require_reported({FAILS(line.fit({.batch_size = 8, .callbacks = {CsvLog{"/no/such/folder/log.csv"}}}),
                           "CsvLog: cannot write '/no/such/folder/log.csv': No such file or directory")});

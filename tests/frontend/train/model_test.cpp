@@ -120,6 +120,37 @@ TEST_CASE("summary lists layers, shapes, parameters and where they are connected
   REQUIRE(model.parameters().size() == 7);
 }
 
+TEST_CASE("the summary says what a layer's input is computed from") {
+  GraphScope graph;
+  const Tensor x = input(f32, {4}, "x"), y = input(f32, {4}, "y");
+  const Tensor a = Dense(4, {}, {.name = "a"})(x * 2 + y), b = Dense(4, {}, {.name = "b"})(relu(-x));
+  const Tensor c = Dense(4, {}, {.name = "c"})(a * b + softmax(a)), d = Dense(4, {}, {.name = "d"})(c + y);
+  const Tensor e = Dense(1, {}, {.name = "e"})(d + parameter({4}) * random_uniform({kBatch, 4}));
+  const std::string text = Model({x, y}, {e}).summary(false);
+  const auto from = [&](const std::string& layer) {
+    const std::size_t at = text.find(layer + " (Dense)"), end = text.find('\n', at);
+    const std::string row = text.substr(at, end - at);
+    return row.substr(row.find_last_of("0123456789") + 3);
+  };
+  CHECK(from("a") == "x, y");
+  CHECK(from("b") == "x");
+  CHECK(from("c") == "a, b");
+  CHECK(from("d") == "c, y");
+  CHECK(from("e") == "d");
+}
+
+TEST_CASE("a model called as a function says what its inputs take") {
+  GraphScope graph;
+  const Tensor x = input(f32, {3}, "x"), wide = input(f32, {4}, "wide");
+  const Model model(x, Dense(2)(x));
+  require_reported({
+      MISTAKE(model({wide}), ": Model: the model's input 'x' takes f32[?,3]; operand 0 is f32[?,4] from "),
+      MISTAKE(model({astype(x, f64)}), "takes f32[?,3]; operand 0 is f64[?,3]"),
+      MISTAKE(model({Tensor()}), "is an empty Tensor"),
+      MISTAKE(model({x, x}), "the model takes 1 input and is called with 2"),
+  });
+}
+
 TEST_CASE("several inputs and outputs, a shared layer, weighted losses") {
   GraphScope graph;
   const Tensor left = input(f32, {3}, "left"), right = input(f32, {3}, "right");

@@ -41,6 +41,7 @@ TEST_CASE("csv: tables that are right") {
   dashes.fill.emplace("0.5");
   dashes.missing = {"-"};
   none_missing.missing = {};
+  none_missing.non_finite = true;
   bare.header = false;
   semicolon.delimiter = ';';
   filled.fill.emplace("0.5");
@@ -64,7 +65,7 @@ TEST_CASE("csv: tables that are right") {
       {"byte-order mark", "\xEF\xBB\xBF\"a\",b\n1,2\n", plain, "a: f32[1] 1 | b: f32[1] 2"},
       {"blank lines", "\n\na\n\n1\n\r\n2\n\n", plain, "a: f32[2] 1, 2"},
       {"number forms", "a\n-1.5e2\n+3\n.5\n 7 \n\"8\"\n", plain, "a: f32[5] -150, 3, 0.5, 7, 8"},
-      {"infinite", "a\n1\n-inf\n", plain, "a: f32[2] 1, -inf"},
+      {"infinite", "a\n1\n-inf\n", none_missing, "a: f32[2] 1, -inf"},
       {"missing numbers", "a,b\n1,NA\n?,2\n nan ,3\nNaN, \nN/A,5\n", filled,
        "a: f32[5] 1, 0.5, 0.5, 0.5, 0.5 | b: f32[5] 0.5, 2, 3, 0.5, 5"},
       {"missing numbers as NaN", "a\n1\nNA\n", as_nan, "a: f32[2] 1, nan"},
@@ -188,6 +189,66 @@ TEST_CASE("csv: mistakes in the options") {
   for (const auto& row : rows) CHECK(error_of([&] { table_of("a,b\n1,2\n", row.options); }) == row.message);
 }
 
+TEST_CASE("csv: infinities and NaN are numbers where they are asked for") {
+  CsvOptions wanted, none, marked, filled;
+  wanted.non_finite = true;
+  wanted.missing.clear();
+  none.missing.clear();
+  marked.missing = {"inf"};
+  marked.fill = "-inf";
+  filled.fill = "nan";
+  for (const char* cell : {"inf", "-inf", "Infinity", "INF", "+inf", " inf ", "nan", "NaN", "-nan"}) {
+    CAPTURE(cell);
+    const std::string text = fmt::format("a,b\n1,2\n3,{}\n", cell);
+    for (const DType dtype : {f32, f64}) {
+      wanted.number = none.number = dtype;
+      CHECK_FALSE(std::isfinite(table_of(text, wanted).column("b").values.at(1)));
+      CHECK(error_of([&] {
+              table_of(text, none);
+            }).find("' is no finite number (column 'b'); set `non_finite` to accept it, or list it under `missing`") !=
+            std::string::npos);
+    }
+    none.number = i32;
+    CHECK(error_of([&] { table_of(text, none); }).find("is not a number of type i32") != std::string::npos);
+  }
+  CHECK(table_of("a\n1\ninf\n", marked).column("a").values.at(1) == -HUGE_VAL);
+  CHECK(std::isnan(table_of("a\n1\nNA\n", filled).column("a").values.at(1)));
+  CHECK(error_of([&] { table_of("a\n1\ninf\n", filled); }).find(":3:1: 'inf' is no finite number") !=
+        std::string::npos);
+}
+
+TEST_CASE("csv: each column may have a fill of its own") {
+  CsvOptions options;
+  options.fills = {{"b", "-1"}, {"c", "none"}};
+  const std::string text = "a,b,c\n1,,x\n2,5,\n";
+  const Table table = table_of(text, options);
+  CHECK(table.column("b").values.same_bits(Array::from<float>({-1, 5}, {2})));
+  CHECK(table.column("c").categories == std::vector<std::string>{"none", "x"});
+  CHECK(error_of([&] { table_of("a,b,c\n,1,x\n", options); }).find("column 'a' has no value here") !=
+        std::string::npos);
+  options.fill = "7";
+  const Table both = table_of("a,b,c\n,,\n", options);
+  CHECK(both.column("a").values.at(0) == 7);
+  CHECK(both.column("b").values.at(0) == -1);
+  CHECK(both.column("c").categories == std::vector<std::string>{"none"});
+  options.fills = {{"q", "1"}};
+  CHECK(error_of([&] { table_of(text, options); }).ends_with("the options name a column 'q'; there are a, b, c"));
+  options.fills = {{"a", "x"}};
+  CHECK(error_of([&] {
+          table_of("a,b\n1,2\n,3\n", options);
+        }).find("column 'a' has no value here, and the fill 'x' is not a number of type f32") != std::string::npos);
+}
+
+TEST_CASE("csv: columns side by side") {
+  const Table table = table_of("a,t,b,c\n1,x,2,3\n4,y,5,6.5\n");
+  CHECK(table.numbers({"c", "a"}).same_bits(Array::from<float>({3, 1, 6.5f, 4}, {2, 2})));
+  CHECK(table.numbers({"b"}, f64).same_bits(Array::from<double>({2, 5}, {2, 1})));
+  CHECK(table.numbers({"b", "c", "b"}, i32).same_bits(Array::from<std::int32_t>({2, 3, 2, 5, 6, 5}, {2, 3})));
+  CHECK(table.numbers({}).shape() == Shape{2, 0});
+  CHECK(error_of([&] { table.numbers({"a", "t"}); }).find("column 't' holds text (2 categories)") != std::string::npos);
+  CHECK(error_of([&] { table.numbers({"z"}); }).ends_with("no column 'z'; there are a, t, b, c"));
+}
+
 TEST_CASE("csv: to a data set") {
   const Table table = table_of("h,w,kind,price\n1,2,cat,0.5\n3,4,dog,7\n");
   SECTION("text labels become codes") {
@@ -213,7 +274,7 @@ TEST_CASE("csv: to a data set") {
     CHECK(message({"z"}, "kind", i32) == ": no column 'z'; there are h, w, kind, price");
     CHECK(message({"h", "kind"}, "kind", i32) == ": column 'kind' is both a feature and the label");
     CHECK(message({}, "price", i32) ==
-          ": feature 'kind' holds text (2 categories), and their codes are no quantity; leave it out or one-hot it");
+          ": column 'kind' holds text (2 categories), and their codes are no quantity; leave it out or one-hot it");
     CHECK(message({"h"}, "price", i32) ==
           ": label 'price' is 0.5 in row 0, not a whole number; ask for f32 labels to predict a quantity");
     CHECK(message({"h"}, "price", u8) == ": labels cannot be u8; expected i32, f32 or f64");
