@@ -17,7 +17,7 @@ namespace weft {
 void Model::destroy(Impl* model) {
   const std::shared_ptr<Trace> trace = model->trace;
   delete model;
-  if (trace && is_built_here(trace) && LocScope::current().empty()) trace->collect();
+  if (trace && is_built_here(trace) && !LocScope::is_nested()) trace->collect();
 }
 
 Model::Model(const Tensor& input, const Tensor& output, std::source_location where)
@@ -153,6 +153,7 @@ void check_metrics(const std::vector<Metric>& metrics) {
 }  // namespace
 
 void Model::compile(const TrainOptions& options, std::source_location where) {
+  const bool is_nested = LocScope::is_nested();
   LocScope scope(where);
   Impl& m = *impl_;
   const Impl::Changing changing(m, "compile");
@@ -180,7 +181,7 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   GraphScope graph(m.trace);
   if (m.current->options) (void)OptimizerStates(m, options);
   m.current = std::make_shared<Compiled>();
-  m.trace->collect();
+  if (!is_nested) m.trace->collect();
   OptimizerStates made(m, options);
   Compiled& c = *m.current;
   c.losses = std::move(losses);
