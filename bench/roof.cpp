@@ -9,8 +9,7 @@
 #include <map>
 
 #include "frontend/tensor/trace.h"
-#include "ir/ops/approx_pow.h"
-#include "ir/ops/approx_trig.h"
+#include "ir/ops/functions.h"
 #include "tools/peak.h"
 
 namespace weft::bench {
@@ -129,18 +128,11 @@ struct Count {
 
 Work work_of(Op op) {
   Count m;
+  if (is_function(op)) {
+    apply_function(m, op, {}, {});
+    return m.work;
+  }
   switch (op) {
-    case Op::exp: approx::exp(m, {}); break;
-    case Op::expm1: approx::expm1(m, {}); break;
-    case Op::log: approx::log(m, {}); break;
-    case Op::log1p: approx::log1p(m, {}); break;
-    case Op::pow: approx::pow(m, {}, {}); break;
-    case Op::sin: approx::sin(m, {}); break;
-    case Op::cos: approx::cos(m, {}); break;
-    case Op::tanh: approx::tanh(m, {}); break;
-    case Op::sigmoid: approx::sigmoid(m, {}); break;
-    case Op::softplus: approx::softplus(m, {}); break;
-    case Op::erf: approx::erf(m, {}); break;
     case Op::mul:
     case Op::fma: return {1, 0, 0, 0};
     case Op::div: return {0, 0, 1, 0};
@@ -151,7 +143,6 @@ Work work_of(Op op) {
     case Op::reduce_min: return {0, 4, 0, 0};  // two compares, their union, a blend
     default: return {0, 1, 0, 0};
   }
-  return m.work;
 }
 
 }  // namespace

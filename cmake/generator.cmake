@@ -1,6 +1,6 @@
 # The identity of the code generator, for the keys of the object cache: a hash of its sources, made whenever they change.
 file(GLOB_RECURSE generator_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
-  codegen/*.cpp codegen/*.h ir/*.cpp ir/*.h)
+  codegen/*.cpp codegen/*.h ir/*.cpp ir/*.h ir/*.def)
 set(generator_hash ${PROJECT_BINARY_DIR}/generator_hash.cpp)
 list(JOIN generator_sources "|" files)
 list(TRANSFORM generator_sources PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE depends)

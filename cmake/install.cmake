@@ -18,7 +18,7 @@ install(TARGETS weft RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # <weft/weft.h> lies beside the folders that it includes as <weft/ir/graph/graph.h>.
 install(DIRECTORY frontend/include/weft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(folder ${weft_folders})
-  file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.h)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.h ${folder}/*.def)
   list(REMOVE_ITEM headers frontend/include/weft/weft.h)
   if(folder STREQUAL codegen)  # its other headers include LLVM's
     set(headers codegen/codegen.h codegen/cache/cache.h)

@@ -17,7 +17,7 @@ Graph mlp_step(const MlpStep& m) {
   const ValueId index = data("index", {i32, {m.batch}});
 
   at(10);
-  auto gather = [&](ValueId x) { return b.op(Op::gather, {x, index}, {{Dims{0}}, {}}); };
+  auto gather = [&](ValueId x) { return b.op(Op::gather, {x, index}, Attrs::axis(0)); };
   ValueId h = b.convert(gather(images), f32);
   h = b.mul(h, b.like(h, 1.0f / 255));
   std::vector<ValueId> params;
@@ -40,12 +40,12 @@ Graph mlp_step(const MlpStep& m) {
   const ValueId label = gather(labels);
   const ValueId z = b.sub(h, row(b.op(Op::stop_gradient, {b.reduce(Op::reduce_max, h, 1)})));
   const ValueId log_sum = b.op(Op::log, {b.reduce(Op::reduce_sum, b.op(Op::exp, {z}), 1)});
-  const ValueId classes = b.op(Op::iota, {}, {{Dims{1}}, {}}, Type{i32, shape});
+  const ValueId classes = b.op(Op::iota, {}, Attrs::axis(1), Type{i32, shape});
   const ValueId picked = b.reduce(Op::reduce_sum, b.select(b.op(Op::eq, {classes, row(label)}), z, b.like(z, 0)), 1);
   const ValueId losses = b.sub(log_sum, picked);
   const ValueId scale = b.scalar(f32, 1.0 / static_cast<double>(m.batch));
   const ValueId loss = b.mul(b.reduce(Op::reduce_sum, losses, 0), scale);
-  const ValueId right = b.op(Op::eq, {b.op(Op::arg_max, {h}, {{Dims{1}}, {}}), label});
+  const ValueId right = b.op(Op::eq, {b.op(Op::arg_max, {h}, Attrs::axis(1)), label});
   const ValueId accuracy = b.mul(b.reduce(Op::reduce_sum, b.convert(right, f32), 0), scale);
 
   at(40);

@@ -92,7 +92,7 @@ class Generator {
     if (ValueId v = find([&](ValueId p) { return type(p) == Type{boolean, shape}; }); v != kNoValue) return v;
     if (shape.empty()) return builder().fill({boolean, shape}, 1);
     Builder b = builder();
-    const ValueId counter = b.op(Op::iota, {}, {{Dims{shape.rank() - 1}}, {}}, Type{i32, shape});
+    const ValueId counter = b.op(Op::iota, {}, Attrs::axis(shape.rank() - 1), Type{i32, shape});
     return b.op(Op::lt, {counter, b.like(counter, static_cast<double>(shape.back() / 2))});
   }
 
@@ -104,7 +104,7 @@ class Generator {
       if (ValueId v = find(small); v != kNoValue) return v;
     Builder b = builder();
     const Type t{rng_.chance(0.5) ? i32 : i64, {rng_.between(1, 6)}};
-    const ValueId counter = b.op(Op::iota, {}, {{Dims{0}}, {}}, t);
+    const ValueId counter = b.op(Op::iota, {}, Attrs::axis(0), t);
     if (options_.views && rng_.chance(0.3))  // backwards
       return b.sub(b.like(counter, static_cast<double>(extent - 1)), counter);
     return b.op(Op::rem, {b.mul(counter, b.like(counter, 5)), b.like(counter, static_cast<double>(extent + 1))});
@@ -280,7 +280,7 @@ ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, Loc
   const int rank = x.shape.rank();
   Attrs attrs;
   std::optional<Type> declared;
-  const auto axis = [&](int r) { attrs.dims = {Dims{r > 0 ? rng.below(r) : 0}}; };
+  const auto axis = [&](int r) { attrs = Attrs::axis(r > 0 ? rng.below(r) : 0); };
   switch (op) {
     case Op::iota: {
       static const DType kCounted[] = {i32, i64, f32, f64, u8};
@@ -302,11 +302,11 @@ ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, Loc
         to.insert(at, rng.chance(0.1) ? 1 : rng.between(1, 6));
         for (int i = 0; i < rank; ++i) axes[i] += axes[i] >= at;
       }
-      attrs.dims = {axes};
+      attrs = {{Attr::axes, axes}};
       declared = Type{x.dtype, to};
       break;
     }
-    case Op::transpose: attrs.dims = {random_permutation(rank, rng)}; break;
+    case Op::transpose: attrs = {{Attr::perm, random_permutation(rank, rng)}}; break;
     case Op::slice: {
       Dims start = Dims::filled(rank, 0), limit = x.shape, stride = Dims::filled(rank, 1);
       for (int i = 0; i < rank; ++i) {
@@ -315,7 +315,7 @@ ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, Loc
         limit[i] = rng.between(start[i], x.shape[i]);
         if (rng.chance(0.3)) stride[i] = rng.between(1, 3);
       }
-      attrs.dims = {start, limit, stride};
+      attrs = {{Attr::start, start}, {Attr::limit, limit}, {Attr::stride, stride}};
       break;
     }
     case Op::pad: {
@@ -324,7 +324,7 @@ ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, Loc
         if (rng.chance(0.5)) low[i] = rng.below(3);
         if (rng.chance(0.5)) high[i] = rng.below(3);
       }
-      attrs.dims = {low, high};
+      attrs = {{Attr::low, low}, {Attr::high, high}};
       break;
     }
     case Op::concat:
@@ -350,7 +350,7 @@ ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, Loc
           else if (rng.chance(0.5))
             lb.push_back(i), rb.push_back(j);
         }
-      attrs.dims = {lhs, rhs, lb, rb};
+      attrs = {{Attr::lhs, lhs}, {Attr::rhs, rhs}, {Attr::lhs_batch, lb}, {Attr::rhs_batch, rb}};
       break;
     }
     default: break;

@@ -10,7 +10,7 @@ namespace weft::test {
 
 class SimtBuilder {
  public:
-  using Value = simt::ValueId;
+  using Value = simt::RegisterId;
   using Inst = simt::Inst;
 
   explicit SimtBuilder(std::string name, std::int64_t blocks = 1, int threads = 32) {

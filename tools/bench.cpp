@@ -44,7 +44,7 @@ double contraction_flops(const Graph& graph) {
     const Node& node = graph[id];
     if (node.op != Op::contract) continue;
     double products = static_cast<double>(element_count(node.type.shape));
-    for (std::int64_t axis : node.attrs.dims[0])
+    for (std::int64_t axis : node.attrs[Attr::lhs])
       products *= static_cast<double>(graph[node.operands[0]].type.shape[static_cast<int>(axis)]);
     flops += 2 * products;
   }

@@ -131,28 +131,6 @@ std::int64_t apart_in_l1(std::int64_t bytes) {
   return bytes + ((kApart - bytes) % kPage + kPage) % kPage;
 }
 
-/// Rough instructions of one op on one register.
-double op_cost(Op op) {
-  switch (op) {
-    case Op::exp:
-    case Op::expm1:
-    case Op::log:
-    case Op::log1p:
-    case Op::tanh:
-    case Op::sigmoid:
-    case Op::softplus:
-    case Op::erf:
-    case Op::sin:
-    case Op::cos: return 20;
-    case Op::pow:
-    case Op::random: return 80;
-    case Op::div:
-    case Op::rem:
-    case Op::sqrt: return 10;
-    default: return 1;
-  }
-}
-
 /// The operands of an expression, indices included.
 template <class F>
 void for_each_operand(const PhaseInfo& info, const Kernel& kernel, std::size_t e, F&& f) {
@@ -248,7 +226,7 @@ double point_cost(const PhaseInfo& info, const Kernel& kernel) {
       if (!seen[i]) continue;
       const Expr& e = kernel.exprs[i];
       for_each_operand(info, kernel, i, need);
-      const double cost = e.kind == Expr::apply ? op_cost(e.op) : e.kind == Expr::load ? 1 : 0;
+      const double cost = e.kind == Expr::apply ? weft::info(e.op).cost : e.kind == Expr::load ? 1 : 0;
       (s.axis != kNone && !info.depends_on(static_cast<ExprId>(i), s.axis) ? outer : inner) += cost;
     }
     total += outer + inner * extent(s.axis);
@@ -292,7 +270,7 @@ std::vector<KeptRow> kept_rows(const PhaseInfo& info, const Kernel& kernel, Axis
     double cost = 0;
     for (std::size_t i = e + 1; i-- > 0;) {
       if (!part[i] || !(info.depends[i].axes >> axis & 1)) continue;
-      if (kernel.exprs[i].kind == Expr::apply) cost += op_cost(kernel.exprs[i].op);
+      if (kernel.exprs[i].kind == Expr::apply) cost += weft::info(kernel.exprs[i].op).cost;
       for_each_operand(info, kernel, i, [&](ExprId arg) { part[static_cast<std::size_t>(arg)] = true; });
     }
     const std::int64_t size = apart_in_l1(row * static_cast<std::int64_t>(size_of(kernel.exprs[e].dtype)));

@@ -1,4 +1,4 @@
-// Elementwise ops as LLVM IR, scalar or vector alike: one row an op. No fast-math flag is ever set, and no LLVM
+// Elementwise ops as LLVM IR, scalar or vector alike: one row an op that is no function of the op table. No fast-math flag is ever set, and no LLVM
 // intrinsic is used whose NaN, zero or overflow behaviour differs from the op table's equations.
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/IntrinsicsX86.h>
@@ -8,9 +8,7 @@
 #include <cmath>
 
 #include "codegen/cpu/emit.h"
-#include "ir/ops/approx.h"
-#include "ir/ops/approx_pow.h"
-#include "ir/ops/approx_trig.h"
+#include "ir/ops/functions.h"
 
 namespace weft::codegen {
 namespace {
@@ -111,7 +109,8 @@ struct EmitMachine {
   }
 };
 
-/// Calls body(machine, F…) with the machine for the precision of `a` and its operands; returns the emitted value.
+/// Calls body(machine, x) or body(machine, x, y) with the machine for the precision of `a` and its operands (y is x where
+/// there is one); returns the emitted value.
 template <class Body>
 Value* with_machine(const OpArgs& a, Body body) {
   auto run = [&](auto flag) {
@@ -119,7 +118,7 @@ Value* with_machine(const OpArgs& a, Body body) {
     using F = typename M::F;
     M m{a.b, a.type(), a.type()->getWithNewType(a.b.getIntNTy(M::is_f64 ? 64 : 32))};
     if constexpr (std::is_invocable_v<Body, M&, F, F>)
-      return body(m, F{a.x[0]}, F{a.x[1]}).v;
+      return body(m, F{a.x.front()}, F{a.x.back()}).v;
     else
       return body(m, F{a.x[0]}).v;
   };
@@ -174,9 +173,9 @@ Value* exp_by_scaling(const OpArgs& a) {
   return op(id::x86_avx512_mask_scalef_ps_512, id::x86_avx512_mask_scalef_pd_512, y, n, true);
 }
 
-Value* exponential(const OpArgs& a) {
-  if (fills_wide_registers(a.b, a.x[0])) return exp_by_scaling(a);
-  return with_machine(a, [](auto& m, auto x) { return approx::exp(m, x); });
+Value* function(const OpArgs& a) {
+  if (a.op == Op::exp && fills_wide_registers(a.b, a.x[0])) return exp_by_scaling(a);
+  return with_machine(a, [&](auto& m, auto x, decltype(x) y) { return apply_function(m, a.op, x, y); });
 }
 
 bool is_not_nan(Value* v) {
@@ -354,16 +353,6 @@ constexpr Row kRows[] = {
   {Op::ceil,  [](const OpArgs& a) { return a.call(llvm::Intrinsic::ceil); }},
   {Op::round, [](const OpArgs& a) { return a.call(llvm::Intrinsic::roundeven); }},
   {Op::sqrt,  [](const OpArgs& a) { return a.call(llvm::Intrinsic::sqrt); }},
-  {Op::exp,   exponential},
-  {Op::expm1, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::expm1(m, x); }); }},
-  {Op::log,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::log(m, x); }); }},
-  {Op::log1p, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::log1p(m, x); }); }},
-  {Op::sin,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::sin(m, x); }); }},
-  {Op::cos,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::cos(m, x); }); }},
-  {Op::tanh,  [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::tanh(m, x); }); }},
-  {Op::sigmoid, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::sigmoid(m, x); }); }},
-  {Op::softplus, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::softplus(m, x); }); }},
-  {Op::erf,   [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x) { return approx::erf(m, x); }); }},
   {Op::logical_not,   [](const OpArgs& a) { return a.b.CreateNot(a.x[0]); }},
   {Op::convert,       convert},
   {Op::stop_gradient, [](const OpArgs& a) { return a.x[0]; }},
@@ -373,7 +362,6 @@ constexpr Row kRows[] = {
   {Op::sub, [](const OpArgs& a) { return a.real() ? a.b.CreateFSub(a.x[0], a.x[1]) : a.b.CreateSub(a.x[0], a.x[1]); }},
   {Op::mul, [](const OpArgs& a) { return a.real() ? a.b.CreateFMul(a.x[0], a.x[1]) : a.b.CreateMul(a.x[0], a.x[1]); }},
   {Op::div, [](const OpArgs& a) { return a.real() ? a.b.CreateFDiv(a.x[0], a.x[1]) : quotient(a); }},
-  {Op::pow, [](const OpArgs& a) { return with_machine(a, [](auto& m, auto x, auto y) { return approx::pow(m, x, y); }); }},
   {Op::rem, [](const OpArgs& a) { return a.b.CreateSub(a.x[0], a.b.CreateMul(quotient(a), a.x[1])); }},
   {Op::max, extreme},
   {Op::min, extreme},
@@ -436,6 +424,8 @@ Value* emit_op(Builder& b, Op op, DType from, DType to, llvm::ArrayRef<Value*> a
   static const auto table = [] {
     std::array<Emit, kOpCount> t{};
     for (const Row& row : kRows) t[static_cast<std::size_t>(row.op)] = row.emit;
+#define WEFT_FUNCTION(op, ...) t[static_cast<std::size_t>(Op::op)] = function;
+#include <weft/ir/ops/ops.def>
     return t;
   }();
   const Emit emit = table[static_cast<std::size_t>(op)];

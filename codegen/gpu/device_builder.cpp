@@ -16,13 +16,13 @@ void DeviceBuilder::finish() {
   function_.body = std::move(open_[0].region);
 }
 
-ValueId DeviceBuilder::new_value(DType t, int level) {
+RegisterId DeviceBuilder::new_value(DType t, int level) {
   function_.types.push_back(t);
   level_.push_back(level);
-  return static_cast<ValueId>(level_.size()) - 1;
+  return static_cast<RegisterId>(level_.size()) - 1;
 }
 
-int DeviceBuilder::level(ValueId v) const {
+int DeviceBuilder::level(RegisterId v) const {
   return v == kNone ? 0 : std::min(level_[static_cast<std::size_t>(v)], depth());
 }
 
@@ -32,10 +32,10 @@ Inst& DeviceBuilder::append(Inst i, int level) {
   return insts.back();
 }
 
-ValueId DeviceBuilder::pure(Inst i) {
+RegisterId DeviceBuilder::pure(Inst i) {
   int at = 0;
   bool varies = false;
-  for (ValueId a : i.args) {
+  for (RegisterId a : i.args) {
     at = std::max(at, level(a));
     varies |= level_[static_cast<std::size_t>(a)] == kVaries;
   }
@@ -43,34 +43,34 @@ ValueId DeviceBuilder::pure(Inst i) {
   Key key{i.kind, i.op, i.dtype, i.bits, i.width, i.args};
   if (!varies)
     if (auto it = known.find(key); it != known.end()) return it->second;
-  const ValueId v = i.result = new_value(i.dtype, at);
+  const RegisterId v = i.result = new_value(i.dtype, at);
   append(std::move(i), at);
   if (!varies) known.emplace(std::move(key), v);
   return v;
 }
 
-ValueId DeviceBuilder::special(Inst::Kind kind) { return pure({.kind = kind, .dtype = i32}); }
+RegisterId DeviceBuilder::special(Inst::Kind kind) { return pure({.kind = kind, .dtype = i32}); }
 
-ValueId DeviceBuilder::constant(DType t, std::uint64_t bits) {
+RegisterId DeviceBuilder::constant(DType t, std::uint64_t bits) {
   if (size_of(t) < 8) bits &= (std::uint64_t{1} << (8 * size_of(t))) - 1;
-  const ValueId v = pure({.kind = Inst::constant, .dtype = t, .bits = bits});
+  const RegisterId v = pure({.kind = Inst::constant, .dtype = t, .bits = bits});
   if (t == i32) constants_.emplace(v, static_cast<std::int32_t>(bits));
   if (t == i64) constants_.emplace(v, static_cast<std::int64_t>(bits));
   return v;
 }
 
-const std::int64_t* DeviceBuilder::constant_of(ValueId v) const {
+const std::int64_t* DeviceBuilder::constant_of(RegisterId v) const {
   const auto it = constants_.find(v);
   return it == constants_.end() ? nullptr : &it->second;
 }
 
-ValueId DeviceBuilder::apply(Op op, DType result, ValueIds args) {
+RegisterId DeviceBuilder::apply(Op op, DType result, RegisterIds args) {
   if (op == Op::convert && constant_of(args[0]) && (result == i32 || result == i64))
     return constant(result, static_cast<std::uint64_t>(*constant_of(args[0])));
   return pure({.kind = Inst::apply, .op = op, .dtype = result, .args = std::move(args)});
 }
 
-ValueId DeviceBuilder::sum(ValueId a, ValueId b) {
+RegisterId DeviceBuilder::sum(RegisterId a, RegisterId b) {
   const std::int64_t *x = constant_of(a), *y = constant_of(b);
   if (x && y) return constant(type(a), static_cast<std::uint64_t>(*x + *y));
   if (x && *x == 0) return b;
@@ -78,14 +78,14 @@ ValueId DeviceBuilder::sum(ValueId a, ValueId b) {
   return apply(Op::add, type(a), {a, b});
 }
 
-ValueId DeviceBuilder::multiply(ValueId a, std::int64_t factor) {
+RegisterId DeviceBuilder::multiply(RegisterId a, std::int64_t factor) {
   if (const std::int64_t* x = constant_of(a)) return constant(type(a), static_cast<std::uint64_t>(*x * factor));
   if (factor == 1) return a;
   if (factor == 0) return constant(type(a), 0);
   return apply(Op::mul, type(a), {a, constant(type(a), static_cast<std::uint64_t>(factor))});
 }
 
-ValueId DeviceBuilder::divide(ValueId a, std::int64_t by) {
+RegisterId DeviceBuilder::divide(RegisterId a, std::int64_t by) {
   if (const std::int64_t* x = constant_of(a)) return constant(type(a), static_cast<std::uint64_t>(*x / by));
   if (by == 1) return a;
   if ((by & (by - 1)) == 0)
@@ -95,7 +95,7 @@ ValueId DeviceBuilder::divide(ValueId a, std::int64_t by) {
   return apply(Op::div, type(a), {a, constant(type(a), static_cast<std::uint64_t>(by))});
 }
 
-ValueId DeviceBuilder::remainder(ValueId a, std::int64_t by) {
+RegisterId DeviceBuilder::remainder(RegisterId a, std::int64_t by) {
   if (const std::int64_t* x = constant_of(a)) return constant(type(a), static_cast<std::uint64_t>(*x % by));
   if (by == 1) return constant(type(a), 0);
   if ((by & (by - 1)) == 0)
@@ -103,20 +103,20 @@ ValueId DeviceBuilder::remainder(ValueId a, std::int64_t by) {
   return sum(a, multiply(divide(a, by), -by));
 }
 
-ValueId DeviceBuilder::less(ValueId a, std::int64_t b) {
+RegisterId DeviceBuilder::less(RegisterId a, std::int64_t b) {
   return apply(Op::lt, boolean, {a, constant(type(a), static_cast<std::uint64_t>(b))});
 }
 
-ValueId DeviceBuilder::equal(ValueId a, std::int64_t b) {
+RegisterId DeviceBuilder::equal(RegisterId a, std::int64_t b) {
   return apply(Op::eq, boolean, {a, constant(type(a), static_cast<std::uint64_t>(b))});
 }
 
-ValueId DeviceBuilder::minimum(ValueId a, std::int64_t b) {
+RegisterId DeviceBuilder::minimum(RegisterId a, std::int64_t b) {
   if (const std::int64_t* x = constant_of(a)) return constant(type(a), static_cast<std::uint64_t>(std::min(*x, b)));
   return apply(Op::min, type(a), {a, constant(type(a), static_cast<std::uint64_t>(b))});
 }
 
-ValueId DeviceBuilder::both(ValueId p, ValueId q) {
+RegisterId DeviceBuilder::both(RegisterId p, RegisterId q) {
   if (p == kNone || q == kNone) return p == kNone ? q : p;
   return apply(Op::bit_and, boolean, {p, q});
 }
@@ -152,7 +152,7 @@ std::int32_t DeviceBuilder::origin(const std::string& text) {
   return static_cast<std::int32_t>(at);
 }
 
-ValueIds DeviceBuilder::load(MemoryId m, ValueId index, int width, ValueId predicate, std::int32_t origin) {
+RegisterIds DeviceBuilder::load(MemoryId m, RegisterId index, int width, RegisterId predicate, std::int32_t origin) {
   const DType t = memory(m).dtype;
   Inst i{.kind = Inst::load, .width = static_cast<std::uint8_t>(width), .dtype = t, .memory = m};
   i.predicate = predicate, i.args = {index}, i.origin = origin;
@@ -164,19 +164,20 @@ ValueIds DeviceBuilder::load(MemoryId m, ValueId index, int width, ValueId predi
   }
   auto& known = open_[static_cast<std::size_t>(at)].known;
   auto it = memory(m).read_only ? known.find(key) : known.end();
-  const ValueId first = it != known.end() ? it->second : new_value(t, at);
+  const RegisterId first = it != known.end() ? it->second : new_value(t, at);
   if (it == known.end()) {
     for (int w = 1; w < width; ++w) new_value(t, at);
     i.result = first;
     append(std::move(i), at);
     if (memory(m).read_only) known.emplace(std::move(key), first);
   }
-  ValueIds out;
+  RegisterIds out;
   for (int w = 0; w < width; ++w) out.push_back(first + w);
   return out;
 }
 
-void DeviceBuilder::store(MemoryId m, ValueId index, const ValueIds& values, std::int32_t origin, ValueId predicate) {
+void DeviceBuilder::store(MemoryId m, RegisterId index, const RegisterIds& values, std::int32_t origin,
+                          RegisterId predicate) {
   Inst i{.kind = Inst::store, .width = static_cast<std::uint8_t>(values.size()), .dtype = memory(m).dtype, .memory = m};
   i.args = {index};
   i.args.insert(i.args.end(), values.begin(), values.end());
@@ -184,8 +185,8 @@ void DeviceBuilder::store(MemoryId m, ValueId index, const ValueIds& values, std
   append(std::move(i));
 }
 
-void DeviceBuilder::copy_async(MemoryId to, ValueId index, MemoryId from, ValueId from_index, int width,
-                               ValueId predicate, std::int32_t origin) {
+void DeviceBuilder::copy_async(MemoryId to, RegisterId index, MemoryId from, RegisterId from_index, int width,
+                               RegisterId predicate, std::int32_t origin) {
   Inst i{.kind = Inst::copy_async, .width = static_cast<std::uint8_t>(width), .dtype = memory(to).dtype, .memory = to};
   i.source = from, i.predicate = predicate, i.args = {index, from_index}, i.origin = origin;
   append(std::move(i));
@@ -197,46 +198,46 @@ void DeviceBuilder::wait_async(int unfinished) {
 }
 void DeviceBuilder::barrier() { append({.kind = Inst::barrier}); }
 
-ValueId DeviceBuilder::shuffle(Inst::Kind kind, ValueId v, int lanes, int width) {
+RegisterId DeviceBuilder::shuffle(Inst::Kind kind, RegisterId v, int lanes, int width) {
   Inst i{.kind = kind, .width = static_cast<std::uint8_t>(width), .dtype = type(v)};
   i.bits = static_cast<std::uint64_t>(lanes), i.args = {v};
-  const ValueId result = i.result = new_value(i.dtype, depth());
+  const RegisterId result = i.result = new_value(i.dtype, depth());
   append(std::move(i));
   return result;
 }
-ValueId DeviceBuilder::shuffle_down(ValueId v, int lanes, int width) {
+RegisterId DeviceBuilder::shuffle_down(RegisterId v, int lanes, int width) {
   return shuffle(Inst::shuffle_down, v, lanes, width);
 }
-ValueId DeviceBuilder::shuffle_from(ValueId v, int lane, int width) {
+RegisterId DeviceBuilder::shuffle_from(RegisterId v, int lane, int width) {
   return shuffle(Inst::shuffle_from, v, lane, width);
 }
 
-ValueId DeviceBuilder::variable(ValueId initial) {
+RegisterId DeviceBuilder::variable(RegisterId initial) {
   Inst i{.kind = Inst::variable, .dtype = type(initial)};
   i.args = {initial};
-  const ValueId v = i.result = new_value(i.dtype, kVaries);
+  const RegisterId v = i.result = new_value(i.dtype, kVaries);
   append(std::move(i));
   return v;
 }
 
-void DeviceBuilder::set(ValueId variable, ValueId value) {
+void DeviceBuilder::set(RegisterId variable, RegisterId value) {
   Inst i{.kind = Inst::set, .dtype = type(variable)};
   i.args = {variable, value};
   append(std::move(i));
 }
 
-ValueIds DeviceBuilder::mma(Inst::Kind kind, const ValueIds& args) {
+RegisterIds DeviceBuilder::mma(Inst::Kind kind, const RegisterIds& args) {
   Inst i{.kind = kind, .dtype = f32};
   i.args = args;
-  ValueIds out;
+  RegisterIds out;
   for (int r = 0; r < 4; ++r) out.push_back(new_value(f32, depth()));
   i.result = out[0];
   append(std::move(i));
   return out;
 }
 
-void DeviceBuilder::loop(ValueId begin, ValueId end, std::int64_t step, const std::function<void(ValueId)>& body,
-                         bool unroll) {
+void DeviceBuilder::loop(RegisterId begin, RegisterId end, std::int64_t step,
+                         const std::function<void(RegisterId)>& body, bool unroll) {
   const std::int64_t *first = constant_of(begin), *last = constant_of(end);
   if (first && last && *first >= *last) return;
   if (first && last && *first + step >= *last) return body(begin);
@@ -250,7 +251,7 @@ void DeviceBuilder::loop(ValueId begin, ValueId end, std::int64_t step, const st
   append(std::move(i));
 }
 
-void DeviceBuilder::when(ValueId condition, const std::function<void()>& body) {
+void DeviceBuilder::when(RegisterId condition, const std::function<void()>& body) {
   if (condition == kNone) return body();
   Inst i{.kind = Inst::when};
   i.args = {condition};

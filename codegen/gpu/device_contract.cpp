@@ -79,7 +79,7 @@ DeviceContract::Operand DeviceContract::plan(ExprId value, AxisId free) const {
   return o;
 }
 
-void DeviceContract::place(Operand& o, int threads, int each, ValueId first, ValueId rank) {
+void DeviceContract::place(Operand& o, int threads, int each, RegisterId first, RegisterId rank) {
   const bool is_x = o.free == axis_m_;
   o.threads = threads, o.each = each, o.span = is_x ? tile_.m() : tile_.n(), o.first = first, o.rank = rank;
   o.vector = std::min(o.vector, o.along_k ? tile_.k : o.span);
@@ -93,47 +93,47 @@ void DeviceContract::place(Operand& o, int threads, int each, ValueId first, Val
   o.shared = b_.shared(is_x ? "x" : "y", dtype_, std::int64_t{tile_.stages} * o.stage);
 }
 
-ValueId DeviceContract::offset(const Operand& o, int i) {
+RegisterId DeviceContract::offset(const Operand& o, int i) {
   const std::int64_t jump = std::int64_t{o.threads} * o.group * (i / o.group) + i % o.group;
   return b_.add(b_.multiply(o.rank, o.group), jump);
 }
 
 /// Starts the copy of the stage that begins at product k0. What goes through registers is returned, for put().
-DeviceContract::Pendings DeviceContract::fetch(const Operand& o, ValueId k0, ValueId stage) {
+DeviceContract::Pendings DeviceContract::fetch(const Operand& o, RegisterId k0, RegisterId stage) {
   Pendings pending;
   const int across = (o.along_k ? tile_.k : o.span) / o.vector, down = o.along_k ? o.span : tile_.k;
   const int groups = across * down, threads = tile_.threads();
-  const ValueId base = b_.multiply(stage, o.stage);
+  const RegisterId base = b_.multiply(stage, o.stage);
   for (int g = 0; g < groups; g += threads) {
-    const ValueId item = b_.add(b_.thread(), g);
-    ValueId row = b_.divide(item, across), col = b_.remainder(item, across);
+    const RegisterId item = b_.add(b_.thread(), g);
+    RegisterId row = b_.divide(item, across), col = b_.remainder(item, across);
     if (threads % across == 0) {  // the column is the same for all of a thread's groups
       row = b_.add(b_.divide(b_.thread(), across), g / across);
       col = b_.remainder(b_.thread(), across);
     }
-    const ValueId at = b_.multiply(col, o.vector);
-    const ValueId part = groups - g < threads ? b_.less(b_.thread(), groups - g) : kNone;
-    const ValueId free = b_.sum(o.first, o.along_k ? row : at), k = b_.sum(k0, o.along_k ? at : row);
-    const auto inside = [&](AxisId axis, ValueId v, std::int64_t n, bool whole) {
+    const RegisterId at = b_.multiply(col, o.vector);
+    const RegisterId part = groups - g < threads ? b_.less(b_.thread(), groups - g) : kNone;
+    const RegisterId free = b_.sum(o.first, o.along_k ? row : at), k = b_.sum(k0, o.along_k ? at : row);
+    const auto inside = [&](AxisId axis, RegisterId v, std::int64_t n, bool whole) {
       inside_[static_cast<std::size_t>(axis)] = b_.both(part, whole ? kNone : b_.less(v, n));
     };
     inside(o.free, free, o.extent, o.extent % o.span == 0);
     inside(axis_k_, k, K_, false);  // stages are fetched ahead, beyond the last one too
-    const ValueId place = b_.sum(base, b_.sum(b_.multiply(row, o.row), at));
+    const RegisterId place = b_.sum(base, b_.sum(b_.multiply(row, o.row), at));
     bind(o.free, free, o.along_k ? 1 : o.vector);
     bind(axis_k_, k, o.along_k ? o.vector : 1);
     if (o.async) {
       const Expr& e = expr(o.value);
-      const ValueId in =
+      const RegisterId in =
           b_.both(part, b_.both(inside_[static_cast<std::size_t>(o.free)], inside_[static_cast<std::size_t>(axis_k_)]));
       const std::int32_t origin = b_.origin("copy " + access_text(program_, kernel_, e.buffer, e.access));
-      const ValueId from = index(info_.access[static_cast<std::size_t>(o.value)], 0, b_.index_type());
+      const RegisterId from = index(info_.access[static_cast<std::size_t>(o.value)], 0, b_.index_type());
       auto copy = [&] { b_.copy_async(o.shared, place, memory(e.buffer), from, o.vector, in, origin); };
       when(part, copy);
     } else {
-      const ValueIds& v = values(o.value);
-      const ValueId in_k = inside_[static_cast<std::size_t>(axis_k_)];
-      ValueIds all;
+      const RegisterIds& v = values(o.value);
+      const RegisterId in_k = inside_[static_cast<std::size_t>(axis_k_)];
+      RegisterIds all;
       for (int lane = 0; lane < o.vector; ++lane) {
         all.push_back(at_lane(v, lane));
         if (tile_.matrices && in_k != kNone)  // products beyond K are summed too
@@ -152,51 +152,51 @@ void DeviceContract::put(const Operand& o, const Pendings& pending) {
 }
 
 /// [each][count]: a thread's elements of an operand at products kk … kk + count - 1 of a stage.
-std::vector<ValueIds> DeviceContract::fragments(const Operand& o, ValueId stage, ValueId kk, int count) {
+std::vector<RegisterIds> DeviceContract::fragments(const Operand& o, RegisterId stage, RegisterId kk, int count) {
   const std::int32_t origin = b_.origin(fmt::format("operand {}", b_.memory(o.shared).name));
-  std::vector<ValueIds> out(static_cast<std::size_t>(o.each));
+  std::vector<RegisterIds> out(static_cast<std::size_t>(o.each));
   if (o.along_k) {
     const int step = std::min(count, o.vector);
     for (int i = 0; i < o.each; ++i)
       for (int k = 0; k < count; k += step) {
-        const ValueId row = b_.sum(stage, b_.multiply(offset(o, i), o.row));
-        const ValueIds v = b_.load(o.shared, b_.add(b_.sum(row, kk), k), step, kNone, origin);
+        const RegisterId row = b_.sum(stage, b_.multiply(offset(o, i), o.row));
+        const RegisterIds v = b_.load(o.shared, b_.add(b_.sum(row, kk), k), step, kNone, origin);
         out[static_cast<std::size_t>(i)].insert(out[static_cast<std::size_t>(i)].end(), v.begin(), v.end());
       }
     return out;
   }
   for (int k = 0; k < count; ++k)
     for (int i = 0; i < o.each; i += o.group) {
-      const ValueId column = b_.sum(stage, offset(o, i)), row = b_.multiply(b_.add(kk, k), o.row);
-      const ValueIds v = b_.load(o.shared, b_.sum(column, row), o.group, kNone, origin);
+      const RegisterId column = b_.sum(stage, offset(o, i)), row = b_.multiply(b_.add(kk, k), o.row);
+      const RegisterIds v = b_.load(o.shared, b_.sum(column, row), o.group, kNone, origin);
       for (int g = 0; g < o.group; ++g) out[static_cast<std::size_t>(i + g)].push_back(v[static_cast<std::size_t>(g)]);
     }
   return out;
 }
 
-void DeviceContract::multiply_step(ValueId x_stage, ValueId y_stage, ValueId kk, int count) {
+void DeviceContract::multiply_step(RegisterId x_stage, RegisterId y_stage, RegisterId kk, int count) {
   const auto x = fragments(x_, x_stage, kk, count), y = fragments(y_, y_stage, kk, count);
   for (std::size_t k = 0; k < static_cast<std::size_t>(count); ++k)
     for (std::size_t i = 0; i < x.size(); ++i)
       for (std::size_t j = 0; j < y.size(); ++j) {
-        const ValueId sum = sums_[i * y.size() + j];
+        const RegisterId sum = sums_[i * y.size() + j];
         b_.set(sum, multiply_add(x[i][k], y[j][k], sum));
       }
 }
 
 /// The first `count` products of a stage.
-void DeviceContract::multiply(ValueId stage, std::int64_t count) {
+void DeviceContract::multiply(RegisterId stage, std::int64_t count) {
   if (tile_.matrices) return multiply_matrices(stage, count);
-  const ValueId x = b_.multiply(stage, x_.stage), y = b_.multiply(stage, y_.stage);
+  const RegisterId x = b_.multiply(stage, x_.stage), y = b_.multiply(stage, y_.stage);
   const int step = std::max(x_.along_k ? x_.vector : 1, y_.along_k ? y_.vector : 1);
   const std::int64_t whole = count / step * step;
   // Code is repeated for as many steps as have operands that fit in registers together: ptxas loads that far ahead.
   const std::int64_t words = step * (x_.each + y_.each) * static_cast<std::int64_t>(size_of(dtype_)) / 4;
   std::int64_t repeated = step;
   while (whole % (2 * repeated) == 0 && 2 * repeated / step * words <= kWordsAhead) repeated *= 2;
-  auto steps = [&](ValueId first) {
+  auto steps = [&](RegisterId first) {
     loop(
-        b_.integer(0), b_.integer(repeated), step, [&](ValueId kk) { multiply_step(x, y, b_.sum(first, kk), step); },
+        b_.integer(0), b_.integer(repeated), step, [&](RegisterId kk) { multiply_step(x, y, b_.sum(first, kk), step); },
         true);
   };
   loop(b_.integer(0), b_.integer(whole), repeated, steps);
@@ -204,13 +204,13 @@ void DeviceContract::multiply(ValueId stage, std::int64_t count) {
 }
 
 /// Before the first product of a chunk but the first one: total = sum or total + sum; sum = 0.
-void DeviceContract::fold_chunk(ValueId k0) {
-  const ValueId starts =
+void DeviceContract::fold_chunk(RegisterId k0) {
+  const RegisterId starts =
       b_.both(b_.equal(b_.remainder(k0, kContractChunk), 0), b_.apply(Op::gt, boolean, {k0, b_.integer(0)}));
-  const ValueId is_first = b_.equal(k0, kContractChunk);
+  const RegisterId is_first = b_.equal(k0, kContractChunk);
   when(starts, [&] {
     for (std::size_t i = 0; i < sums_.size(); ++i) {
-      const ValueId added = b_.apply(Op::add, dtype_, {totals_[i], sums_[i]});
+      const RegisterId added = b_.apply(Op::add, dtype_, {totals_[i], sums_[i]});
       b_.set(totals_[i], b_.apply(Op::select, dtype_, {is_first, sums_[i], added}));
       b_.set(sums_[i], b_.constant(dtype_, 0));
     }
@@ -229,12 +229,12 @@ void DeviceContract::run_stages() {
     if (async) b_.wait_async(ahead - 1);
     b_.barrier();
   };
-  auto stage_of = [&](ValueId k) { return b_.remainder(b_.divide(k, tile_.k), tile_.stages); };
-  loop(b_.integer(0), b_.integer(whole * tile_.k), tile_.k, [&](ValueId k0) {
+  auto stage_of = [&](RegisterId k) { return b_.remainder(b_.divide(k, tile_.k), tile_.stages); };
+  loop(b_.integer(0), b_.integer(whole * tile_.k), tile_.k, [&](RegisterId k0) {
     arrived();
     if (K_ > kContractChunk) fold_chunk(k0);
     // The stage that the last round multiplied is free now: all threads have passed the barrier.
-    const ValueId k = b_.add(k0, std::int64_t{ahead} * tile_.k), next = stage_of(k);
+    const RegisterId k = b_.add(k0, std::int64_t{ahead} * tile_.k), next = stage_of(k);
     const Pendings x = fetch(x_, k, next), y = fetch(y_, k, next);
     if (async) b_.commit_async();
     multiply(stage_of(k0), tile_.k);
@@ -243,7 +243,7 @@ void DeviceContract::run_stages() {
   });
   if (rest == 0) return;
   arrived();
-  const ValueId k0 = b_.integer(whole * tile_.k);
+  const RegisterId k0 = b_.integer(whole * tile_.k);
   if (K_ > kContractChunk && whole * tile_.k % kContractChunk == 0) fold_chunk(k0);
   multiply(stage_of(k0), rest);
 }
@@ -266,20 +266,20 @@ void DeviceContract::epilogue() {
   bind(axis_k_, kNone);
   for (const Piece& piece : pieces()) {
     const int all = static_cast<int>(piece.sums.size()), group = N_ % all == 0 ? all : 1;
-    const ValueId m = b_.sum(x_.first, piece.m);
+    const RegisterId m = b_.sum(x_.first, piece.m);
     for (int j = 0; j < all; j += group) {
-      const ValueId n = b_.add(b_.sum(y_.first, piece.n), j);
-      const ValueId in_m = M_ % x_.span == 0 ? kNone : b_.less(m, M_);
+      const RegisterId n = b_.add(b_.sum(y_.first, piece.n), j);
+      const RegisterId in_m = M_ % x_.span == 0 ? kNone : b_.less(m, M_);
       when(b_.both(in_m, N_ % y_.span == 0 ? kNone : b_.less(n, N_)), [&] {
         bind(axis_m_, m);
         bind(axis_n_, n, group);
-        ValueIds sums;
+        RegisterIds sums;
         for (int g = 0; g < group; ++g) sums.push_back(sum(piece.sums[static_cast<std::size_t>(j + g)]));
         bind_accumulator(stage_.result, sums);
         for (std::size_t s = 1; s < info_.phase.stages.size(); ++s) {
           forget_stored();
           const KernelStage& map = info_.phase.stages[s];
-          std::vector<ValueIds> stored;
+          std::vector<RegisterIds> stored;
           for (const Store& t : map.stores) stored.push_back(values(t.value));
           for (std::size_t t = 0; t < stored.size(); ++t)
             store(map.stores[t], info_.store[s][t], info_.store_checks[s][t], stored[t]);
@@ -299,20 +299,20 @@ void DeviceContract::emit(const GpuTarget& target) {
   function_.threads = tile_.threads();
   function_.blocks = B_ * tiles_m * tiles_n;
 
-  const ValueId block = b_.block();
-  ValueId tile = block;
+  const RegisterId block = b_.block();
+  RegisterId tile = block;
   if (B_ > 1) {
     bind(axis_b_, b_.divide(block, tiles_m * tiles_n));
     tile = b_.remainder(block, tiles_m * tiles_n);
   } else if (axis_b_ != kNone) {
     bind(axis_b_, b_.integer(0));
   }
-  const ValueId tile_m = tiles_m == 1 ? b_.integer(0) : b_.divide(tile, tiles_n);
-  const ValueId tile_n = tiles_m == 1 ? tile : b_.remainder(tile, tiles_n);
-  const ValueId rank = b_.divide(b_.thread(), tile_.matrices ? simt::kWarp : 1);
+  const RegisterId tile_m = tiles_m == 1 ? b_.integer(0) : b_.divide(tile, tiles_n);
+  const RegisterId tile_n = tiles_m == 1 ? tile : b_.remainder(tile, tiles_n);
+  const RegisterId rank = b_.divide(b_.thread(), tile_.matrices ? simt::kWarp : 1);
   place(x_, tile_.rows, tile_.tm, b_.multiply(tile_m, tile_.m()), b_.divide(rank, tile_.cols));
   place(y_, tile_.cols, tile_.tn, b_.multiply(tile_n, tile_.n()), b_.remainder(rank, tile_.cols));
-  const ValueId zero = b_.constant(dtype_, 0);
+  const RegisterId zero = b_.constant(dtype_, 0);
   for (int i = 0; i < tile_.tm * tile_.tn * (tile_.matrices ? 4 : 1); ++i) {
     sums_.push_back(b_.variable(zero));
     if (K_ > kContractChunk) totals_.push_back(b_.variable(zero));

@@ -35,37 +35,37 @@ class DeviceContract : public DevicePhase {
     int group = 1;       // neighbours along the free axis that a thread takes
     int stage = 0;       // elements of one stage
     MemoryId shared = kNone;
-    ValueId first = kNone, rank = kNone;  // of the tile along the free axis; of the thread along it
+    RegisterId first = kNone, rank = kNone;  // of the tile along the free axis; of the thread along it
   };
   Operand plan(ExprId value, AxisId free) const;
   int operand_lanes(ExprId, AxisId axis, int most) const;
   bool is_plain_load(ExprId) const;
-  void place(Operand&, int threads, int each, ValueId first, ValueId rank);
+  void place(Operand&, int threads, int each, RegisterId first, RegisterId rank);
 
   /// A group of elements on its way from global to shared memory.
   struct Pending {
-    ValueId place, predicate;
-    ValueIds values;
+    RegisterId place, predicate;
+    RegisterIds values;
   };
   using Pendings = std::vector<Pending>;
-  Pendings fetch(const Operand&, ValueId k0, ValueId stage);
+  Pendings fetch(const Operand&, RegisterId k0, RegisterId stage);
   void put(const Operand&, const Pendings&);
-  ValueId offset(const Operand&, int i);  // of a thread's element i, from the tile's beginning
+  RegisterId offset(const Operand&, int i);  // of a thread's element i, from the tile's beginning
   /// Neighbours along n in one row of the tile, and the sums that they have.
   struct Piece {
-    ValueId m, n;
+    RegisterId m, n;
     std::vector<std::size_t> sums;
   };
   std::vector<Piece> pieces();
-  void multiply(ValueId stage, std::int64_t count);
-  void multiply_step(ValueId x_stage, ValueId y_stage, ValueId kk, int count);
-  std::vector<ValueIds> fragments(const Operand&, ValueId stage, ValueId kk, int count);
+  void multiply(RegisterId stage, std::int64_t count);
+  void multiply_step(RegisterId x_stage, RegisterId y_stage, RegisterId kk, int count);
+  std::vector<RegisterIds> fragments(const Operand&, RegisterId stage, RegisterId kk, int count);
   // device_matrix.cpp
   std::vector<Piece> matrix_pieces();
-  void multiply_matrices(ValueId stage, std::int64_t count);
-  ValueIds matrix_fragment(const Operand&, ValueId stage, ValueId kk, int number, bool is_x);
+  void multiply_matrices(RegisterId stage, std::int64_t count);
+  RegisterIds matrix_fragment(const Operand&, RegisterId stage, RegisterId kk, int number, bool is_x);
   void run_stages();
-  void fold_chunk(ValueId k0);
+  void fold_chunk(RegisterId k0);
   void epilogue();
 
   const KernelStage& stage_;
@@ -75,7 +75,7 @@ class DeviceContract : public DevicePhase {
   Numerics numerics_ = Numerics::exact;
   ContractTile tile_;
   Operand x_, y_;
-  ValueIds sums_, totals_;  // variables, [tm][tn] (a matrix has 4); totals when K has several chunks
+  RegisterIds sums_, totals_;  // variables, [tm][tn] (a matrix has 4); totals when K has several chunks
 };
 
 }  // namespace weft::codegen

@@ -46,34 +46,34 @@ void DevicePhase::forget_stored() {
   forget([&](ExprId e, const Known&) { return info_.depends[static_cast<std::size_t>(e)].pinned; });
 }
 
-void DevicePhase::bind(AxisId axis, ValueId coordinate, int lanes, std::int64_t stride) {
+void DevicePhase::bind(AxisId axis, RegisterId coordinate, int lanes, std::int64_t stride) {
   forget([&](ExprId e, const Known&) { return info_.depends_on(e, axis); });
   if (lane_axis_ == axis) lane_axis_ = kNone, lanes_ = 1;
   if (lanes > 1) lane_axis_ = axis, lanes_ = lanes, lane_stride_ = stride;
   coordinate_[static_cast<std::size_t>(axis)] = coordinate;
 }
 
-void DevicePhase::bind_accumulator(std::int32_t result, ValueIds v) {
+void DevicePhase::bind_accumulator(std::int32_t result, RegisterIds v) {
   forget([&](ExprId e, const Known&) { return info_.depends[static_cast<std::size_t>(e)].accumulator; });
   accumulators_vary_ = v.size() > 1;
   accumulator_[result] = std::move(v);
 }
 
-void DevicePhase::bind_point(const std::vector<AxisId>& axes, ValueId point) {
+void DevicePhase::bind_point(const std::vector<AxisId>& axes, RegisterId point) {
   for (std::size_t i = axes.size(); i-- > 0;) {
     bind(axes[i], i ? b_.remainder(point, extent(axes[i])) : point);
     if (i) point = b_.divide(point, extent(axes[i]));
   }
 }
 
-void DevicePhase::loop(ValueId begin, ValueId end, std::int64_t step, const std::function<void(ValueId)>& body,
+void DevicePhase::loop(RegisterId begin, RegisterId end, std::int64_t step, const std::function<void(RegisterId)>& body,
                        bool unroll) {
   const int depth = b_.depth();
   b_.loop(begin, end, step, body, unroll);
   forget([&](ExprId, const Known& k) { return k.level > depth; });
 }
 
-void DevicePhase::when(ValueId condition, const std::function<void()>& body) {
+void DevicePhase::when(RegisterId condition, const std::function<void()>& body) {
   const int depth = b_.depth();
   b_.when(condition, body);
   forget([&](ExprId, const Known& k) { return k.level > depth; });
@@ -89,10 +89,10 @@ bool DevicePhase::is_stored(BufferId id) const {
   return false;
 }
 
-ValueId DevicePhase::index(const Linear& l, int lane, DType t) {
+RegisterId DevicePhase::index(const Linear& l, int lane, DType t) {
   struct Term {
     int level;
-    ValueId v;
+    RegisterId v;
     std::int64_t factor;
   };
   std::vector<Term> terms;
@@ -105,22 +105,22 @@ ValueId DevicePhase::index(const Linear& l, int lane, DType t) {
     if (static_cast<AxisId>(a) == lane_axis_) offset += lane * lane_stride_ * l.coefficient[a];
   }
   for (auto [stride, indirect] : l.indirect) {
-    const ValueId v = value(indirect, lane);
+    const RegisterId v = value(indirect, lane);
     terms.push_back({b_.level(v), v, stride});
   }
   // From the outermost level inwards, so that partial sums leave the loops in which they do not change.
   std::stable_sort(terms.begin(), terms.end(), [](const Term& x, const Term& y) { return x.level < y.level; });
-  ValueId sum = b_.constant(t, 0);
+  RegisterId sum = b_.constant(t, 0);
   for (const Term& term : terms) sum = b_.sum(sum, b_.multiply(b_.convert(term.v, t), term.factor));
   return b_.add(sum, offset);
 }
 
-ValueId DevicePhase::checked_index(const Linear& l, const std::vector<IndexCheck>& checks, int lane) {
+RegisterId DevicePhase::checked_index(const Linear& l, const std::vector<IndexCheck>& checks, int lane) {
   const DType t = b_.index_type();
-  ValueId place = index(l, lane, t);
+  RegisterId place = index(l, lane, t);
   for (const IndexCheck& c : checks) {
-    const ValueId i = index(c.index, lane, i64);
-    const ValueId inside =
+    const RegisterId i = index(c.index, lane, i64);
+    const RegisterId inside =
         b_.both(b_.apply(Op::ge, boolean, {i, b_.constant(i64, 0)}),
                 b_.apply(Op::lt, boolean, {i, b_.constant(i64, static_cast<std::uint64_t>(c.extent))}));
     place = b_.apply(Op::select, t, {inside, place, b_.constant(t, static_cast<std::uint64_t>(-1 - c.number))});
@@ -134,8 +134,8 @@ int DevicePhase::lanes_of(ExprId e) const {
 }
 
 /// The condition under which a load may touch memory.
-ValueId DevicePhase::bounds(ExprId load) {
-  ValueId all = is_stored(expr(load).buffer) ? guard_ : kNone;
+RegisterId DevicePhase::bounds(ExprId load) {
+  RegisterId all = is_stored(expr(load).buffer) ? guard_ : kNone;
   for (std::size_t a = 0; a < inside_.size(); ++a)
     if (inside_[a] != kNone && info_.depends_on(load, static_cast<AxisId>(a))) all = b_.both(all, inside_[a]);
   return all;
@@ -146,10 +146,10 @@ DevicePhase::Known DevicePhase::load(ExprId id) {
   const Linear& l = info_.access[static_cast<std::size_t>(id)];
   const MemoryId m = memory(e.buffer);
   const std::int32_t origin = b_.origin("load " + access_text(program_, kernel_, e.buffer, e.access));
-  const ValueId guard = bounds(id);
+  const RegisterId guard = bounds(id);
   const int lanes = lanes_of(id);
   auto predicate = [&](int lane) {
-    const ValueId known = b_.both(guard, lanes > 1 ? exists(lane, lanes) : kNone);
+    const RegisterId known = b_.both(guard, lanes > 1 ? exists(lane, lanes) : kNone);
     return e.args.empty() ? known : b_.both(known, value(e.args[0], lane));
   };
   const int most = 16 / static_cast<int>(size_of(e.dtype));
@@ -159,10 +159,10 @@ DevicePhase::Known DevicePhase::load(ExprId id) {
                         l.coefficient[static_cast<std::size_t>(lane_axis_)] == 1 &&
                         are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
-  ValueIds out;
+  RegisterIds out;
   int level = 0;
   for (int lane = 0; lane < lanes; lane += step) {
-    const ValueIds some = b_.load(m, checked_index(l, checks, lane), step, predicate(lane), origin);
+    const RegisterIds some = b_.load(m, checked_index(l, checks, lane), step, predicate(lane), origin);
     out.insert(out.end(), some.begin(), some.end());
     level = std::max(level, b_.level(some[0]));
   }
@@ -173,9 +173,9 @@ DevicePhase::Known DevicePhase::compute(ExprId id) {
   const Expr& e = expr(id);
   if (e.kind == Expr::load) return load(id);
   const int lanes = lanes_of(id);
-  ValueIds out;
+  RegisterIds out;
   int level = 0;
-  auto add = [&](ValueId v) {
+  auto add = [&](RegisterId v) {
     out.push_back(v);
     level = std::max(level, b_.level(v));
   };
@@ -183,21 +183,21 @@ DevicePhase::Known DevicePhase::compute(ExprId id) {
     for (int lane = 0; lane < lanes; ++lane) add(index(info_.access[static_cast<std::size_t>(id)], lane, i64));
     return {out, level};
   }
-  std::vector<ValueIds> args;
+  std::vector<RegisterIds> args;
   std::size_t width = 1;
   for (ExprId a : e.args) {
     args.push_back(values(a));
     width = std::max(width, args.back().size());
   }
   for (std::size_t lane = 0; lane < width; ++lane) {
-    ValueIds x;
-    for (const ValueIds& a : args) x.push_back(at_lane(a, static_cast<int>(lane)));
+    RegisterIds x;
+    for (const RegisterIds& a : args) x.push_back(at_lane(a, static_cast<int>(lane)));
     add(b_.apply(e.op, e.dtype, std::move(x)));
   }
   return {out, level};
 }
 
-const ValueIds& DevicePhase::values(ExprId id) {
+const RegisterIds& DevicePhase::values(ExprId id) {
   const Expr& e = expr(id);
   if (e.kind == Expr::accumulator) return accumulator_.at(e.result);
   if (const auto it = known_.find(id); it != known_.end()) return it->second.values;
@@ -206,7 +206,7 @@ const ValueIds& DevicePhase::values(ExprId id) {
   return known_.insert_or_assign(id, std::move(k)).first->second.values;
 }
 
-void DevicePhase::store(const Store& s, const Linear& l, const std::vector<IndexCheck>& checks, const ValueIds& v) {
+void DevicePhase::store(const Store& s, const Linear& l, const std::vector<IndexCheck>& checks, const RegisterIds& v) {
   const MemoryId m = memory(s.buffer);
   const std::int32_t origin = b_.origin(store_text(program_, kernel_, s));
   const int most = 16 / static_cast<int>(size_of(b_.memory(m).dtype));
@@ -220,7 +220,7 @@ void DevicePhase::store(const Store& s, const Linear& l, const std::vector<Index
                         are_neighbours(l, lane_axis_, std::min(lanes, most));
   const int step = together ? std::min(lanes, most) : 1;
   for (int lane = 0; lane < lanes; lane += step) {
-    ValueIds some;
+    RegisterIds some;
     // All lanes at one place: the last one stays.
     for (int i = 0; i < step; ++i) some.push_back(at_lane(v, lanes == 1 ? static_cast<int>(v.size()) - 1 : lane + i));
     b_.store(m, checked_index(l, checks, lane), some, origin, lanes > 1 ? exists(lane + step - 1, lanes) : kNone);
@@ -253,16 +253,16 @@ int DevicePhase::vector_lanes(AxisId axis, int most) const {
   return 1;
 }
 
-ValueId DevicePhase::fold(Op reduce, ValueId acc, ValueId x) {
+RegisterId DevicePhase::fold(Op reduce, RegisterId acc, RegisterId x) {
   return b_.apply(fold_op(reduce), b_.type(acc), {acc, x});
 }
 
-ValueId DevicePhase::identity(Op reduce, DType t) {
+RegisterId DevicePhase::identity(Op reduce, DType t) {
   return visit_dtype(
       t, [&](auto zero) { return b_.constant(t, to_scalar_bits(reduce_identity<decltype(zero)>(reduce))); });
 }
 
-ValueId DevicePhase::multiply_add(ValueId x, ValueId y, ValueId acc) {
+RegisterId DevicePhase::multiply_add(RegisterId x, RegisterId y, RegisterId acc) {
   const DType t = b_.type(acc);
   if (is_float(t)) return b_.apply(Op::fma, t, {x, y, acc});
   return b_.apply(Op::add, t, {acc, b_.apply(Op::mul, t, {x, y})});

@@ -14,43 +14,43 @@ constexpr int kRows = 16, kCols = 8;
 }  // namespace
 
 /// The fragment of matrix `number` of the warp's share of an operand, at products from kk on.
-ValueIds DeviceContract::matrix_fragment(const Operand& o, ValueId stage, ValueId kk, int number, bool is_x) {
+RegisterIds DeviceContract::matrix_fragment(const Operand& o, RegisterId stage, RegisterId kk, int number, bool is_x) {
   const std::int32_t origin = b_.origin(fmt::format("operand {}", b_.memory(o.shared).name));
   const bool pairs = numerics_ == Numerics::bf16;
   const int along = is_x ? kRows : kCols;
-  const ValueId lane = b_.remainder(b_.thread(), simt::kWarp), group = b_.divide(lane, 4);
-  const ValueId member = b_.multiply(b_.remainder(lane, 4), pairs ? 2 : 1);
-  const ValueId share = b_.add(b_.multiply(o.rank, std::int64_t{along} * o.each), std::int64_t{along} * number);
-  ValueIds out;
+  const RegisterId lane = b_.remainder(b_.thread(), simt::kWarp), group = b_.divide(lane, 4);
+  const RegisterId member = b_.multiply(b_.remainder(lane, 4), pairs ? 2 : 1);
+  const RegisterId share = b_.add(b_.multiply(o.rank, std::int64_t{along} * o.each), std::int64_t{along} * number);
+  RegisterIds out;
   for (int half = 0; half < 2; ++half)  // of k
     for (int row = 0; row < along; row += kCols) {
-      const ValueId free = b_.add(b_.sum(share, group), row);
+      const RegisterId free = b_.add(b_.sum(share, group), row);
       for (int pair = 0; pair < (pairs ? 2 : 1); ++pair) {
-        const ValueId k = b_.add(b_.sum(kk, member), half * (pairs ? 8 : 4) + pair);
-        const ValueId at = o.along_k ? b_.sum(b_.multiply(free, o.row), k) : b_.sum(b_.multiply(k, o.row), free);
+        const RegisterId k = b_.add(b_.sum(kk, member), half * (pairs ? 8 : 4) + pair);
+        const RegisterId at = o.along_k ? b_.sum(b_.multiply(free, o.row), k) : b_.sum(b_.multiply(k, o.row), free);
         out.push_back(b_.load(o.shared, b_.sum(stage, at), 1, kNone, origin)[0]);
       }
     }
   return out;
 }
 
-void DeviceContract::multiply_matrices(ValueId stage, std::int64_t count) {
+void DeviceContract::multiply_matrices(RegisterId stage, std::int64_t count) {
   const int step = numerics_ == Numerics::bf16 ? 16 : 8;
   const Inst::Kind kind = numerics_ == Numerics::bf16 ? Inst::mma_bf16 : Inst::mma_tf32;
-  const ValueId x_stage = b_.multiply(stage, x_.stage), y_stage = b_.multiply(stage, y_.stage);
+  const RegisterId x_stage = b_.multiply(stage, x_.stage), y_stage = b_.multiply(stage, y_.stage);
   loop(
       b_.integer(0), b_.integer((count + step - 1) / step * step), step,
-      [&](ValueId kk) {
-        std::vector<ValueIds> y;
+      [&](RegisterId kk) {
+        std::vector<RegisterIds> y;
         for (int j = 0; j < tile_.tn; ++j) y.push_back(matrix_fragment(y_, y_stage, kk, j, false));
         for (int i = 0; i < tile_.tm; ++i) {
-          const ValueIds x = matrix_fragment(x_, x_stage, kk, i, true);
+          const RegisterIds x = matrix_fragment(x_, x_stage, kk, i, true);
           for (int j = 0; j < tile_.tn; ++j) {
             const auto first = static_cast<std::size_t>(4 * (i * tile_.tn + j));
-            ValueIds args = x;
+            RegisterIds args = x;
             args.insert(args.end(), y[static_cast<std::size_t>(j)].begin(), y[static_cast<std::size_t>(j)].end());
             for (std::size_t c = 0; c < 4; ++c) args.push_back(sums_[first + c]);
-            const ValueIds sums = b_.mma(kind, args);
+            const RegisterIds sums = b_.mma(kind, args);
             for (std::size_t c = 0; c < 4; ++c) b_.set(sums_[first + c], sums[c]);
           }
         }
@@ -59,10 +59,10 @@ void DeviceContract::multiply_matrices(ValueId stage, std::int64_t count) {
 }
 
 std::vector<DeviceContract::Piece> DeviceContract::matrix_pieces() {
-  const ValueId lane = b_.remainder(b_.thread(), simt::kWarp), group = b_.divide(lane, 4);
-  const ValueId column = b_.multiply(b_.remainder(lane, 4), 2);
-  const ValueId m = b_.sum(b_.multiply(x_.rank, std::int64_t{kRows} * tile_.tm), group);
-  const ValueId n = b_.sum(b_.multiply(y_.rank, std::int64_t{kCols} * tile_.tn), column);
+  const RegisterId lane = b_.remainder(b_.thread(), simt::kWarp), group = b_.divide(lane, 4);
+  const RegisterId column = b_.multiply(b_.remainder(lane, 4), 2);
+  const RegisterId m = b_.sum(b_.multiply(x_.rank, std::int64_t{kRows} * tile_.tm), group);
+  const RegisterId n = b_.sum(b_.multiply(y_.rank, std::int64_t{kCols} * tile_.tn), column);
   std::vector<Piece> all;
   for (int i = 0; i < tile_.tm; ++i)
     for (int j = 0; j < tile_.tn; ++j)

@@ -1,6 +1,7 @@
 // Points over threads. A point without row stages belongs to one thread, which may take several neighbours. One with a
-// striped reduction (ir/ops/eval.h) belongs to a team: thread j of 16 folds stripe j, the halving tree is four shuffles; a
-// team of several 16s folds as many chunks at once, which are a subtree, and combines them through shared memory.
+// striped reduction (ir/ops/eval.h) belongs to a team: thread j of 16 folds stripe j, the halving tree is four
+// shuffles; a team of several 16s folds as many chunks at once, which are a subtree, and combines them through shared
+// memory.
 #include "codegen/gpu/device_points.h"
 
 #include <algorithm>
@@ -59,9 +60,9 @@ void DevicePoints::emit(const GpuTarget& target) {
   if (points == 0) return b_.finish();
 
   const std::int64_t teams = schedule_.threads / schedule_.team;  // of a block
-  const ValueId team = b_.divide(b_.thread(), schedule_.team);
+  const RegisterId team = b_.divide(b_.thread(), schedule_.team);
   rank_ = b_.remainder(b_.thread(), schedule_.team);
-  ValueId point = b_.sum(b_.multiply(b_.block(), teams), team);
+  RegisterId point = b_.sum(b_.multiply(b_.block(), teams), team);
   const std::int64_t all = points / schedule_.lanes;
   if (all % teams != 0) {
     valid_ = b_.less(point, all);
@@ -71,7 +72,7 @@ void DevicePoints::emit(const GpuTarget& target) {
     const std::int64_t width = extent(inner) / schedule_.lanes;
     std::vector<AxisId> outer(parallel.begin(), parallel.end() - 1);
     bind_point(outer, b_.divide(point, width));
-    const ValueId group = outer.empty() ? point : b_.remainder(point, width);
+    const RegisterId group = outer.empty() ? point : b_.remainder(point, width);
     bind(inner, b_.multiply(group, schedule_.lanes), schedule_.lanes);
   } else {
     bind_point(parallel, point);
@@ -147,14 +148,14 @@ void DevicePoints::run_stage(std::size_t index) {
 void DevicePoints::run_map(std::size_t index) {
   const KernelStage& s = info_.phase.stages[index];
   auto stores = [&] {
-    std::vector<ValueIds> all;  // values first: a store may overwrite what another one's value was loaded from
+    std::vector<RegisterIds> all;  // values first: a store may overwrite what another one's value was loaded from
     for (const Store& t : s.stores) all.push_back(values(t.value));
     for (std::size_t i = 0; i < all.size(); ++i)
       store(s.stores[i], info_.store[index][i], info_.store_checks[index][i], all[i]);
   };
   if (schedule_.team == 1) {
     if (s.axis == kNone) return stores();
-    return loop(b_.integer(0), b_.integer(extent(s.axis)), 1, [&](ValueId at) {
+    return loop(b_.integer(0), b_.integer(extent(s.axis)), 1, [&](RegisterId at) {
       bind(s.axis, at);
       stores();
     });
@@ -162,7 +163,7 @@ void DevicePoints::run_map(std::size_t index) {
   if (s.axis == kNone) return when(b_.both(valid_, b_.equal(rank_, 0)), stores);
   if (holds(s.axis)) return when(held_lanes_ == 1 ? b_.both(valid_, last_inside_) : valid_, stores);
   when(valid_, [&] {
-    loop(rank_, b_.integer(extent(s.axis)), schedule_.team, [&](ValueId at) {
+    loop(rank_, b_.integer(extent(s.axis)), schedule_.team, [&](RegisterId at) {
       bind(s.axis, at);
       stores();
     });
@@ -175,12 +176,13 @@ void DevicePoints::run_scatter(std::size_t index) {
   const MemoryId m = memory(t.buffer);
   const std::int32_t origin = b_.origin(fmt::format("add to {}", b_.memory(m).name));
   when(schedule_.team > 1 ? b_.both(valid_, b_.equal(rank_, 0)) : kNone, [&] {
-    loop(b_.integer(0), b_.integer(extent(s.axis)), 1, [&](ValueId at) {
+    loop(b_.integer(0), b_.integer(extent(s.axis)), 1, [&](RegisterId at) {
       if (s.axis != kNone) bind(s.axis, at);
-      const ValueId predicate = s.predicate == kNone ? kNone : value(s.predicate);
+      const RegisterId predicate = s.predicate == kNone ? kNone : value(s.predicate);
       when(predicate, [&] {
-        const ValueId x = value(t.value), place = checked_index(info_.store[index][0], info_.store_checks[index][0], 0);
-        const ValueId old = b_.load(m, place, 1, kNone, origin)[0];
+        const RegisterId x = value(t.value),
+                         place = checked_index(info_.store[index][0], info_.store_checks[index][0], 0);
+        const RegisterId old = b_.load(m, place, 1, kNone, origin)[0];
         b_.store(m, place, {b_.apply(Op::add, b_.type(x), {old, x})}, origin);
       });
     });
@@ -190,7 +192,7 @@ void DevicePoints::run_scatter(std::size_t index) {
 void DevicePoints::run_reduce(std::size_t index) {
   const KernelStage& s = info_.phase.stages[index];
   if (s.kind == KernelStage::reduce && is_arg_reduce(s.op))
-    return bind_accumulator(s.result, schedule_.team > 1 ? ValueIds{arg_reduce_team(s)} : arg_reduce(s));
+    return bind_accumulator(s.result, schedule_.team > 1 ? RegisterIds{arg_reduce_team(s)} : arg_reduce(s));
   if (s.kind == KernelStage::reduce && s.striped) {
     ensure(schedule_.team > 1, "kernel {}: a striped reduction needs a team of threads", kernel_.name);
     return bind_accumulator(s.result, {striped(s)});
@@ -198,14 +200,14 @@ void DevicePoints::run_reduce(std::size_t index) {
   bind_accumulator(s.result, s.kind == KernelStage::contract ? contracted(s) : sequential(s));
 }
 
-ValueIds DevicePoints::fold_runs(const KernelStage& s, std::int64_t n, std::int64_t run, ValueId begin, ValueId end,
-                                 const RangeFn& fold_run) {
+RegisterIds DevicePoints::fold_runs(const KernelStage& s, std::int64_t n, std::int64_t run, RegisterId begin,
+                                    RegisterId end, const RangeFn& fold_run) {
   const DType t = expr(s.value).dtype;
   if (n <= run || is_associative(s.op, t)) return fold_run(begin, end);
-  ValueIds total;
+  RegisterIds total;
   for (int lane = 0; lane < schedule_.lanes; ++lane) total.push_back(b_.variable(identity(s.op, t)));
-  loop(begin, end, run, [&](ValueId from) {
-    const ValueIds x = fold_run(from, b_.apply(Op::min, b_.type(end), {b_.add(from, run), end}));
+  loop(begin, end, run, [&](RegisterId from) {
+    const RegisterIds x = fold_run(from, b_.apply(Op::min, b_.type(end), {b_.add(from, run), end}));
     for (std::size_t lane = 0; lane < total.size(); ++lane) b_.set(total[lane], fold(s.op, total[lane], x[lane]));
   });
   return total;
@@ -213,24 +215,24 @@ ValueIds DevicePoints::fold_runs(const KernelStage& s, std::int64_t n, std::int6
 
 /// A binary counter of the chunks so far: where bit k of their number is set, variable k holds the result of 2^k of
 /// them. A chunk's result is carried through the variables whose bits it clears, which makes the pairs of the tree.
-ValueIds DevicePoints::fold_tree(std::int64_t n, std::int64_t chunk, ValueId identity, const RangeFn& fold_chunk,
-                                 const CombineFn& combine) {
+RegisterIds DevicePoints::fold_tree(std::int64_t n, std::int64_t chunk, RegisterId identity, const RangeFn& fold_chunk,
+                                    const CombineFn& combine) {
   if (n <= chunk) return fold_chunk(b_.integer(0), b_.integer(n));
   const std::int64_t chunks = ceil_div(n, chunk);
   const auto levels = static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(chunks)));
-  std::vector<ValueIds> subtree(levels);
-  for (ValueIds& v : subtree)
+  std::vector<RegisterIds> subtree(levels);
+  for (RegisterIds& v : subtree)
     for (int lane = 0; lane < schedule_.lanes; ++lane) v.push_back(b_.variable(identity));
-  loop(b_.integer(0), b_.integer(n), chunk, [&](ValueId begin) {
-    ValueIds x;
-    for (ValueId v : fold_chunk(begin, b_.minimum(b_.add(begin, chunk), n))) x.push_back(b_.variable(v));
-    const ValueId number = b_.divide(begin, chunk);
+  loop(b_.integer(0), b_.integer(n), chunk, [&](RegisterId begin) {
+    RegisterIds x;
+    for (RegisterId v : fold_chunk(begin, b_.minimum(b_.add(begin, chunk), n))) x.push_back(b_.variable(v));
+    const RegisterId number = b_.divide(begin, chunk);
     std::function<void(std::size_t)> carry = [&](std::size_t level) {
       auto keep = [&] {
         for (std::size_t lane = 0; lane < x.size(); ++lane) b_.set(subtree[level][lane], x[lane]);
       };
       if (level + 1 == levels) return keep();  // no later chunk clears this bit
-      const ValueId bit = b_.remainder(b_.divide(number, std::int64_t{1} << level), 2);
+      const RegisterId bit = b_.remainder(b_.divide(number, std::int64_t{1} << level), 2);
       when(b_.equal(bit, 0), keep);
       when(b_.equal(bit, 1), [&] {
         for (std::size_t lane = 0; lane < x.size(); ++lane) b_.set(x[lane], combine(subtree[level][lane], x[lane]));
@@ -239,12 +241,12 @@ ValueIds DevicePoints::fold_tree(std::int64_t n, std::int64_t chunk, ValueId ide
     };
     carry(0);
   });
-  ValueIds total;
+  RegisterIds total;
   for (std::size_t level = 0; level < levels; ++level) {
     if ((chunks >> level & 1) == 0) continue;
     const bool last = total.empty();
     for (std::size_t lane = 0; lane < subtree[level].size(); ++lane) {
-      const ValueId earlier = subtree[level][lane];
+      const RegisterId earlier = subtree[level][lane];
       if (last)
         total.push_back(earlier);
       else
@@ -255,16 +257,16 @@ ValueIds DevicePoints::fold_tree(std::int64_t n, std::int64_t chunk, ValueId ide
 }
 
 /// One run or chunk, folded in order by each thread for its own lanes.
-ValueIds DevicePoints::chunk_in_order(const KernelStage& s, ValueId begin, ValueId end) {
+RegisterIds DevicePoints::chunk_in_order(const KernelStage& s, RegisterId begin, RegisterId end) {
   const bool contract = s.kind == KernelStage::contract;
   const DType t = expr(contract ? s.lhs : s.value).dtype;
-  const ValueId start = contract ? b_.constant(t, 0) : identity(s.op, t);
-  ValueIds acc;
+  const RegisterId start = contract ? b_.constant(t, 0) : identity(s.op, t);
+  RegisterIds acc;
   for (int lane = 0; lane < schedule_.lanes; ++lane) acc.push_back(b_.variable(start));
-  loop(begin, end, 1, [&](ValueId at) {
+  loop(begin, end, 1, [&](RegisterId at) {
     bind(s.axis, at);
     for (int lane = 0; lane < schedule_.lanes; ++lane) {
-      const ValueId a = acc[static_cast<std::size_t>(lane)];
+      const RegisterId a = acc[static_cast<std::size_t>(lane)];
       b_.set(a,
              contract ? multiply_add(value(s.lhs, lane), value(s.rhs, lane), a) : fold(s.op, a, value(s.value, lane)));
     }
@@ -272,115 +274,115 @@ ValueIds DevicePoints::chunk_in_order(const KernelStage& s, ValueId begin, Value
   return acc;
 }
 
-ValueIds DevicePoints::sequential(const KernelStage& s) {
+RegisterIds DevicePoints::sequential(const KernelStage& s) {
   const std::int64_t n = extent(s.axis);
   const ReduceOrder order = reduce_order(s, n);
-  const CombineFn combine = [&](ValueId earlier, ValueId later) { return fold(s.op, earlier, later); };
-  const ValueId none = identity(s.op, expr(s.value).dtype);
-  const RangeFn run = [&](ValueId begin, ValueId end) { return chunk_in_order(s, begin, end); };
-  const RangeFn chunk = [&](ValueId begin, ValueId end) {
+  const CombineFn combine = [&](RegisterId earlier, RegisterId later) { return fold(s.op, earlier, later); };
+  const RegisterId none = identity(s.op, expr(s.value).dtype);
+  const RangeFn run = [&](RegisterId begin, RegisterId end) { return chunk_in_order(s, begin, end); };
+  const RangeFn chunk = [&](RegisterId begin, RegisterId end) {
     return fold_runs(s, std::min(n, order.chunk), order.run, begin, end, run);
   };
   return fold_tree(n, order.chunk, none, chunk, combine);
 }
 
-ValueIds DevicePoints::contracted(const KernelStage& s) {
+RegisterIds DevicePoints::contracted(const KernelStage& s) {
   const std::int64_t n = extent(s.axis);
-  ValueIds total = chunk_in_order(s, b_.integer(0), b_.integer(std::min(n, kContractChunk)));
+  RegisterIds total = chunk_in_order(s, b_.integer(0), b_.integer(std::min(n, kContractChunk)));
   if (n > kContractChunk)
-    loop(b_.integer(kContractChunk), b_.integer(n), kContractChunk, [&](ValueId begin) {
-      const ValueIds x = chunk_in_order(s, begin, b_.minimum(b_.add(begin, kContractChunk), n));
+    loop(b_.integer(kContractChunk), b_.integer(n), kContractChunk, [&](RegisterId begin) {
+      const RegisterIds x = chunk_in_order(s, begin, b_.minimum(b_.add(begin, kContractChunk), n));
       for (std::size_t lane = 0; lane < total.size(); ++lane)
         b_.set(total[lane], b_.apply(Op::add, b_.type(x[lane]), {total[lane], x[lane]}));
     });
   return total;
 }
 
-ValueId DevicePoints::move_down(ValueId v, int lanes, int width) {
+RegisterId DevicePoints::move_down(RegisterId v, int lanes, int width) {
   const DType t = b_.type(v);
   if (size_of(t) >= 4) return b_.shuffle_down(v, lanes, width);
   return b_.convert(b_.shuffle_down(b_.convert(v, i32), lanes, width), t);
 }
 
-ValueId DevicePoints::from_first(ValueId v, int width) {
+RegisterId DevicePoints::from_first(RegisterId v, int width) {
   const DType t = b_.type(v);
   if (size_of(t) >= 4) return b_.shuffle_from(v, 0, width);
   return b_.convert(b_.shuffle_from(b_.convert(v, i32), 0, width), t);
 }
 
 /// In thread 0 of 16: stripes[i] = fold(stripes[i], stripes[i + half]) for half = 8, 4, 2, 1.
-ValueId DevicePoints::halving_tree(const KernelStage& s, ValueId stripe) {
+RegisterId DevicePoints::halving_tree(const KernelStage& s, RegisterId stripe) {
   for (int half = kStripes / 2; half > 0; half /= 2) stripe = fold(s.op, stripe, move_down(stripe, half, kStripes));
   return stripe;
 }
 
-ValueId DevicePoints::striped_chunk(const KernelStage& s, ValueId begin, ValueId end) {
+RegisterId DevicePoints::striped_chunk(const KernelStage& s, RegisterId begin, RegisterId end) {
   if (holds(s.axis)) {
-    ValueId acc = identity(s.op, expr(s.value).dtype);
+    RegisterId acc = identity(s.op, expr(s.value).dtype);
     for (int lane = 0; lane < held_lanes_; ++lane) {
-      const ValueId folded = fold(s.op, acc, value(s.value, lane));
+      const RegisterId folded = fold(s.op, acc, value(s.value, lane));
       const bool partly = lane + 1 == held_lanes_ && last_inside_ != kNone;
       acc = partly ? b_.apply(Op::select, b_.type(acc), {last_inside_, folded, acc}) : folded;
     }
     return halving_tree(s, acc);
   }
-  const RangeFn run = [&](ValueId from, ValueId to) {
-    const ValueId acc = b_.variable(identity(s.op, expr(s.value).dtype));
-    loop(b_.sum(from, b_.remainder(rank_, kStripes)), to, kStripes, [&](ValueId at) {
+  const RangeFn run = [&](RegisterId from, RegisterId to) {
+    const RegisterId acc = b_.variable(identity(s.op, expr(s.value).dtype));
+    loop(b_.sum(from, b_.remainder(rank_, kStripes)), to, kStripes, [&](RegisterId at) {
       bind(s.axis, at);
       b_.set(acc, fold(s.op, acc, value(s.value)));
     });
-    return ValueIds{acc};
+    return RegisterIds{acc};
   };
   return halving_tree(s, fold_runs(s, extent(s.axis), kStripedOrder.run, begin, end, run)[0]);
 }
 
 /// The team's chunks from `begin` on, of which each 16 threads bring one in the first of them: a subtree, in all
 /// threads that are first in a warp. One that does not exist brings the identity, which changes nothing.
-ValueId DevicePoints::across_teams(const KernelStage& s, MemoryId shared, ValueId begin, ValueId result) {
+RegisterId DevicePoints::across_teams(const KernelStage& s, MemoryId shared, RegisterId begin, RegisterId result) {
   const int at_once = schedule_.team / kStripes;
   const std::int32_t origin = b_.origin("partial results of chunks");
   // Two sets of places in turn, so that one barrier a round is enough.
-  const ValueId round = b_.divide(begin, kStripedOrder.chunk * at_once);
-  const ValueId first = b_.multiply(b_.remainder(round, 2), at_once);
+  const RegisterId round = b_.divide(begin, kStripedOrder.chunk * at_once);
+  const RegisterId first = b_.multiply(b_.remainder(round, 2), at_once);
   when(b_.equal(b_.remainder(rank_, kStripes), 0),
        [&] { b_.store(shared, b_.sum(first, b_.divide(rank_, kStripes)), {result}, origin); });
   b_.barrier();
-  ValueId x = b_.load(shared, b_.sum(first, b_.remainder(rank_, at_once)), 1, kNone, origin)[0];
+  RegisterId x = b_.load(shared, b_.sum(first, b_.remainder(rank_, at_once)), 1, kNone, origin)[0];
   for (int lanes = 1; lanes < at_once; lanes *= 2) x = fold(s.op, x, move_down(x, lanes, at_once));
   return x;
 }
 
-ValueId DevicePoints::striped(const KernelStage& s) {
+RegisterId DevicePoints::striped(const KernelStage& s) {
   const std::int64_t n = extent(s.axis), chunk = kStripedOrder.chunk;
   const int at_once = n <= chunk ? 1 : schedule_.team / kStripes;
   const MemoryId shared =
       at_once == 1 ? kNone : b_.shared(fmt::format("partial{}", s.result), expr(s.value).dtype, 2 * at_once);
-  const RangeFn subtree = [&](ValueId begin, ValueId end) {
-    if (at_once == 1) return ValueIds{striped_chunk(s, begin, end)};
-    const ValueId own = b_.sum(begin, b_.multiply(b_.divide(rank_, kStripes), chunk));
-    return ValueIds{across_teams(s, shared, begin, striped_chunk(s, own, b_.minimum(b_.add(own, chunk), n)))};
+  const RangeFn subtree = [&](RegisterId begin, RegisterId end) {
+    if (at_once == 1) return RegisterIds{striped_chunk(s, begin, end)};
+    const RegisterId own = b_.sum(begin, b_.multiply(b_.divide(rank_, kStripes), chunk));
+    return RegisterIds{across_teams(s, shared, begin, striped_chunk(s, own, b_.minimum(b_.add(own, chunk), n)))};
   };
-  const CombineFn combine = [&](ValueId earlier, ValueId later) { return fold(s.op, earlier, later); };
-  const ValueId total = fold_tree(n, chunk * at_once, identity(s.op, expr(s.value).dtype), subtree, combine)[0];
+  const CombineFn combine = [&](RegisterId earlier, RegisterId later) { return fold(s.op, earlier, later); };
+  const RegisterId total = fold_tree(n, chunk * at_once, identity(s.op, expr(s.value).dtype), subtree, combine)[0];
   return from_first(total, at_once == 1 ? kStripes : at_once);
 }
 
 /// best = x[0]; best = x[i] where x[i] is better, for i in order.
-ValueIds DevicePoints::arg_reduce(const KernelStage& s) {
+RegisterIds DevicePoints::arg_reduce(const KernelStage& s) {
   const Op better = s.op == Op::arg_max ? Op::gt : Op::lt;
-  ValueIds best, where;
+  RegisterIds best, where;
   if (extent(s.axis) == 0) return {b_.constant(i32, 0)};
   bind(s.axis, b_.integer(0));
   for (int lane = 0; lane < schedule_.lanes; ++lane) {
     best.push_back(b_.variable(value(s.value, lane)));
     where.push_back(b_.variable(b_.constant(i32, 0)));
   }
-  loop(b_.integer(1), b_.integer(extent(s.axis)), 1, [&](ValueId at) {
+  loop(b_.integer(1), b_.integer(extent(s.axis)), 1, [&](RegisterId at) {
     bind(s.axis, at);
     for (std::size_t lane = 0; lane < best.size(); ++lane) {
-      const ValueId x = value(s.value, static_cast<int>(lane));
-      const ValueId wins = b_.apply(better, boolean, {x, best[lane]});
+      const RegisterId x = value(s.value, static_cast<int>(lane));
+      const RegisterId wins = b_.apply(better, boolean, {x, best[lane]});
       b_.set(best[lane], b_.apply(Op::select, b_.type(x), {wins, x, best[lane]}));
       b_.set(where[lane], b_.apply(Op::select, i32, {wins, b_.convert(at, i32), where[lane]}));
     }
@@ -390,22 +392,22 @@ ValueIds DevicePoints::arg_reduce(const KernelStage& s) {
 
 /// The same for 16 threads. Each finds the first best number of its stripe (`where` < 0: none yet); of two, the better
 /// one wins, and of equal ones the first. A NaN wins only as x[0], which nothing is better than.
-ValueId DevicePoints::arg_reduce_team(const KernelStage& s) {
+RegisterId DevicePoints::arg_reduce_team(const KernelStage& s) {
   const Op better = s.op == Op::arg_max ? Op::gt : Op::lt;
   const std::int64_t n = extent(s.axis);
-  const ValueId zero = b_.constant(i32, 0);
+  const RegisterId zero = b_.constant(i32, 0);
   if (n == 0) return zero;
   const DType t = expr(s.value).dtype;
-  auto either = [&](ValueId p, ValueId q) { return b_.apply(Op::bit_or, boolean, {p, q}); };
-  const ValueId best = b_.variable(b_.constant(t, 0)),
-                where = b_.variable(b_.constant(i32, static_cast<std::uint64_t>(-1)));
-  auto take = [&](ValueId wins, ValueId x, ValueId at) {
+  auto either = [&](RegisterId p, RegisterId q) { return b_.apply(Op::bit_or, boolean, {p, q}); };
+  const RegisterId best = b_.variable(b_.constant(t, 0)),
+                   where = b_.variable(b_.constant(i32, static_cast<std::uint64_t>(-1)));
+  auto take = [&](RegisterId wins, RegisterId x, RegisterId at) {
     b_.set(best, b_.apply(Op::select, t, {wins, x, best}));
     b_.set(where, b_.apply(Op::select, i32, {wins, at, where}));
   };
-  auto consider = [&](ValueId x, ValueId at, ValueId exists) {
-    const ValueId number = b_.apply(Op::eq, boolean, {x, x}), none = b_.less(where, 0);
-    const ValueId wins = b_.both(b_.apply(Op::logical_not, boolean, {none}), b_.apply(better, boolean, {x, best}));
+  auto consider = [&](RegisterId x, RegisterId at, RegisterId exists) {
+    const RegisterId number = b_.apply(Op::eq, boolean, {x, x}), none = b_.less(where, 0);
+    const RegisterId wins = b_.both(b_.apply(Op::logical_not, boolean, {none}), b_.apply(better, boolean, {x, best}));
     take(b_.both(exists, either(b_.both(number, none), wins)), x, b_.convert(at, i32));
   };
   if (holds(s.axis))
@@ -413,21 +415,21 @@ ValueId DevicePoints::arg_reduce_team(const KernelStage& s) {
       consider(value(s.value, lane), b_.add(rank_, std::int64_t{lane} * kStripes),
                lane + 1 == held_lanes_ ? last_inside_ : kNone);
   else
-    loop(b_.remainder(rank_, kStripes), b_.integer(n), kStripes, [&](ValueId at) {
+    loop(b_.remainder(rank_, kStripes), b_.integer(n), kStripes, [&](RegisterId at) {
       bind(s.axis, at);
       consider(value(s.value), at, kNone);
     });
   for (int half = kStripes / 2; half > 0; half /= 2) {
-    const ValueId x = move_down(best, half, kStripes), at = move_down(where, half, kStripes);
-    const ValueId there = b_.apply(Op::ge, boolean, {at, zero});
-    const ValueId sooner = b_.both(b_.apply(Op::eq, boolean, {x, best}), b_.apply(Op::lt, boolean, {at, where}));
-    const ValueId wins = either(b_.less(where, 0), either(b_.apply(better, boolean, {x, best}), sooner));
+    const RegisterId x = move_down(best, half, kStripes), at = move_down(where, half, kStripes);
+    const RegisterId there = b_.apply(Op::ge, boolean, {at, zero});
+    const RegisterId sooner = b_.both(b_.apply(Op::eq, boolean, {x, best}), b_.apply(Op::lt, boolean, {at, where}));
+    const RegisterId wins = either(b_.less(where, 0), either(b_.apply(better, boolean, {x, best}), sooner));
     take(b_.both(there, wins), x, at);
   }
   if (!holds(s.axis)) bind(s.axis, b_.integer(0));
-  const ValueId x0 = value(s.value);  // where it counts: in thread 0
-  const ValueId starts = b_.apply(Op::eq, boolean, {x0, x0});
-  const ValueId found = b_.both(starts, b_.apply(Op::ge, boolean, {where, zero}));
+  const RegisterId x0 = value(s.value);  // where it counts: in thread 0
+  const RegisterId starts = b_.apply(Op::eq, boolean, {x0, x0});
+  const RegisterId found = b_.both(starts, b_.apply(Op::ge, boolean, {where, zero}));
   return from_first(b_.apply(Op::select, i32, {found, where, zero}), kStripes);
 }
 

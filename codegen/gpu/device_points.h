@@ -23,33 +23,34 @@ class DevicePoints : public DevicePhase {
   void run_map(std::size_t stage);
   void run_scatter(std::size_t stage);
   void run_reduce(std::size_t stage);
-  using RangeFn = std::function<ValueIds(ValueId begin, ValueId end)>;
-  using CombineFn = std::function<ValueId(ValueId earlier, ValueId later)>;
+  using RangeFn = std::function<RegisterIds(RegisterId begin, RegisterId end)>;
+  using CombineFn = std::function<RegisterId(RegisterId earlier, RegisterId later)>;
   /// Folds [begin, end), a range of n elements at most, run by run, and what they give in order; as one run where that
   /// gives the same bits.
-  ValueIds fold_runs(const KernelStage&, std::int64_t n, std::int64_t run, ValueId begin, ValueId end, const RangeFn&);
+  RegisterIds fold_runs(const KernelStage&, std::int64_t n, std::int64_t run, RegisterId begin, RegisterId end,
+                        const RangeFn&);
   /// Folds the chunks of [0, n) and combines them by the contract's tree.
-  ValueIds fold_tree(std::int64_t n, std::int64_t chunk, ValueId identity, const RangeFn&, const CombineFn&);
-  ValueIds sequential(const KernelStage&);
-  ValueIds contracted(const KernelStage&);
-  ValueIds chunk_in_order(const KernelStage&, ValueId begin, ValueId end);
-  ValueId striped(const KernelStage&);
-  ValueId striped_chunk(const KernelStage&, ValueId begin, ValueId end);
-  ValueId across_teams(const KernelStage&, MemoryId shared, ValueId begin, ValueId result);
-  ValueId halving_tree(const KernelStage&, ValueId stripe);
-  ValueId arg_reduce_team(const KernelStage&);
-  ValueIds arg_reduce(const KernelStage&);
-  ValueId move_down(ValueId, int lanes, int width);
-  ValueId from_first(ValueId, int width);
+  RegisterIds fold_tree(std::int64_t n, std::int64_t chunk, RegisterId identity, const RangeFn&, const CombineFn&);
+  RegisterIds sequential(const KernelStage&);
+  RegisterIds contracted(const KernelStage&);
+  RegisterIds chunk_in_order(const KernelStage&, RegisterId begin, RegisterId end);
+  RegisterId striped(const KernelStage&);
+  RegisterId striped_chunk(const KernelStage&, RegisterId begin, RegisterId end);
+  RegisterId across_teams(const KernelStage&, MemoryId shared, RegisterId begin, RegisterId result);
+  RegisterId halving_tree(const KernelStage&, RegisterId stripe);
+  RegisterId arg_reduce_team(const KernelStage&);
+  RegisterIds arg_reduce(const KernelStage&);
+  RegisterId move_down(RegisterId, int lanes, int width);
+  RegisterId from_first(RegisterId, int width);
   void separate_stages(std::size_t stage);
   void hold_row();
   bool holds(AxisId axis) const { return axis == held_ && axis != kNone; }
 
   PointSchedule schedule_;
-  ValueId rank_ = kNone;   // of the thread in its team
-  AxisId held_ = kNone;    // a row axis so short that each thread keeps its elements of it in registers
-  int held_lanes_ = 0;     // of them: at rank, rank + 16, …
-  ValueId valid_ = kNone;  // whether the team has a point (kNone: certainly)
+  RegisterId rank_ = kNone;   // of the thread in its team
+  AxisId held_ = kNone;       // a row axis so short that each thread keeps its elements of it in registers
+  int held_lanes_ = 0;        // of them: at rank, rank + 16, …
+  RegisterId valid_ = kNone;  // whether the team has a point (kNone: certainly)
   struct Touched {
     std::vector<BufferId> loaded, stored;  // since the last barrier
   } touched_;

@@ -69,20 +69,20 @@ class DeviceEmitter {
   void commit_async(const Inst&);
   void wait_async(const Inst&);
   /// memory[index], where index is a value of the function.
-  Value* address(simt::MemoryId, simt::ValueId index);
+  Value* address(simt::MemoryId, simt::RegisterId index);
   struct Split {
     Value* variable;  // null: none
     std::int64_t constant;
   };
   Split split(Value* index);
 
-  Value* value(simt::ValueId);
-  void define(simt::ValueId id, Value* v) { values_[static_cast<std::size_t>(id)] = v; }
+  Value* value(simt::RegisterId);
+  void define(simt::RegisterId id, Value* v) { values_[static_cast<std::size_t>(id)] = v; }
   /// condition ? body() : 0 of `type`.
   Value* guarded(Value* condition, llvm::Type* type, llvm::function_ref<Value*()> body);
   void guarded(Value* condition, llvm::function_ref<void()> body);
   llvm::BasicBlock* new_block(const char* name);
-  llvm::Type* type_of(simt::ValueId v) { return register_type(b_, f_.type(v)); }
+  llvm::Type* type_of(simt::RegisterId v) { return register_type(b_, f_.type(v)); }
   const simt::Memory& memory(simt::MemoryId m) const { return f_.memories[static_cast<std::size_t>(m)]; }
 
   using Emit = void (DeviceEmitter::*)(const Inst&);

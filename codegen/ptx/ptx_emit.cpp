@@ -70,7 +70,7 @@ void DeviceEmitter::region(const simt::Region& r) {
   }
 }
 
-Value* DeviceEmitter::value(simt::ValueId id) {
+Value* DeviceEmitter::value(simt::RegisterId id) {
   Value* v = values_[static_cast<std::size_t>(id)];
   ensure(v != nullptr, "device function {}: value {} is used before it is defined", f_.name, id);
   auto* place = llvm::dyn_cast<llvm::AllocaInst>(v);
@@ -95,7 +95,7 @@ void DeviceEmitter::block(const Inst& i) {
 
 void DeviceEmitter::apply(const Inst& i) {
   Values args;
-  for (simt::ValueId a : i.args) args.push_back(value(a));
+  for (simt::RegisterId a : i.args) args.push_back(value(a));
   define(i.result, emit_op(b_, i.op, f_.type(i.args.back()), i.dtype, args));
 }
 

@@ -86,7 +86,7 @@ DeviceEmitter::Split DeviceEmitter::split(Value* index) {
   return split_[index] = result;
 }
 
-Value* DeviceEmitter::address(simt::MemoryId m, simt::ValueId index) {
+Value* DeviceEmitter::address(simt::MemoryId m, simt::RegisterId index) {
   llvm::Type* unit = memory_type(b_, memory(m).dtype);
   Value* pointer = frame_.memories[static_cast<std::size_t>(m)];
   const Split at = split(value(index));

@@ -194,17 +194,17 @@ Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims, std::source_l
 
 Tensor argmax(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);
-  return node(Op::arg_max, {x}, {{Dims{resolve_axis("argmax", x, axis, x.rank())}}, {}});
+  return node(Op::arg_max, {x}, Attrs::axis(resolve_axis("argmax", x, axis, x.rank())));
 }
 
 Tensor argmin(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);
-  return node(Op::arg_min, {x}, {{Dims{resolve_axis("argmin", x, axis, x.rank())}}, {}});
+  return node(Op::arg_min, {x}, Attrs::axis(resolve_axis("argmin", x, axis, x.rank())));
 }
 
 Tensor extent(const Tensor& x, int axis, DType dtype, std::source_location where) {
   LocScope scope(where);
-  return astype(node(Op::size, {x}, {{Dims{resolve_axis("extent", x, axis, x.rank())}}, {}}), dtype);
+  return astype(node(Op::size, {x}, Attrs::axis(resolve_axis("extent", x, axis, x.rank()))), dtype);
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, double epsilon,

@@ -17,7 +17,8 @@ std::int64_t from_end(std::int64_t index, std::int64_t extent) { return index < 
 Tensor contract(const Tensor& a, const Tensor& b, const Dims& lhs, const Dims& rhs, const Dims& lhs_batch,
                 const Dims& rhs_batch, std::source_location where) {
   LocScope scope(where);
-  return node(Op::contract, {a, b}, {{lhs, rhs, lhs_batch, rhs_batch}, {}});
+  return node(Op::contract, {a, b},
+              {{Attr::lhs, lhs}, {Attr::rhs, rhs}, {Attr::lhs_batch, lhs_batch}, {Attr::rhs_batch, rhs_batch}});
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
@@ -79,7 +80,9 @@ Tensor reshape(const Tensor& x, const Shape& shape, std::source_location where) 
     to[open] = 1;
     const std::int64_t rest = element_count(to), all = element_count(x.shape());
     if (rest == 0 || all % rest != 0)
-      type_error(op, {x}, fmt::format("{} {} not divide into {}", counted(all, "element"), all == 1 ? "does" : "do", list_text(shape)));
+      type_error(
+          op, {x},
+          fmt::format("{} {} not divide into {}", counted(all, "element"), all == 1 ? "does" : "do", list_text(shape)));
     to[open] = all / rest;
   }
   if (x.shape() == to) return x;
@@ -101,7 +104,7 @@ Tensor transpose(const Tensor& x, const Dims& perm, std::source_location where) 
     for (int i = x.rank(); i-- > 0;) p.push_back(i);
   for (int i = 0; i < p.rank(); ++i) p[i] = resolve_axis("transpose", x, p[i], x.rank());
   if (p == Dims::iota(x.rank())) return x;
-  return node(Op::transpose, {x}, {{p}, {}});
+  return node(Op::transpose, {x}, {{Attr::perm, p}});
 }
 
 Tensor squeeze(const Tensor& x, const Axes& axes, std::source_location where) {
@@ -146,7 +149,7 @@ Tensor concat(const std::vector<Tensor>& xs, int axis, std::source_location wher
   if (xs.empty()) fail("{}concat: no operands; expected one or more", where_prefix());
   check_operands("concat", xs);
   if (xs.size() == 1) return xs[0];
-  return node(Op::concat, xs, {{Dims{resolve_axis("concat", xs[0], axis, xs[0].rank())}}, {}});
+  return node(Op::concat, xs, Attrs::axis(resolve_axis("concat", xs[0], axis, xs[0].rank())));
 }
 
 Tensor stack(const std::vector<Tensor>& xs, int axis, std::source_location where) {
@@ -166,25 +169,25 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, 
   starts[at] = from_end(start, x.shape()[at]);
   limits[at] = from_end(limit, x.shape()[at]);
   strides[at] = stride;
-  return node(Op::slice, {x}, {{starts, limits, strides}, {}});
+  return node(Op::slice, {x}, {{Attr::start, starts}, {Attr::limit, limits}, {Attr::stride, strides}});
 }
 
 Tensor pad(const Tensor& x, const Dims& low, const Dims& high, const Number& value, std::source_location where) {
   LocScope scope(where);
   check_operands("pad", {x});
-  return node(Op::pad, {x, scalar_like(x, value)}, {{low, high}, {}});
+  return node(Op::pad, {x, scalar_like(x, value)}, {{Attr::low, low}, {Attr::high, high}});
 }
 
 Tensor gather(const Tensor& x, const Tensor& indices, int axis, std::source_location where) {
   LocScope scope(where);
   check_operands("gather", {x, indices});
-  return node(Op::gather, {x, indices}, {{Dims{resolve_axis("gather", x, axis, x.rank())}}, {}});
+  return node(Op::gather, {x, indices}, Attrs::axis(resolve_axis("gather", x, axis, x.rank())));
 }
 
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& u, int axis, std::source_location where) {
   LocScope scope(where);
   check_operands("scatter_add", {x, indices, u});
-  return node(Op::scatter_add, {x, indices, u}, {{Dims{resolve_axis("scatter_add", x, axis, x.rank())}}, {}});
+  return node(Op::scatter_add, {x, indices, u}, Attrs::axis(resolve_axis("scatter_add", x, axis, x.rank())));
 }
 
 Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype, std::source_location where) {

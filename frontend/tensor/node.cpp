@@ -124,7 +124,7 @@ Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands) 
 
 Tensor spread(const Tensor& x, const Shape& shape, const Dims& axes) {
   if (x.shape() == shape && axes == Dims::iota(x.rank())) return x;
-  return node(Op::broadcast, {x}, {{axes}, {}}, Type{x.dtype(), shape});
+  return node(Op::broadcast, {x}, {{Attr::axes, axes}}, Type{x.dtype(), shape});
 }
 
 Tensor spread_trailing(const Tensor& x, const Shape& shape) {
@@ -142,7 +142,7 @@ Dims other_axes(int rank, const std::vector<int>& axes) {
 
 Tensor reduce_axes(Op op, const Tensor& x, const std::vector<int>& axes) {
   Tensor y = x;
-  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) y = node(op, {y}, {{Dims{*axis}}, {}});
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) y = node(op, {y}, Attrs::axis(*axis));
   return y;
 }
 

@@ -177,7 +177,7 @@ Tensor ones_like(const Tensor& x, std::source_location where) {
 
 Tensor iota(DType dtype, const Shape& shape, int axis, std::source_location where) {
   LocScope scope(where);
-  return leaf(Op::iota, {{Dims{axis < 0 ? axis + shape.rank() : axis}}, {}}, {dtype, shape});
+  return leaf(Op::iota, Attrs::axis(axis < 0 ? axis + shape.rank() : axis), {dtype, shape});
 }
 
 Tensor arange(std::int64_t n, DType dtype, std::source_location where) {

@@ -17,10 +17,10 @@ bool mixes_rows(const Graph& g, const Node& n) {
     return std::ranges::any_of(axes, [&](std::int64_t axis) { return shape[static_cast<int>(axis)] == kBatch; });
   };
   if (n.op == Op::size) return true;
-  if (n.op == Op::iota) return is_batch(n.type.shape, n.attrs.dims[0]);
+  if (n.op == Op::iota) return is_batch(n.type.shape, n.attrs[Attr::axis]);
   const OpClass cls = info(n.op).cls;
   if (cls == OpClass::scatter || n.op == Op::gather || cls == OpClass::reduce || cls == OpClass::contract)
-    return is_batch(g[n.operands[0]].type.shape, n.attrs.dims[0]);
+    return is_batch(g[n.operands[0]].type.shape, n.attrs[cls == OpClass::contract ? Attr::lhs : Attr::axis]);
   return false;
 }
 

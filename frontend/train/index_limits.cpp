@@ -38,7 +38,7 @@ std::vector<IndexUse> index_uses(const Graph& g, const std::vector<Tensor>& resu
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
     if (!used[id] || (n.op != Op::gather && n.op != Op::scatter_add)) continue;
-    const std::int64_t extent = g[n.operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
+    const std::int64_t extent = g[n.operands[0]].type.shape[n.attrs.axis()];
     if (extent != kBatch) uses.push_back({n.operands[1], extent, n.locs});
   }
   return uses;

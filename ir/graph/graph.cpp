@@ -24,7 +24,7 @@ std::size_t hash(const Node& n) {
   h.mix(static_cast<std::uint64_t>(n.op) << 8 | static_cast<std::uint64_t>(n.type.dtype));
   h.mix(n.type.shape);
   for (ValueId v : n.operands) h.mix(v);
-  for (const Dims& d : n.attrs.dims) h.mix(d);
+  for (const Attrs::Entry& e : n.attrs.entries()) h.mix(e.value);
   if (n.attrs.literal) {
     const Array& a = *n.attrs.literal;
     // NaN payloads are not part of identity, so floats hash by a prefix of non-NaN bytes only as far as they are bytes.
@@ -40,6 +40,16 @@ std::size_t hash(const Node& n) {
       }
   }
   return h.h;
+}
+
+/// The attributes of the row, in its order. Error on another.
+Attrs with_all(const OpInfo& row, Attrs attrs) {
+  for (const Attrs::Entry& e : attrs.entries())
+    if (!std::ranges::count(row.attrs, e.name)) fail("has no attribute {}", weft::name(e.name));
+  Attrs all;
+  for (Attr name : row.attrs) all[name] = std::as_const(attrs)[name];
+  all.literal = std::move(attrs.literal);
+  return all;
 }
 
 bool equal(const Node& a, const Node& b) {
@@ -78,14 +88,12 @@ ValueId Graph::add(Op op, std::vector<ValueId> operands, Attrs attrs, std::optio
   const OpInfo& row = info(op);
   ensure(op != Op::input, "inputs are added by Graph::input");
   for (ValueId v : operands) ensure(v < nodes_.size(), "{}: operand {} does not exist", row.name, v);
-  if (attrs.dims.empty()) attrs.dims.resize(row.attrs.size());
   Type type;
   try {
     const int arity = static_cast<int>(operands.size());
     if (arity < row.min_arity || (row.max_arity >= 0 && arity > row.max_arity))
       fail("takes {}{}, found {}", counted(row.min_arity, "operand"), row.max_arity < 0 ? " or more" : "", arity);
-    if (attrs.dims.size() != row.attrs.size())
-      fail("takes {}, found {}", counted(row.attrs.size(), "attribute"), attrs.dims.size());
+    attrs = with_all(row, std::move(attrs));
     if (row.declared_type && !declared) fail("needs a result type");
     if (declared && is_reserved(declared->dtype))
       fail("{} is reserved and not supported yet", weft::name(declared->dtype));
@@ -125,7 +133,7 @@ void Graph::rebuild_index(std::size_t slots) {
 
 ValueId Graph::constant(Array value, LocSet locs) {
   const Type type = value.type();
-  return add(Op::constant, {}, {{}, std::make_shared<const Array>(std::move(value))}, type, locs);
+  return add(Op::constant, {}, Attrs::value(std::move(value)), type, locs);
 }
 
 void Graph::type_error(Op op, const std::vector<ValueId>& operands, LocSet locs, const std::string& what) const {

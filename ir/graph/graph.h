@@ -19,8 +19,6 @@
 
 namespace weft {
 
-using ValueId = std::uint32_t;
-inline constexpr ValueId kNoValue = ~0u;
 inline constexpr std::int32_t kNoGroup = -1;
 
 struct Node {

@@ -144,16 +144,15 @@ void GraphParser::unknown_op(const Token& op) const {
 
 // {name=1, name=[1,2], value=literal}. The literal is only skipped: its type comes later in the text.
 void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, std::optional<Lexer>& literal) {
-  attrs.dims.resize(row.attrs.size());
   std::uint64_t seen = 0;
   const auto attribute = [&] {
     const Token name = lex_.expect(Token::word, "the name of an attribute");
     std::size_t i = 0;
-    while (i < row.attrs.size() && row.attrs[i].name != name.text) ++i;
+    while (i < row.attrs.size() && weft::name(row.attrs.begin()[i]) != name.text) ++i;
     const bool is_value = row.op == Op::constant && name.is("value");
     if (i == row.attrs.size() && !is_value) {
       std::string known;
-      for (const AttrSpec& spec : row.attrs) known += (known.empty() ? "; it has " : ", ") + std::string(spec.name);
+      for (Attr attr : row.attrs) known += (known.empty() ? "; it has " : ", ") + std::string(weft::name(attr));
       if (row.op == Op::constant) known = "; it has value";
       lex_.fail_at(name, "{} has no attribute {}{}", row.name, describe(name), known);
     }
@@ -163,10 +162,10 @@ void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, s
     if (is_value) {
       literal = lex_;
       skip_literal(lex_);
-    } else if (row.attrs[i].kind == AttrSpec::scalar) {
-      attrs.dims[i] = Dims{parse_integer(lex_, "an integer")};
+    } else if (const Attr attr = row.attrs.begin()[i]; is_scalar(attr)) {
+      attrs[attr] = Dims{parse_integer(lex_, "an integer")};
     } else {
-      attrs.dims[i] = parse_dims(lex_);
+      attrs[attr] = parse_dims(lex_);
     }
   };
   if (lex_.accept('{') && !lex_.accept('}')) {
@@ -174,9 +173,9 @@ void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, s
     while (lex_.accept(','));
     lex_.expect('}', "or ',' after an attribute");
   }
-  for (std::size_t i = 0; i < row.attrs.size(); ++i)
-    if (row.attrs[i].kind == AttrSpec::scalar && !(seen >> i & 1))
-      lex_.fail_at(op, "{} needs the attribute {}", row.name, row.attrs[i].name);
+  for (Attr attr : row.attrs)
+    if (is_scalar(attr) && std::as_const(attrs)[attr].empty())
+      lex_.fail_at(op, "{} needs the attribute {}", row.name, weft::name(attr));
   if (row.op == Op::constant && !literal) lex_.fail_at(op, "constant needs the attribute value");
 }
 

@@ -20,15 +20,14 @@ std::string ValueNames::operator()(ValueId id) const {
 std::string op_text(const Node& n, std::int64_t max_elements) {
   const OpInfo& row = info(n.op);
   std::string attrs;
-  const auto append = [&](std::string_view name, const std::string& text) {
-    attrs += fmt::format("{}{}={}", attrs.empty() ? " {" : ", ", name, text);
+  const auto append = [&](std::string_view attr, const std::string& text) {
+    attrs += fmt::format("{}{}={}", attrs.empty() ? " {" : ", ", attr, text);
   };
-  for (std::size_t i = 0; i < row.attrs.size() && i < n.attrs.dims.size(); ++i) {
-    const Dims& d = n.attrs.dims[i];
-    if (row.attrs[i].kind == AttrSpec::scalar && d.rank() == 1)
-      append(row.attrs[i].name, std::to_string(d[0]));
-    else if (!d.empty())
-      append(row.attrs[i].name, to_string(d));
+  for (const auto& [attr, value] : n.attrs.entries()) {
+    if (is_scalar(attr) && value.rank() == 1)
+      append(name(attr), std::to_string(value[0]));
+    else if (!value.empty())
+      append(name(attr), to_string(value));
   }
   if (n.attrs.literal)
     append("value", max_elements >= 0 && n.attrs.literal->size() > max_elements ? "…" : literal_text(*n.attrs.literal));

@@ -66,12 +66,12 @@ Graph bind_batch(const Graph& g, std::int64_t batch) {
     std::vector<ValueId> operands;
     for (ValueId v : n.operands) operands.push_back(map[v]);
     if (n.op == Op::size) {
-      const std::int64_t extent = out[operands[0]].type.shape[static_cast<int>(n.attrs.dims[0][0])];
+      const std::int64_t extent = out[operands[0]].type.shape[n.attrs.axis()];
       map[id] = out.constant(Array::scalar(extent), n.locs);
       continue;
     }
     Attrs attrs = n.attrs;
-    if (n.op == Op::slice) attrs.dims[1] = bound(attrs.dims[1]);
+    if (n.op == Op::slice) attrs[Attr::limit] = bound(attrs[Attr::limit]);
     map[id] = out.add(n.op, std::move(operands), std::move(attrs), Type{n.type.dtype, bound(n.type.shape)}, n.locs);
   }
   for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);

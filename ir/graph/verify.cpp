@@ -78,8 +78,8 @@ class Verifier {
       if (v >= id) broken(id, "operand {} does not precede it", names_(v));
       types.push_back(g_[v].type);
     }
-    if (n.attrs.dims.size() != row.attrs.size())
-      broken(id, "{}, but {} takes {}", counted(n.attrs.dims.size(), "attribute"), row.name, row.attrs.size());
+    if (!std::ranges::equal(n.attrs.entries(), row.attrs, {}, &Attrs::Entry::name))
+      broken(id, "its attributes are not those of {}", row.name);
     if ((n.op == Op::constant) != (n.attrs.literal != nullptr))
       broken(id, "{} a literal", n.attrs.literal ? "must not have" : "has not got");
     Type inferred;

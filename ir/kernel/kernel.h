@@ -26,27 +26,17 @@
 #include <weft/ir/base/array.h>
 #include <weft/ir/base/loc.h>
 #include <weft/ir/ops/eval.h>
+#include <weft/ir/ops/index.h>
 #include <weft/ir/ops/op.h>
 
 namespace weft {
 
-using AxisId = std::int32_t;
-using ExprId = std::int32_t;
 using BufferId = std::int32_t;
-inline constexpr std::int32_t kNone = -1;
 
 struct Axis {
   std::string name;
   std::int64_t extent = 0;
   friend bool operator==(const Axis&, const Axis&) = default;
-};
-
-/// offset + sum of coefficient * axis (+ the i64 expression `indirect`): one dimension of an access, or an index value.
-struct Index {
-  std::vector<std::pair<AxisId, std::int64_t>> terms;  // sorted by axis, no zero coefficient
-  std::int64_t offset = 0;
-  ExprId indirect = kNone;
-  friend bool operator==(const Index&, const Index&) = default;
 };
 
 struct Expr {

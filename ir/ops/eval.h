@@ -1,35 +1,12 @@
-// Reference semantics of each op, naive on purpose: the oracle that everything compiled must equal in bits. The numerics contract
-// (order of sums, flushed subnormals, NaN rules) is written down in ir/README.md and implemented here first.
+// Where the reference interpreter, and so everything compiled, cuts its sums: part of the numerics contract, which is
+// written down in ir/README.md.
 #pragma once
+#include <cstdint>
+
 #include <weft/ir/base/float_environment.h>
 #include <weft/ir/ops/op.h>
 
 namespace weft {
-
-namespace eval {
-Array input(const EvalArgs&);        // never called: the interpreter binds inputs
-Array constant(const EvalArgs&);
-Array iota(const EvalArgs&);
-Array random(const EvalArgs&);
-Array size(const EvalArgs&);
-Array unary(const EvalArgs&);
-Array binary(const EvalArgs&);
-Array compare(const EvalArgs&);
-Array select(const EvalArgs&);
-Array fma(const EvalArgs&);
-Array convert(const EvalArgs&);
-Array broadcast(const EvalArgs&);
-Array reshape(const EvalArgs&);
-Array transpose(const EvalArgs&);
-Array slice(const EvalArgs&);
-Array pad(const EvalArgs&);
-Array concat(const EvalArgs&);
-Array gather(const EvalArgs&);
-Array scatter_add(const EvalArgs&);
-Array reduce(const EvalArgs&);
-Array arg_reduce(const EvalArgs&);
-Array contract(const EvalArgs&);
-}  // namespace eval
 
 inline constexpr std::int64_t kContractChunk = 1024;  // products in one fma chain of a contraction
 inline constexpr int kReduceStripes = 16;             // stripes of a reduction over the last axis

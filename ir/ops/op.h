@@ -1,5 +1,6 @@
-// The op table: one row an op. Everything that holds for an op by itself is read from its row; nothing switches on ops elsewhere
-// if a column can say it. Gradients are rows of their own in passes/graph/gradients.cpp, lowering is by class (passes/kernel/lower.cpp).
+// Ops and what holds for each: the rows of ir/ops/ops.def as data. Nothing switches on ops elsewhere if a column can say
+// it. What an elementwise op does to one element is in ir/ops/scalar.h; the functions that rows name are beside each
+// other, a file a class of ops (ir/ops/view.cpp has what holds for pad).
 #pragma once
 #include <algorithm>
 #include <array>
@@ -16,25 +17,15 @@
 namespace weft {
 
 enum class Op : std::uint8_t {
-  // leaves
-  input, constant, iota, random, size,
-  // unary elementwise
-  neg, abs, sign, floor, ceil, round, sqrt, exp, expm1, log, log1p, sin, cos, tanh, sigmoid, softplus, erf, logical_not,
-  convert, stop_gradient,
-  // binary elementwise
-  add, sub, mul, div, pow, rem, max, min, bit_and, bit_or, bit_xor, shl, shr,
-  // comparison
-  eq, ne, lt, le, gt, ge,
-  // ternary elementwise
-  select, fma,
-  // structure
-  broadcast, reshape, transpose, slice, pad, concat, gather, scatter_add,
-  // reduction over one axis
-  reduce_sum, reduce_prod, reduce_max, reduce_min, arg_max, arg_min,
-  // contraction
-  contract,
+#define WEFT_OP(op, ...) op,
+#define WEFT_ELEMENTWISE(op, ...) op,
+#include <weft/ir/ops/ops.def>
 };
-inline constexpr int kOpCount = static_cast<int>(Op::contract) + 1;
+#define WEFT_OP(op, ...) +1
+#define WEFT_ELEMENTWISE(op, ...) +1
+inline constexpr int kOpCount =
+#include <weft/ir/ops/ops.def>
+    ;
 
 /// What lowering needs to know of an op.
 enum class OpClass : std::uint8_t {
@@ -48,43 +39,67 @@ enum class OpClass : std::uint8_t {
 
 /// A set of dtypes, one bit each.
 enum : std::uint8_t {
+  kI32 = 1 << int(i32),
+  kI64 = 1 << int(i64),
   kF = 1 << int(f32) | 1 << int(f64),
-  kI = 1 << int(i32) | 1 << int(i64) | 1 << int(u8),
+  kI = kI32 | kI64 | 1 << int(u8),
   kB = 1 << int(boolean),
   kNum = kF | kI,
   kAny = kF | kI | kB,
 };
 constexpr bool in_set(DType t, std::uint8_t set) { return set >> int(t) & 1; }
 
-/// Attributes of a node, in the order of the row's `attrs`. A scalar attribute is a list of one.
-struct Attrs {
-  std::vector<Dims> dims;
+/// Attributes. An axis is one number, the others are lists of numbers, of which an empty one is the default.
+enum class Attr : std::uint8_t { axis, axes, perm, start, limit, stride, low, high, lhs, rhs, lhs_batch, rhs_batch };
+std::string_view name(Attr);
+constexpr bool is_scalar(Attr a) { return a == Attr::axis; }
+
+/// The attributes of a node, by name. In a graph each has exactly those of its op's row, in their order.
+class Attrs {
+ public:
+  struct Entry {
+    Attr name;
+    Dims value;
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+
+  Attrs() = default;
+  Attrs(std::initializer_list<Entry> entries) : entries_(entries) {}
+  static Attrs axis(std::int64_t axis) { return {{Attr::axis, Dims{axis}}}; }
+  static Attrs value(Array literal) {
+    Attrs a;
+    a.literal = std::make_shared<const Array>(std::move(literal));
+    return a;
+  }
+
+  const Dims& operator[](Attr) const;  ///< empty when there is none
+  Dims& operator[](Attr);              ///< adds it when there is none
+  int axis() const { return static_cast<int>((*this)[Attr::axis][0]); }
+  const std::vector<Entry>& entries() const { return entries_; }
+
   std::shared_ptr<const Array> literal;  // `constant` only; compared by bits
 
   friend bool operator==(const Attrs& a, const Attrs& b) {
-    return a.dims == b.dims && (a.literal == b.literal || (a.literal && b.literal && a.literal->same_bits(*b.literal)));
+    return a.entries_ == b.entries_ &&
+           (a.literal == b.literal || (a.literal && b.literal && a.literal->same_bits(*b.literal)));
   }
-};
-
-struct AttrSpec {
-  std::string_view name;
-  enum Kind : std::uint8_t { scalar, list } kind;  // an empty list is the default and is not printed
-};
-
-/// The attributes of an op, in a table that is there before any code runs.
-class AttrSpecs {
- public:
-  constexpr AttrSpecs() = default;
-  constexpr AttrSpecs(std::initializer_list<AttrSpec> specs) : size_(specs.size()) {
-    std::copy(specs.begin(), specs.end(), specs_.begin());
-  }
-  constexpr const AttrSpec* begin() const { return specs_.data(); }
-  constexpr const AttrSpec* end() const { return specs_.data() + size_; }
-  constexpr std::size_t size() const { return size_; }
-  constexpr const AttrSpec& operator[](std::size_t i) const { return specs_[i]; }
 
  private:
-  std::array<AttrSpec, 4> specs_{};
+  std::vector<Entry> entries_;
+};
+
+/// The names of an op's attributes, in a table that is there before any code runs.
+class AttrNames {
+ public:
+  constexpr AttrNames(std::initializer_list<Attr> names) : size_(names.size()) {
+    std::copy(names.begin(), names.end(), names_.begin());
+  }
+  constexpr const Attr* begin() const { return names_.data(); }
+  constexpr const Attr* end() const { return names_.data() + size_; }
+  constexpr std::size_t size() const { return size_; }
+
+ private:
+  std::array<Attr, 4> names_{};
   std::size_t size_ = 0;
 };
 
@@ -101,18 +116,54 @@ struct EvalArgs {
   const Type& result;
 };
 
+/// A node of a graph: its position.
+using ValueId = std::uint32_t;
+inline constexpr ValueId kNoValue = ~0u;
+
+/// One step of reverse mode: the forward node `y = op(operands…)`, and `g`, the gradient of the loss with respect to y.
+struct GradientArgs {
+  ValueId y;
+  ValueId g;
+  const std::vector<ValueId>& operands;
+  const Attrs& attrs;
+  std::vector<std::int64_t>& known;  // what a row has worked out for all operands of the node; empty at first
+};
+class NodeBuilder;
+struct ElementArgs;
+
+/// The contribution of a node to the gradient of its operands: text in the language of passes/graph/rules.h, one for
+/// each operand (empty: that one has none), or a function of the operand's number that gives a value of its type.
+struct GradientRow {
+  std::array<std::string_view, 3> text;
+  ValueId (*build)(NodeBuilder&, const GradientArgs&, std::size_t operand) = nullptr;
+};
+
+struct OpTraits {
+  bool commutes = false;         // same bits with the first two operands in either order
+  std::optional<Op> fold = {};   // of a reduction: the binary op that it folds with
+};
+
 struct OpInfo {
   Op op;
   std::string_view name;
   OpClass cls;
   int min_arity, max_arity;     // max_arity -1: any number
-  AttrSpecs attrs;
+  AttrNames attrs;
   std::uint8_t dtypes;          // accepted dtypes of the first operand (the result's, for a leaf)
   bool declared_type;           // the result type is not implied by the operands and must be given
-  bool differentiable;          // has a gradient for float operands that is not identically zero
-  std::string_view doc;         // the equation
+  OpTraits traits;
+  int cost;                     // rough instructions for a register of elements, the operands' not counted
   Type (*infer)(const InferArgs&);   // throws Error: what was found, what would fit (no location)
   Array (*eval)(const EvalArgs&);    // the reference semantics; never throws on operands that infer accepts
+  std::int32_t (*element)(const ElementArgs&);  // an expression for one element (ir/ops/index.h); null: an elementwise op
+                                                // applied to its operands' elements, or none
+  GradientRow gradient;
+  std::string_view doc;         // the equation
+
+  /// Has a gradient for float operands that is not identically zero.
+  bool differentiable() const {
+    return gradient.build || std::ranges::any_of(gradient.text, [](std::string_view t) { return !t.empty(); });
+  }
 };
 
 const OpInfo& info(Op);

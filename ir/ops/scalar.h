@@ -11,10 +11,7 @@
 #include <limits>
 #include <type_traits>
 
-#include <weft/ir/ops/approx.h>
-#include <weft/ir/ops/approx_pow.h>
-#include <weft/ir/ops/approx_trig.h>
-#include <weft/ir/ops/op.h>
+#include <weft/ir/ops/functions.h>
 
 namespace weft {
 
@@ -73,7 +70,6 @@ template <class T>
 T apply_unary(Op op, T x) {
   if (op == Op::stop_gradient) return x;
   if constexpr (std::is_floating_point_v<T>) {
-    ScalarMachine<T> m;
     switch (op) {
       case Op::neg: return -x;
       case Op::abs: return std::fabs(x);
@@ -82,18 +78,10 @@ T apply_unary(Op op, T x) {
       case Op::ceil: return std::ceil(flush_subnormal(x));
       case Op::round: return std::nearbyint(flush_subnormal(x));
       case Op::sqrt: return std::sqrt(x);
-      case Op::exp: return approx::exp(m, x);
-      case Op::expm1: return approx::expm1(m, x);
-      case Op::log: return approx::log(m, x);
-      case Op::log1p: return approx::log1p(m, x);
-      case Op::sin: return approx::sin(m, x);
-      case Op::cos: return approx::cos(m, x);
-      case Op::tanh: return approx::tanh(m, x);
-      case Op::sigmoid: return approx::sigmoid(m, x);
-      case Op::softplus: return approx::softplus(m, x);
-      case Op::erf: return approx::erf(m, x);
       default: break;
     }
+    ScalarMachine<T> m;
+    if (is_function(op)) return apply_function(m, op, x, x);
   } else if constexpr (std::is_same_v<T, bool>) {
     if (op == Op::logical_not) return !x;
   } else {
@@ -128,12 +116,10 @@ T apply_binary(Op op, T x, T y) {
       case Op::sub: return x - y;
       case Op::mul: return x * y;
       case Op::div: return x / y;
-      case Op::pow: {
-        ScalarMachine<T> m;
-        return approx::pow(m, x, y);
-      }
       default: break;
     }
+    ScalarMachine<T> m;
+    if (is_function(op)) return apply_function(m, op, x, y);
   } else {
     using W = Wrapping<T>;
     constexpr W bits = 8 * sizeof(T);
@@ -175,21 +161,17 @@ bool apply_compare(Op op, T x, T y) {
 
 /// The binary op that a reduce_* op folds with, and the value that its folds start from.
 inline Op fold_op(Op reduce) {
-  switch (reduce) {
-    case Op::reduce_sum: return Op::add;
-    case Op::reduce_prod: return Op::mul;
-    case Op::reduce_max: return Op::max;
-    case Op::reduce_min: return Op::min;
-    default: throw InternalError(fmt::format("internal error: {} is not a fold", name(reduce)));
-  }
+  const std::optional<Op> fold = info(reduce).traits.fold;
+  ensure(fold.has_value(), "{} is not a fold", name(reduce));
+  return *fold;
 }
 template <class T>
 T reduce_identity(Op reduce) {
   using Limits = std::numeric_limits<T>;
-  switch (reduce) {
-    case Op::reduce_prod: return T{1};
-    case Op::reduce_max: return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
-    case Op::reduce_min: return Limits::has_infinity ? Limits::infinity() : Limits::max();
+  switch (fold_op(reduce)) {
+    case Op::mul: return T{1};
+    case Op::max: return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+    case Op::min: return Limits::has_infinity ? Limits::infinity() : Limits::max();
     default: return T{0};
   }
 }

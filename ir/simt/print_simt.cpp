@@ -6,7 +6,7 @@
 namespace weft::simt {
 namespace {
 
-std::string value_text(ValueId v) { return v == kNone ? "%?" : fmt::format("%{}", v); }
+std::string value_text(RegisterId v) { return v == kNone ? "%?" : fmt::format("%{}", v); }
 
 std::string memory_name(const Function& f, MemoryId m) {
   return m >= 0 && static_cast<std::size_t>(m) < f.memories.size() ? "%" + at(f.memories, m).name

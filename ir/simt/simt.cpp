@@ -45,7 +45,7 @@ class Uniformity {
   std::vector<bool> take() { return std::move(varying_); }
 
  private:
-  void mark(ValueId v, bool varies) {
+  void mark(RegisterId v, bool varies) {
     if (!varies || at(varying_, v)) return;
     at(varying_, v) = true;
     changed_ = true;
@@ -54,7 +54,7 @@ class Uniformity {
   void walk(const Region& region, int parted) {
     for (const Inst& inst : region.insts) {
       bool varies = inst.kind == Inst::thread || (info(inst.kind).collective && result_count(inst) > 0);
-      for_each_operand(inst, [&](ValueId v) { varies |= at(varying_, v); });
+      for_each_operand(inst, [&](RegisterId v) { varies |= at(varying_, v); });
       if (inst.kind == Inst::set)
         mark(inst.args[0], at(varying_, inst.args[1]) || parted > at(defined_at_, inst.args[0]));
       for (int i = 0; i < result_count(inst); ++i) {

@@ -7,8 +7,8 @@
 // a launch stores may be loaded in it only by the thread that stored it or, past a barrier, by threads of its block.
 // Barriers, shuffles, matrix products and asynchronous groups are collectives: all threads of the block must reach them
 // together, so they stand only where control flow is the same for the whole block (verify() proves that).
-// Arithmetic is that of ir/ops/scalar.h, subnormals flushed: the same bits as the interpreter. Arithmetic that leads to an
-// index does not wrap, so that code generation may split constants off it.
+// Arithmetic is that of ir/ops/scalar.h, subnormals flushed: the same bits as the interpreter. Arithmetic that leads to
+// an index does not wrap, so that code generation may split constants off it.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace weft::simt {
 
-using ValueId = std::int32_t;
+using RegisterId = std::int32_t;  // of a variable of each thread
 using MemoryId = std::int32_t;
 inline constexpr int kWarp = 32;
 inline constexpr int kMaxThreads = 1024;  // of a block
@@ -76,9 +76,9 @@ struct Inst {
   bool unroll = false;
   DType dtype = f32;  // of the results
   MemoryId memory = kNone, source = kNone;
-  ValueId result = kNone, predicate = kNone;
+  RegisterId result = kNone, predicate = kNone;
   std::uint64_t bits = 0;
-  std::vector<ValueId> args;
+  std::vector<RegisterId> args;
   std::shared_ptr<Region> body;  // loop, when
   std::int32_t origin = kNone;   // index in Function::origins: what it does in the user's terms
 };
@@ -101,7 +101,7 @@ struct Function {
   /// what to say of it (ir/kernel/unproven.h). An emulator does; a GPU faults.
   std::vector<std::string> checks;
 
-  DType type(ValueId v) const { return types[static_cast<std::size_t>(v)]; }
+  DType type(RegisterId v) const { return types[static_cast<std::size_t>(v)]; }
 };
 
 /// The place of each shared array (in the order of `memories`, which may hold global ones between them) in bytes, each
@@ -112,7 +112,8 @@ std::vector<std::int64_t> shared_layout(const Function&);
 std::string print(const Function&);
 std::string print(const std::vector<Function>&);  ///< a blank line behind each
 
-/// Throws InternalError naming the function, the instruction and the broken invariant (listed in ir/simt/verify_simt.cpp).
+/// Throws InternalError naming the function, the instruction and the broken invariant (listed in
+/// ir/simt/verify_simt.cpp).
 void verify(const Function&);
 
 }  // namespace weft::simt

@@ -30,7 +30,7 @@ inline int result_count(const Inst& inst) {
 /// Calls f(value) for everything that the instruction itself, not its body, reads or sets.
 template <class F>
 void for_each_operand(const Inst& inst, F&& f) {
-  for (ValueId v : inst.args) f(v);
+  for (RegisterId v : inst.args) f(v);
   if (inst.predicate != kNone) f(inst.predicate);
 }
 

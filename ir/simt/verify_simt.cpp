@@ -11,7 +11,8 @@
 //     it, in its region or one inside.
 //  4. Only variables are set. A loop's bounds are not variables that its body sets.
 // Instructions
-//  5. Arguments and results are as many as ir/simt/simt.cpp's table says; a body, a predicate, a memory, a width other than
+//  5. Arguments and results are as many as ir/simt/simt.cpp's table says; a body, a predicate, a memory, a width other
+//  than
 //  1
 //     stand only where they mean something. Origins exist.
 //  6. apply: dtypes are what inference says on scalars. thread and block are i32.
@@ -61,13 +62,13 @@ class FunctionVerifier {
     throw InternalError(fmt::format("internal error: verify: device @{}{}: {}", f_.name, at,
                                     fmt::format(format, std::forward<Args>(args)...)));
   }
-  void require_dtype(ValueId v, DType expected, std::string_view what) const {
+  void require_dtype(RegisterId v, DType expected, std::string_view what) const {
     if (f_.type(v) != expected) broken("{} %{} is {}, expected {}", what, v, name(f_.type(v)), name(expected));
   }
-  void require_index(ValueId v) const {
+  void require_index(RegisterId v) const {
     if (f_.type(v) != i32 && f_.type(v) != i64) broken("index %{} is {}, expected i32 or i64", v, name(f_.type(v)));
   }
-  bool is_constant(ValueId v) const { return at(defined_by_, v)->kind == Inst::constant; }
+  bool is_constant(RegisterId v) const { return at(defined_by_, v)->kind == Inst::constant; }
 
   void check_memories() const;
   void check_region(const Region&);
@@ -116,7 +117,7 @@ void FunctionVerifier::check_memories() const {
 }
 
 void FunctionVerifier::check_region(const Region& region) {
-  std::vector<ValueId> defined;
+  std::vector<RegisterId> defined;
   for (const Inst& inst : region.insts) {
     inst_ = &inst;
     check_form();
@@ -133,7 +134,7 @@ void FunctionVerifier::check_region(const Region& region) {
       for (int i = 0; i < result_count(inst); ++i) defined.push_back(inst.result + i);
     }
   }
-  for (ValueId v : defined) at(state_, v) = out_of_scope;
+  for (RegisterId v : defined) at(state_, v) = out_of_scope;
   inst_ = nullptr;
 }
 
@@ -156,7 +157,7 @@ void FunctionVerifier::check_form() const {
 }
 
 void FunctionVerifier::check_operands() const {
-  for_each_operand(*inst_, [&](ValueId v) {
+  for_each_operand(*inst_, [&](RegisterId v) {
     if (!has(f_.types, v)) broken("value {} does not exist", v);
     if (at(state_, v) == undefined) broken("%{} is used before its definition", v);
     if (at(state_, v) == out_of_scope) broken("%{} is used outside the region of its definition", v);
@@ -172,7 +173,7 @@ void FunctionVerifier::check_kind() const {
       break;
     case Inst::apply: {
       std::vector<DType> dtypes;
-      for (ValueId v : inst.args) dtypes.push_back(f_.type(v));
+      for (RegisterId v : inst.args) dtypes.push_back(f_.type(v));
       DType expected = f32;
       try {
         expected = infer::scalar(inst.op, dtypes, inst.dtype);
@@ -200,7 +201,7 @@ void FunctionVerifier::check_kind() const {
     case Inst::when: require_dtype(inst.args[0], boolean, "the condition"); break;
     case Inst::mma_tf32:
     case Inst::mma_bf16:
-      for (ValueId v : inst.args) require_dtype(v, f32, "the operand");
+      for (RegisterId v : inst.args) require_dtype(v, f32, "the operand");
       if (inst.dtype != f32) broken("expected f32");
       break;
     case Inst::constant:
@@ -243,7 +244,7 @@ void FunctionVerifier::check_shuffle() const {
 void FunctionVerifier::check_loop() {
   const Inst& inst = *inst_;
   if (inst.dtype != i32 && inst.dtype != i64) broken("the counter is {}, expected i32 or i64", name(inst.dtype));
-  for (ValueId v : inst.args) require_dtype(v, inst.dtype, "the bound");
+  for (RegisterId v : inst.args) require_dtype(v, inst.dtype, "the bound");
   const auto step = static_cast<std::int64_t>(inst.bits);
   if (step <= 0 || (inst.dtype == i32 && step > std::numeric_limits<std::int32_t>::max())) broken("step {}", step);
   if (inst.unroll && !(is_constant(inst.args[0]) && is_constant(inst.args[1])))
@@ -256,7 +257,7 @@ void FunctionVerifier::define() {
   const Inst& inst = *inst_;
   for (int i = 0; i < result_count(inst); ++i) {
     if (!has(f_.types, inst.result)) broken("value {} does not exist", inst.result);
-    const ValueId v = inst.result + i;
+    const RegisterId v = inst.result + i;
     if (!has(f_.types, v)) broken("value {} does not exist", v);
     if (at(state_, v) != undefined) broken("%{} is defined twice", v);
     if (f_.type(v) != inst.dtype) broken("the type of %{} is {}", v, name(f_.type(v)));
@@ -271,7 +272,7 @@ void FunctionVerifier::check_collectives(const Region& region, const std::vector
     if (parted && info(inst.kind).collective) broken("threads may have parted at: {}", inst_text(f_, *parted));
     if (!has_body(inst)) continue;
     bool parts = false;
-    for_each_operand(inst, [&](ValueId v) { parts |= at(varying, v); });
+    for_each_operand(inst, [&](RegisterId v) { parts |= at(varying, v); });
     check_collectives(*inst.body, varying, parts ? &inst : parted);
   }
   inst_ = nullptr;

@@ -40,7 +40,7 @@ std::vector<ValueId> differentiate(Graph& g, ValueId loss, std::span<const Value
     if (w <= loss) depends[w - first] = true;
   for (ValueId id = first; id <= loss; ++id) {
     const Node& n = g[id];
-    if (is_float(n.type.dtype) && info(n.op).differentiable && std::ranges::any_of(n.operands, is_active))
+    if (is_float(n.type.dtype) && info(n.op).differentiable() && std::ranges::any_of(n.operands, is_active))
       depends[id - first] = true;
   }
 
@@ -48,7 +48,7 @@ std::vector<ValueId> differentiate(Graph& g, ValueId loss, std::span<const Value
   if (depends.back()) gradients.back() = Builder{g, g[loss].locs | where}.like(loss, 1);
   for (ValueId id = loss + 1; id-- > first;) {
     const ValueId incoming = gradients[id - first];
-    if (incoming == kNoValue || !is_active(id) || !info(g[id].op).differentiable) continue;
+    if (incoming == kNoValue || !is_active(id) || !info(g[id].op).differentiable()) continue;
     const Node n = g[id];  // a copy: adding nodes moves the originals
     Builder b{g, n.locs | where};
     std::vector<std::int64_t> known;

@@ -76,7 +76,8 @@ Side merged(Builder& b, const Side& side, bool rhs) {
 }
 
 ValueId canonical_contract(Builder& b, const Node& n) {
-  const Dims &lhs = n.attrs.dims[0], &rhs = n.attrs.dims[1], &lb = n.attrs.dims[2], &rb = n.attrs.dims[3];
+  const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
+  const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
   const ValueId x = n.operands[0], y = n.operands[1];
   const Side left{x, lb, lhs, free_axes(b.type(x).shape.rank(), lhs, lb)};
   const Side right{y, rb, rhs, free_axes(b.type(y).shape.rank(), rhs, rb)};
@@ -89,7 +90,7 @@ ValueId canonical_contract(Builder& b, const Node& n) {
 ValueId canonical_scatter(Builder& b, const Node& n) {
   const ValueId indices = n.operands[1];
   const std::int64_t count = element_count(b.type(indices).shape);
-  const int axis = static_cast<int>(n.attrs.dims[0][0]);
+  const int axis = n.attrs.axis();
   Shape updates = b.type(n.operands[0]).shape;
   updates[axis] = count;
   return b.op(Op::scatter_add, {n.operands[0], b.reshape(indices, {count}), b.reshape(n.operands[2], updates)},

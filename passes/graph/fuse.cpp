@@ -105,7 +105,7 @@ struct Fuser {
       for (ValueId o : g[v].operands) switch (info(g[v].op).cls) {
           case OpClass::contract:
           case OpClass::scatter: readers[o].storing = true; break;
-          case OpClass::reduce: readers[o].folding |= 1u << g[v].attrs.dims[0][0]; break;
+          case OpClass::reduce: readers[o].folding |= 1u << g[v].attrs.axis(); break;
           default: readers[o].others = true;
         }
     }
@@ -138,7 +138,7 @@ struct Fuser {
     if (group[source] != in || !outer[source]) return false;
     Dims axes = Dims::iota(s.domain.rank());
     axes.erase(s.axis);
-    return g[v].attrs.dims[0] == axes;
+    return g[v].attrs[Attr::axes] == axes;
   }
 
   /// The value that v is under another shape, through reshapes that only add or drop unit axes.
@@ -252,7 +252,7 @@ struct Fuser {
 
   void place_reduce(ValueId v) {
     const ValueId x = g[v].operands[0];
-    const int axis = static_cast<int>(g[v].attrs.dims[0][0]);
+    const int axis = g[v].attrs.axis();
     const std::int64_t rows = shape(x)[axis] ? element_count(shape(v)) : 0;
     // Join the group that computes the operand, when it runs row by row or can.
     if (const std::int32_t in = latest[x]; in != kNoGroup) {

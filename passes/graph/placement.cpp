@@ -20,48 +20,8 @@ bool is_anchor(Op op) {
 }
 
 int element_cost(const Node& n) {
-  switch (n.op) {
-    case Op::stop_gradient:
-    case Op::constant:
-    case Op::broadcast:
-    case Op::reshape:
-    case Op::transpose:
-    case Op::slice: return 0;
-    case Op::div:
-    case Op::sqrt:
-    case Op::rem: return 4;
-    case Op::exp:
-    case Op::expm1:
-    case Op::log:
-    case Op::log1p:
-    case Op::tanh:
-    case Op::sigmoid:
-    case Op::softplus:
-    case Op::erf:
-    case Op::sin:
-    case Op::cos: return 12;
-    case Op::pow:
-    case Op::random: return 60;
-    case Op::concat: return static_cast<int>(n.operands.size()) - 1;  // a select for each but one
-    default: return 1;
-  }
-}
-
-std::vector<ReshapeRun> reshape_runs(const Shape& from, const Shape& to) {
-  std::vector<ReshapeRun> runs;
-  int i = 0, j = 0;
-  while (i < from.rank() || j < to.rank()) {
-    const int i0 = i, j0 = j;
-    std::int64_t p = i < from.rank() ? from[i++] : 1, q = j < to.rank() ? to[j++] : 1;
-    while (p != q) {
-      if ((p < q && i < from.rank()) || j == to.rank())
-        p *= from[i++];
-      else
-        q *= to[j++];
-    }
-    runs.push_back({i0, i, j0, j});
-  }
-  return runs;
+  if (n.op == Op::concat) return static_cast<int>(n.operands.size()) - 1;  // a select for each but one
+  return info(n.op).cost;
 }
 
 bool is_long_concat(const Node& n) { return n.op == Op::concat && n.operands.size() > 8; }
@@ -109,36 +69,6 @@ Shape squeezed(const Shape& shape) {
     if (extent != 1) s.push_back(extent);
   return s;
 }
-
-Index scaled(Index x, std::int64_t factor) {
-  ensure(factor == 1 || x.indirect == kNone, "an indirect index cannot be scaled");
-  if (factor == 0) return {};
-  for (auto& [axis, coefficient] : x.terms) coefficient *= factor;
-  x.offset *= factor;
-  return x;
-}
-
-Index sum(const Index& a, const Index& b) {
-  ensure(a.indirect == kNone || b.indirect == kNone, "two indirect indices cannot be added");
-  Index s;
-  s.offset = a.offset + b.offset;
-  s.indirect = a.indirect != kNone ? a.indirect : b.indirect;
-  auto i = a.terms.begin(), j = b.terms.begin();
-  while (i != a.terms.end() || j != b.terms.end()) {
-    if (j == b.terms.end() || (i != a.terms.end() && i->first < j->first))
-      s.terms.push_back(*i++);
-    else if (i == a.terms.end() || j->first < i->first)
-      s.terms.push_back(*j++);
-    else {
-      if (i->second + j->second) s.terms.emplace_back(i->first, i->second + j->second);
-      ++i, ++j;
-    }
-  }
-  return s;
-}
-
-Index constant_index(std::int64_t value) { return {{}, value, kNone}; }
-Index axis_index(AxisId axis) { return {{{axis, 1}}, 0, kNone}; }
 
 std::vector<std::vector<ValueId>> users(const Graph& g) {
   std::vector<std::vector<ValueId>> out(g.size());

@@ -24,13 +24,6 @@ inline constexpr int kRecomputeCost = 2;
 /// over their expressions recurse.
 inline constexpr int kMaxVirtual = 128;
 
-/// Axes [from, from_end) of x and [to, to_end) of y = reshape(x) that hold the same elements in the same order.
-struct ReshapeRun {
-  int from, from_end, to, to_end;
-};
-/// All of them, in order, as short as they can be. Both shapes have the same number of elements, and it is not 0.
-std::vector<ReshapeRun> reshape_runs(const Shape& from, const Shape& to);
-
 /// True when reading y = reshape(x) at affine indices reads x at affine indices: unit axes come and go, and an axis of
 /// x may be split, but none are merged.
 bool is_affine_reshape(const Shape& from, const Shape& to);
@@ -39,7 +32,7 @@ bool is_affine_reshape(const Shape& from, const Shape& to);
 bool wants_memory(const Graph&, ValueId y, const std::vector<bool>& large);
 
 inline constexpr std::int64_t kLargeBytes = 64 << 20;  // what large_values calls large
-inline constexpr int kMaxVirtualCost = 128;  // instructions of an expression that no kernel stores: bounds prologues
+inline constexpr int kMaxVirtualCost = 200;  // instructions of an expression that no kernel stores: bounds prologues
 /// large[v]: v has more than `large_bytes`, more than twice what it is computed from, and takes few instructions: an
 /// iota, random bits, a small array repeated, elementwise functions and views of such. It is computed wherever it is
 /// read and stored for results alone: memory is bounded by what a program is given and what its contractions,
@@ -47,12 +40,6 @@ inline constexpr int kMaxVirtualCost = 128;  // instructions of an expression th
 std::vector<bool> large_values(const Graph&, std::int64_t large_bytes);
 
 Shape squeezed(const Shape&);  ///< without the axes of extent 1
-
-// Of affine indices. Where an indirect part may be there, KernelBuilder computes.
-Index scaled(Index, std::int64_t factor);  ///< factor * index; requires no indirect part unless factor is 1
-Index sum(const Index&, const Index&);     ///< at most one of them has an indirect part
-Index constant_index(std::int64_t);
-Index axis_index(AxisId);
 
 /// users[v]: the nodes that read v, in order.
 std::vector<std::vector<ValueId>> users(const Graph&);

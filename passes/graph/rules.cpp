@@ -9,22 +9,6 @@
 namespace weft {
 namespace {
 
-constexpr Op kUnary[] = {Op::neg, Op::abs,   Op::sign, Op::floor,       Op::ceil,    Op::round,        Op::sqrt,
-                         Op::exp, Op::expm1, Op::log,  Op::log1p,       Op::sigmoid, Op::softplus,     Op::sin,
-                         Op::cos, Op::tanh,  Op::erf,  Op::logical_not, Op::convert, Op::stop_gradient};
-constexpr Op kBinary[] = {Op::add, Op::sub,     Op::mul,    Op::div,     Op::pow, Op::rem, Op::max,
-                          Op::min, Op::bit_and, Op::bit_or, Op::bit_xor, Op::shl, Op::shr, Op::eq,
-                          Op::ne,  Op::lt,      Op::le,     Op::gt,      Op::ge};
-// Same bits in either order. Not max and min: max(-0, 0) is 0 and max(0, -0) is -0.
-constexpr Op kCommutative[] = {Op::add, Op::mul, Op::bit_and, Op::bit_or, Op::bit_xor, Op::eq, Op::ne, Op::fma};
-
-template <std::size_t N>
-bool in(const Op (&list)[N], Op op) {
-  for (Op o : list)
-    if (o == op) return true;
-  return false;
-}
-
 /// `unary` and `binary` are parsed to these ops, which no pattern can name, and replaced by instantiate().
 constexpr Op kAnyUnary = Op::input, kAnyBinary = Op::constant;
 
@@ -129,7 +113,7 @@ std::vector<Term> orders(const Term& t) {
       }
     result = std::move(next);
   }
-  if (t.kind == Term::op && in(kCommutative, t.code) && !same(t.args[0], t.args[1]))
+  if (t.kind == Term::op && info(t.code).traits.commutes && !same(t.args[0], t.args[1]))
     for (std::size_t i = 0, n = result.size(); i < n; ++i) {
       result.push_back(result[i]);
       std::swap(result.back().args[0], result.back().args[1]);
@@ -245,12 +229,13 @@ RuleSet::RuleSet(std::span<const RuleRow> rows) : by_root_(kOpCount) {
     ensure(rule.names.size() == bound, "rule {}: its replacement uses a name that its pattern lacks", row.name);
 
     std::vector<Rule> instances{rule};
-    for (const auto& [any, ops] : {std::pair(kAnyUnary, std::span<const Op>(kUnary)), {kAnyBinary, kBinary}}) {
+    for (const auto& [any, arity] : {std::pair(kAnyUnary, 1), {kAnyBinary, 2}}) {
       if (!uses(rule.pattern, any)) continue;
       instances.clear();
-      for (Op op : ops)
-        instances.push_back(
-            {&row, instantiate(rule.pattern, any, op), instantiate(rule.replacement, any, op), rule.names});
+      for (int i = 0; i < kOpCount; ++i)
+        if (const Op op = static_cast<Op>(i); is_elementwise(op) && info(op).min_arity == arity)
+          instances.push_back(
+              {&row, instantiate(rule.pattern, any, op), instantiate(rule.replacement, any, op), rule.names});
     }
     for (const Rule& r : instances)
       for (Term& pattern : orders(r.pattern)) {

@@ -65,7 +65,7 @@ struct Match {
   ValueId operator[](std::string_view name) const;
   const Node& node(std::string_view name) const { return graph[(*this)[name]]; }  ///< valid until a node is added
   const Type& type(std::string_view name) const { return node(name).type; }
-  const Dims& dims(std::string_view name, std::size_t i = 0) const { return node(name).attrs.dims[i]; }
+  const Dims& attr(std::string_view name, Attr attr) const { return node(name).attrs[attr]; }
   /// Element 0 of the splat bound to `$name`, as a double.
   double value(std::string_view name) const;
 };

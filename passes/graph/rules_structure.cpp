@@ -50,31 +50,33 @@ Dims through(const Dims& axes, const Dims& perm) {
 }
 
 ValueId slice(Builder& b, ValueId x, const Dims& start, const Dims& limit, const Dims& stride) {
-  return b.op(Op::slice, {x}, {{start, limit, stride}, {}});
+  return b.slice(x, start, limit, stride);
 }
 
 }  // namespace
 
 bool keeps_type(const Match& m) { return m.type("x") == m.graph[m.root].type; }
 
-bool same_broadcast(const Match& m) { return m.dims("t") == m.dims("u") && m.type("x").shape == m.type("y").shape; }
+bool same_broadcast(const Match& m) {
+  return m.attr("t", Attr::axes) == m.attr("u", Attr::axes) && m.type("x").shape == m.type("y").shape;
+}
 
 bool pads_nothing(const Match& m) {
   const Dims none = Dims::filled(m.type("x").shape.rank(), 0);
-  return m.dims("t", 0) == none && m.dims("t", 1) == none;
+  return m.attr("t", Attr::low) == none && m.attr("t", Attr::high) == none;
 }
 
 bool scalar_operand(const Match& m) { return m.type("x").shape.empty(); }
 
 // transpose(transpose(x)): y.shape[d] = x.shape[inner[outer[d]]].
 ValueId compose_transposes(const Match& m, Builder& b) {
-  const Dims perm = through(m.dims("t"), m.dims("u"));
+  const Dims perm = through(m.attr("t", Attr::perm), m.attr("u", Attr::perm));
   return b.transpose(m["x"], perm);
 }
 
 // A transpose that keeps the order of the axes whose extent is not 1 moves no element.
 ValueId transpose_to_reshape(const Match& m, Builder& b) {
-  const Dims perm = m.dims("t");
+  const Dims perm = m.attr("t", Attr::perm);
   const Shape from = m.type("x").shape, to = m.type("t").shape;
   Dims moved;
   for (std::int64_t axis : perm)
@@ -85,7 +87,7 @@ ValueId transpose_to_reshape(const Match& m, Builder& b) {
 
 // transpose(broadcast(x)) = broadcast(transpose(x)): the smaller value is transposed, if any is.
 ValueId transpose_broadcast(const Match& m, Builder& b) {
-  const Dims inv = inverse(m.dims("t")), axes = m.dims("u");
+  const Dims inv = inverse(m.attr("t", Attr::perm)), axes = m.attr("u", Attr::axes);
   const Shape shape = m.type("t").shape;
   Dims order, sorted;  // axes of x by their place in the result
   for (int place = 0; place < shape.rank(); ++place)
@@ -96,8 +98,9 @@ ValueId transpose_broadcast(const Match& m, Builder& b) {
 
 // A transpose that swaps the free axes of the two operands: contract(y, x). fma(a, b, acc) = fma(b, a, acc).
 ValueId transpose_contract(const Match& m, Builder& b) {
-  const Dims perm = m.dims("t");
-  const Dims lhs = m.dims("u", 0), rhs = m.dims("u", 1), lb = m.dims("u", 2), rb = m.dims("u", 3);
+  const Dims perm = m.attr("t", Attr::perm);
+  const Dims lhs = m.attr("u", Attr::lhs), rhs = m.attr("u", Attr::rhs), lb = m.attr("u", Attr::lhs_batch),
+             rb = m.attr("u", Attr::rhs_batch);
   const int batch = lb.rank(), free_x = m.type("x").shape.rank() - batch - lhs.rank();
   Dims swapped = Dims::iota(batch);
   for (int i = batch + free_x; i < perm.rank(); ++i) swapped.push_back(i);
@@ -113,9 +116,9 @@ ValueId broadcast_to_reshape(const Match& m, Builder& b) {
 }
 
 ValueId compose_broadcasts(const Match& m, Builder& b) {
-  const Dims axes = through(m.dims("u"), m.dims("t"));
+  const Dims axes = through(m.attr("u", Attr::axes), m.attr("t", Attr::axes));
   const Shape shape = m.type("t").shape;
-  return b.op(Op::broadcast, {m["x"]}, {{axes}, {}}, Type{m.type("t").dtype, shape});
+  return b.op(Op::broadcast, {m["x"]}, {{Attr::axes, axes}}, Type{m.type("t").dtype, shape});
 }
 
 // The operand of a broadcast gets rid of its axes of extent 1.
@@ -124,7 +127,7 @@ ValueId squeeze_broadcast(const Match& m, Builder& b) {
   if (from == squeezed || !reshapable(from, squeezed)) return kNoValue;
   Dims axes;
   for (int i = 0; i < from.rank(); ++i)
-    if (from[i] != 1) axes.push_back(m.dims("t")[i]);
+    if (from[i] != 1) axes.push_back(m.attr("t", Attr::axes)[i]);
   return b.broadcast(b.reshape(m["x"], squeezed), to, axes);
 }
 
@@ -134,7 +137,7 @@ ValueId squeeze_broadcast(const Match& m, Builder& b) {
 ValueId broadcast_reshape(const Match& m, Builder& b) {
   const Shape from = m.type("u").shape, to = m.type("t").shape;
   if (!is_static(from) || !is_static(to) || element_count(from) == 0) return kNoValue;
-  const Dims axes = m.dims("u");
+  const Dims axes = m.attr("u", Attr::axes);
   Dims moved;
   int i = 0, j = 0;
   while (i < from.rank() || j < to.rank()) {
@@ -160,12 +163,13 @@ ValueId broadcast_reshape(const Match& m, Builder& b) {
       moved.push_back(to_first);
     }
   }
-  return b.op(Op::broadcast, {m["x"]}, {{moved}, {}}, Type{m.type("t").dtype, to});
+  return b.op(Op::broadcast, {m["x"]}, {{Attr::axes, moved}}, Type{m.type("t").dtype, to});
 }
 
 ValueId compose_slices(const Match& m, Builder& b) {
   const Shape out = m.type("t").shape;
-  const Dims s2 = m.dims("t", 0), st2 = m.dims("t", 2), s1 = m.dims("u", 0), st1 = m.dims("u", 2);
+  const Dims s2 = m.attr("t", Attr::start), st2 = m.attr("t", Attr::stride), s1 = m.attr("u", Attr::start),
+             st1 = m.attr("u", Attr::stride);
   Dims start = s1, limit = out, stride = st1;
   for (int i = 0; i < out.rank(); ++i) {
     if (out[i] == kBatch) continue;
@@ -178,25 +182,25 @@ ValueId compose_slices(const Match& m, Builder& b) {
 
 // slice(broadcast(x)) = broadcast(slice(x)).
 ValueId slice_broadcast(const Match& m, Builder& b) {
-  const Dims axes = m.dims("u");
+  const Dims axes = m.attr("u", Attr::axes);
   const Shape x = m.type("x").shape, whole = m.type("u").shape, out = m.type("t").shape;
   Dims start, limit, stride;
   for (int i = 0; i < x.rank(); ++i) {
     const int axis = static_cast<int>(axes[i]);
     if (x[i] != whole[axis]) return kNoValue;  // an axis of extent 1, which squeeze_broadcast removes
-    start.push_back(m.dims("t", 0)[axis]);
-    limit.push_back(m.dims("t", 1)[axis]);
-    stride.push_back(m.dims("t", 2)[axis]);
+    start.push_back(m.attr("t", Attr::start)[axis]);
+    limit.push_back(m.attr("t", Attr::limit)[axis]);
+    stride.push_back(m.attr("t", Attr::stride)[axis]);
   }
   const ValueId part = x.empty() ? m["x"] : slice(b, m["x"], start, limit, stride);
-  return b.op(Op::broadcast, {part}, {{axes}, {}}, Type{b.type(part).dtype, out});
+  return b.op(Op::broadcast, {part}, {{Attr::axes, axes}}, Type{b.type(part).dtype, out});
 }
 
 // slice(pad(x, v)): inside x a slice of x; outside it on some axis, v everywhere.
 ValueId slice_pad(const Match& m, Builder& b) {
   const Shape x = m.type("x").shape, out = m.type("t").shape;
-  const Dims low = m.dims("u", 0), stride = m.dims("t", 2);
-  Dims start = m.dims("t", 0), limit = m.dims("t", 1);
+  const Dims low = m.attr("u", Attr::low), stride = m.attr("t", Attr::stride);
+  Dims start = m.attr("t", Attr::start), limit = m.attr("t", Attr::limit);
   bool inside = true;
   for (int i = 0; i < x.rank(); ++i) {
     if (x[i] == kBatch) continue;
@@ -212,12 +216,12 @@ ValueId slice_pad(const Match& m, Builder& b) {
 // slice(concat(…)) inside one operand. Wide concats have to wait until they are trees: trying all operands of one for
 // each of its slices would take quadratic time.
 ValueId slice_concat(const Match& m, Builder& b) {
-  const int axis = static_cast<int>(m.dims("u")[0]);
+  const int axis = m.node("u").attrs.axis();
   const Shape out = m.type("t").shape;
   const std::vector<ValueId> parts = m.node("u").operands;
   if (out[axis] == 0 || parts.size() > kMaxConcat) return kNoValue;
-  Dims start = m.dims("t", 0), limit = m.dims("t", 1);
-  const Dims stride = m.dims("t", 2);
+  Dims start = m.attr("t", Attr::start), limit = m.attr("t", Attr::limit);
+  const Dims stride = m.attr("t", Attr::stride);
   limit[axis] = start[axis] + (out[axis] - 1) * stride[axis] + 1;
   for (ValueId part : parts) {
     const std::int64_t extent = b.type(part).shape[axis];
@@ -232,12 +236,12 @@ ValueId slice_concat(const Match& m, Builder& b) {
 }
 
 ValueId compose_pads(const Match& m, Builder& b) {
-  Dims low = m.dims("t", 0), high = m.dims("t", 1);
+  Dims low = m.attr("t", Attr::low), high = m.attr("t", Attr::high);
   for (int i = 0; i < low.rank(); ++i) {
-    low[i] += m.dims("u", 0)[i];
-    high[i] += m.dims("u", 1)[i];
+    low[i] += m.attr("u", Attr::low)[i];
+    high[i] += m.attr("u", Attr::high)[i];
   }
-  return b.op(Op::pad, {m["x"], m["v"]}, {{low, high}, {}});
+  return b.pad(m["x"], m["v"], low, high);
 }
 
 // Padding a broadcast of v with v.
@@ -250,7 +254,7 @@ ValueId pad_broadcast(const Match& m, Builder& b) {
 // pieces one by one would take quadratic time); empty ones disappear.
 ValueId flatten_concat(const Match& m, Builder& b) {
   const Attrs attrs = m.node("t").attrs;
-  const int axis = static_cast<int>(attrs.dims[0][0]);
+  const int axis = attrs.axis();
   const std::vector<ValueId> operands = m.node("t").operands;
   std::vector<ValueId> flat;
   for (std::size_t i = 0; i < operands.size(); ++i) {
@@ -271,16 +275,17 @@ ValueId flatten_concat(const Match& m, Builder& b) {
 // Neighbouring slices of one value, laid end to end again.
 ValueId concat_slices(const Match& m, Builder& b) {
   const Attrs attrs = m.node("t").attrs;
-  const int axis = static_cast<int>(attrs.dims[0][0]);
+  const int axis = attrs.axis();
   const std::vector<ValueId> operands = m.node("t").operands;
   std::vector<ValueId> joined;
   for (ValueId v : operands) {
     const Node& n = b.g[v];
     const Node* last = joined.empty() ? nullptr : &b.g[joined.back()];
     if (last && n.op == Op::slice && last->op == Op::slice && n.operands == last->operands &&
-        n.attrs.dims[2] == Dims::filled(n.type.shape.rank(), 1) && n.attrs.dims[2] == last->attrs.dims[2]) {
-      Dims start = last->attrs.dims[0], limit = n.attrs.dims[1];
-      Dims a0 = start, a1 = last->attrs.dims[1], b0 = n.attrs.dims[0], b1 = limit;
+        n.attrs[Attr::stride] == Dims::filled(n.type.shape.rank(), 1) &&
+        n.attrs[Attr::stride] == last->attrs[Attr::stride]) {
+      Dims start = last->attrs[Attr::start], limit = n.attrs[Attr::limit];
+      Dims a0 = start, a1 = last->attrs[Attr::limit], b0 = n.attrs[Attr::start], b1 = limit;
       const bool touch = a1[axis] == b0[axis];
       a0[axis] = a1[axis] = b0[axis] = b1[axis] = 0;
       if (touch && a0 == b0 && a1 == b1) {
@@ -297,7 +302,7 @@ ValueId concat_slices(const Match& m, Builder& b) {
 
 ValueId gather_iota(const Match& m, Builder& b) {
   const Shape x = m.type("x").shape;
-  const int axis = static_cast<int>(m.dims("t")[0]);
+  const int axis = m.node("t").attrs.axis();
   const Shape index = m.type("u").shape;
   if (index.rank() != 1 || index[0] == kBatch || x[axis] == kBatch || index[0] > x[axis]) return kNoValue;
   Dims limit = x;
@@ -308,7 +313,7 @@ ValueId gather_iota(const Match& m, Builder& b) {
 // One element of an axis, known now, is a slice.
 ValueId gather_constant(const Match& m, Builder& b) {
   const Shape x = m.type("x").shape, out = m.type("t").shape;
-  const int axis = static_cast<int>(m.dims("t")[0]);
+  const int axis = m.node("t").attrs.axis();
   const double index = m.value("c");
   Dims start = Dims::filled(x.rank(), 0), limit = x, part = x;
   part[axis] = 1;
@@ -321,22 +326,22 @@ ValueId gather_constant(const Match& m, Builder& b) {
 }
 
 ValueId static_size(const Match& m, Builder& b) {
-  const std::int64_t extent = m.type("x").shape[static_cast<int>(m.dims("t")[0])];
+  const std::int64_t extent = m.type("x").shape[m.node("t").attrs.axis()];
   return extent == kBatch ? kNoValue : b.g.constant(Array::scalar(extent), b.locs);
 }
 
 // contract(transpose(x), y) reads x directly, if the free axes of x come out in the same order.
 ValueId contract_transposed_lhs(const Match& m, Builder& b) {
-  const Dims perm = m.dims("u"), lhs = m.dims("t", 0), lb = m.dims("t", 2);
+  const Dims perm = m.attr("u", Attr::perm), lhs = m.attr("t", Attr::lhs), lb = m.attr("t", Attr::lhs_batch);
   if (!increasing(through(free_axes(perm.rank(), lhs, lb), perm))) return kNoValue;
-  const Dims rhs = m.dims("t", 1), rb = m.dims("t", 3);
+  const Dims rhs = m.attr("t", Attr::rhs), rb = m.attr("t", Attr::rhs_batch);
   return b.contract(m["x"], m["y"], through(lhs, perm), rhs, through(lb, perm), rb);
 }
 
 ValueId contract_transposed_rhs(const Match& m, Builder& b) {
-  const Dims perm = m.dims("u"), rhs = m.dims("t", 1), rb = m.dims("t", 3);
+  const Dims perm = m.attr("u", Attr::perm), rhs = m.attr("t", Attr::rhs), rb = m.attr("t", Attr::rhs_batch);
   if (!increasing(through(free_axes(perm.rank(), rhs, rb), perm))) return kNoValue;
-  const Dims lhs = m.dims("t", 0), lb = m.dims("t", 2);
+  const Dims lhs = m.attr("t", Attr::lhs), lb = m.attr("t", Attr::lhs_batch);
   return b.contract(m["x"], m["y"], lhs, through(rhs, perm), lb, through(rb, perm));
 }
 
@@ -345,7 +350,7 @@ ValueId reduce_unit_axis(const Match& m, Builder& b) {
   const Node& n = m.node("t");
   const Shape from = m.type("x").shape, to = n.type.shape;
   const Op op = n.op;
-  if (from[static_cast<int>(n.attrs.dims[0][0])] != 1 || !reshapable(from, to)) return kNoValue;
+  if (from[n.attrs.axis()] != 1 || !reshapable(from, to)) return kNoValue;
   const ValueId x = b.reshape(m["x"], to);
   if (op == Op::reduce_sum) return b.add(x, b.like(x, 0));
   if (op == Op::reduce_prod) return b.mul(x, b.like(x, 1));
@@ -354,7 +359,7 @@ ValueId reduce_unit_axis(const Match& m, Builder& b) {
 
 ValueId reduce_empty_axis(const Match& m, Builder& b) {
   const Node& n = m.node("t");
-  if (m.type("x").shape[static_cast<int>(n.attrs.dims[0][0])] != 0) return kNoValue;
+  if (m.type("x").shape[n.attrs.axis()] != 0) return kNoValue;
   return b.fill(n.type, n.op == Op::reduce_sum ? 0 : 1);
 }
 

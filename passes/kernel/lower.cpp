@@ -150,7 +150,7 @@ struct Lowering final : BufferMap {
     const ValueId first =
         *std::ranges::find_if(members, [&](ValueId v) { return info(g[v].op).cls == OpClass::reduce; });
     const Shape& domain = g[g[first].operands[0]].type.shape;
-    const int axis = static_cast<int>(g[first].attrs.dims[0][0]);
+    const int axis = g[first].attrs.axis();
     auto full = b.axes(domain);
     if (domain[axis] == 1) full[static_cast<std::size_t>(axis)] = axis_index(b.axis("r", 1));
     const AxisId folded = full[static_cast<std::size_t>(axis)].terms[0].first;
@@ -186,7 +186,8 @@ struct Lowering final : BufferMap {
   Kernel contract_kernel(KernelBuilder& b, ValueId v, const std::vector<ValueId>& outs) {
     const Node& n = g[v];
     const Shape &x = g[n.operands[0]].type.shape, &y = g[n.operands[1]].type.shape;
-    const Dims &lhs = n.attrs.dims[0], &rhs = n.attrs.dims[1], &lb = n.attrs.dims[2], &rb = n.attrs.dims[3];
+    const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
+    const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
     ensure(lb.rank() <= 1 && lhs.rank() <= 1 && x.rank() - lb.rank() - lhs.rank() <= 1 &&
                y.rank() - rb.rank() - rhs.rank() <= 1,
            "contraction of {} and {} is not canonical", to_string(x), to_string(y));
@@ -233,7 +234,7 @@ struct Lowering final : BufferMap {
   Kernel scatter_kernel(KernelBuilder& b, ValueId v) {
     const Node& n = g[v];
     const Shape &x = n.type.shape, &k = g[n.operands[1]].type.shape;
-    const auto axis = static_cast<std::size_t>(n.attrs.dims[0][0]);
+    const auto axis = static_cast<std::size_t>(n.attrs.axis());
     ensure(k.rank() == 1, "scatter_add with indices of rank {} is not canonical", k.rank());
     auto index = b.axes(x);
     Phase copy{all_axes(b), {KernelStage{}}};

@@ -1,5 +1,5 @@
-// The emulator: a device of runtime/device/device.h that runs device code on the host, with the bits that a GPU must give, and
-// can check it for what goes wrong on GPUs without being seen.
+// The emulator: a device of runtime/device/device.h that runs device code on the host, with the bits that a GPU must
+// give, and can check it for what goes wrong on GPUs without being seen.
 //
 // Every access is checked against the extent of its memory, and every address of a launch against its allocation:
 // InternalError names the function, the thread and the index. A program that checks its own bounds cannot make weft do

@@ -1,5 +1,5 @@
-// The emulator's elementwise instructions: the scalar functions of ir/ops/scalar.h in vectorised loops over the threads of
-// a block, and a table that finds them by op and dtype. Compiled with -O3 (CMakeLists.txt), on which their speed
+// The emulator's elementwise instructions: the scalar functions of ir/ops/scalar.h in vectorised loops over the threads
+// of a block, and a table that finds them by op and dtype. Compiled with -O3 (CMakeLists.txt), on which their speed
 // depends.
 #include "ir/base/philox.h"
 #include "ir/ops/eval.h"
@@ -9,6 +9,13 @@
 namespace weft::emulator {
 namespace {
 
+template <Op op>
+constexpr bool is_unary = false;
+#define WEFT_FUNCTION(op, form, ...) \
+  template <>                        \
+  constexpr bool is_unary<Op::op> = std::string_view(#form) == "unary";
+#include <weft/ir/ops/ops.def>
+
 template <Op op, class T>
 void unary(const Step& s, Machine& m) {
   T* z = m.values<T>(s.at[0]);
@@ -16,26 +23,38 @@ void unary(const Step& s, Machine& m) {
   for_lanes(s.n, [=](int i) { z[i] = apply_unary(op, x[i]); });
 }
 
-/// A machine for operands of which none is rare: a loop without that branch is vectorised.
+/// A machine that takes every operand for a usual one, and notes where that was wrong: without branches a loop is
+/// vectorised.
 template <class T>
 struct UsualMachine : ScalarMachine<T> {
+  int is_rare = 0;  // not a bool, for the same reason
   template <class Body>
-  std::array<T, 2> rarely(bool, std::array<T, 2> usual, Body) {
+  std::array<T, 2> rarely(bool p, std::array<T, 2> usual, Body) {
+    is_rare |= p;
     return usual;
   }
 };
 
 template <Op op, class T>
-void trigonometric(const Step& s, Machine& m) {
+void function(const Step& s, Machine& m) {
   T* z = m.values<T>(s.at[0]);
-  const T* x = m.values<T>(s.at[1]);
-  int large = 0;  // not a bool: the loop is vectorised
-  for (int i = 0; i < s.n; ++i) large |= !(std::fabs(x[i]) <= approx::trig_limit<T>);
-  if (large) return unary<op, T>(s, m);
-  for_lanes(s.n, [=](int i) {
+  const T *x = m.values<T>(s.at[1]), *y = is_unary<op> ? x : m.values<T>(s.at[2]);
+  int rare = 0;
+  for (int i = 0; i < s.n; ++i) {
     UsualMachine<T> machine;
-    z[i] = op == Op::sin ? approx::sin(machine, x[i]) : approx::cos(machine, x[i]);
-  });
+    (void)FunctionOf<op>::apply(machine, x[i], y[i]);
+    rare |= machine.is_rare;
+  }
+  if (rare)
+    for_lanes(s.n, [=](int i) {
+      ScalarMachine<T> machine;
+      z[i] = FunctionOf<op>::apply(machine, x[i], y[i]);
+    });
+  else
+    for_lanes(s.n, [=](int i) {
+      UsualMachine<T> machine;
+      z[i] = FunctionOf<op>::apply(machine, x[i], y[i]);
+    });
 }
 
 template <Op op, class T>
@@ -86,8 +105,8 @@ Handler unary_of(DType operand, DType) {
   return visit_dtype(operand, [](auto zero) -> Handler { return unary<op, decltype(zero)>; });
 }
 template <Op op>
-Handler trigonometric_of(DType operand, DType) {
-  return operand == f64 ? trigonometric<op, double> : trigonometric<op, float>;
+Handler function_of(DType operand, DType) {
+  return operand == f64 ? function<op, double> : function<op, float>;
 }
 template <Op op>
 Handler binary_of(DType operand, DType) {
@@ -97,12 +116,15 @@ template <Op op>
 Handler compare_of(DType operand, DType) {
   return visit_dtype(operand, [](auto zero) -> Handler { return compare<op, decltype(zero)>; });
 }
+template <Op>
 Handler select_of(DType operand, DType) {
   return visit_dtype(operand, [](auto zero) -> Handler { return select<decltype(zero)>; });
 }
+template <Op>
 Handler fma_of(DType operand, DType) {
   return visit_dtype(operand, [](auto zero) -> Handler { return fma<decltype(zero)>; });
 }
+template <Op>
 Handler convert_of(DType operand, DType result) {
   return visit_dtype(operand, [&](auto from) {
     return visit_dtype(result, [](auto to) -> Handler { return convert<decltype(to), decltype(from)>; });
@@ -114,26 +136,12 @@ struct Row {
   Op op;
   Handler (*handler)(DType operand, DType result);
 };
-// clang-format off
 constexpr Row kRows[] = {
     {Op::random, random_of},
-    {Op::neg, unary_of<Op::neg>}, {Op::abs, unary_of<Op::abs>}, {Op::sign, unary_of<Op::sign>},
-    {Op::floor, unary_of<Op::floor>}, {Op::ceil, unary_of<Op::ceil>}, {Op::round, unary_of<Op::round>},
-    {Op::sqrt, unary_of<Op::sqrt>}, {Op::exp, unary_of<Op::exp>}, {Op::expm1, unary_of<Op::expm1>},
-    {Op::log, unary_of<Op::log>}, {Op::log1p, unary_of<Op::log1p>},
-    {Op::sin, trigonometric_of<Op::sin>}, {Op::cos, trigonometric_of<Op::cos>}, {Op::tanh, unary_of<Op::tanh>},
-    {Op::sigmoid, unary_of<Op::sigmoid>}, {Op::softplus, unary_of<Op::softplus>},
-    {Op::erf, unary_of<Op::erf>}, {Op::logical_not, unary_of<Op::logical_not>}, {Op::convert, convert_of},
-    {Op::stop_gradient, unary_of<Op::stop_gradient>},
-    {Op::add, binary_of<Op::add>}, {Op::sub, binary_of<Op::sub>}, {Op::mul, binary_of<Op::mul>},
-    {Op::div, binary_of<Op::div>}, {Op::pow, binary_of<Op::pow>}, {Op::rem, binary_of<Op::rem>}, {Op::max, binary_of<Op::max>},
-    {Op::min, binary_of<Op::min>}, {Op::bit_and, binary_of<Op::bit_and>}, {Op::bit_or, binary_of<Op::bit_or>},
-    {Op::bit_xor, binary_of<Op::bit_xor>}, {Op::shl, binary_of<Op::shl>}, {Op::shr, binary_of<Op::shr>},
-    {Op::eq, compare_of<Op::eq>}, {Op::ne, compare_of<Op::ne>}, {Op::lt, compare_of<Op::lt>},
-    {Op::le, compare_of<Op::le>}, {Op::gt, compare_of<Op::gt>}, {Op::ge, compare_of<Op::ge>},
-    {Op::select, select_of}, {Op::fma, fma_of},
+#define WEFT_ELEMENTWISE(op, name, form, ...) {Op::op, form##_of<Op::op>},
+#define WEFT_FUNCTION(op, ...) {Op::op, function_of<Op::op>},
+#include <weft/ir/ops/ops.def>
 };
-// clang-format on
 
 template <class T>
 void constant(const Step& s, Machine& m) {

@@ -11,7 +11,7 @@
 namespace weft::emulator {
 namespace {
 
-using simt::Function, simt::Inst, simt::Region, simt::ValueId;
+using simt::Function, simt::Inst, simt::Region, simt::RegisterId;
 
 /// Facts about values that need the whole function. Positions number the instructions in order, and the ends of bodies.
 struct Analysis {
@@ -21,20 +21,20 @@ struct Analysis {
   std::vector<bool> spread;  // has a place with an element for each thread
   std::vector<int> parted;   // constructs around the definition at which threads may have parted
   std::vector<int> uses;
-  std::vector<std::vector<ValueId>> dying;  // by position: the values whose last use that is
-  std::vector<ValueId> written_to;          // the variable that an update may be written to directly, or kNone
-  bool wide(const Inst&) const;             // does it work on an element for each thread?
+  std::vector<std::vector<RegisterId>> dying;  // by position: the values whose last use that is
+  std::vector<RegisterId> written_to;          // the variable that an update may be written to directly, or kNone
+  bool wide(const Inst&) const;                // does it work on an element for each thread?
 
  private:
   void walk(const Region&, int parted_here);
-  void use(ValueId, int position);
-  void define(ValueId, int position, int parted_here);
+  void use(RegisterId, int position);
+  void define(RegisterId, int position, int parted_here);
   void consider_update(const Inst& set, int region, int parted_here);
 
   std::vector<int> last_use_, defined_in_loops_, defined_at_, defined_in_region_;
   std::vector<int> last_touch_;  // of a variable
   std::vector<const Inst*> defined_by_;
-  std::vector<std::vector<ValueId>*> loops_;  // around: the values from outside that each uses
+  std::vector<std::vector<RegisterId>*> loops_;  // around: the values from outside that each uses
   int position_ = 0, regions_ = 0;
 };
 
@@ -53,7 +53,7 @@ Analysis::Analysis(const Function& f)
   walk(f.body, 0);
   dying.resize(static_cast<std::size_t>(position_));
   for (std::size_t v = 0; v < last_use_.size(); ++v)
-    if (last_use_[v] >= 0) at(dying, last_use_[v]).push_back(static_cast<ValueId>(v));
+    if (last_use_[v] >= 0) at(dying, last_use_[v]).push_back(static_cast<RegisterId>(v));
   for (std::size_t v = 0; v < written_to.size(); ++v)
     if (uses[v] != 1) written_to[v] = kNone;
 }
@@ -68,7 +68,7 @@ bool Analysis::wide(const Inst& inst) const {
   }
 }
 
-void Analysis::use(ValueId v, int position) {
+void Analysis::use(RegisterId v, int position) {
   const auto depth = static_cast<std::size_t>(at(defined_in_loops_, v));
   if (depth < loops_.size())
     loops_[depth]->push_back(v);  // the loop may come round to this use again
@@ -76,7 +76,7 @@ void Analysis::use(ValueId v, int position) {
     at(last_use_, v) = std::max(at(last_use_, v), position);
 }
 
-void Analysis::define(ValueId v, int position, int parted_here) {
+void Analysis::define(RegisterId v, int position, int parted_here) {
   at(parted, v) = parted_here;
   at(defined_in_loops_, v) = static_cast<int>(loops_.size());
   at(defined_at_, v) = at(last_use_, v) = position;
@@ -87,16 +87,16 @@ void Analysis::walk(const Region& region, int parted_here) {
   for (const Inst& inst : region.insts) {
     const int position = position_++;
     if (inst.kind == Inst::set) consider_update(inst, number, parted_here);
-    simt::for_each_operand(inst, [&](ValueId v) {
+    simt::for_each_operand(inst, [&](RegisterId v) {
       use(v, position);
       ++at(uses, v);
       at(last_touch_, v) = position;
       if (wide(inst)) at(spread, v) = true;
     });
-    std::vector<ValueId> outside;
+    std::vector<RegisterId> outside;
     if (inst.kind == Inst::loop) loops_.push_back(&outside);
     for (int i = 0; i < result_count(inst); ++i) {
-      const ValueId v = inst.result + i;
+      const RegisterId v = inst.result + i;
       define(v, position, parted_here + (inst.kind == Inst::loop && wide(inst)));
       at(defined_in_region_, v) = number;
       at(defined_by_, v) = &inst;
@@ -108,14 +108,14 @@ void Analysis::walk(const Region& region, int parted_here) {
     use(inst.result, end);
     loops_.pop_back();
     use(inst.args[1], end);
-    for (ValueId v : outside) use(v, end);
+    for (RegisterId v : outside) use(v, end);
   }
 }
 
 // `t = apply …; set variable = t` may be done at once when nothing touches the variable in between, and the threads
 // that are elsewhere, for which the step computes something too, have no such variable.
 void Analysis::consider_update(const Inst& set, int region, int parted_here) {
-  const ValueId variable = set.args[0], value = set.args[1];
+  const RegisterId variable = set.args[0], value = set.args[1];
   const Inst& by = *at(defined_by_, value);
   if (by.kind == Inst::apply && at(defined_in_region_, value) == region && parted_here == at(parted, variable) &&
       at(varying, value) == at(varying, variable) && at(last_touch_, variable) <= at(defined_at_, value) &&
@@ -175,13 +175,13 @@ class Flattener {
     code_.steps.push_back(s);
   }
   /// Spreads a value that was computed once.
-  void spread(ValueId v) {
+  void spread(RegisterId v) {
     if (at(facts_.varying, v) || !at(facts_.spread, v)) return;
     emit(Step{.at = {place(v)}, .n = f_.threads}, splat_handler(f_.type(v)));
   }
-  void take(ValueId v) { at(place_, v) = frame_.take(size_of(f_.type(v)), at(facts_.spread, v)); }
+  void take(RegisterId v) { at(place_, v) = frame_.take(size_of(f_.type(v)), at(facts_.spread, v)); }
   void release_dying();
-  Place place(ValueId v) const { return v == kNone ? kNowhere : at(place_, v); }
+  Place place(RegisterId v) const { return v == kNone ? kNowhere : at(place_, v); }
   std::uint32_t here() const { return static_cast<std::uint32_t>(code_.steps.size()); }
 
   const Function& f_;
@@ -213,7 +213,7 @@ Code Flattener::run() {
 
 // Those that have a place by now: a result that nobody uses dies at its own definition.
 void Flattener::release_dying() {
-  for (ValueId v : at(facts_.dying, position_)) {
+  for (RegisterId v : at(facts_.dying, position_)) {
     if (at(place_, v) == kNowhere || at(pinned_, v)) continue;
     frame_.give_back(std::exchange(at(place_, v), kNowhere), size_of(f_.type(v)), at(facts_.spread, v));
   }
@@ -281,7 +281,7 @@ void Flattener::emit_constant(const Inst& inst) {
 void Flattener::emit_apply(const Inst& inst, Step s) {
   for (std::size_t i = 0; i < inst.args.size(); ++i) s.at[i + 1] = place(inst.args[i]);
   release_dying();
-  const ValueId variable = at(facts_.written_to, inst.result);
+  const RegisterId variable = at(facts_.written_to, inst.result);
   if (variable == kNone) {
     take(inst.result);
   } else {
@@ -301,7 +301,7 @@ void Flattener::emit_listed(Step s, Handler run, const Inst& inst) {
     take(inst.result + i);
     code_.places.push_back(place(inst.result + i));
   }
-  for (ValueId v : inst.args) code_.places.push_back(place(v));
+  for (RegisterId v : inst.args) code_.places.push_back(place(v));
   emit(s, run);
 }
 
@@ -330,7 +330,7 @@ void Flattener::emit_access(const Inst& inst, Step s) {
 }
 
 void Flattener::emit_set(const Inst& inst, Step s) {
-  const ValueId variable = inst.args[0], value = inst.args[1];
+  const RegisterId variable = inst.args[0], value = inst.args[1];
   if (at(facts_.written_to, value) == variable) return;
   if (parted_ == at(facts_.parted, variable)) s.mask = kNowhere;  // the threads elsewhere have no such variable
   s.at[0] = place(variable);

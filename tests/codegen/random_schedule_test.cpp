@@ -36,7 +36,7 @@ Graph layer(Rng& rng, DType t, Dims e, Prologue prologue, Epilogue epilogue) {
   if (prologue == gathered && !has_batch && !lhs_swapped) {
     const ValueId table = g.input("table", {u8, {m + 5, k}}, InputKind::data, b.locs),
                   rows = g.input("rows", {i32, {m}}, InputKind::data, b.locs);
-    x = b.convert(b.op(Op::gather, {table, rows}, {{Dims{0}}, {}}), t);
+    x = b.convert(b.op(Op::gather, {table, rows}, Attrs::axis(0)), t);
     x = b.mul(x, b.like(x, 3));
   }
   if (prologue != plain) {

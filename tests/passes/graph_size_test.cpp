@@ -56,9 +56,9 @@ TEST_CASE("a chain of 100,000 views is lowered without deep recursion") {
   ValueId y = g.input("x", {f32, {4, 6}}, InputKind::data, kHere);
   const ValueId pad = b.scalar(f32, 2);
   for (int i = 0; i < 20'000; ++i) {
-    y = b.op(Op::pad, {y, pad}, {{{1, 0}, {0, 1}}, {}});       // [5,7]
-    y = b.transpose(y, {1, 0});                                // [7,5]
-    y = b.op(Op::slice, {y}, {{{1, 0}, {7, 4}, {1, 1}}, {}});  // [6,4]
+    y = b.pad(y, pad, {1, 0}, {0, 1});       // [5,7]
+    y = b.transpose(y, {1, 0});              // [7,5]
+    y = b.slice(y, {1, 0}, {7, 4}, {1, 1});  // [6,4]
     y = b.reshape(y, {2, 3, 4});
     y = b.reshape(b.transpose(y, {2, 0, 1}), {4, 6});
   }
@@ -76,7 +76,7 @@ TEST_CASE("a chain of views that cost nothing is cut into kernels all the same")
   ValueId y = g.input("x", {f32, {4, 6}}, InputKind::data, kHere);
   for (int i = 0; i < 30'000; ++i) {
     y = b.broadcast(y, {2, 4, 6}, {1, 2});
-    y = b.reshape(b.op(Op::slice, {y}, {{{1, 0, 0}, {2, 4, 6}, {1, 1, 1}}, {}}), {4, 6});
+    y = b.reshape(b.slice(y, {1, 0, 0}, {2, 4, 6}, {1, 1, 1}), {4, 6});
   }
   g.output("y", y);
   PipelineOptions options;
@@ -89,8 +89,8 @@ TEST_CASE("a concat of thousands of operands becomes a tree of small ones") {
   Builder b{g, kHere};
   const ValueId x = g.input("x", {f32, {5000, 2}}, InputKind::data, kHere);
   std::vector<ValueId> parts;
-  for (std::int64_t i = 5000; i-- > 0;) parts.push_back(b.op(Op::slice, {x}, {{{i, 0}, {i + 1, 2}, {1, 1}}, {}}));
-  const ValueId joined = b.op(Op::concat, parts, {{Dims{0}}, {}});
+  for (std::int64_t i = 5000; i-- > 0;) parts.push_back(b.slice(x, {i, 0}, {i + 1, 2}, {1, 1}));
+  const ValueId joined = b.op(Op::concat, parts, Attrs::axis(0));
   g.output("reversed", joined);
   ValueId sum = b.reduce(Op::reduce_sum, b.reduce(Op::reduce_sum, b.mul(joined, joined), 0), 0);
   g.output("dx", differentiate(g, sum, std::span(&x, 1), kHere)[0]);
@@ -109,8 +109,7 @@ TEST_CASE("joining pieces one by one does not copy the list at each step") {
   Builder b{g, kHere};
   ValueId all = g.input("x0", {f32, {1}}, InputKind::data, kHere);
   for (int i = 1; i < 3000; ++i)
-    all =
-        b.op(Op::concat, {all, g.input("x" + std::to_string(i), {f32, {1}}, InputKind::data, kHere)}, {{Dims{0}}, {}});
+    all = b.op(Op::concat, {all, g.input("x" + std::to_string(i), {f32, {1}}, InputKind::data, kHere)}, Attrs::axis(0));
   g.output("all", all);
   const Graph out = optimize(g);
   std::size_t operands = 0;

@@ -7,10 +7,10 @@
 
 using namespace weft;
 using codegen::DeviceBuilder;
-using codegen::ValueIds;
+using codegen::RegisterIds;
 using simt::Inst;
 using simt::MemoryId;
-using simt::ValueId;
+using simt::RegisterId;
 
 namespace {
 
@@ -42,10 +42,10 @@ simt::Function axpy() {
   Device d("axpy", 64);
   DeviceBuilder& b = d.b;
   const MemoryId x = d.global("x", f32, 1000, true), y = d.global("y", f32, 1000, false);
-  const ValueId i = b.multiply(b.sum(b.multiply(b.block(), 64), b.thread()), 4), inside = b.less(i, 1000);
-  const ValueIds from = b.load(x, i, 4, inside, kNoOrigin), to = b.load(y, i, 4, inside, kNoOrigin);
-  const ValueId two = b.constant(f32, 0x40000000);
-  ValueIds sums;
+  const RegisterId i = b.multiply(b.sum(b.multiply(b.block(), 64), b.thread()), 4), inside = b.less(i, 1000);
+  const RegisterIds from = b.load(x, i, 4, inside, kNoOrigin), to = b.load(y, i, 4, inside, kNoOrigin);
+  const RegisterId two = b.constant(f32, 0x40000000);
+  RegisterIds sums;
   for (std::size_t l = 0; l < 4; ++l)
     sums.push_back(b.apply(Op::add, f32, {b.apply(Op::mul, f32, {two, from[l]}), to[l]}));
   b.store(y, i, sums, kNoOrigin, inside);
@@ -58,16 +58,16 @@ simt::Function row_sum() {
   DeviceBuilder& b = d.b;
   const MemoryId x = d.global("x", f32, 8 * 512, true), y = d.global("y", f32, 8, false),
                  part = b.shared("part", f32, 4);
-  const ValueId row = b.multiply(b.block(), 512), sum = b.variable(b.constant(f32, 0));
-  b.loop(b.thread(), b.integer(512), 64, [&](ValueId i) {
+  const RegisterId row = b.multiply(b.block(), 512), sum = b.variable(b.constant(f32, 0));
+  b.loop(b.thread(), b.integer(512), 64, [&](RegisterId i) {
     b.set(sum, b.apply(Op::add, f32, {sum, b.load(x, b.sum(row, i), 1, kNone, kNoOrigin)[0]}));
   });
   for (int lanes = 8; lanes > 0; lanes /= 2) b.set(sum, b.apply(Op::add, f32, {sum, b.shuffle_down(sum, lanes, 16)}));
   b.when(b.equal(b.remainder(b.thread(), 16), 0), [&] { b.store(part, b.divide(b.thread(), 16), {sum}, kNoOrigin); });
   b.barrier();
   b.when(b.equal(b.thread(), 0), [&] {
-    const ValueIds p = b.load(part, b.integer(0), 4, kNone, kNoOrigin);
-    const ValueId low = b.apply(Op::add, f32, {p[0], p[1]}), high = b.apply(Op::add, f32, {p[2], p[3]});
+    const RegisterIds p = b.load(part, b.integer(0), 4, kNone, kNoOrigin);
+    const RegisterId low = b.apply(Op::add, f32, {p[0], p[1]}), high = b.apply(Op::add, f32, {p[2], p[3]});
     b.store(y, b.block(), {b.apply(Op::add, f32, {low, high})}, kNoOrigin);
   });
   return d.finish();
@@ -80,7 +80,7 @@ simt::Function staged_copy() {
   constexpr std::int64_t kElements = 16 << 10;
   const MemoryId x = d.global("x", f32, kElements, true), y = d.global("y", f32, kElements, false),
                  stage = b.shared("stage", f32, kElements);
-  const ValueId i = b.multiply(b.thread(), 4), j = b.add(i, 128);
+  const RegisterId i = b.multiply(b.thread(), 4), j = b.add(i, 128);
   b.copy_async(stage, i, x, i, 4, kNone, kNoOrigin);
   b.commit_async();
   b.copy_async(stage, j, x, j, 4, b.less(j, 200), kNoOrigin);
@@ -99,9 +99,9 @@ simt::Function doubles() {
   Device d("doubles", 32);
   DeviceBuilder& b = d.b;
   const MemoryId x = d.global("x", f64, 64, true), z = d.global("z", f64, 32, false);
-  const ValueIds v = b.load(x, b.multiply(b.thread(), 2), 2, kNone, kNoOrigin);
-  const ValueId product = b.apply(Op::mul, f64, v), magnitude = b.apply(Op::abs, f64, {v[0]});
-  const ValueId chosen = b.apply(Op::select, f64, {b.apply(Op::lt, boolean, v), product, magnitude});
+  const RegisterIds v = b.load(x, b.multiply(b.thread(), 2), 2, kNone, kNoOrigin);
+  const RegisterId product = b.apply(Op::mul, f64, v), magnitude = b.apply(Op::abs, f64, {v[0]});
+  const RegisterId chosen = b.apply(Op::select, f64, {b.apply(Op::lt, boolean, v), product, magnitude});
   b.store(z, b.thread(), {b.shuffle_from(chosen, 0, 32)}, kNoOrigin);
   return d.finish();
 }
@@ -112,9 +112,10 @@ simt::Function bytes() {
   DeviceBuilder& b = d.b;
   const MemoryId x = d.global("x", u8, 128, true), y = d.global("y", f32, 128, false),
                  p = d.global("p", boolean, 128, false);
-  const ValueId i = b.multiply(b.thread(), 4), scale = b.constant(f32, 0x3b808081), one = b.constant(f32, 0x3f800000);
-  const ValueIds v = b.load(x, i, 4, kNone, kNoOrigin), old = b.load(y, i, 4, kNone, kNoOrigin);
-  ValueIds scaled, positive;
+  const RegisterId i = b.multiply(b.thread(), 4), scale = b.constant(f32, 0x3b808081),
+                   one = b.constant(f32, 0x3f800000);
+  const RegisterIds v = b.load(x, i, 4, kNone, kNoOrigin), old = b.load(y, i, 4, kNone, kNoOrigin);
+  RegisterIds scaled, positive;
   for (std::size_t l = 0; l < 4; ++l) {
     scaled.push_back(b.apply(Op::mul, f32, {b.convert(v[l], f32), scale}));
     positive.push_back(b.apply(Op::gt, boolean, {old[l], b.constant(f32, 0)}));
@@ -132,11 +133,11 @@ simt::Function matrices() {
   Device d("matrices", 32);
   DeviceBuilder& b = d.b;
   const MemoryId x = d.global("x", f32, 32 * 16, true), y = d.global("y", f32, 32 * 4, false);
-  ValueIds v;
+  RegisterIds v;
   for (int i = 0; i < 16; i += 4)
-    for (ValueId e : b.load(x, b.add(b.multiply(b.thread(), 16), i), 4, kNone, kNoOrigin)) v.push_back(e);
-  const ValueIds tf32 = b.mma(Inst::mma_tf32, {v[0], v[1], v[2], v[3], v[4], v[5], v[12], v[13], v[14], v[15]});
-  ValueIds args(v.begin(), v.begin() + 12);
+    for (RegisterId e : b.load(x, b.add(b.multiply(b.thread(), 16), i), 4, kNone, kNoOrigin)) v.push_back(e);
+  const RegisterIds tf32 = b.mma(Inst::mma_tf32, {v[0], v[1], v[2], v[3], v[4], v[5], v[12], v[13], v[14], v[15]});
+  RegisterIds args(v.begin(), v.begin() + 12);
   args.insert(args.end(), tf32.begin(), tf32.end());
   b.store(y, b.multiply(b.thread(), 4), b.mma(Inst::mma_bf16, args), kNoOrigin);
   return d.finish();

@@ -93,8 +93,8 @@ TEST_CASE("interpreted graphs flush subnormals and leave the caller's mode alone
 TEST_CASE("size is the extent of an axis, before and after the batch is bound") {
   Graph g;
   const ValueId x = g.input("x", {u8, {kBatch, 3}}, InputKind::data, kHere);
-  g.output("rows", g.add(Op::size, {x}, {{Dims{0}}, {}}, {}, kHere));
-  g.output("columns", g.add(Op::size, {x}, {{Dims{1}}, {}}, {}, kHere));
+  g.output("rows", g.add(Op::size, {x}, Attrs::axis(0), {}, kHere));
+  g.output("columns", g.add(Op::size, {x}, Attrs::axis(1), {}, kHere));
   const Evaluation e = interpret(bind_batch(g, 7), std::vector{Array(Type{u8, {7, 3}})});
   CHECK(e.outputs[0].item<std::int64_t>() == 7);
   CHECK(e.outputs[1].item<std::int64_t>() == 3);

@@ -78,8 +78,8 @@ const Broken kBroken[] = {
      [](Graph& g) {
        node(g, 2).op = Op::bit_and, node(g, 2).operands = {0, 1};
      }},
-    {"verify: in graph @sample: node %0 = neg %x : f32[2,3] from m.cpp:3:5: 1 attribute, but neg takes 0",
-     [](Graph& g) { node(g, 2).attrs.dims.push_back({1}); }},
+    {"verify: in graph @sample: node %0 = neg %x {low=[1]} : f32[2,3] from m.cpp:3:5: its attributes are not those of neg",
+     [](Graph& g) { node(g, 2).attrs[Attr::low] = {1}; }},
     {"verify: in graph @sample: node %3 = constant : f32[] from m.cpp:6:5: has not got a literal",
      [](Graph& g) { node(g, 5).attrs.literal = nullptr; }},
     {"verify: in graph @sample: node %0 = neg %x {value=1.5} : f32[2,3] from m.cpp:3:5: must not have a literal",

@@ -182,6 +182,15 @@ bool same(T a, T b) {
 
 }  // namespace
 
+TEST_CASE("every function of the op table has its reference and its errors") {
+  for (int i = 0; i < kOpCount; ++i) {
+    const Op op = static_cast<Op>(i);
+    INFO(name(op));
+    CHECK(is_function(op) ==
+          (op == Op::pow || std::ranges::any_of(kFunctions, [&](const auto& f) { return f.op == op; })));
+  }
+}
+
 TEST_CASE("the elementary functions keep to their stated errors in f32", "[ulps]") {
   const FlushSubnormals flush;
   for (const Function& f : kFunctions) {

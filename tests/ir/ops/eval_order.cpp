@@ -27,6 +27,10 @@ std::vector<T> wild(std::int64_t n, std::int64_t key) {
   return v;
 }
 
+Attrs contract_axes(const Dims& lhs, const Dims& rhs) {
+  return {{Attr::lhs, lhs}, {Attr::rhs, rhs}, {Attr::lhs_batch, {0}}, {Attr::rhs_batch, {0}}};
+}
+
 Array run(Op op, const std::vector<Array>& operands, Attrs attrs) {
   Graph g;
   std::vector<ValueId> ids;
@@ -137,15 +141,15 @@ void check_orders() {
     INFO(n << " elements of " << name(dtype_of<T>));
     const std::vector<T> v = wild<T>(n, n), w = wild<T>(n, n + 100000);
     const Array x = Array::from(v, {n}), y = Array::from(w, {n});
-    const T in_stripes = run(Op::reduce_sum, {x}, {{Dims{0}}, {}}).template item<T>();
-    const T in_order = run(Op::reduce_sum, {x.reshaped({n, 1})}, {{Dims{0}}, {}}).template item<T>();
+    const T in_stripes = run(Op::reduce_sum, {x}, Attrs::axis(0)).template item<T>();
+    const T in_order = run(Op::reduce_sum, {x.reshaped({n, 1})}, Attrs::axis(0)).template item<T>();
     CHECK(in_stripes == striped_sum(v));
     CHECK(in_order == sequential_sum(v));
     order_mattered += in_stripes != in_order;
     // A middle axis is folded in order too, whatever lies around it.
-    const Array middle = run(Op::reduce_sum, {x.reshaped({1, n, 1})}, {{Dims{1}}, {}});
+    const Array middle = run(Op::reduce_sum, {x.reshaped({1, n, 1})}, Attrs::axis(1));
     CHECK(middle.template item<T>() == in_order);
-    const T product = run(Op::contract, {x, y}, {{Dims{0}, Dims{0}, {}, {}}, {}}).template item<T>();
+    const T product = run(Op::contract, {x, y}, {{Attr::lhs, {0}}, {Attr::rhs, {0}}}).template item<T>();
     CHECK(product == dot(v, w));
   }
   CHECK(order_mattered > 10);  // else the data is too tame to tell the orders apart
@@ -165,11 +169,11 @@ TEST_CASE("a contraction's order is a function of the summed extent alone") {
   const std::int64_t B = 2, M = 3, N = 5, K = 2 * 1100;
   const auto xs = wild<float>(B * M * K, 1), ys = wild<float>(B * K * N, 2);
   const Array x = Array::from(xs, {B, M, K}), y = Array::from(ys, {B, K, N});
-  const Array z = run(Op::contract, {x, y}, {{Dims{2}, Dims{1}, Dims{0}, Dims{0}}, {}});
-  const Array two = run(Op::contract, {x.reshaped({B, M, 2, K / 2}), y.reshaped({B, 2, K / 2, N})},
-                        {{Dims{2, 3}, Dims{1, 2}, Dims{0}, Dims{0}}, {}});
-  const Array swapped = run(Op::contract, {x.reshaped({B, M, 2, K / 2}), y.reshaped({B, 2, K / 2, N})},
-                            {{Dims{3, 2}, Dims{2, 1}, Dims{0}, Dims{0}}, {}});
+  const Array z = run(Op::contract, {x, y}, contract_axes({2}, {1}));
+  const Array two =
+      run(Op::contract, {x.reshaped({B, M, 2, K / 2}), y.reshaped({B, 2, K / 2, N})}, contract_axes({2, 3}, {1, 2}));
+  const Array swapped =
+      run(Op::contract, {x.reshaped({B, M, 2, K / 2}), y.reshaped({B, 2, K / 2, N})}, contract_axes({3, 2}, {2, 1}));
   bool differs = false;
   for (std::int64_t b = 0; b < B; ++b)
     for (std::int64_t m = 0; m < M; ++m)
@@ -197,7 +201,7 @@ TEST_CASE("folds of max and min take the later of equal zeros by the contract's 
   // z = x > y or x is NaN ? x : y lets the later of two equal zeros win, and folds stripes 0 and 8 first.
   const auto fold = [](Op op, std::vector<float> v) {
     const auto n = static_cast<std::int64_t>(v.size());
-    return run(op, {Array::from(v, {n})}, {{Dims{0}}, {}}).item<float>();
+    return run(op, {Array::from(v, {n})}, Attrs::axis(0)).item<float>();
   };
   CHECK(std::signbit(fold(Op::reduce_max, {0.0f, -0.0f})));
   CHECK(!std::signbit(fold(Op::reduce_max, {-0.0f, 0.0f})));
@@ -228,7 +232,7 @@ TEST_CASE("scatter_add adds in row-major order of the indices") {
   for (std::int64_t i = 0; i < n; ++i) k.push_back(static_cast<std::int32_t>(random_word(4, 0, i) % 5) - 1);
   const Array z =
       run(Op::scatter_add, {Array::from(std::vector<float>{1, 2, 3}, {3}), Array::from(k, {n}), Array::from(u, {n})},
-          {{Dims{0}}, {}});
+          Attrs::axis(0));
   std::vector<float> expected = {1, 2, 3};
   for (std::size_t i = 0; i < k.size(); ++i)
     if (k[i] >= 0 && k[i] < 3) expected[static_cast<std::size_t>(k[i])] += u[i];

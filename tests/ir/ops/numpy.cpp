@@ -10,6 +10,7 @@
 #include "catch.h"
 #include "ir/graph/graph.h"
 #include "ir/ops/eval.h"
+#include "ir/ops/functions.h"
 #include "ir/ops/scalar.h"
 
 using namespace weft;
@@ -90,12 +91,10 @@ Case parse_case(const std::string& line) {
   Case c;
   const std::vector<std::string> head = split(parts[0], " ");
   c.op = parse_op(head[0]).value();
-  for (const AttrSpec& spec : info(c.op).attrs) {
-    c.attrs.dims.emplace_back();
+  for (Attr attr : info(c.op).attrs)
     for (const std::string& word : head)
-      if (word.starts_with(std::string(spec.name) + "="))
-        c.attrs.dims.back() = parse_dims(word.substr(spec.name.size() + 1));
-  }
+      if (word.starts_with(std::string(name(attr)) + "="))
+        c.attrs[attr] = parse_dims(word.substr(name(attr).size() + 1));
   for (std::size_t i = 1; i < parts.size(); ++i) c.operands.push_back(parse_tensor(parts[i]));
   c.result = parse_tensor(bound[0]);
   if (bound.size() > 1) (bound[1].ends_with("ulp") ? c.ulps : c.absolute) = std::stod(bound[1]);
@@ -215,6 +214,7 @@ TEST_CASE("NumPy's cases cover every op, dtype and class of shape") {
   });
   for (int i = 0; i < kOpCount; ++i) {
     const OpInfo& row = info(static_cast<Op>(i));
+    if (is_function(row.op) && dtypes[row.op].empty()) continue;  // tests/ir/ops/approx.cpp has it
     for (DType t : kAllDTypes) {
       INFO(row.name << " of " << name(t));
       CHECK(dtypes[row.op].contains(t) == in_set(t, row.dtypes));

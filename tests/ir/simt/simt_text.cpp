@@ -30,7 +30,7 @@ TEST_CASE("device code prints: every kind of instruction") {
   b.loop(block, four, 1, [&](auto) {});
   const auto down = b.shuffle_down(sum, 16), from = b.shuffle_from(down, 0, 8);
   const auto d = b.mma(Inst::mma_tf32, {x, x, x, x, sum, sum, down, down, down, down});
-  b.mma(Inst::mma_bf16, std::vector<simt::ValueId>(16, d));
+  b.mma(Inst::mma_bf16, std::vector<simt::RegisterId>(16, d));
   b.store(out, index, {x, from}, in_range);
   b.origin("store %y[m]");
   b.store(out, thread, from);

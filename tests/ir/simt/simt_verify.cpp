@@ -1,11 +1,11 @@
-// The verifier of device code: each invariant of ir/simt/verify_simt.cpp, broken; and what control flow it takes to be the
-// same for all threads.
+// The verifier of device code: each invariant of ir/simt/verify_simt.cpp, broken; and what control flow it takes to be
+// the same for all threads.
 #include "catch.h"
 #include "ir/simt/simt_inst.h"
 #include "simt_builder.h"
 
 using namespace weft;
-using simt::Function, simt::Inst, simt::kWarp, simt::ValueId;
+using simt::Function, simt::Inst, simt::kWarp, simt::RegisterId;
 using test::SimtBuilder;
 
 namespace {
@@ -24,9 +24,9 @@ struct Sample {
   SimtBuilder b{"sample", 8, 64};
   simt::MemoryId in = b.global("in", f32, 512, true), out = b.global("out", f32, 512),
                  words = b.global("words", i32, 64, true), tile = b.shared("tile", f32, 64);
-  ValueId thread = b.thread(), four = b.constant(4), x = b.load(in, thread), less = b.compare(Op::lt, thread, four),
-          variable = b.variable(x), wide = b.apply(Op::convert, {thread}, i64),
-          byte = b.apply(Op::convert, {thread}, u8);
+  RegisterId thread = b.thread(), four = b.constant(4), x = b.load(in, thread), less = b.compare(Op::lt, thread, four),
+             variable = b.variable(x), wide = b.apply(Op::convert, {thread}, i64),
+             byte = b.apply(Op::convert, {thread}, u8);
 };
 
 struct Broken {
@@ -64,15 +64,15 @@ const Broken kBroken[] = {
      }},
     {"store %out[%7] = %2: %7 is used outside the region of its definition",
      [](Sample& s) {
-       ValueId inner = kNone;
+       RegisterId inner = kNone;
        s.b.when(s.less, [&] { inner = s.b.plus(s.thread, 1) - 1; });
        s.b.store(s.out, inner, s.x);
      }},
     {"store %out[%8] = %2: %8 is used outside the region of its definition",
      [](Sample& s) {
-       ValueId inner = kNone;
-       const ValueId zero = s.b.constant(0);
-       s.b.loop(zero, s.four, 1, [&](ValueId counter) { inner = counter; });
+       RegisterId inner = kNone;
+       const RegisterId zero = s.b.constant(0);
+       s.b.loop(zero, s.four, 1, [&](RegisterId counter) { inner = counter; });
        s.b.store(s.out, inner, s.x);
      }},
     {"%0: i32 = block: %0 is defined twice",
@@ -99,8 +99,8 @@ const Broken kBroken[] = {
     {"set %4 = %0: the value %0 is i32, expected f32", [](Sample& s) { s.b.set(s.variable, s.thread); }},
     {"set %7 = %1: %7 bounds a loop around",
      [](Sample& s) {
-       const ValueId end = s.b.variable(s.four);
-       s.b.loop(s.thread, end, 1, [&](ValueId) { s.b.set(end, s.four); });
+       const RegisterId end = s.b.variable(s.four);
+       s.b.loop(s.thread, end, 1, [&](RegisterId) { s.b.set(end, s.four); });
      }},
     // 5: form
     {"barrier.2: width 2", [](Sample& s) { s.b.emit({.kind = Inst::barrier, .width = 2}); }},
@@ -191,17 +191,17 @@ const Broken kBroken[] = {
      }},
     // 9: loops, matrix products, waits
     {"loop %7: u8 = %6 to %6 step 1: the counter is u8, expected i32 or i64",
-     [](Sample& s) { s.b.loop(s.byte, s.byte, 1, [](ValueId) {}); }},
+     [](Sample& s) { s.b.loop(s.byte, s.byte, 1, [](RegisterId) {}); }},
     {"loop %7: i32 = %0 to %5 step 1: the bound %5 is i64, expected i32",
-     [](Sample& s) { s.b.loop(s.thread, s.wide, 1, [](ValueId) {}); }},
-    {"loop %7: i32 = %0 to %1 step 0: step 0", [](Sample& s) { s.b.loop(s.thread, s.four, 0, [](ValueId) {}); }},
-    {"loop %7: i32 = %0 to %1 step -1: step -1", [](Sample& s) { s.b.loop(s.thread, s.four, -1, [](ValueId) {}); }},
+     [](Sample& s) { s.b.loop(s.thread, s.wide, 1, [](RegisterId) {}); }},
+    {"loop %7: i32 = %0 to %1 step 0: step 0", [](Sample& s) { s.b.loop(s.thread, s.four, 0, [](RegisterId) {}); }},
+    {"loop %7: i32 = %0 to %1 step -1: step -1", [](Sample& s) { s.b.loop(s.thread, s.four, -1, [](RegisterId) {}); }},
     {"loop %7: i32 = %0 to %1 step 4294967296: step 4294967296",
-     [](Sample& s) { s.b.loop(s.thread, s.four, std::int64_t{1} << 32, [](ValueId) {}); }},
+     [](Sample& s) { s.b.loop(s.thread, s.four, std::int64_t{1} << 32, [](RegisterId) {}); }},
     {"loop unroll %7: i32 = %0 to %1 step 1: it is to be unrolled, but a bound is not constant",
      [](Sample& s) {
        s.b.loop(
-           s.thread, s.four, 1, [](ValueId) {}, true);
+           s.thread, s.four, 1, [](RegisterId) {}, true);
      }},
     {"when %0: the condition %0 is i32, expected bool", [](Sample& s) { s.b.when(s.thread, [] {}); }},
     {"%7: f32 = variable %0: the initial value %0 is i32, expected f32",
@@ -210,21 +210,21 @@ const Broken kBroken[] = {
      [](Sample& s) { s.b.emit({.kind = Inst::wait_async, .bits = std::uint64_t{1} << 32}); }},
     {"%7, %8, %9, %10: f32 = mma_tf32 [%0, %0, %0, %0] * [%0, %0] + [%0, %0, %0, %0]: the operand %0 is i32, expected "
      "f32",
-     [](Sample& s) { s.b.mma(Inst::mma_tf32, std::vector<ValueId>(10, s.thread)); }},
+     [](Sample& s) { s.b.mma(Inst::mma_tf32, std::vector<RegisterId>(10, s.thread)); }},
     {"%7, %8, %9, %10: f32 = mma_bf16 [%2, %2, %2, %2, %2, %2, %2, %2] * [%2, %2, %?, %?] + [%?, %?, %?, %?]: 10 "
      "arguments, expected 16",
-     [](Sample& s) { s.b.mma(Inst::mma_bf16, std::vector<ValueId>(10, s.x)); }},
+     [](Sample& s) { s.b.mma(Inst::mma_bf16, std::vector<RegisterId>(10, s.x)); }},
     // 10: collectives
     {"barrier: threads may have parted at: when %3", [](Sample& s) { s.b.when(s.less, [&] { s.b.barrier(); }); }},
     {"wait_async 0: threads may have parted at: loop %7: i32 = %1 to %0 step 1",
-     [](Sample& s) { s.b.loop(s.four, s.thread, 1, [&](ValueId) { s.b.wait_async(0); }); }},
+     [](Sample& s) { s.b.loop(s.four, s.thread, 1, [&](RegisterId) { s.b.wait_async(0); }); }},
     {"commit_async: threads may have parted at: when %3",
      [](Sample& s) { s.b.when(s.less, [&] { s.b.commit_async(); }); }},
     {"%7: f32 = shuffle_down.32 %2, 1: threads may have parted at: when %3",
      [](Sample& s) { s.b.when(s.less, [&] { s.b.shuffle_down(s.x, 1); }); }},
     {"%7, %8, %9, %10: f32 = mma_tf32 [%2, %2, %2, %2] * [%2, %2] + [%2, %2, %2, %2]: threads may have parted at: when "
      "%3",
-     [](Sample& s) { s.b.when(s.less, [&] { s.b.mma(Inst::mma_tf32, std::vector<ValueId>(10, s.x)); }); }},
+     [](Sample& s) { s.b.when(s.less, [&] { s.b.mma(Inst::mma_tf32, std::vector<RegisterId>(10, s.x)); }); }},
 };
 
 }  // namespace
@@ -244,79 +244,79 @@ TEST_CASE("device verifier: each invariant") {
 TEST_CASE("device verifier: barriers stand where a block's threads stay together") {
   struct Row {
     const char* what;
-    void (*build)(SimtBuilder&, simt::MemoryId sizes, ValueId thread);
+    void (*build)(SimtBuilder&, simt::MemoryId sizes, RegisterId thread);
     bool together;
   };
   const Row rows[] = {
       {"a constant bound",
-       [](SimtBuilder& b, simt::MemoryId, ValueId) {
-         b.loop(b.constant(0), b.constant(4), 1, [&](ValueId) { b.barrier(); });
+       [](SimtBuilder& b, simt::MemoryId, RegisterId) {
+         b.loop(b.constant(0), b.constant(4), 1, [&](RegisterId) { b.barrier(); });
        },
        true},
       {"the block's number",
-       [](SimtBuilder& b, simt::MemoryId, ValueId) {
+       [](SimtBuilder& b, simt::MemoryId, RegisterId) {
          b.when(b.compare(Op::lt, b.plus(b.block(), 3), b.constant(7)), [&] { b.barrier(); });
        },
        true},
       {"a load that all threads share",
-       [](SimtBuilder& b, simt::MemoryId sizes, ValueId) {
-         b.loop(b.constant(0), b.load(sizes, b.block()), 1, [&](ValueId) { b.barrier(); });
+       [](SimtBuilder& b, simt::MemoryId sizes, RegisterId) {
+         b.loop(b.constant(0), b.load(sizes, b.block()), 1, [&](RegisterId) { b.barrier(); });
        },
        true},
       {"a load that they do not share",
-       [](SimtBuilder& b, simt::MemoryId sizes, ValueId thread) {
-         b.loop(b.constant(0), b.load(sizes, thread), 1, [&](ValueId) { b.barrier(); });
+       [](SimtBuilder& b, simt::MemoryId sizes, RegisterId thread) {
+         b.loop(b.constant(0), b.load(sizes, thread), 1, [&](RegisterId) { b.barrier(); });
        },
        false},
       {"a predicate that they do not share",
-       [](SimtBuilder& b, simt::MemoryId sizes, ValueId thread) {
-         const ValueId zero = b.constant(0);
-         b.loop(zero, b.load(sizes, zero, 1, b.compare(Op::eq, thread, zero)), 1, [&](ValueId) { b.barrier(); });
+       [](SimtBuilder& b, simt::MemoryId sizes, RegisterId thread) {
+         const RegisterId zero = b.constant(0);
+         b.loop(zero, b.load(sizes, zero, 1, b.compare(Op::eq, thread, zero)), 1, [&](RegisterId) { b.barrier(); });
        },
        false},
       {"a shuffled value",
-       [](SimtBuilder& b, simt::MemoryId, ValueId) {
-         b.loop(b.constant(0), b.shuffle_down(b.constant(1), 1), 1, [&](ValueId) { b.barrier(); });
+       [](SimtBuilder& b, simt::MemoryId, RegisterId) {
+         b.loop(b.constant(0), b.shuffle_down(b.constant(1), 1), 1, [&](RegisterId) { b.barrier(); });
        },
        false},
       {"a variable that is the same for all",
-       [](SimtBuilder& b, simt::MemoryId, ValueId) {
-         const ValueId n = b.variable(b.constant(0));
-         b.loop(b.constant(0), b.constant(4), 1, [&](ValueId i) {
+       [](SimtBuilder& b, simt::MemoryId, RegisterId) {
+         const RegisterId n = b.variable(b.constant(0));
+         b.loop(b.constant(0), b.constant(4), 1, [&](RegisterId i) {
            b.when(b.compare(Op::lt, n, i), [&] { b.barrier(); });
            b.set(n, b.add(n, i));
          });
        },
        true},
       {"a variable that is set later in a loop to what varies",
-       [](SimtBuilder& b, simt::MemoryId, ValueId thread) {
-         const ValueId n = b.variable(b.constant(0));
-         b.loop(b.constant(0), b.constant(4), 1, [&](ValueId i) {
+       [](SimtBuilder& b, simt::MemoryId, RegisterId thread) {
+         const RegisterId n = b.variable(b.constant(0));
+         b.loop(b.constant(0), b.constant(4), 1, [&](RegisterId i) {
            b.when(b.compare(Op::lt, n, i), [&] { b.barrier(); });
            b.set(n, thread);
          });
        },
        false},
       {"a variable that only some threads set",
-       [](SimtBuilder& b, simt::MemoryId, ValueId thread) {
-         const ValueId n = b.variable(b.constant(0));
+       [](SimtBuilder& b, simt::MemoryId, RegisterId thread) {
+         const RegisterId n = b.variable(b.constant(0));
          b.when(b.compare(Op::lt, thread, b.constant(7)), [&] { b.set(n, b.constant(1)); });
          b.when(b.compare(Op::eq, n, b.constant(1)), [&] { b.barrier(); });
        },
        false},
       {"a variable of those threads",
-       [](SimtBuilder& b, simt::MemoryId sizes, ValueId thread) {
+       [](SimtBuilder& b, simt::MemoryId sizes, RegisterId thread) {
          b.when(b.compare(Op::lt, thread, b.constant(7)), [&] {
-           const ValueId n = b.variable(b.constant(0));
+           const RegisterId n = b.variable(b.constant(0));
            b.set(n, b.constant(1));
-           b.loop(b.constant(0), n, 1, [&](ValueId i) { b.load(sizes, i); });
+           b.loop(b.constant(0), n, 1, [&](RegisterId i) { b.load(sizes, i); });
          });
        },
        true},
       {"below a condition that parts",
-       [](SimtBuilder& b, simt::MemoryId, ValueId thread) {
+       [](SimtBuilder& b, simt::MemoryId, RegisterId thread) {
          b.when(b.compare(Op::lt, thread, b.constant(7)),
-                [&] { b.loop(b.constant(0), b.constant(4), 1, [&](ValueId) { b.barrier(); }); });
+                [&] { b.loop(b.constant(0), b.constant(4), 1, [&](RegisterId) { b.barrier(); }); });
        },
        false},
   };

@@ -8,6 +8,7 @@
 #include "error_of.h"
 #include "gradient_check.h"
 #include "ir/graph/build.h"
+#include "ir/ops/functions.h"
 #include "passes/graph/gradients.h"
 #include "random_graph.h"
 
@@ -33,16 +34,8 @@ const Case kCases[] = {
     {Op::neg, UNARY("neg")},
     {Op::abs, UNARY("abs")},
     {Op::sqrt, UNARY("sqrt"), 0.5, 2},
-    {Op::exp, UNARY("exp")},
-    {Op::expm1, UNARY("expm1")},
     {Op::log, UNARY("log"), 0.5, 2},
     {Op::log1p, UNARY("log1p"), -0.5, 2},
-    {Op::sin, UNARY("sin")},
-    {Op::cos, UNARY("cos")},
-    {Op::tanh, UNARY("tanh")},
-    {Op::sigmoid, UNARY("sigmoid")},
-    {Op::softplus, UNARY("softplus")},
-    {Op::erf, UNARY("erf")},
     {Op::convert, UNARY("convert")},
     {Op::add, BINARY("add")},
     {Op::sub, BINARY("sub")},
@@ -90,6 +83,25 @@ const Case kCases[] = {
                         "%z = contract %x, %y {lhs_batch=[1,0], rhs_batch=[1,2]} : f64[3,2,4,5]\n  return %z")},
 };
 
+/// The table, and functions that are not in it, on its usual range.
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = [] {
+    static std::vector<std::string> texts(kOpCount);
+    std::vector<Case> result(std::begin(kCases), std::end(kCases));
+    for (int i = 0; i < kOpCount; ++i) {
+      const Op op = static_cast<Op>(i);
+      if (!is_function(op) || std::ranges::any_of(kCases, [&](const Case& c) { return c.op == op; })) continue;
+      const bool unary = info(op).min_arity == 1;
+      texts[static_cast<std::size_t>(i)] =
+          fmt::format("func @f(%x: f64[7]{}) {{\n  %y = {} {} : f64[7]\n  return %y\n}}\n", unary ? "" : ", %w: f64[7]",
+                      name(op), unary ? "%x" : "%x, %w");
+      result.push_back({op, texts[static_cast<std::size_t>(i)].c_str()});
+    }
+    return result;
+  }();
+  return all;
+}
+
 Graph parse_case(const Case& c) { return parse_graph(c.text, "case"); }
 
 std::vector<Array> case_inputs(const Case& c, const Graph& g, std::uint64_t seed) {
@@ -110,14 +122,12 @@ TEST_CASE("every differentiable op has a gradient row and a gradient check, and 
   for (int i = 0; i < kOpCount; ++i) {
     const Op op = static_cast<Op>(i);
     INFO(name(op));
-    CHECK(has_gradient(op) == info(op).differentiable);
-    CHECK(std::any_of(std::begin(kCases), std::end(kCases), [&](const Case& c) { return c.op == op; }) ==
-          info(op).differentiable);
+    CHECK(std::ranges::any_of(cases(), [&](const Case& c) { return c.op == op; }) == info(op).differentiable());
   }
 }
 
 TEST_CASE("gradients agree with finite differences") {
-  for (const Case& c : kCases) {
+  for (const Case& c : cases()) {
     Graph g = parse_case(c);
     INFO(c.text);
     const ValueId loss = weighted_sum(g, g.outputs()[0].id, kHere);
@@ -126,7 +136,7 @@ TEST_CASE("gradients agree with finite differences") {
 }
 
 TEST_CASE("gradients of gradients agree with finite differences") {
-  for (const Case& c : kCases) {
+  for (const Case& c : cases()) {
     Graph g = parse_case(c);
     INFO(c.text);
     // The sine makes the second derivative of linear ops differ from zero.
@@ -375,7 +385,7 @@ TEST_CASE("differentiate refuses what has no gradient") {
         "grad: the loss is i32[] from autodiff:1; expected f32[] or f64[]");
   CHECK(error_of([&] { differentiate(g, sum, std::span(&n, 1), kHere); }) ==
         "grad: cannot differentiate with respect to 'n', which is i32[] from autodiff:1; expected f32 or f64");
-  const ValueId counter = b.op(Op::iota, {}, {{Dims{0}}, {}}, Type{i32, {3}});
+  const ValueId counter = b.op(Op::iota, {}, Attrs::axis(0), Type{i32, {3}});
   CHECK(error_of([&] { differentiate(g, sum, std::span(&counter, 1), kHere); }) ==
         "grad: cannot differentiate with respect to %" + std::to_string(counter) +
             " (iota), which is i32[3] from autodiff:1; expected f32 or f64");

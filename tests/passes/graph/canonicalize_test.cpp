@@ -18,7 +18,7 @@ void check_canonical(const Graph& g) {
     const Node& n = g[id];
     if (n.op == Op::scatter_add) CHECK(g[n.operands[1]].type.shape.rank() == 1);
     if (n.op != Op::contract) continue;
-    const Dims &lhs = n.attrs.dims[0], &batch = n.attrs.dims[2];
+    const Dims &lhs = n.attrs[Attr::lhs], &batch = n.attrs[Attr::lhs_batch];
     CHECK(lhs.rank() == 1);
     CHECK(batch.rank() <= 1);
     for (ValueId v : n.operands) CHECK(g[v].type.shape.rank() - lhs.rank() - batch.rank() <= 1);

@@ -30,7 +30,7 @@ ValueId weighted_sum(Graph& g, ValueId v, LocSet locs) {
   Builder b{g, locs};
   const std::int64_t count = element_count(g[v].type.shape);
   const ValueId flat = b.reshape(v, {count});
-  const ValueId index = b.op(Op::iota, {}, {{Dims{0}}, {}}, Type{f64, {count}});
+  const ValueId index = b.op(Op::iota, {}, Attrs::axis(0), Type{f64, {count}});
   const ValueId weights = b.op(Op::sin, {b.add(index, b.like(index, 1))});
   return b.reduce(Op::reduce_sum, b.mul(flat, weights), 0);
 }

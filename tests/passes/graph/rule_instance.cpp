@@ -139,13 +139,13 @@ class Maker {
       if (rng_.chance(0.5)) kept_.push_back(i), from.shape.push_back(t.shape[i]);
     return from;
   }
-  ValueId broadcast(ValueId x, const Type& t) { return g().add(Op::broadcast, {x}, {{kept_}, {}}, t, here()); }
+  ValueId broadcast(ValueId x, const Type& t) { return g().add(Op::broadcast, {x}, {{Attr::axes, kept_}}, t, here()); }
 
   /// concat(...) of inputs, of concats along the same axis, or of neighbouring slices.
   ValueId concat(const Term& t, const Want& want) {
     if (want || base_.shape.empty()) throw Misfit{};
     const int axis = static_cast<int>(rng_.below(base_.shape.rank()));
-    const Attrs attrs{{Dims{axis}}, {}};
+    const Attrs attrs = Attrs::axis(axis);
     std::vector<ValueId> parts;
     const ValueId whole = input(base_);
     const std::int64_t extent = base_.shape[axis], cut = rng_.between(0, extent);
@@ -153,7 +153,9 @@ class Maker {
     for (const auto& [from, to] : {std::pair(std::int64_t{0}, cut), {cut, extent}}) {
       Dims start = zero, limit = base_.shape;
       start[axis] = from, limit[axis] = to;
-      if (rng_.chance(0.6)) parts.push_back(g().add(Op::slice, {whole}, {{start, limit, one}, {}}, {}, here()));
+      if (rng_.chance(0.6))
+        parts.push_back(
+            g().add(Op::slice, {whole}, {{Attr::start, start}, {Attr::limit, limit}, {Attr::stride, one}}, {}, here()));
     }
     if (rng_.chance(0.5)) parts.push_back(input(base_));
     if (rng_.chance(0.3)) parts.push_back(g().add(Op::concat, {input(base_), whole}, attrs, {}, here()));

@@ -1,11 +1,11 @@
 // Planted bugs: each kind of mistake in device code that the emulator finds, as it says it, beside the function without
 // the mistake, which passes.
 #include "catch.h"
-#include "error_of.h"
 #include "emulator_support.h"
+#include "error_of.h"
 
 using namespace weft;
-using simt::MemoryId, simt::ValueId;
+using simt::MemoryId, simt::RegisterId;
 using test::emulate_on, test::SimtBuilder;
 
 namespace {
@@ -19,20 +19,20 @@ struct Plot {
   MemoryId out = b.global("out", f32, kBlocks* kThreads);
   MemoryId narrow = b.global("narrow", f32, kThreads);  // fewer elements than there are threads
   MemoryId tile = b.shared("tile", f32, kThreads);
-  ValueId t = b.thread(), block = b.block();
-  ValueId point = b.add(b.times(block, kThreads), t);
-  ValueId next = b.modulo(b.plus(t, 1), kThreads), one = b.constant(1.0f);
+  RegisterId t = b.thread(), block = b.block();
+  RegisterId point = b.add(b.times(block, kThreads), t);
+  RegisterId next = b.modulo(b.plus(t, 1), kThreads), one = b.constant(1.0f);
 
-  ValueId first() { return b.compare(Op::eq, t, b.constant(0)); }
-  void store_tile(ValueId x) {
+  RegisterId first() { return b.compare(Op::eq, t, b.constant(0)); }
+  void store_tile(RegisterId x) {
     b.origin("stage %x[k]");
     b.store(tile, t, x);
   }
-  ValueId load_next() {
+  RegisterId load_next() {
     b.origin("load %x[k + 1]");
     return b.load(tile, next);
   }
-  void store_out(ValueId x) {
+  void store_out(RegisterId x) {
     b.origin("store %y[m]");
     b.store(out, point, x);
   }
@@ -58,7 +58,7 @@ const Bug kBugs[] = {
      [](Plot& p, bool planted) {
        p.store_tile(p.one);
        p.b.barrier();
-       const ValueId x = p.load_next();
+       const RegisterId x = p.load_next();
        if (!planted) p.b.barrier();
        p.store_tile(x);
        p.store_out(x);
@@ -67,8 +67,8 @@ const Bug kBugs[] = {
      "thread 63 of block 0 in interval 1 loads (load %x[k + 1]); no barrier between them"},
     {"missing barrier round a loop",
      [](Plot& p, bool planted) {
-       const ValueId sum = p.b.variable(p.one);
-       p.b.loop(p.b.constant(0), p.b.constant(3), 1, [&](ValueId) {
+       const RegisterId sum = p.b.variable(p.one);
+       p.b.loop(p.b.constant(0), p.b.constant(3), 1, [&](RegisterId) {
          p.store_tile(sum);
          p.b.barrier();
          p.b.set(sum, p.b.add(sum, p.load_next()));
@@ -82,7 +82,7 @@ const Bug kBugs[] = {
      [](Plot& p, bool planted) {
        p.b.when(p.first(), [&] { p.b.store(p.tile, p.t, p.one); });
        p.b.barrier();
-       const ValueId all = p.b.load(p.tile, p.b.constant(0));
+       const RegisterId all = p.b.load(p.tile, p.b.constant(0));
        if (!planted) p.b.barrier();
        p.b.when(p.first(), [&] { p.b.store(p.tile, p.t, all); });
        p.store_out(all);
@@ -91,7 +91,7 @@ const Bug kBugs[] = {
      "thread 1 of block 0 in interval 1 loads (%13: f32 = load %tile[%12]); no barrier between them"},
     {"race within a warp: neighbours exchange without a barrier",
      [](Plot& p, bool planted) {
-       const ValueId pair = p.b.apply(Op::bit_xor, {p.t, p.b.constant(1)});
+       const RegisterId pair = p.b.apply(Op::bit_xor, {p.t, p.b.constant(1)});
        p.store_tile(p.one);
        if (!planted) p.b.barrier();
        p.b.origin("load %x[pair]");
@@ -117,7 +117,8 @@ const Bug kBugs[] = {
      [](Plot& p, bool planted) {
        p.store_out(p.one);
        p.b.barrier();
-       const ValueId from = p.b.apply(Op::rem, {p.b.plus(p.point, planted ? 64 : 0), p.b.constant(kBlocks * kThreads)});
+       const RegisterId from =
+           p.b.apply(Op::rem, {p.b.plus(p.point, planted ? 64 : 0), p.b.constant(kBlocks * kThreads)});
        p.b.origin("load %y[n]");
        // The first block does not read, else the second one would be the one that stores too late.
        p.b.when(p.b.compare(Op::eq, p.block, p.b.constant(1)), [&] { p.b.load(p.out, from); });
@@ -158,8 +159,8 @@ const Bug kBugs[] = {
     {"a wait that leaves the group that is read",
      [](Plot& p, bool planted) {
        for (int i = 0; i < 2; ++i) {
-         const ValueId at = p.b.over(p.t, 2);  // half a tile each time, by the threads of even number
-         const ValueId even = p.b.compare(Op::eq, p.b.modulo(p.t, 2), p.b.constant(0));
+         const RegisterId at = p.b.over(p.t, 2);  // half a tile each time, by the threads of even number
+         const RegisterId even = p.b.compare(Op::eq, p.b.modulo(p.t, 2), p.b.constant(0));
          p.b.when(even, [&] {
            p.b.origin("fetch %x[k]");
            p.b.copy_async(p.tile, p.b.plus(at, 32 * i), p.in, p.t);
@@ -214,7 +215,7 @@ const Bug kBugs[] = {
      "uninitialised shared %tile[40]: thread 39 of block 0 in interval 1 loads (load %x[k + 1])"},
     {"shared memory does not outlive its block",
      [](Plot& p, bool planted) {
-       const ValueId zero = p.b.compare(Op::eq, p.block, p.b.constant(0));
+       const RegisterId zero = p.b.compare(Op::eq, p.block, p.b.constant(0));
        if (planted)
          p.b.when(zero, [&] { p.store_tile(p.one); });
        else
@@ -240,8 +241,8 @@ const Bug kBugs[] = {
      [](Plot& p, bool planted) {
        p.store_tile(p.one);
        p.b.barrier();
-       const ValueId beside = p.b.plus(p.t, 1);
-       const ValueId inside = p.b.compare(Op::lt, beside, p.b.constant(planted ? 65 : 64));
+       const RegisterId beside = p.b.plus(p.t, 1);
+       const RegisterId inside = p.b.compare(Op::lt, beside, p.b.constant(planted ? 65 : 64));
        p.b.origin("load %x[k + 1]");
        p.b.load(p.tile, beside, 1, inside);
      },
@@ -274,7 +275,7 @@ const Bug kBugs[] = {
      "index 64 of %tile is outside its 64 elements: thread 63 of block 0: fetch %w[m]", true},
     {"misaligned vector",
      [](Plot& p, bool planted) {
-       const ValueId at = p.b.times(p.b.modulo(p.t, 8), planted ? 2 : 4);
+       const RegisterId at = p.b.times(p.b.modulo(p.t, 8), planted ? 2 : 4);
        p.b.origin("load %x[4 k]");
        p.b.load(p.in, at, 4);
      },

@@ -26,7 +26,8 @@ Array operand(DType t, std::mt19937_64& random, std::size_t shift) {
     using L = std::numeric_limits<T>;
     std::vector<T> special{T(0), T(1), L::max(), L::lowest(), T(2), T(3), T(7)};
     if constexpr (std::is_floating_point_v<T>) {
-      for (T x : {L::min(), L::min() / 2, L::denorm_min(), L::infinity(), T(0.5), T(1.5), T(2.5), T(88.5), T(1e5), T(1e22)})
+      for (T x :
+           {L::min(), L::min() / 2, L::denorm_min(), L::infinity(), T(0.5), T(1.5), T(2.5), T(88.5), T(1e5), T(1e22)})
         special.insert(special.end(), {x, -x});
       special.push_back(-T(0));
       special.push_back(L::quiet_NaN());
@@ -59,7 +60,7 @@ void compare_op(Op op, const std::vector<Array>& operands, DType result) {
   INFO(name(op) << " of " << name(operands.back().dtype()) << " to " << name(result));
   SimtBuilder b("op", 1, kThreads);
   const auto thread = b.thread();
-  std::vector<simt::ValueId> args;
+  std::vector<simt::RegisterId> args;
   std::vector<std::byte*> globals;
   for (const Array& a : operands) {
     const auto m = b.global(fmt::format("x{}", globals.size()), a.dtype(), kThreads, true);

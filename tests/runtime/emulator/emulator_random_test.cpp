@@ -5,12 +5,12 @@
 #include <random>
 
 #include "catch.h"
+#include "emulator_support.h"
 #include "ir/base/at.h"
 #include "ir/ops/eval.h"
-#include "emulator_support.h"
 
 using namespace weft;
-using simt::Function, simt::Inst, simt::Region, simt::ValueId;
+using simt::Function, simt::Inst, simt::Region, simt::RegisterId;
 using test::SimtBuilder;
 
 namespace {
@@ -26,14 +26,14 @@ class Thread {
   }
 
  private:
-  std::int64_t integer(ValueId v) const {
+  std::int64_t integer(RegisterId v) const {
     return f_.type(v) == i32 ? from_scalar_bits<std::int32_t>(at(values_, v))
                              : static_cast<std::int64_t>(at(values_, v));
   }
   static std::uint64_t number(DType t, std::int64_t x) {
     return t == i32 ? to_scalar_bits(static_cast<std::int32_t>(x)) : static_cast<std::uint64_t>(x);
   }
-  bool truth(ValueId v) const { return v == kNone || at(values_, v) != 0; }
+  bool truth(RegisterId v) const { return v == kNone || at(values_, v) != 0; }
   std::byte* element(const Inst& inst, int k) {
     Array& a = *at(memories_, inst.memory);
     return a.data() + static_cast<std::size_t>(integer(inst.args[0]) + k) * size_of(a.dtype());
@@ -49,7 +49,7 @@ class Thread {
       case Inst::block: at(values_, inst.result) = number(i32, block_); break;
       case Inst::apply: {
         std::vector<std::uint64_t> args;
-        for (ValueId v : inst.args) args.push_back(at(values_, v));
+        for (RegisterId v : inst.args) args.push_back(at(values_, v));
         at(values_, inst.result) = eval_scalar(inst.op, f_.type(inst.args.back()), inst.dtype, args.data());
         break;
       }
@@ -103,35 +103,35 @@ class RandomFunction {
     for (int i = 0; i < 3; ++i) add_variable();
     region(3, 14);
     // What the variables have come to.
-    ValueId all[] = {b_.constant(0), b_.constant(0.0f)};
-    for (ValueId v : variables_) {
-      ValueId& sum = all[b_.f.type(v) == f32];
+    RegisterId all[] = {b_.constant(0), b_.constant(0.0f)};
+    for (RegisterId v : variables_) {
+      RegisterId& sum = all[b_.f.type(v) == f32];
       sum = b_.add(sum, v);
     }
-    for (ValueId v : all) b_.store(b_.f.type(v) == i32 ? 2 : 3, b_.times(point_, kStores), v);
+    for (RegisterId v : all) b_.store(b_.f.type(v) == i32 ? 2 : 3, b_.times(point_, kStores), v);
   }
   Function take() { return std::move(b_.f); }
 
  private:
   int pick(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
-  ValueId any(DType t) {
+  RegisterId any(DType t) {
     const auto& of = visible_[t];
     return of[of.size() - 1 -
               static_cast<std::size_t>(pick(static_cast<int>(std::min<std::size_t>(of.size(), pick(3) ? 6 : 20))))];
   }
   DType number_type() { return pick(2) ? i32 : f32; }
-  void define(ValueId v) { visible_[b_.f.type(v)].push_back(v); }
+  void define(RegisterId v) { visible_[b_.f.type(v)].push_back(v); }
   void add_variable() {
-    const ValueId v = b_.variable(any(number_type()));
+    const RegisterId v = b_.variable(any(number_type()));
     variables_.push_back(v);
     define(v);
   }
-  ValueId index64(ValueId v) { return b_.apply(Op::bit_and, {v, b_.constant(63)}); }
-  void store(ValueId v) {
+  RegisterId index64(RegisterId v) { return b_.apply(Op::bit_and, {v, b_.constant(63)}); }
+  void store(RegisterId v) {
     // Two places of this thread's own.
-    const ValueId first = b_.add(b_.times(point_, kStores), b_.constant(2 * pick(kStores / 2)));
+    const RegisterId first = b_.add(b_.times(point_, kStores), b_.constant(2 * pick(kStores / 2)));
     const simt::MemoryId out = b_.f.type(v) == i32 ? 2 : 3;
-    const ValueId wanted = pick(2) ? kNone : any(boolean);
+    const RegisterId wanted = pick(2) ? kNone : any(boolean);
     if (pick(2))
       b_.store(out, first, {v, any(b_.f.type(v))}, wanted);
     else
@@ -142,13 +142,13 @@ class RandomFunction {
     switch (pick(6)) {
       case 0: return define(b_.compare(pick(2) ? Op::lt : Op::ne, any(t), any(t)));
       case 1: {
-        const ValueId p = any(boolean), x = any(t);
+        const RegisterId p = any(boolean), x = any(t);
         return define(b_.apply(Op::select, {p, x, any(t)}));
       }
       case 2: return define(b_.apply(Op::convert, {any(t)}, t == i32 ? f32 : i32));
       default: break;
     }
-    const ValueId x = any(t), y = any(t);
+    const RegisterId x = any(t), y = any(t);
     if (t == f32 && pick(2)) return define(b_.apply(Op::fma, {x, y, any(t)}));
     const Op binary[] = {Op::add, Op::sub, Op::add, Op::max};
     define(b_.apply(binary[pick(4)], {x, y}));
@@ -159,9 +159,9 @@ class RandomFunction {
   }
   /// Adds to a variable what came of a value from outside the region.
   void use_outside() {
-    const ValueId v = variables_[static_cast<std::size_t>(pick(static_cast<int>(variables_.size())))];
+    const RegisterId v = variables_[static_cast<std::size_t>(pick(static_cast<int>(variables_.size())))];
     const DType t = b_.f.type(v);
-    const ValueId x = b_.add(any(t), any(t)), y = b_.mul(x, b_.load(t == i32 ? 0 : 1, index64(any(i32))));
+    const RegisterId x = b_.add(any(t), any(t)), y = b_.mul(x, b_.load(t == i32 ? 0 : 1, index64(any(i32))));
     b_.set(v, b_.add(v, y));
   }
   void region(int depth, int length) {
@@ -171,14 +171,14 @@ class RandomFunction {
       switch (pick(depth > 0 ? 11 : 8)) {
         case 0:
         case 1: {
-          const ValueId v = variables_[static_cast<std::size_t>(pick(static_cast<int>(variables_.size())))];
+          const RegisterId v = variables_[static_cast<std::size_t>(pick(static_cast<int>(variables_.size())))];
           const DType t = b_.f.type(v);
           if (pick(3) == 0) {
             b_.set(v, any(t));
           } else {
-            const ValueId x = any(t), y = any(t), z = pick(3) ? v : any(t);
-            const ValueId updated = t == f32 ? b_.apply(Op::fma, {x, y, z}) : b_.apply(Op::sub, {x, z});
-            const ValueId before = pick(3) ? kNone : b_.apply(Op::sub, {v, x});
+            const RegisterId x = any(t), y = any(t), z = pick(3) ? v : any(t);
+            const RegisterId updated = t == f32 ? b_.apply(Op::fma, {x, y, z}) : b_.apply(Op::sub, {x, z});
+            const RegisterId before = pick(3) ? kNone : b_.apply(Op::sub, {v, x});
             b_.set(v, updated);
             if (before != kNone) store(before);
           }
@@ -189,9 +189,9 @@ class RandomFunction {
         case 4: store(any(number_type())); break;
         case 8:
         case 10: {
-          const ValueId start = pick(2) ? b_.constant(0) : b_.apply(Op::bit_and, {any(i32), b_.constant(3)});
-          const ValueId end = pick(2) ? b_.constant(pick(6)) : b_.apply(Op::bit_and, {any(i32), b_.constant(7)});
-          b_.loop(start, end, 1 + pick(2), [&](ValueId counter) {
+          const RegisterId start = pick(2) ? b_.constant(0) : b_.apply(Op::bit_and, {any(i32), b_.constant(3)});
+          const RegisterId end = pick(2) ? b_.constant(pick(6)) : b_.apply(Op::bit_and, {any(i32), b_.constant(7)});
+          b_.loop(start, end, 1 + pick(2), [&](RegisterId counter) {
             define(counter);
             use_outside();
             region(depth - 1, length / 2 + 1);
@@ -209,9 +209,9 @@ class RandomFunction {
 
   std::mt19937 random_;
   SimtBuilder b_;
-  ValueId point_ = kNone;
-  std::map<DType, std::vector<ValueId>> visible_;
-  std::vector<ValueId> variables_;
+  RegisterId point_ = kNone;
+  std::map<DType, std::vector<RegisterId>> visible_;
+  std::vector<RegisterId> variables_;
 };
 
 }  // namespace

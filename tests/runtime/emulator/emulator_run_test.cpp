@@ -38,7 +38,7 @@ TEST_CASE("emulator: loads and stores of every width, dtype and kind of index, w
           const auto wanted = predicated ? b.compare(Op::ne, b.modulo(thread, 3), b.constant(0)) : kNone;
           const auto stored = predicated ? b.compare(Op::ne, b.modulo(thread, 5), b.constant(0)) : kNone;
           const auto x = b.load(in, first, width, wanted);
-          std::vector<simt::ValueId> xs(static_cast<std::size_t>(width));
+          std::vector<simt::RegisterId> xs(static_cast<std::size_t>(width));
           std::iota(xs.begin(), xs.end(), x);
           b.store(out, first, xs, stored);
           Array from({t, {n}}), expected({t, {n}});
@@ -79,10 +79,10 @@ TEST_CASE("emulator: a scattered load of four is a transposition, and so is the 
 TEST_CASE("emulator: loops with common and with own bounds", "[emulator]") {
   struct Row {
     const char* what;
-    void (*build)(SimtBuilder&, simt::ValueId thread, simt::ValueId sum);
+    void (*build)(SimtBuilder&, simt::RegisterId thread, simt::RegisterId sum);
     int (*expected)(int thread);
   };
-  using V = simt::ValueId;
+  using V = simt::RegisterId;
   const Row rows[] = {
       {"the same for all",
        [](SimtBuilder& b, V, V sum) {
@@ -257,7 +257,7 @@ TEST_CASE("emulator: asynchronous copies take effect when they are waited for", 
   const auto in = b.global("in", f32, kRows * kThreads, true), out = b.global("out", f32, kThreads);
   const auto buffer = b.shared("buffer", f32, 2 * kThreads);
   const auto thread = b.thread(), sum = b.variable(b.constant(0.0f));
-  const auto fetch = [&](simt::ValueId row) {
+  const auto fetch = [&](simt::RegisterId row) {
     const auto wanted = b.compare(Op::lt, row, b.constant(kRows));
     const auto source = b.add(b.times(row, kThreads), thread);
     b.copy_async(buffer, b.add(b.times(b.modulo(row, 2), kThreads), thread), in, source, 1, wanted);
@@ -314,12 +314,14 @@ TEST_CASE("emulator: matrix products of warps in PTX's fragment layouts", "[emul
     const auto lane = b.modulo(b.thread(), 32), warp = b.over(b.thread(), 32);
     const auto group = b.over(lane, 4), number = b.modulo(lane, 4);
     const auto scale = b.apply(Op::convert, {b.plus(warp, 1)}, f32);
-    std::vector<simt::ValueId> args, cells;
+    std::vector<simt::RegisterId> args, cells;
     // Written out from the tables of the PTX manual.
-    const auto a_at = [&](simt::ValueId r, simt::ValueId c) {
+    const auto a_at = [&](simt::RegisterId r, simt::RegisterId c) {
       args.push_back(b.mul(scale, b.load(A, b.add(b.times(r, row.k), c))));
     };
-    const auto b_at = [&](simt::ValueId r, simt::ValueId c) { args.push_back(b.load(B, b.add(b.times(r, 8), c))); };
+    const auto b_at = [&](simt::RegisterId r, simt::RegisterId c) {
+      args.push_back(b.load(B, b.add(b.times(r, 8), c)));
+    };
     if (tf32) {
       for (int i = 0; i < 4; ++i) a_at(b.plus(group, i % 2 ? 8 : 0), b.plus(number, i >= 2 ? 4 : 0));
       for (int i = 0; i < 2; ++i) b_at(b.plus(number, i ? 4 : 0), group);
@@ -332,7 +334,7 @@ TEST_CASE("emulator: matrix products of warps in PTX's fragment layouts", "[emul
     }
     for (int i = 0; i < 4; ++i)
       cells.push_back(b.add(b.times(b.plus(group, i >= 2 ? 8 : 0), 8), b.plus(b.times(number, 2), i & 1)));
-    for (simt::ValueId cell : cells) args.push_back(b.mul(scale, b.load(C, cell)));
+    for (simt::RegisterId cell : cells) args.push_back(b.mul(scale, b.load(C, cell)));
     const auto d = b.mma(row.kind, args);
     for (int i = 0; i < 4; ++i) b.store(D, b.add(b.times(warp, 128), cells[static_cast<std::size_t>(i)]), d + i);
     // Small integers: every order of additions is exact. The tail of each operand is lost in rounding.

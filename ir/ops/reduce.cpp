@@ -1,5 +1,5 @@
-// Reference semantics of the reductions. The order of every fold is part of the numerics contract (ir/README.md):
-// a function of the extent and of whether the axis is the last one, never of how a program is run.
+// Reductions. The order of every fold is part of the numerics contract (ir/README.md): a function of the extent and of
+// whether the axis is the last one, never of how a program is run.
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -7,9 +7,12 @@
 
 #include "ir/base/strided.h"
 #include "ir/ops/eval.h"
+#include "ir/ops/node_builder.h"
+#include "ir/ops/rows.h"
 #include "ir/ops/scalar.h"
 
-namespace weft::eval {
+namespace weft {
+using namespace infer;
 namespace {
 
 /// One fold: its op, its identity, and where it is cut.
@@ -82,13 +85,45 @@ void for_each_fold(const Array& x, Array& y, const AroundAxis& s, F&& f) {
     for (std::int64_t inner = 0; inner < s.inner; ++inner) *to++ = f(from + outer * s.extent * s.inner + inner);
 }
 
+/// `v`, which lacks the reduced axis, repeated along it to the shape of the reduction's operand.
+ValueId along_axis(NodeBuilder& b, const GradientArgs& a, ValueId v) {
+  const Shape shape = b.type(a.operands[0]).shape;
+  Dims axes = Dims::iota(shape.rank());
+  axes.erase(a.attrs.axis());
+  return b.broadcast(v, shape, axes);
+}
+
+/// Moves x by `by` elements along `axis` (to higher indices when positive); ones are shifted in.
+ValueId shift(NodeBuilder& b, ValueId x, int axis, std::int64_t by) {
+  const Type t = b.type(x);
+  Dims start = Dims::filled(t.shape.rank(), 0), limit = t.shape, low = start, high = start;
+  (by > 0 ? limit[axis] : start[axis]) -= by;
+  (by > 0 ? low : high)[axis] = std::abs(by);
+  const ValueId kept = b.slice(x, start, limit, Dims::filled(t.shape.rank(), 1));
+  return b.pad(kept, b.scalar(t.dtype, 1), low, high);
+}
+
+/// y[i] = the product of the elements before i (direction 1) or after i (direction -1), in log2(extent) steps.
+ValueId exclusive_product(NodeBuilder& b, ValueId x, int axis, std::int64_t direction) {
+  const std::int64_t extent = b.type(x).shape[axis];
+  ValueId p = shift(b, x, axis, direction);
+  for (std::int64_t by = 1; by < extent - 1; by *= 2) p = b.mul(p, shift(b, p, axis, by * direction));
+  return p;
+}
+
 }  // namespace
 
-Array reduce(const EvalArgs& a) {
+Type infer::reduce(const InferArgs& a) {
+  const Type& x = a.operands[0];
+  require_dtype(a, x.dtype);
+  return {x.dtype, without(x.shape, axis_of(a, x.shape.rank()))};
+}
+
+Array eval::reduce(const EvalArgs& a) {
   Array y(a.result);
   if (y.size() == 0) return y;
   const Shape& shape = a.operands[0].shape();
-  const int axis = static_cast<int>(a.attrs.dims[0][0]);
+  const int axis = a.attrs.axis();
   const AroundAxis s(shape, axis);
   visit_dtype(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -97,11 +132,19 @@ Array reduce(const EvalArgs& a) {
   return y;
 }
 
-Array arg_reduce(const EvalArgs& a) {
+Type infer::arg_reduce(const InferArgs& a) {
+  const Type& x = a.operands[0];
+  const int axis = axis_of(a, x.shape.rank());
+  if (x.shape[axis] == 0) fail("axis {} of {} is empty, so it has no largest or smallest element", axis, to_string(x));
+  if (x.shape[axis] > INT32_MAX) fail("axis {} of {} is too long for an i32 index", axis, to_string(x));
+  return {i32, infer::reduce(a).shape};
+}
+
+Array eval::arg_reduce(const EvalArgs& a) {
   Array y(a.result);
   if (y.size() == 0) return y;
   const Shape& shape = a.operands[0].shape();
-  const int axis = static_cast<int>(a.attrs.dims[0][0]);
+  const int axis = a.attrs.axis();
   const AroundAxis s(shape, axis);
   const Op better = a.op == Op::arg_max ? Op::gt : Op::lt;
   visit_dtype(a.operands[0].dtype(), [&](auto zero) {
@@ -116,4 +159,28 @@ Array arg_reduce(const EvalArgs& a) {
   return y;
 }
 
-}  // namespace weft::eval
+ValueId grad::reduce_sum(NodeBuilder& b, const GradientArgs& a, std::size_t) { return along_axis(b, a, a.g); }
+
+/// dx[i] = g * (product before i) * (product after i): right where elements are zero, and, being products of views of
+/// x, differentiable again.
+ValueId grad::reduce_prod(NodeBuilder& b, const GradientArgs& a, std::size_t) {
+  const ValueId x = a.operands[0];
+  const int axis = a.attrs.axis();
+  const std::int64_t extent = b.type(x).shape[axis];
+  if (extent == kBatch)
+    fail("{}: grad of reduce_prod over the batch axis of {} needs a bound batch size", b.locs.str(),
+         to_string(b.type(x)));
+  const ValueId g = along_axis(b, a, a.g);
+  if (extent < 2) return g;
+  return b.mul(g, b.mul(exclusive_product(b, x, axis, 1), exclusive_product(b, x, axis, -1)));
+}
+
+/// The gradient goes to the elements that equal the extreme, in equal parts.
+ValueId grad::reduce_extreme(NodeBuilder& b, const GradientArgs& a, std::size_t) {
+  const ValueId x = a.operands[0];
+  const ValueId chosen = b.op(Op::eq, {x, along_axis(b, a, a.y)});
+  const ValueId count = b.reduce(Op::reduce_sum, b.convert(chosen, b.type(a.g).dtype), a.attrs.axis());
+  return b.select(chosen, along_axis(b, a, b.div(a.g, count)), b.like(x, 0));
+}
+
+}  // namespace weft
