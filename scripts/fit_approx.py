@@ -71,6 +71,10 @@ def cos_q(r):  # cos r = 1 + r^2 q(r^2)
     return (mp.cos(r) - 1) / r**2
 
 
+def atan_q(r):  # atan r = r + r^3 q(r^2)
+    return (mp.atan(r) / r - 1) / r**2
+
+
 def erf_q(x):  # erf x = x + x q(x^2), |x| <= 1
     return mp.erf(x) / x - 1
 
@@ -111,12 +115,13 @@ def windows(f64):
             print("{" + ", ".join(float(p).hex() for p in parts) + "},")
 
 
-IN_SQUARE = (sin_q, cos_q, erf_q)
+IN_SQUARE = (sin_q, cos_q, atan_q, erf_q)
 ROWS = [  # name, function, weight, interval, degree for f32 and f64
     ("exp", exp_q, lambda r: r**2, -0.3467, 0.3467, 4, 9),
     ("log", log_q, lambda f: abs(f**2 / mp.log1p(f)), -1 / mp.mpf(3), 1 / mp.mpf(3), 8, 20),
     ("sin", sin_q, lambda z: z, 0, 0.79**2, 2, 6),
     ("cos", cos_q, lambda z: z, 0, 0.79**2, 3, 6),
+    ("atan", atan_q, lambda z: z, 0, mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.0001"), 4, 11),
     ("exp2", exp2_q, lambda r: r**2, -0.5001, 0.5001, 5, 10),
     ("atanh f32", atanh_f32, lambda z: z**2, 0, 0.0295, 3, 3),
     ("atanh f64", atanh_f64, lambda z: z**3, 0, 0.0295, 7, 7),

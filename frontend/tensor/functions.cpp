@@ -84,6 +84,7 @@ Tensor log(const Tensor& x, std::source_location where) { return unary(Op::log, 
 Tensor log1p(const Tensor& x, std::source_location where) { return unary(Op::log1p, x, where); }
 Tensor sin(const Tensor& x, std::source_location where) { return unary(Op::sin, x, where); }
 Tensor cos(const Tensor& x, std::source_location where) { return unary(Op::cos, x, where); }
+Tensor atan(const Tensor& x, std::source_location where) { return unary(Op::atan, x, where); }
 Tensor tanh(const Tensor& x, std::source_location where) { return unary(Op::tanh, x, where); }
 Tensor erf(const Tensor& x, std::source_location where) { return unary(Op::erf, x, where); }
 Tensor stop_gradient(const Tensor& x, std::source_location where) { return unary(Op::stop_gradient, x, where); }

@@ -39,6 +39,7 @@ Tensor log(const Tensor& x, WEFT_HERE);
 Tensor log1p(const Tensor& x, WEFT_HERE);  ///< log(1 + x), accurate near 0
 Tensor sin(const Tensor& x, WEFT_HERE);
 Tensor cos(const Tensor& x, WEFT_HERE);
+Tensor atan(const Tensor& x, WEFT_HERE);  ///< in [-pi/2, pi/2]
 Tensor tanh(const Tensor& x, WEFT_HERE);
 Tensor erf(const Tensor& x, WEFT_HERE);
 Tensor isnan(const Tensor& x, WEFT_HERE);  ///< bool

@@ -1,4 +1,4 @@
-// exp, expm1, log, log1p, tanh, sigmoid, softplus and erf, each written once for every device; sin and cos are in
+// exp, expm1, log, log1p, atan, tanh, sigmoid, softplus and erf, each written once for every device; sin and cos are in
 // ir/ops/approx_trig.h, pow is in ir/ops/approx_pow.h.
 //
 // A function here is a template over a *machine* M, which supplies IEEE arithmetic: plain floats (ScalarMachine in
@@ -57,6 +57,7 @@ struct Constants<false> {  // f32
                                    0x1.1eb8dep-3, -0x1.f56284p-4, 0x1.1ee68ap-3,  -0x1.03037ap-3};
   static constexpr double sin[] = {-0x1.555544p-3, 0x1.1106dap-7, -0x1.99262ap-13};
   static constexpr double cos[] = {-0x1p-1, 0x1.55554ap-5, -0x1.6c0c24p-10, 0x1.99e5c8p-16};
+  static constexpr double atan[] = {-0x1.555548p-2, 0x1.999128p-3, -0x1.23ae5ap-3, 0x1.b194ecp-4, -0x1.f062aep-5};
   static constexpr double erf_small[] = {0x1.06eba8p-3, -0x1.81274p-2,   0x1.ce2d5p-4,  -0x1.b7fe8ep-6,
                                          0x1.542deep-8, -0x1.a5099ep-11, 0x1.4c2f4cp-14};
   static constexpr double erf_large[] = {-0x1.d97fcp+0, -0x1.51c99ep+1,  -0x1.afaec8p-1, -0x1.53a78p-5,
@@ -111,6 +112,10 @@ struct Constants<true> {  // f64
                                    -0x1.27e4f7d2e990dp-22,
                                    0x1.1ee9c76e712f8p-29,
                                    -0x1.8f9c0fe672385p-37};
+  static constexpr double atan[] = {-0x1.5555555555554p-2, 0x1.99999999995bcp-3,  -0x1.2492492471fb3p-3,
+                                    0x1.c71c71b5e75aep-4,  -0x1.745d148f016b4p-4, 0x1.3b136ae1cc8b7p-4,
+                                    -0x1.110c478ab4619p-4, 0x1.e16f050dbdfeep-5,  -0x1.ab6c0b3eb306fp-5,
+                                    0x1.70ac22b3f75eap-5,  -0x1.11ab92fd47ef9p-5, 0x1.efd749fcbb81p-7};
   static constexpr double erf_small[] = {0x1.06eba8214db69p-3,   -0x1.812746b037a02p-2,  0x1.ce2f21a043b39p-4,
                                          -0x1.b82ce312c904p-6,   0x1.565bcd17e78b1p-8,   -0x1.c02db5bf44215p-11,
                                          0x1.f9a35d6154cf9p-14,  -0x1.f4d6e39d4c49fp-17, 0x1.ba29d078221cbp-20,
@@ -312,6 +317,24 @@ typename M::F softplus(M& m, typename M::F x) {
   auto y = log_of_rest(m, m.select(large, m.mul(m.sub(e, m.f(1)), m.f(0.5)), e));
   y = m.add(y, m.select(large, m.f(Constants<M::is_f64>::ln2[0]), m.f(0)));
   return m.add(m.select(m.lt(m.f(0), x), x, m.f(0)), y);
+}
+
+/// arctan x, odd, |arctan x| <= pi/2. Error <= 2.2 ulp.
+/// arctan a = arctan b + arctan r with r = (a - b) / (1 + a b), for a = |x| and the nearest of b = 0, 1 and infinity, so
+/// that |r| <= tan(pi/8).
+template <class M>
+typename M::F atan(M& m, typename M::F x) {
+  using F = typename M::F;
+  using C = Constants<M::is_f64>;
+  const F a = m.abs(x), one = m.f(1), zero = m.f(0);
+  const auto at_0 = m.lt(a, m.f(0.4142135623730950)), at_1 = m.lt(a, m.f(2.414213562373095));
+  const auto choose = [&](F of_0, F of_1, F of_infinity) { return m.select(at_0, of_0, m.select(at_1, of_1, of_infinity)); };
+  const F r = m.div(choose(a, m.sub(a, one), m.f(-1)), choose(one, m.add(a, one), a));
+  const F high = choose(zero, m.f(C::half_pi[0] / 2), m.f(C::half_pi[0]));
+  const F low = choose(zero, m.f(C::half_pi[1] / 2), m.f(C::half_pi[1]));
+  const F z = m.mul(r, r);
+  const F y = m.add(high, m.add(r, m.fma(m.mul(r, z), polynomial(m, z, C::atan), low)));
+  return m.from_bits(m.ixor(m.bits(y), m.iand(m.bits(x), m.i(C::sign_bit))));
 }
 
 /// erf x, odd, |erf x| <= 1. Error <= 1 ulp (f32), 1.3 ulp (f64).

@@ -103,6 +103,14 @@ Array eval::convert(const EvalArgs& a) {
   });
 }
 
+/// g / (1 + x^2) as g i^2 / (i^2 + m^2) with m = min(|x|, 1) and i = min(1/|x|, 1): no square overflows, so that the
+/// derivatives of this are finite too.
+ValueId grad::atan(NodeBuilder& b, const GradientArgs& a, std::size_t) {
+  const ValueId x = b.op(Op::abs, {a.operands[0]}), one = b.like(x, 1);
+  const ValueId m = b.op(Op::min, {x, one}), i = b.div(one, b.op(Op::max, {x, one})), square = b.mul(i, i);
+  return b.mul(a.g, b.div(square, b.add(square, b.mul(m, m))));
+}
+
 /// 2/sqrt(pi) e^(-x^2) g. The exponential would magnify the rounding error of a square, so that is put back.
 ValueId grad::erf(NodeBuilder& b, const GradientArgs& a, std::size_t) {
   const ValueId x0 = a.operands[0];

@@ -83,6 +83,8 @@ std::vector<FunctionRow> primitive_rows() {
      {{{inf}, nan, nan, nan}, {{-inf}, nan, nan, nan}}},
     {"cos", "cos(x)", 1, [](X x) { return cos(x[0]); }, [](O o) { return cos(o[0]); }, {1.6}, {1.6}, {1.6}, "finite", nullptr,
      {{{inf}, nan, nan, nan}, {{-inf}, nan, nan, nan}}},
+    {"atan", "atan(x)", 1, [](X x) { return atan(x[0]); }, [](O o) { return atan(o[0]); }, {2.2}, {4}, {8}, "all", nullptr,
+     {{{inf}, 1.57079632679489661923, 0, 0}, {{-inf}, -1.57079632679489661923, 0, 0}, {{1}, 0.78539816339744830962, 0.5, -0.5}, {{0}, 0, 1, 0}}},
     {"tanh", "tanh(x)", 1, [](X x) { return tanh(x[0]); }, [](O o) { return tanh(o[0]); }, {2.1}, {1.5, "1", one}, {2.5, "1", one}, "all", nullptr,
      {{{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}},
     {"erf", "erf(x)", 1, [](X x) { return erf(x[0]); }, [](O o) { return erf(o[0]); }, {1.3}, {3, "(1 + x^2) e^(-x^2)", erf_slope}, {3, "2 |x| (1 + x^2) e^(-x^2)", erf_curve}, "all", nullptr,

@@ -63,6 +63,7 @@ inline Real sqrt(const Real& x) { return x.apply(mpfr_sqrt); }
 inline Real sin(const Real& x) { return x.apply(mpfr_sin); }
 inline Real cos(const Real& x) { return x.apply(mpfr_cos); }
 inline Real tanh(const Real& x) { return x.apply(mpfr_tanh); }
+inline Real atan(const Real& x) { return x.apply(mpfr_atan); }
 inline Real erf(const Real& x) { return x.apply(mpfr_erf); }
 inline Real erfc(const Real& x) { return x.apply(mpfr_erfc); }
 inline Real pi() {
@@ -126,6 +127,10 @@ inline Jet softplus(const Jet& x) {
 inline Jet tanh(const Jet& x) {
   const Real y = tanh(x.v), slope = 4 * sigmoid(2 * x.v) * sigmoid(-2 * x.v);
   return chain(x, y, slope, -2 * y * slope);
+}
+inline Jet atan(const Jet& x) {
+  const Real slope = 1 / (1 + x.v * x.v);
+  return chain(x, atan(x.v), slope, -2 * x.v * slope * slope);
 }
 inline Jet erf(const Jet& x) {
   const Real slope = 2 * exp(-x.v * x.v) / sqrt(pi());

@@ -61,6 +61,7 @@ const Function kFunctions[] = {
     {Op::log1p, std::log1p, mpfr_log1p, 1.6, 1.8},
     {Op::sin, std::sin, mpfr_sin, 1.55, 1.6},
     {Op::cos, std::cos, mpfr_cos, 1.55, 1.6},
+    {Op::atan, std::atan, mpfr_atan, 2.2, 2.2},
     {Op::tanh, std::tanh, mpfr_tanh, 1.82, 2.1},
     {Op::sigmoid, logistic, mpfr_logistic, 2.4, 2.4},
     {Op::softplus, soft_plus, mpfr_soft_plus, 2, 2.2},
