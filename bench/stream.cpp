@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 /// Times that kernel and copies take turns; the fastest of each counts. Fixed, so that a row is set up only once.
 constexpr int kRounds = 30;
 
-Target target() {
+CpuTarget target() {
   const char* cpu = std::getenv("WEFT_BENCH_TARGET");
   return cpu ? target_for(cpu) : host_target();
 }
@@ -123,7 +123,7 @@ int register_stream(const std::vector<StreamRow>& list) {
     const char* name;
     std::int64_t bytes;
   };
-  const Target host = host_target();
+  const CpuTarget host = host_target();
   const Place places[] = {{"L1", host.l1_bytes * 3 / 4},
                           {"L2", host.l2_bytes / 2},
                           {"L3", host.l3_bytes / 3},

@@ -32,16 +32,16 @@ struct CodegenOptions {
 };
 
 /// The machine this process runs on.
-Target host_target();
+CpuTarget host_target();
 /// A target by LLVM's name of the cpu ("znver4", "x86-64-v3", …); throws Error listing the valid names when it is
 /// unknown.
-Target target_for(std::string_view cpu);
+CpuTarget target_for(std::string_view cpu);
 
 /// Compiles every phase of every kernel, in order, or loads it from the cache. The code runs only where `target` is the
 /// host or a subset of it. Thread-safe. Throws InternalError for a program that verify() would reject.
-Image compile(std::shared_ptr<const Program>, const Target&, const CodegenOptions& = {});
+Image compile(std::shared_ptr<const Program>, const CpuTarget&, const CodegenOptions& = {});
 
-std::string emit_llvm(const Program&, const Target&);  ///< LLVM IR of all kernels, each under a comment with its name
-std::string emit_asm(const Program&, const Target&);   ///< assembly of all kernels, each under a comment with its name
+std::string emit_llvm(const Program&, const CpuTarget&);  ///< LLVM IR of all kernels, each under a comment with its name
+std::string emit_asm(const Program&, const CpuTarget&);   ///< assembly of all kernels, each under a comment with its name
 
 }  // namespace weft

@@ -29,7 +29,7 @@ std::string symbol_prefix(std::size_t kernel) { return "kernel" + std::to_string
 
 /// Emits and optimises every kernel in turn and concatenates what `print` makes of the modules.
 template <class F>
-std::string dump(const Program& program, const Target& target, const char* comment, F print) {
+std::string dump(const Program& program, const CpuTarget& target, const char* comment, F print) {
   const ForkGuard guard;
   const DefaultFloats floats;
   const LlvmUse use;
@@ -93,7 +93,7 @@ struct Code {
 
 }  // namespace
 
-Image compile(std::shared_ptr<const Program> program, const Target& target, const CodegenOptions& options) {
+Image compile(std::shared_ptr<const Program> program, const CpuTarget& target, const CodegenOptions& options) {
   const ForkGuard guard;
   const DefaultFloats floats;
   const auto start = std::chrono::steady_clock::now();
@@ -150,7 +150,7 @@ Image compile(std::shared_ptr<const Program> program, const Target& target, cons
   return image;
 }
 
-std::string emit_llvm(const Program& program, const Target& target) {
+std::string emit_llvm(const Program& program, const CpuTarget& target) {
   return dump(program, target, ";", [](llvm::Module& m, llvm::TargetMachine&) {
     std::string text;
     llvm::raw_string_ostream out(text);
@@ -159,7 +159,7 @@ std::string emit_llvm(const Program& program, const Target& target) {
   });
 }
 
-std::string emit_asm(const Program& program, const Target& target) {
+std::string emit_asm(const Program& program, const CpuTarget& target) {
   return dump(program, target, "#",
               [](llvm::Module& m, llvm::TargetMachine& machine) { return to_assembly(m, machine); });
 }

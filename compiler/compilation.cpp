@@ -15,7 +15,7 @@ Graph fused(const Graph& g, const PipelineOptions& options) {
   if (g.groups().empty()) return optimize(g, options);
   Graph fused = without_groups(g);
   for (const PassInfo& pass : passes())
-    if (pass.required) fused = run_pass(pass.name, fused, options);
+    if (pass.required && pass.is_of_graphs()) fused = run_pass(pass.name, fused, options);
   return fused;
 }
 
@@ -48,9 +48,8 @@ const Graph& Compilation::optimized() {
 std::shared_ptr<const Program> Compilation::program_for(Machine::Kind kind) {
   std::shared_ptr<const Program>& program = programs_[kind];
   if (!program) {
-    options_.for_cpu = kind == Machine::cpu;
-    program = std::make_shared<const Program>(
-        make_program(optimized(), kind == Machine::cpu ? machine_.host : Target{}, options_));
+    const Machine machine{kind, machine_.host, machine_.device};
+    program = std::make_shared<const Program>(make_program(optimized(), machine.target(), options_));
   }
   return program;
 }

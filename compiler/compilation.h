@@ -15,8 +15,10 @@ namespace weft {
 /// What code is made for.
 struct Machine {
   enum Kind : std::uint8_t { cpu, gpu } kind = cpu;  // whose schedules `kernels` have
-  Target host = {};                                  // for llvm and asm
+  CpuTarget host = {};                               // for llvm and asm
   GpuTarget device = {};                             // for device and ptx
+
+  Target target() const { return kind == cpu ? Target(host) : Target(device); }
 };
 /// This machine's CPU; with a device's backend, kernels are a GPU's.
 Machine machine_of(Backend, Numerics = Numerics::exact);
@@ -25,9 +27,8 @@ Machine machine_of(Backend, Numerics = Numerics::exact);
 /// and kept. Not thread-safe.
 class Compilation {
  public:
-  /// `options`: of the graph passes; `for_cpu` is set here. What it points to outlives the compilation. A graph that is
-  /// fused already is taken as optimised; its kernels are made anew, since a text may say of them what lowering cannot
-  /// do.
+  /// `options`: of the passes; what they point to outlives the compilation. A graph that is fused already is taken as
+  /// optimised; its kernels are made anew, since a text may say of them what lowering cannot do.
   explicit Compilation(Graph graph, Machine machine = machine_of(Backend::cpu), PipelineOptions options = {});
   /// Begins at the kernels of a program that is legal (parse_program, make_program). Temps that lie nowhere are placed.
   explicit Compilation(Program program, Machine machine = machine_of(Backend::cpu));

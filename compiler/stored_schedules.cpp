@@ -13,14 +13,14 @@ namespace {
 
 constexpr std::int64_t kMostBytes = std::int64_t{16} << 20;  // of a file: tens of thousands of kernels
 
-ScheduleTable read_table(const std::string& path, const Target& target) {
+ScheduleTable read_table(const std::string& path, const CpuTarget& target) {
   const std::vector<std::byte> bytes = read_file(path, kMostBytes);
   return ScheduleTable::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, target);
 }
 
 }  // namespace
 
-std::shared_ptr<const ScheduleTable> read_schedules(const std::string& paths, const Target& target) {
+std::shared_ptr<const ScheduleTable> read_schedules(const std::string& paths, const CpuTarget& target) {
   const char* fallback = std::getenv("WEFT_SCHEDULES");
   std::string_view rest = !paths.empty() ? std::string_view(paths) : fallback ? fallback : "";
   std::shared_ptr<ScheduleTable> all;
@@ -34,7 +34,7 @@ std::shared_ptr<const ScheduleTable> read_schedules(const std::string& paths, co
   return all;
 }
 
-void add_schedules(const std::string& path, const ScheduleTable& rows, const Target& target) {
+void add_schedules(const std::string& path, const ScheduleTable& rows, const CpuTarget& target) {
   const FolderLock lock(path);  // nobody else adds rows between reading and writing
   ScheduleTable all;
   if (std::filesystem::exists(path)) all = read_table(path, target);

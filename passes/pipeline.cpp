@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "passes/graph/canonicalize.h"
 #include "passes/graph/fold.h"
@@ -19,6 +20,12 @@ namespace {
 
 Graph run_simplify(const Graph& g, const PipelineOptions& o) { return simplify(g, {o.numerics, o.ledger}); }
 
+/// A pass that only programs for a CPU have use for.
+template <void (*pass)(Program&, const CpuTarget&)>
+void on_cpu(Program& p, const Target& target, const PipelineOptions&) {
+  if (const auto* cpu = std::get_if<CpuTarget>(&target)) pass(p, *cpu);
+}
+
 constexpr PassInfo kPasses[] = {
     {"dead", "drop what no output and no update needs", false,
      [](const Graph& g, const PipelineOptions&) { return remove_dead(g); }},
@@ -30,6 +37,22 @@ constexpr PassInfo kPasses[] = {
     {"simplify-canonical", "merge the reshapes and transposes that canonical forms brought", false, run_simplify},
     {"fuse", "give every value the kernel that computes it", true,
      [](const Graph& g, const PipelineOptions& o) { return fuse(g, o.large_bytes); }},
+
+    {"lower", "make the kernels, ordered so that states are updated in place", true,
+     [](const Graph& g, const PipelineOptions& o) { return lower(g, o.large_bytes); }},
+    {"column-sums", "CPU: share out long sums down columns, before schedules, which depend on phases", false,
+     on_cpu<split_column_sums>},
+    {"row-sums", "CPU: share out long sums along few rows", false, on_cpu<split_row_sums>},
+    {"layout", "CPU: lay weights out in panels, before schedules, which depend on what can be read in place", false,
+     on_cpu<assign_layouts>},
+    {"lanes", "choose the axis that lanes run along", true,
+     [](Program& p, const Target&, const PipelineOptions&) { assign_lanes(p); }},
+    {"tiles", "CPU: tile, pack and split contractions", true,
+     [](Program& p, const Target& target, const PipelineOptions& o) {
+       if (const auto* cpu = std::get_if<CpuTarget>(&target)) tile_contractions(p, *cpu, o.schedules);
+     }},
+    {"memory", "place temporaries, when nothing will change any more what is alive where", true,
+     [](Program& p, const Target&, const PipelineOptions&) { plan_memory(p); }},
 };
 
 const PassInfo& find(std::string_view name) {
@@ -42,61 +65,89 @@ const PassInfo& find(std::string_view name) {
   return *it;
 }
 
-/// Times, verifies and reports every pass; errors say which one failed.
-Graph run(const PassInfo& pass, const Graph& g, const PipelineOptions& options) {
+bool is_enabled(const PassInfo& pass, const PipelineOptions& options) {
+  return std::ranges::find(options.disable, pass.name) == options.disable.end();
+}
+
+void check_disabled(const PipelineOptions& options) {
+  for (const std::string& name : options.disable)
+    if (find(name).required) fail("pass '{}' cannot be disabled: what follows needs it", name);
+}
+
+/// Runs, times, verifies and reports one pass; errors say which one failed.
+Function run(const PassInfo& pass, Function function, const Target& target, const PipelineOptions& options) {
+  const auto is_looked_at = options.timings || options.after;
+  const bool was_graph = std::holds_alternative<Graph>(function);
+  std::optional<Graph> graph_before;
+  std::string program_before;
+  if (is_looked_at && was_graph) graph_before = std::get<Graph>(function);
+  if (is_looked_at && !was_graph) program_before = print(std::get<Program>(function));
+
   const auto start = std::chrono::steady_clock::now();
-  Graph out = [&] {
-    try {
-      Graph result = pass.run(g, options);
-      if (options.verify) verify(result);
-      return result;
-    } catch (const InternalError& e) {
-      throw InternalError(fmt::format("pass '{}' failed: {}", pass.name, e.what()));
-    } catch (const Error& e) {
-      throw Error(fmt::format("pass '{}' failed: {}", pass.name, e.what()));
+  try {
+    if (const auto* of_graph = std::get_if<GraphPass>(&pass.run)) {
+      function = (*of_graph)(std::get<Graph>(function), options);
+    } else if (const auto* lowering = std::get_if<Lowering>(&pass.run)) {
+      function = (*lowering)(std::get<Graph>(function), options);
+    } else {
+      std::get<ProgramPass>(pass.run)(std::get<Program>(function), target, options);
     }
-  }();
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  if (options.timings || options.after) {
-    const bool changed = !(out == g);
-    if (options.timings) options.timings->push_back({std::string(pass.name), seconds.count(), changed});
-    if (options.after) options.after(pass.name, out, changed);
+    if (options.verify) std::visit([](const auto& f) { verify(f); }, function);
+  } catch (const InternalError& e) {
+    throw InternalError(fmt::format("pass '{}' failed: {}", pass.name, e.what()));
+  } catch (const Error& e) {
+    if (!pass.is_of_graphs()) throw;  // of a schedule's text, which it names
+    throw Error(fmt::format("pass '{}' failed: {}", pass.name, e.what()));
   }
-  return out;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+
+  if (is_looked_at) {
+    PassResult result{pass.name, std::get_if<Graph>(&function), std::get_if<Program>(&function), true};
+    if (was_graph && result.graph) result.changed = !(*result.graph == *graph_before);
+    if (!was_graph) result.changed = print(*result.program) != program_before;
+    if (options.timings) options.timings->push_back({std::string(pass.name), seconds.count(), result.changed});
+    if (options.after) options.after(result);
+  }
+  return function;
 }
 
 }  // namespace
 
 std::span<const PassInfo> passes() { return kPasses; }
 
+Function run_pass(std::string_view name, Function function, const Target& target, const PipelineOptions& options) {
+  const PassInfo& pass = find(name);
+  const bool is_graph = std::holds_alternative<Graph>(function);
+  if (is_graph == std::holds_alternative<ProgramPass>(pass.run))
+    fail("pass '{}' runs on {}, and this is {}", name, is_graph ? "a program of kernels" : "a graph",
+         is_graph ? "a graph" : "a program of kernels");
+  return run(pass, std::move(function), target, options);
+}
+
 Graph run_pass(std::string_view name, const Graph& g, const PipelineOptions& options) {
-  return run(find(name), g, options);
+  ensure(find(name).is_of_graphs(), "pass '{}' does not give a graph", name);
+  return std::get<Graph>(run(find(name), g, CpuTarget{}, options));
 }
 
 Graph optimize(const Graph& g, const PipelineOptions& options) {
-  for (const std::string& name : options.disable)
-    if (find(name).required) fail("pass '{}' cannot be disabled: lowering needs it", name);
-  Graph out = g;
+  check_disabled(options);
+  Function function = g;
   for (const PassInfo& pass : kPasses)
-    if (std::ranges::find(options.disable, pass.name) == options.disable.end()) out = run(pass, out, options);
-  return out;
+    if (pass.is_of_graphs() && is_enabled(pass, options))
+      function = run(pass, std::move(function), CpuTarget{}, options);
+  return std::get<Graph>(std::move(function));
 }
 
 Program make_program(const Graph& g, const Target& target, const PipelineOptions& options) {
+  check_disabled(options);
   for (ValueId v = 0; v < g.size(); ++v)
     if (!is_static(g[v].type.shape))
       fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
            g[v].locs.str(), name(g[v].op), to_string(g[v].type));
-  Program p = lower(g, options.large_bytes);
-  if (options.for_cpu) {  // before schedules, which depend on phases and on what can be read in place
-    split_column_sums(p, target);
-    split_row_sums(p, target);
-    assign_layouts(p, target);
-  }
-  schedule(p, target, options.schedules);
-  plan_memory(p);
-  if (options.verify) verify(p);
-  return p;
+  Function function = g;
+  for (const PassInfo& pass : kPasses)
+    if (!pass.is_of_graphs() && is_enabled(pass, options)) function = run(pass, std::move(function), target, options);
+  return std::get<Program>(std::move(function));
 }
 
 }  // namespace weft

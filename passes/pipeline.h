@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <weft/ir/base/target.h>
@@ -27,6 +28,15 @@ struct PassTiming {
   bool changed = false;
 };
 
+/// What a pass left: a graph, or a program of kernels (the other one is null).
+struct PassResult {
+  std::string_view name;
+  const Graph* graph = nullptr;
+  const Program* program = nullptr;
+  bool changed = false;
+  std::string text() const { return graph ? print(*graph) : print(*program); }
+};
+
 class ScheduleTable;
 
 struct PipelineOptions {
@@ -35,29 +45,38 @@ struct PipelineOptions {
   std::vector<std::string> disable;          ///< names of passes to skip
   Ledger* ledger = nullptr;                  ///< which rules fired
   const ScheduleTable* schedules = nullptr;  ///< measured schedules, in place of the cost model where they fit
-  bool for_cpu = false;                      ///< its code knows panels (passes/kernel/layout.h) and chunks (column_sums.h)
   std::int64_t large_bytes = kLargeBytes;    ///< of values that are computed again rather than stored (large_values)
   std::vector<PassTiming>* timings = nullptr;
-  /// Called after every graph pass with its name, its result, and whether it changed anything.
-  std::function<void(std::string_view, const Graph&, bool)> after;
+  std::function<void(const PassResult&)> after;  ///< called after every pass
 };
+
+using GraphPass = Graph (*)(const Graph&, const PipelineOptions&);
+using Lowering = Program (*)(const Graph&, const PipelineOptions&);
+using ProgramPass = void (*)(Program&, const Target&, const PipelineOptions&);
 
 struct PassInfo {
   std::string_view name;
   std::string_view doc;
-  bool required;  // lowering needs it: it cannot be disabled
-  Graph (*run)(const Graph&, const PipelineOptions&);
+  bool required;  // of what follows: it cannot be disabled
+  std::variant<GraphPass, Lowering, ProgramPass> run;
+
+  bool is_of_graphs() const { return std::holds_alternative<GraphPass>(run); }
 };
 
-/// The graph passes in pipeline order.
+/// All passes in pipeline order: those of graphs, lowering, those of programs.
 std::span<const PassInfo> passes();
 
-/// Runs one pass by name, or throws Error listing the names there are.
+/// A function on its way: a graph until it is lowered, then a program.
+using Function = std::variant<Graph, Program>;
+/// Runs one pass by name, or throws Error listing the names there are. Error too when the pass is for the other form.
+Function run_pass(std::string_view name, Function, const Target&, const PipelineOptions& = {});
+/// One that graphs have.
 Graph run_pass(std::string_view name, const Graph&, const PipelineOptions& = {});
-/// Runs the whole pipeline: any graph without kBatch extents -> a fused graph.
-Graph optimize(const Graph&, const PipelineOptions& = {});
 
-/// Fused graph -> scheduled program with its memory planned. Throws Error when an extent is still unbound.
+/// Runs the passes of graphs: any graph without kBatch extents -> a fused graph.
+Graph optimize(const Graph&, const PipelineOptions& = {});
+/// Runs the others: fused graph -> scheduled program with its memory planned. Throws Error when an extent is still
+/// unbound.
 Program make_program(const Graph& optimized, const Target&, const PipelineOptions& = {});
 
 }  // namespace weft

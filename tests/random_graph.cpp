@@ -353,7 +353,7 @@ ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, Loc
       attrs = {{Attr::lhs, lhs}, {Attr::rhs, rhs}, {Attr::lhs_batch, lb}, {Attr::rhs_batch, rb}};
       break;
     }
-    default: break;
+    default: ensure(info(op).attrs.size() == 0, "no case picks the attributes of {}", name(op));
   }
   try {
     return g.add(op, std::move(operands), std::move(attrs), declared, locs);

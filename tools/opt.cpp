@@ -20,8 +20,8 @@ struct Options {
 };
 
 /// What the runner reports goes to stderr, so that stdout holds the result alone.
-void print_after(std::string_view pass, const Graph& g, bool changed) {
-  say(fmt::format("// after {}{}\n{}\n", pass, changed ? "" : " (unchanged)", changed ? print(g) : ""));
+void print_after(const PassResult& r) {
+  say(fmt::format("// after {}{}\n{}\n", r.name, r.changed ? "" : " (unchanged)", r.changed ? r.text() : ""));
 }
 
 void print_stats(const std::vector<PassTiming>& timings, const Ledger& ledger) {
@@ -30,22 +30,25 @@ void print_stats(const std::vector<PassTiming>& timings, const Ledger& ledger) {
   for (const auto& [rule, count] : ledger) say(fmt::format("rule {:<34} {:>6} times\n", rule, count));
 }
 
-void opt(Options o, bool emit_given) {
-  o.emit.check();
+Function parse(const Options& o) {
   const std::string text = read_text(o.file);
   if (is_program(text)) {
-    if (!o.passes.empty()) fail("{}: passes run on graphs, and this is a program of kernels", display_name(o.file));
-    if (!emit_given) o.emit.emit = "kernels";
     Program program = parse_program(text, display_name(o.file));
     program.check_indices = !o.trust;
-    return write_text(o.emit.output, emit(Compilation(std::move(program), o.emit.machine()), o.emit));
+    return program;
   }
+  Graph g = parse_graph(text, display_name(o.file));
+  return o.batch > 0 ? bind_batch(g, o.batch) : g;
+}
 
-  const auto schedules = o.schedules.read(o.emit.machine().host);
+void opt(Options o, bool emit_given) {
+  o.emit.check();
+  const Machine machine = o.emit.machine();
+  const auto schedules = o.schedules.read(machine.host);
   Ledger ledger;
   std::vector<PassTiming> timings;
   PipelineOptions options;
-  options.numerics = o.emit.machine().device.numerics;
+  options.numerics = machine.device.numerics;
   options.verify = true;
   options.schedules = schedules.get();
   options.disable = o.disable;
@@ -53,12 +56,17 @@ void opt(Options o, bool emit_given) {
   options.timings = &timings;
   if (o.print_after_all) options.after = print_after;
 
-  Graph g = parse_graph(text, display_name(o.file));
-  if (o.batch > 0) g = bind_batch(g, o.batch);
   // Given passes stand in for the pipeline: what they leave is printed as it is, unless a later stage is asked for.
-  for (const std::string& name : o.passes) g = run_pass(name, g, options);
-  if (!o.passes.empty() && (!emit_given || o.emit.emit == "optimized")) o.emit.emit = "graph";
-  const std::string result = emit(Compilation(std::move(g), o.emit.machine(), options), o.emit);
+  Function function = parse(o);
+  for (const std::string& name : o.passes) function = run_pass(name, std::move(function), machine.target(), options);
+  std::string result;
+  if (auto* program = std::get_if<Program>(&function)) {
+    if (!emit_given) o.emit.emit = "kernels";
+    result = emit(Compilation(std::move(*program), machine), o.emit);
+  } else {
+    if (!o.passes.empty() && (!emit_given || o.emit.emit == "optimized")) o.emit.emit = "graph";
+    result = emit(Compilation(std::get<Graph>(std::move(function)), machine, options), o.emit);
+  }
   if (o.stats) print_stats(timings, ledger);
   write_text(o.emit.output, result);
 }
@@ -67,7 +75,7 @@ void opt(Options o, bool emit_given) {
 
 void add_opt(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  auto* command = app.add_subcommand("opt", "Run passes over a graph in text form");
+  auto* command = app.add_subcommand("opt", "Run passes over a graph, or a program of kernels, in text form");
   std::string names;
   for (const PassInfo& pass : passes()) names += fmt::format("\n  {:<20} {}", pass.name, pass.doc);
   command->footer("Passes, in pipeline order:" + names);
@@ -75,7 +83,7 @@ void add_opt(CLI::App& app) {
   command->add_option("--pass", o->passes, "run this pass, in place of the pipeline (may be repeated)")->take_all();
   command->add_option("--disable", o->disable, "leave this pass out of the pipeline (may be repeated)")->take_all();
   command->add_option("--batch", o->batch, "bind the batch extent `?` to this number")->check(CLI::Range(1, 1 << 30));
-  command->add_flag("--print-after-all", o->print_after_all, "print the graph after each pass, on stderr");
+  command->add_flag("--print-after-all", o->print_after_all, "print what each pass leaves, on stderr");
   command->add_flag("--stats", o->stats, "print the time of each pass and how often each rule fired, on stderr");
   command->add_flag("--trust", o->trust, "a program of kernels: its code does not check indices as it runs");
   o->emit.add_to(*command);

@@ -37,7 +37,7 @@ void ScheduleOptions::add_to(CLI::App& command) {
   command.add_option("--schedules", paths, "files of measured schedules, separated by ':' (default: WEFT_SCHEDULES)");
 }
 
-std::shared_ptr<const ScheduleTable> ScheduleOptions::read(const Target& target) const {
+std::shared_ptr<const ScheduleTable> ScheduleOptions::read(const CpuTarget& target) const {
   return read_schedules(paths, target);
 }
 

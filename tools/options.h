@@ -30,7 +30,7 @@ struct ScheduleOptions {
   std::string paths;
   void add_to(CLI::App& command);
   /// The tables that the option, or $WEFT_SCHEDULES, names; null when there are none.
-  std::shared_ptr<const ScheduleTable> read(const Target&) const;
+  std::shared_ptr<const ScheduleTable> read(const CpuTarget&) const;
 };
 
 /// How the reference models are compiled, with these schedules: on a CPU, …

@@ -124,7 +124,7 @@ struct Outcome {
   double before_s = 0, after_s = 0;
 };
 
-ScheduleTable table_of(const Program& p, const std::vector<Task>& tasks, const Target& target, int threads) {
+ScheduleTable table_of(const Program& p, const std::vector<Task>& tasks, const CpuTarget& target, int threads) {
   ScheduleTable table;
   for (const Task& t : tasks) {
     if (!t.stored) continue;
@@ -139,7 +139,7 @@ ScheduleTable table_of(const Program& p, const std::vector<Task>& tasks, const T
 /// Keeps of the schedules that won alone those that win in the program too, among its other kernels and its memory, and
 /// none when the program as a whole is slower for them.
 Outcome confirm(const Graph& graph, const std::shared_ptr<const Program>& before, std::vector<Task>& tasks,
-                const Target& target, const std::shared_ptr<ThreadTeam>& team, double seconds) {
+                const CpuTarget& target, const std::shared_ptr<ThreadTeam>& team, double seconds) {
   Outcome outcome;
   std::vector<std::size_t> all(before->kernels.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
@@ -166,7 +166,7 @@ Outcome confirm(const Graph& graph, const std::shared_ptr<const Program>& before
 
 void tune_command(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  const Target target = host_target();
+  const CpuTarget target = host_target();
   check_writable(o.output, kLeastBytes);  // now, not after the search
   {
     const FolderLock lock(o.output);

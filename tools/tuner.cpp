@@ -24,13 +24,13 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 /// Overwrites more memory than the second-level caches hold, on all threads.
 class Sweep {
  public:
-  Sweep(const Target& target, const Team& team) : executor_(image(target, team->size()), team) {
+  Sweep(const CpuTarget& target, const Team& team) : executor_(image(target, team->size()), team) {
     executor_.bind(0, Array(executor_.image().program->buffers[0].type));
   }
   void run() { executor_.run(); }
 
  private:
-  static Image image(const Target& target, int threads) {
+  static Image image(const CpuTarget& target, int threads) {
     const std::int64_t elements = 2 * target.l2_bytes * threads / static_cast<std::int64_t>(size_of(f32));
     Program p = parse_program(fmt::format(R"(program @sweep {{
         state %b: f32[{0}]
@@ -75,7 +75,7 @@ void time_once(Runner& r, Sweep& sweep) {
 
 class Tuner {
  public:
-  Tuner(const Program& lone, const Target& target, const Team& team, double seconds)
+  Tuner(const Program& lone, const CpuTarget& target, const Team& team, double seconds)
       : lone_(lone),
         target_(target),
         team_(team),
@@ -165,7 +165,7 @@ class Tuner {
   }
 
   const Program& lone_;
-  const Target& target_;
+  const CpuTarget& target_;
   Team team_;
   double seconds_;
   Clock::time_point start_ = Clock::now();
@@ -176,11 +176,11 @@ class Tuner {
 
 }  // namespace
 
-TuneResult tune(const Program& lone, const Target& target, const Team& team, double seconds) {
+TuneResult tune(const Program& lone, const CpuTarget& target, const Team& team, double seconds) {
   return Tuner(lone, target, team, seconds).run();
 }
 
-std::array<ProgramTimes, 2> race(const std::array<std::shared_ptr<const Program>, 2>& programs, const Target& target,
+std::array<ProgramTimes, 2> race(const std::array<std::shared_ptr<const Program>, 2>& programs, const CpuTarget& target,
                                  const Team& team, double seconds) {
   constexpr int kFewest = 15;
   const Clock::time_point start = Clock::now();

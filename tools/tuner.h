@@ -22,7 +22,7 @@ struct TuneResult {
 /// Times schedules of the only kernel of `lone` (as lone_kernel() makes it), for about `seconds`: first packings and
 /// splits, then tiles, then blocks, always around the best so far and in the order of the cost model. Throws
 /// InternalError when a schedule's results differ in bits from those of the first.
-TuneResult tune(const Program& lone, const Target&, const std::shared_ptr<ThreadTeam>&, double seconds);
+TuneResult tune(const Program& lone, const CpuTarget&, const std::shared_ptr<ThreadTeam>&, double seconds);
 
 /// Seconds of each kernel of a program, of which the least and the first quartile count.
 struct ProgramTimes {
@@ -32,7 +32,7 @@ struct ProgramTimes {
   double least(const std::vector<std::size_t>& which) const;  ///< each kernel's, summed over these
 };
 /// Runs two programs of the same inputs and states in turn, for about `seconds`.
-std::array<ProgramTimes, 2> race(const std::array<std::shared_ptr<const Program>, 2>&, const Target&,
+std::array<ProgramTimes, 2> race(const std::array<std::shared_ptr<const Program>, 2>&, const CpuTarget&,
                                  const std::shared_ptr<ThreadTeam>&, double seconds);
 
 }  // namespace weft::tools

@@ -16,21 +16,21 @@ namespace {
 /// The fields of a target by name; exactly one member pointer is set.
 struct TargetField {
   std::string_view name;
-  std::string Target::*text = nullptr;
-  int Target::*small = nullptr;
-  std::int64_t Target::*big = nullptr;
-  bool Target::*flag = nullptr;
+  std::string CpuTarget::*text = nullptr;
+  int CpuTarget::*small = nullptr;
+  std::int64_t CpuTarget::*big = nullptr;
+  bool CpuTarget::*flag = nullptr;
 };
 constexpr TargetField kTargetFields[] = {
-    {.name = "cpu", .text = &Target::cpu},
-    {.name = "features", .text = &Target::features},
-    {.name = "vector_bytes", .small = &Target::vector_bytes},
-    {.name = "vector_registers", .small = &Target::vector_registers},
-    {.name = "fma", .flag = &Target::fma},
-    {.name = "l1_bytes", .big = &Target::l1_bytes},
-    {.name = "l1_ways", .small = &Target::l1_ways},
-    {.name = "l2_bytes", .big = &Target::l2_bytes},
-    {.name = "l3_bytes", .big = &Target::l3_bytes},
+    {.name = "cpu", .text = &CpuTarget::cpu},
+    {.name = "features", .text = &CpuTarget::features},
+    {.name = "vector_bytes", .small = &CpuTarget::vector_bytes},
+    {.name = "vector_registers", .small = &CpuTarget::vector_registers},
+    {.name = "fma", .flag = &CpuTarget::fma},
+    {.name = "l1_bytes", .big = &CpuTarget::l1_bytes},
+    {.name = "l1_ways", .small = &CpuTarget::l1_ways},
+    {.name = "l2_bytes", .big = &CpuTarget::l2_bytes},
+    {.name = "l3_bytes", .big = &CpuTarget::l3_bytes},
 };
 constexpr std::string_view kSanitizerField = "sanitizer", kChecksField = "check_indices";
 constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by Sanitizer
@@ -38,7 +38,7 @@ constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by
 /// Does nothing, and does not compile when a struct has a new field. What code depends on must be in the key: a field
 /// of the target belongs into the table above, one of the kernel IR into its text (ir/kernel/print_kernel.cpp,
 /// ir/kernel/parse_kernel.cpp).
-[[maybe_unused]] void fields_of_the_key(const Target& target, const Schedule& schedule, const Expr& expr,
+[[maybe_unused]] void fields_of_the_key(const CpuTarget& target, const Schedule& schedule, const Expr& expr,
                                         const KernelStage& stage, const Phase& phase, const Index& index) {
   [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l1_ways, l2, l3] = target;
   [[maybe_unused]] const auto& [vector, b, m, n, k, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
@@ -75,7 +75,7 @@ T number(std::string_view text) {
 
 }  // namespace
 
-KeyMaker::KeyMaker(const Target& target, Sanitizer sanitizer)
+KeyMaker::KeyMaker(const CpuTarget& target, Sanitizer sanitizer)
     : header_(
           fmt::format("{}\n{} {}\n", generator_identity(), kSanitizerField, kSanitizers[static_cast<int>(sanitizer)])) {
   for (const TargetField& f : kTargetFields) {

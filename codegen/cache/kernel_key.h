@@ -19,7 +19,7 @@ struct KernelKey {
 /// Makes keys for one target and one set of options.
 class KeyMaker {
  public:
-  KeyMaker(const Target&, Sanitizer);
+  KeyMaker(const CpuTarget&, Sanitizer);
   /// The key of a kernel in its canonical form.
   KernelKey operator()(const Program& canonical) const;
 
@@ -30,7 +30,7 @@ class KeyMaker {
 /// What a key was made of.
 struct KeyParts {
   std::string generator;
-  Target target;
+  CpuTarget target;
   Sanitizer sanitizer = Sanitizer::none;
   Program program;
 };

@@ -71,7 +71,7 @@ llvm::Constant* identity_of(Builder&, Op reduce, DType);
 
 class PhaseEmitter {
  public:
-  PhaseEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const Target&);
+  PhaseEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const CpuTarget&);
   /// Emits the function `symbol` for a phase whose points run one by one or along lanes.
   PhaseCode emit_points(const std::string& symbol);
 
@@ -238,7 +238,7 @@ class PhaseEmitter {
   const Program& program_;
   const Kernel& kernel_;
   const PhaseInfo& info_;
-  const Target& target_;
+  const CpuTarget& target_;
 
   llvm::Function* function_ = nullptr;
   Value *buffers_ = nullptr, *begin_ = nullptr, *end_ = nullptr, *scratch_ = nullptr;

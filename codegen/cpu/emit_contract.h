@@ -15,7 +15,7 @@ class ContractEmitter : public PhaseEmitter {
  public:
   /// Whether the engine takes this phase: a contraction with a register tile, over b, m and n only, nothing empty.
   static bool accepts(const Kernel&, const PhaseInfo&);
-  ContractEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const Target&);
+  ContractEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const CpuTarget&);
   PhaseCode emit(const std::string& symbol);
 
  private:

@@ -25,7 +25,7 @@ std::optional<std::int64_t> constant_of(Value* v) {
 }  // namespace
 
 PhaseEmitter::PhaseEmitter(llvm::Module& module, const Program& program, const Kernel& kernel, const PhaseInfo& info,
-                           const Target& target)
+                           const CpuTarget& target)
     : module_(module), b_(module.getContext()), program_(program), kernel_(kernel), info_(info), target_(target) {
   coordinate_.resize(kernel.axes.size());
   axis_level_.assign(kernel.axes.size(), -1);

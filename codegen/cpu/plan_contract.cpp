@@ -27,7 +27,7 @@ bool ContractEmitter::accepts(const Kernel& kernel, const PhaseInfo& info) {
 }
 
 ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, const Kernel& kernel,
-                                 const PhaseInfo& info, const Target& target)
+                                 const PhaseInfo& info, const CpuTarget& target)
     : PhaseEmitter(module, program, kernel, info, target),
       stage_(info.phase.stages[0]),
       schedule_(kernel.schedule),

@@ -1,4 +1,4 @@
-// Private to codegen/: LLVM's description of a weft Target.
+// Private to codegen/: LLVM's description of a weft CpuTarget.
 #pragma once
 #include <llvm/Target/TargetMachine.h>
 
@@ -10,6 +10,6 @@ namespace weft::codegen {
 
 /// LLVM's back end for `target`: strict about floating point (nothing fused), position-independent. Initialises LLVM's
 /// x86 target on first use. Thread-safe; the machine itself belongs to one thread.
-std::unique_ptr<llvm::TargetMachine> make_target_machine(const Target& target);
+std::unique_ptr<llvm::TargetMachine> make_target_machine(const CpuTarget& target);
 
 }  // namespace weft::codegen

@@ -25,7 +25,7 @@ std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::
 }
 
 /// Attributes that every function needs: the target and the treatment of subnormals.
-void finish_functions(llvm::Module& module, const Target& target) {
+void finish_functions(llvm::Module& module, const CpuTarget& target) {
   const std::string width = std::to_string(8 * target.vector_bytes);
   for (llvm::Function& f : module) {
     if (f.isDeclaration()) continue;
@@ -42,7 +42,7 @@ void finish_functions(llvm::Module& module, const Target& target) {
 
 std::string phase_symbol(const std::string& prefix, std::size_t phase) { return prefix + "_" + std::to_string(phase); }
 
-KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, const Kernel& kernel, const Target& target,
+KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, const Kernel& kernel, const CpuTarget& target,
                          const std::string& prefix) {
   KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
   for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
@@ -94,7 +94,7 @@ std::string to_assembly(llvm::Module& module, llvm::TargetMachine& machine) {
   return text.str().str();
 }
 
-CompiledKernel compile_kernel(const Program& program, const Kernel& kernel, const Target& target,
+CompiledKernel compile_kernel(const Program& program, const Kernel& kernel, const CpuTarget& target,
                               llvm::TargetMachine& machine, const std::string& prefix, const BackEndOptions& options) {
   llvm::LLVMContext context;
   KernelModule m = emit_kernel(context, program, kernel, target, prefix);

@@ -20,7 +20,7 @@ struct KernelModule {
   std::unique_ptr<llvm::Module> module;
   std::vector<PhaseCode> phases;
 };
-KernelModule emit_kernel(llvm::LLVMContext&, const Program&, const Kernel&, const Target&, const std::string& prefix);
+KernelModule emit_kernel(llvm::LLVMContext&, const Program&, const Kernel&, const CpuTarget&, const std::string& prefix);
 
 struct BackEndOptions {
   bool verify = false;
@@ -39,7 +39,7 @@ struct CompiledKernel {
   std::vector<PhaseCode> phases;
   std::unique_ptr<llvm::MemoryBuffer> object;
 };
-CompiledKernel compile_kernel(const Program&, const Kernel&, const Target& target, llvm::TargetMachine&,
+CompiledKernel compile_kernel(const Program&, const Kernel&, const CpuTarget& target, llvm::TargetMachine&,
                               const std::string& prefix, const BackEndOptions&);
 
 /// Object code linked into this process. Pages are writable while they are filled, then executable, never both.

@@ -41,7 +41,7 @@ std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const s
 
 /// `has` tells whether the target has a feature.
 template <class Has>
-void set_vectors(Target& t, Has has) {
+void set_vectors(CpuTarget& t, Has has) {
   const bool avx512 = has("avx512f") && has("avx512vl") && has("avx512bw") && has("avx512dq");
   t.vector_bytes = avx512 ? 64 : has("avx") ? 32 : 16;
   t.vector_registers = avx512 ? 32 : 16;
@@ -59,11 +59,11 @@ std::int64_t shared_cache_bytes() {
 
 }  // namespace
 
-Target host_target() {
+CpuTarget host_target() {
   const ForkGuard guard;
-  static const Target& host = *new Target([] {
+  static const CpuTarget& host = *new CpuTarget([] {
     const codegen::LlvmUse use;
-    Target t;
+    CpuTarget t;
     t.cpu = llvm::sys::getHostCPUName().str();
     const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
     for (const auto& feature : features)
@@ -83,9 +83,9 @@ Target host_target() {
   return host;
 }
 
-Target target_for(std::string_view cpu) {
+CpuTarget target_for(std::string_view cpu) {
   const ForkGuard guard;
-  Target t;
+  CpuTarget t;
   t.cpu = std::string(cpu);
   const auto info = subtarget("generic", "");
   if (!info->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
@@ -100,7 +100,7 @@ Target target_for(std::string_view cpu) {
   return t;
 }
 
-std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const Target& target) {
+std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const CpuTarget& target) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   return std::unique_ptr<llvm::TargetMachine>(x86().createTargetMachine(kTriple, target.cpu, target.features, options,

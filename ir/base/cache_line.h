@@ -6,7 +6,7 @@ namespace weft {
 
 /// Bytes. 64 is the cache line of every x86-64 processor and the widest register that code is generated for (AVX-512).
 /// What begins at a multiple of it takes aligned stores of whole vectors, and shares no line with what another thread
-/// writes. It is no field of Target: one array serves code for any of them.
+/// writes. It is no field of CpuTarget: one array serves code for any of them.
 inline constexpr std::int64_t kCacheLine = 64;
 
 /// `bytes` rounded up to whole lines.

@@ -1,13 +1,15 @@
-// What schedules and code generation need to know of a machine.
+// What passes and code generation need to know of a machine.
 #pragma once
 #include <cstdint>
 #include <string>
+#include <variant>
 
 #include <weft/ir/base/numerics.h>
 
 namespace weft {
 
-struct Target {
+/// A CPU. Sizes in bytes; caches of one core, but for the L3.
+struct CpuTarget {
   std::string cpu = "x86-64-v2";  // LLVM's name
   std::string features;           // LLVM's feature string, "+avx2,…"; empty: what the cpu has
   int vector_bytes = 16;          // widest register
@@ -17,7 +19,7 @@ struct Target {
   int l1_ways = 8;  // lines that a set of the first-level cache holds
   std::int64_t l2_bytes = 512 << 10;
   std::int64_t l3_bytes = 8 << 20;
-  friend bool operator==(const Target&, const Target&) = default;
+  friend bool operator==(const CpuTarget&, const CpuTarget&) = default;
 };
 
 /// What schedules and code generation need to know of a GPU. The figures are those of one multiprocessor unless said.
@@ -33,5 +35,8 @@ struct GpuTarget {
   int mma_per_cycle = 1024;  // multiply-adds of tf32 operands on tensor cores; twice as many of bf16
   Numerics numerics = Numerics::exact;
 };
+
+/// What a program is made for.
+using Target = std::variant<CpuTarget, GpuTarget>;
 
 }  // namespace weft

@@ -94,7 +94,7 @@ struct Phase {
   friend bool operator==(const Phase&, const Phase&) = default;
 };
 
-/// How a kernel runs on the CPU. Chosen by passes/schedule/schedule.cpp from the Target; never changes a result's bits.
+/// How a kernel runs on the CPU. Chosen by passes/schedule/schedule.cpp from the CpuTarget; never changes a result's bits.
 struct Schedule {
   AxisId vector_axis =
       kNone;  // the axis that SIMD lanes run along: the last parallel axis, or the axis of the row stages

@@ -107,7 +107,7 @@ struct InferArgs {
   Op op;
   std::span<const Type> operands;
   const Attrs& attrs;
-  const Type* declared;  // the result type the builder or the text gave; non-null where the row says `declared_type`
+  const Type* declared;  // the result type the builder or the text gave; non-null where the row says `declared`
 };
 struct EvalArgs {
   Op op;

@@ -370,7 +370,7 @@ void remove_untouched(Program& p) {
 
 class Splitter {
  public:
-  Splitter(Program& p, const Target& target) : p_(p), target_(target), gone_(p.kernels.size(), false) {}
+  Splitter(Program& p, const CpuTarget& target) : p_(p), target_(target), gone_(p.kernels.size(), false) {}
 
   void run() {
     for (std::size_t i = 0; i < p_.kernels.size(); ++i)
@@ -456,13 +456,13 @@ class Splitter {
   }
 
   Program& p_;
-  const Target& target_;
+  const CpuTarget& target_;
   std::vector<Host> hosts_;
   std::vector<bool> gone_;
 };
 
 }  // namespace
 
-void split_column_sums(Program& p, const Target& target) { Splitter(p, target).run(); }
+void split_column_sums(Program& p, const CpuTarget& target) { Splitter(p, target).run(); }
 
 }  // namespace weft

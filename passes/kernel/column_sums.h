@@ -11,6 +11,6 @@ namespace weft {
 ///   - sums of a table of few columns become a phase over its rows, so that it occupies more threads than columns
 ///   would.
 /// Results keep their bits: runs and chunks are those of the contract (sequential_order in ir/ops/eval.h).
-void split_column_sums(Program&, const Target&);
+void split_column_sums(Program&, const CpuTarget&);
 
 }  // namespace weft

@@ -20,7 +20,7 @@ struct Use {
 
 class Layouts {
  public:
-  Layouts(const Program& p, const Target& target) : p_(p), target_(target), uses_(p.buffers.size()) {
+  Layouts(const Program& p, const CpuTarget& target) : p_(p), target_(target), uses_(p.buffers.size()) {
     for (std::size_t b = 0; b < p.buffers.size(); ++b) {
       const Buffer& buffer = p.buffers[b];
       const std::int64_t width = panel_width(buffer.type.dtype, target);
@@ -68,17 +68,17 @@ class Layouts {
   }
 
   const Program& p_;
-  const Target& target_;
+  const CpuTarget& target_;
   std::vector<Use> uses_;  // by storage
 };
 
 }  // namespace
 
-std::int64_t panel_width(DType t, const Target& target) {
+std::int64_t panel_width(DType t, const CpuTarget& target) {
   return ceil_div(2 * lanes_of(t, target), kReduceStripes) * kReduceStripes;
 }
 
-void assign_layouts(Program& p, const Target& target) {
+void assign_layouts(Program& p, const CpuTarget& target) {
   const Layouts layouts(p, target);
   for (std::size_t b = 0; b < p.buffers.size(); ++b) p.buffers[b].panels = layouts.width_of(static_cast<BufferId>(b));
 }

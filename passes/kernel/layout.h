@@ -8,9 +8,9 @@ namespace weft {
 /// Sets Buffer::panels of the states and temporaries that a contraction reads as its right operand, row by row of k, or
 /// that a contraction's epilogue reads or updates (an optimiser's moments), where every kernel that uses the buffer
 /// can. Whoever binds a state then binds it in that order.
-void assign_layouts(Program&, const Target&);
+void assign_layouts(Program&, const CpuTarget&);
 
 /// The width of panels: columns of the register tile that large products get, and whole vectors of every loop.
-std::int64_t panel_width(DType, const Target&);
+std::int64_t panel_width(DType, const CpuTarget&);
 
 }  // namespace weft

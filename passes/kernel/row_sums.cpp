@@ -42,7 +42,7 @@ AxisId folded_axis(const Program& p, const Kernel& k) {
   return axis;
 }
 
-bool is_large(const Kernel& k, AxisId row, const Target& target) {
+bool is_large(const Kernel& k, AxisId row, const CpuTarget& target) {
   std::int64_t rows = 1, element = 1;
   for (AxisId a : k.phases[0].parallel) rows *= extent(k, a);
   for (const KernelStage& s : k.phases[0].stages)
@@ -183,7 +183,7 @@ class Split {
 
 }  // namespace
 
-void split_row_sums(Program& p, const Target& target) {
+void split_row_sums(Program& p, const CpuTarget& target) {
   for (Kernel& k : p.kernels)
     if (const AxisId row = folded_axis(p, k); row != kNone && is_large(k, row, target)) k = Split(p, k, row).finish();
 }

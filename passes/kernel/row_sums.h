@@ -9,6 +9,6 @@ namespace weft {
 /// a machine may have threads, longer than many chunks and together larger than the L2, folds their chunks in a phase
 /// of its own. Results keep their bits: chunks and the tree over them are those of the contract (ReduceOrder in
 /// ir/ops/eval.h).
-void split_row_sums(Program&, const Target&);
+void split_row_sums(Program&, const CpuTarget&);
 
 }  // namespace weft

@@ -62,7 +62,7 @@ double tile_cost(const Product& p, std::int64_t strips, std::int64_t cols) {
 }
 
 /// The tile that multiplies in the fewest modelled cycles.
-Tile choose_tile(const Product& p, const Target& target) {
+Tile choose_tile(const Product& p, const CpuTarget& target) {
   Tile best;
   double least = 0;
   for (std::int64_t cols = 1; most_rows(cols, target) >= 1; ++cols) {
@@ -85,7 +85,7 @@ bool fits(std::int64_t lines, std::int64_t stride, std::int64_t element, std::in
 }
 
 /// Of a contraction: extents at least 1, so that an empty one has a schedule too.
-Product product_of(const Program& p, const Kernel& k, const Target& target) {
+Product product_of(const Program& p, const Kernel& k, const CpuTarget& target) {
   const Schedule& s = k.schedule;
   const KernelStage& sum = k.phases[0].stages[0];
   const Expr& rhs = k.exprs[static_cast<std::size_t>(sum.rhs)];
@@ -109,7 +109,7 @@ bool touches_update(const Program& p, const Kernel& k) {
   });
 }
 
-void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
+void schedule_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   Schedule& s = k.schedule;
   const KernelStage& sum = k.phases[0].stages[0];
   const Expr& lhs = k.exprs[static_cast<std::size_t>(sum.lhs)];
@@ -160,12 +160,11 @@ void schedule_contraction(const Program& p, Kernel& k, const Target& target) {
   s.split_n = (panels >= 4 && prefer_n) || (strips < kFewStrips && panels > strips);
   s.mc = cache_block(x.m, s.mr, x.k, lhs.dtype, target);
   s.nc = cache_block(x.n, s.nr, x.k, lhs.dtype, target);
-  s.vector_axis = s.n;
 }
 
 }  // namespace
 
-std::int64_t lanes_of(DType t, const Target& target) {
+std::int64_t lanes_of(DType t, const CpuTarget& target) {
   return std::max<std::int64_t>(1, target.vector_bytes / static_cast<std::int64_t>(size_of(t)));
 }
 
@@ -177,9 +176,11 @@ std::int64_t rhs_panels(const Program& p, const Kernel& k) {
 
 bool fits_panels(std::int64_t nr, std::int64_t panels) { return panels == 0 || nr % panels == 0 || panels % nr == 0; }
 
-std::int64_t most_rows(std::int64_t cols, const Target& target) { return (target.vector_registers - 1 - cols) / cols; }
+std::int64_t most_rows(std::int64_t cols, const CpuTarget& target) {
+  return (target.vector_registers - 1 - cols) / cols;
+}
 
-std::int64_t cache_block(std::int64_t whole, std::int64_t tile, std::int64_t k, DType t, const Target& target) {
+std::int64_t cache_block(std::int64_t whole, std::int64_t tile, std::int64_t k, DType t, const CpuTarget& target) {
   // Beyond the L2 too, since a tile asks for few bytes a cycle.
   const std::int64_t block_bytes = 2 * target.l2_bytes, pieces = ceil_div(whole, tile);
   const std::int64_t piece_bytes = std::min(k, kContractChunk) * static_cast<std::int64_t>(size_of(t)) * tile;
@@ -194,16 +195,15 @@ bool is_readable_in_place(const Program& p, const Kernel& k, ExprId id, AxisId c
          (contiguous == kNone || stride_along(p, e, contiguous) == 1);
 }
 
-double contraction_cost(const Program& p, const Kernel& k, const Target& target) {
+double contraction_cost(const Program& p, const Kernel& k, const CpuTarget& target) {
   const Product x = product_of(p, k, target);
   return tile_cost(x, ceil_div(x.m, k.schedule.mr), k.schedule.nr / x.lanes);
 }
 
-void schedule(Program& p, const Target& target, const ScheduleTable* table) {
+void assign_lanes(Program& p) {
   for (Kernel& k : p.kernels) {
     if (k.phases[0].stages[0].kind == KernelStage::contract) {
-      schedule_contraction(p, k, target);
-      if (table) table->apply(p, k, target);
+      k.schedule.vector_axis = k.schedule.n;
       continue;
     }
     // Lanes run along the folded axis of a row kernel, that of its first such phase, else along the last parallel axis.
@@ -212,6 +212,14 @@ void schedule(Program& p, const Target& target, const ScheduleTable* table) {
     for (auto phase = k.phases.rbegin(); phase != k.phases.rend(); ++phase)
       for (const KernelStage& s : phase->stages)
         if (s.kind == KernelStage::reduce && s.striped) k.schedule.vector_axis = s.axis;
+  }
+}
+
+void tile_contractions(Program& p, const CpuTarget& target, const ScheduleTable* table) {
+  for (Kernel& k : p.kernels) {
+    if (k.phases[0].stages[0].kind != KernelStage::contract) continue;
+    schedule_contraction(p, k, target);
+    if (table) table->apply(p, k, target);
   }
 }
 

@@ -133,6 +133,6 @@ class Walk {
 
 std::uint64_t schedule_signature(const Program& p, const Kernel& k) { return fnv1a(Walk(p, k).text()); }
 
-TargetKey TargetKey::of(const Target& t) { return {t.cpu, fnv1a(t.features), t.l1_bytes, t.l2_bytes, t.l3_bytes}; }
+TargetKey TargetKey::of(const CpuTarget& t) { return {t.cpu, fnv1a(t.features), t.l1_bytes, t.l2_bytes, t.l3_bytes}; }
 
 }  // namespace weft

@@ -17,7 +17,7 @@ constexpr std::int64_t kMostBlockCaches = 8;  // second-level caches that a bloc
 
 /// A block of `tile` wide pieces of `whole`: what is wrong with `found`, or "".
 std::string block_objection(const Contraction& c, std::int64_t found, std::int64_t whole, std::int64_t tile,
-                            const Target& target) {
+                            const CpuTarget& target) {
   const std::int64_t piece = tile * std::min(c.k, kContractChunk) * static_cast<std::int64_t>(size_of(c.dtype));
   const std::int64_t most = std::max<std::int64_t>(1, kMostBlockCaches * target.l2_bytes / piece) * tile;
   if (found >= 1 && found <= std::min(whole, most) && (found % tile == 0 || found == whole)) return "";
@@ -50,7 +50,7 @@ Contraction contraction_of(const Program& p, const Kernel& k) {
           rhs_panels(p, k)};
 }
 
-Objection objection(const Contraction& c, const Schedule& s, const Target& target) {
+Objection objection(const Contraction& c, const Schedule& s, const CpuTarget& target) {
   const std::int64_t lanes = lanes_of(c.dtype, target);
   std::int64_t most_cols = 1;
   while (most_rows(most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
@@ -73,7 +73,7 @@ Objection objection(const Contraction& c, const Schedule& s, const Target& targe
   return {};
 }
 
-std::vector<Schedule> tile_candidates(const Program& p, const Kernel& kernel, const Target& target) {
+std::vector<Schedule> tile_candidates(const Program& p, const Kernel& kernel, const CpuTarget& target) {
   constexpr std::int64_t kMoreStrips = 2;  // than the tallest tile leaves
   const Contraction c = contraction_of(p, kernel);
   const std::int64_t lanes = lanes_of(c.dtype, target);
@@ -101,7 +101,7 @@ std::vector<Schedule> tile_candidates(const Program& p, const Kernel& kernel, co
   return schedules;
 }
 
-std::vector<Schedule> block_candidates(const Program& p, const Kernel& kernel, const Target& target) {
+std::vector<Schedule> block_candidates(const Program& p, const Kernel& kernel, const CpuTarget& target) {
   const Contraction c = contraction_of(p, kernel);
   const Schedule& from = kernel.schedule;
   std::vector<Schedule> found;

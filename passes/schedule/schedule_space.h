@@ -31,12 +31,12 @@ struct Objection {
   std::string_view field;
   std::string what;
 };
-Objection objection(const Contraction&, const Schedule&, const Target&);
+Objection objection(const Contraction&, const Schedule&, const CpuTarget&);
 
 /// Schedules that differ from the kernel's in tile, packing and split, those with the least modelled cost first; blocks
 /// are what the cost model gives such a tile. The kernel's own is not among them.
-std::vector<Schedule> tile_candidates(const Program&, const Kernel&, const Target&);
+std::vector<Schedule> tile_candidates(const Program&, const Kernel&, const CpuTarget&);
 /// Schedules that differ from the kernel's in kc, mc and nc.
-std::vector<Schedule> block_candidates(const Program&, const Kernel&, const Target&);
+std::vector<Schedule> block_candidates(const Program&, const Kernel&, const CpuTarget&);
 
 }  // namespace weft

@@ -132,7 +132,7 @@ std::string row_text(const ScheduleRow& r) {
 
 }  // namespace
 
-ScheduleTable ScheduleTable::parse(std::string_view text, const std::string& file, const Target& target) {
+ScheduleTable ScheduleTable::parse(std::string_view text, const std::string& file, const CpuTarget& target) {
   const TargetKey here = TargetKey::of(target);
   Reader reader(text, file);
   ScheduleTable table;
@@ -171,7 +171,7 @@ void ScheduleTable::merge(const ScheduleTable& other) {
   for (const auto& [key, row] : other.rows_) rows_.insert_or_assign(key, row);
 }
 
-bool ScheduleTable::apply(const Program& p, Kernel& k, const Target& target) const {
+bool ScheduleTable::apply(const Program& p, Kernel& k, const CpuTarget& target) const {
   if (rows_.empty() || !is_tiled_contraction(k)) return false;
   const ScheduleRow* row = find(schedule_signature(p, k), TargetKey::of(target));
   if (!row) return false;

@@ -26,9 +26,9 @@ std::uint64_t schedule_signature(const Program&, const Kernel&);
 /// How the table names a machine.
 struct TargetKey {
   std::string cpu;
-  std::uint64_t features = 0;  // a hash of Target::features
+  std::uint64_t features = 0;  // a hash of CpuTarget::features
   std::int64_t l1 = 0, l2 = 0, l3 = 0;
-  static TargetKey of(const Target&);
+  static TargetKey of(const CpuTarget&);
   friend auto operator<=>(const TargetKey&, const TargetKey&) = default;
 };
 
@@ -46,7 +46,7 @@ class ScheduleTable {
  public:
   /// Throws Error "file:line:col: error: …" for text that is no table, a row given twice, or a row of `target`, the
   /// machine that its schedules are for, whose values are not legal there.
-  static ScheduleTable parse(std::string_view text, const std::string& file, const Target& target);
+  static ScheduleTable parse(std::string_view text, const std::string& file, const CpuTarget& target);
   std::string str() const;  ///< parse() reads it back; rows in order of machine and signature
 
   bool empty() const { return rows_.empty(); }
@@ -57,7 +57,7 @@ class ScheduleTable {
 
   /// Gives the kernel the schedule that the table has for it on this target, if any; whether there is one. Throws
   /// Error, with the row's place, where the kernel cannot be scheduled so.
-  bool apply(const Program&, Kernel&, const Target&) const;
+  bool apply(const Program&, Kernel&, const CpuTarget&) const;
 
  private:
   std::map<std::pair<TargetKey, std::uint64_t>, ScheduleRow> rows_;

@@ -18,7 +18,7 @@ namespace {
 
 /// x[m, k] y[k, n] of the reference model's first layer, with the register tile (mr, columns * lanes); y in panels, if
 /// any.
-Program layer(const Target& target, int mr, int columns, bool pack, std::int64_t panels = 0) {
+Program layer(const CpuTarget& target, int mr, int columns, bool pack, std::int64_t panels = 0) {
   constexpr std::int64_t M = 128, N = 512, K = 784;
   ProgramBuilder p;
   const BufferId x = p.input(f32, {M, K}), y = p.state(f32, {K, N}), out = p.output(f32, {M, N});
@@ -61,7 +61,7 @@ TEST_CASE("the microkernels keep every sum in a register") {
                            {"znver4", 9, 3},
                            {"znver4", 6, 4}})
     for (const auto& [pack, panels] : {std::pair{false, 0}, {true, 0}, {false, 16}, {false, 32}}) {
-      const Target target = target_for(tile.cpu);
+      const CpuTarget target = target_for(tile.cpu);
       const int nr = tile.columns * target.vector_bytes / 4;
       if (panels && nr % panels != 0 && panels % nr != 0) continue;  // such a tile is packed
       // The innermost loops of the microkernels: from a label to the jump back to it.
@@ -178,7 +178,7 @@ TEST_CASE("a kernel with more buffers than a page of addresses holds") {
   ExprId sum = k.load(x.back(), {at(i)});
   for (int b = kBuffers - 1; b-- > 0;) sum = k.op(Op::add, f32, {sum, k.load(x[static_cast<std::size_t>(b)], {at(i)})});
   k.phase({i}).stages = {map_stage({{y, {at(i)}, sum}})};
-  const Target host = host_target();
+  const CpuTarget host = host_target();
   CHECK(check(p.program(), {&host, 1}) == "");
 }
 

@@ -28,7 +28,7 @@ struct Case {
 
 /// out = x y. With a prologue, x is gathered by row from a table and scaled, y is masked where j + k is odd; with an
 /// epilogue, a state w becomes w - tanh(out) * w, and out is not kept.
-Program contraction(const Case& c, const Target& target) {
+Program contraction(const Case& c, const CpuTarget& target) {
   ProgramBuilder p;
   const bool batch = c.b > 0;
   auto shape = [&](std::int64_t i, std::int64_t j, bool swap) {
@@ -84,7 +84,7 @@ Program contraction(const Case& c, const Target& target) {
 
 void check_case(const Case& c) {
   INFO(c.str());
-  CHECK(check_next_target([&](const Target& target) { return contraction(c, target); }) == "");
+  CHECK(check_next_target([&](const CpuTarget& target) { return contraction(c, target); }) == "");
 }
 
 constexpr std::int64_t kSizes[] = {1, 2, 3, 5, 6, 7, 13, 16, 17, 31, 33, 64, 100};

@@ -45,7 +45,7 @@ TEST_CASE("the MLP step goes through PTX and the driver API: launches, parameter
   const GpuTarget target = target_for_gpu(list_devices(kFakeCuda).devices.at(0).target);
   CHECK(target.name == "sm_90a");
   CHECK(target.multiprocessors == 16);
-  const auto program = std::make_shared<const Program>(make_program(optimize(g), Target{}));
+  const auto program = std::make_shared<const Program>(make_program(optimize(g), GpuTarget{}));
   const DeviceImage image = compile_device(program, target, {.ptx = true});
   int launches = 0;
   fake->on_launch = emulated(image, launches);
@@ -69,7 +69,7 @@ TEST_CASE("steps in a persistent kernel: its table leads to the rows of every st
   const MlpStep size{.rows = 40, .batch = 9, .widths = {20, 17, 10}};
   const Graph g = mlp_step(size);
   const std::vector<Array> inputs = mlp_inputs(g, size);
-  const auto program = std::make_shared<const Program>(make_program(optimize(g), Target{}));
+  const auto program = std::make_shared<const Program>(make_program(optimize(g), GpuTarget{}));
   std::size_t index = 0;
   while (g.inputs()[index].name != "index") ++index;
   Array rows({i32, {kSteps, size.batch}});

@@ -200,13 +200,13 @@ Program columns(std::int64_t I, std::int64_t J, DType t) {
 TEST_CASE("broadcasts, transpositions and strides") {
   for (auto [i, j, l] : {std::array<std::int64_t, 3>{3, 4, 5}, {1, 7, 20}, {4, 1, 33}, {5, 3, 1}, {2, 2, 16}})
     for (int axis : {2, 1, 0, -1})
-      CHECK(check_next_target([&](const Target&) { return layouts(i, j, l, axis); }) == "");
+      CHECK(check_next_target([&](const CpuTarget&) { return layouts(i, j, l, axis); }) == "");
   for (std::int64_t n : {1, 16, 21}) CHECK(check(transposition(7, n)) == "");
 }
 
 TEST_CASE("predicates keep loads inside of their buffers") {
   for (std::int64_t n : {0, 1, 14, 40})
-    for (DType t : {f32, f64, u8, boolean}) CHECK(check_next_target([&](const Target&) { return pad(3, n, t); }) == "");
+    for (DType t : {f32, f64, u8, boolean}) CHECK(check_next_target([&](const CpuTarget&) { return pad(3, n, t); }) == "");
 }
 
 TEST_CASE("gathers by row and by lane") {
@@ -219,7 +219,7 @@ TEST_CASE("scatters add in order") {
   for (std::int64_t n : {1, 16, 35})
     for (DType t : {f32, i64, u8})
       for (bool on_rows : {false, true})
-        CHECK(check_next_target([&](const Target&) { return scatter(23, n, t, on_rows); }) == "");
+        CHECK(check_next_target([&](const CpuTarget&) { return scatter(23, n, t, on_rows); }) == "");
 }
 
 TEST_CASE("states are updated in place from old values") {

@@ -105,7 +105,7 @@ class Ways {
     if (!test::only_device())
       for (const int threads : {1, 2, 3}) {
         Image image =
-            compile(std::make_shared<const Program>(make_program(optimize(g), host_target(), {.for_cpu = true})),
+            compile(std::make_shared<const Program>(make_program(optimize(g), host_target())),
                     host_target(), {.threads = 1});
         for (KernelCode& code : image.code) code.cost = 1e9;  // threads share it, however small it is
         auto executor = std::make_shared<Executor>(std::move(image), threads);
@@ -121,7 +121,7 @@ class Ways {
     if (elements > kOnDevice) return;
     for (const GpuTarget& target : test::device_targets())
       ways_.push_back({fmt::format("a device of {} multiprocessors", target.multiprocessors),
-                       [program = make_program(optimize(g), host_target()), target](const Array& x) {
+                       [program = make_program(optimize(g), target), target](const Array& x) {
                          return test::run_on_device(program, std::span(&x, 1), target);
                        }});
   }

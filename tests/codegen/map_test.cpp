@@ -147,7 +147,7 @@ Program large_results(std::int64_t columns, DType t) {
 }  // namespace
 
 TEST_CASE("results larger than the caches are written past them, where they are aligned") {
-  for (Target target : runnable_targets()) {
+  for (CpuTarget target : runnable_targets()) {
     target.l3_bytes = 1024;
     for (DType t : {f32, f64, i32, u8})
       for (std::int64_t columns : {48, 50}) CHECK(check(large_results(columns, t), {&target, 1}) == "");
@@ -204,7 +204,7 @@ TEST_CASE("exp on vectors is its definition everywhere, at the limits above all"
     k.phase({i}).stages = {map_stage({{out, {at(i)}, k.op(Op::exp, type.dtype, {k.load(in, {at(i)})})}})};
     k.schedule().vector_axis = i;
     const Evaluation expected = interpret(b.program(), {&x, 1});
-    for (const Target& target : runnable_targets())
+    for (const CpuTarget& target : runnable_targets())
       CHECK(difference(run_image(compile(b.finish(), target), {&x, 1}), expected) == "");
   }
 }
@@ -272,7 +272,7 @@ TEST_CASE("every function of floats equals the interpreter at its edges, in bits
       k.phase({i}).stages = {map_stage({{out, {at(i)}, k.op(op, result_of(op, t), args)}})};
       k.schedule().vector_axis = i;
       const Evaluation expected = interpret(b.program(), inputs);
-      for (const Target& target : runnable_targets())
+      for (const CpuTarget& target : runnable_targets())
         CHECK(difference(run_image(compile(b.finish(), target), inputs), expected) == "");
     }
   }

@@ -143,9 +143,9 @@ Evaluation run_image(const Image& image, std::span<const Array> inputs, const Cu
   return results_of(p, run);
 }
 
-const std::vector<Target>& runnable_targets() {
-  static const std::vector<Target> targets = [] {
-    std::vector<Target> t{host_target(), target_for("x86-64-v2")};
+const std::vector<CpuTarget>& runnable_targets() {
+  static const std::vector<CpuTarget> targets = [] {
+    std::vector<CpuTarget> t{host_target(), target_for("x86-64-v2")};
     if (host_target().vector_bytes >= 32 && host_target().fma) t.push_back(target_for("x86-64-v3"));
     return t;
   }();
@@ -169,7 +169,7 @@ std::string difference(const Evaluation& found, const Evaluation& expected) {
   return outputs.empty() ? compare("state", found.states, expected.states) : outputs;
 }
 
-std::string check(const Program& program, std::span<const Target> targets) {
+std::string check(const Program& program, std::span<const CpuTarget> targets) {
   const Cuts pieces = [](std::int64_t units) {
     std::mt19937 gen(7);
     std::vector<std::int64_t> ends{0};  // the first range is empty
@@ -181,7 +181,7 @@ std::string check(const Program& program, std::span<const Target> targets) {
   const std::pair<const std::vector<Array>&, Cuts> runs[] = {{ordinary, pieces}, {awkward, {}}};
   std::vector<Evaluation> expected;
   for (const auto& run : runs) expected.push_back(interpret(program, run.first));
-  for (const Target& target : test::only_device() ? std::span<const Target>{} : targets) {
+  for (const CpuTarget& target : test::only_device() ? std::span<const CpuTarget>{} : targets) {
     const Image image = compile(std::make_shared<Program>(program), target, {.threads = 1, .verify = true});
     for (std::size_t i = 0; i < expected.size(); ++i)
       if (const std::string d = difference(run_image(image, runs[i].first, runs[i].second), expected[i]); !d.empty())
@@ -199,10 +199,10 @@ std::string check(const Program& program, std::span<const Target> targets) {
   return {};
 }
 
-std::string check_next_target(const std::function<Program(const Target&)>& make) {
+std::string check_next_target(const std::function<Program(const CpuTarget&)>& make) {
   static std::size_t turn = 0;
   const std::size_t n = runnable_targets().size();
-  const Target& target =
+  const CpuTarget& target =
       runnable_targets()[(turn + turn / n) % n];  // shifted at each round: callers have loops of their own
   ++turn;
   return check(make(target), {&target, 1});

@@ -70,14 +70,14 @@ using Cuts = std::function<std::vector<std::int64_t>(std::int64_t)>;
 Evaluation run_image(const Image&, std::span<const Array> inputs, const Cuts& cuts = {});
 
 /// Targets that this machine can run, the host's own first.
-const std::vector<Target>& runnable_targets();
+const std::vector<CpuTarget>& runnable_targets();
 
 /// The first difference between two evaluations, or "" when all outputs and states have the same bits.
 std::string difference(const Evaluation& found, const Evaluation& expected);
 /// Compiles for each target, runs whole and in pieces, and on a device, and compares with the interpreter. "" or what
 /// differs.
-std::string check(const Program&, std::span<const Target> targets = runnable_targets());
+std::string check(const Program&, std::span<const CpuTarget> targets = runnable_targets());
 /// The same for one of the runnable targets, another one at each call.
-std::string check_next_target(const std::function<Program(const Target&)>& make);
+std::string check_next_target(const std::function<Program(const CpuTarget&)>& make);
 
 }  // namespace weft

@@ -8,6 +8,7 @@
 #include "mlp_step.h"
 #include "passes/graph/autodiff.h"
 #include "passes/pipeline.h"
+#include "plain_program.h"
 #include "programs.h"
 #include "runtime/host/executor.h"
 
@@ -15,7 +16,8 @@ using namespace weft;
 
 namespace {
 
-Image image_of(const Graph& g, const Target& target, const PipelineOptions& options = {}) {
+Image image_of(const Graph& g, const CpuTarget& target, PipelineOptions options = {}) {
+  options.disable = test::kCpuPasses;
   return compile(std::make_shared<const Program>(make_program(optimize(g, options), target, options)), target,
                  {.threads = 1});
 }
@@ -66,7 +68,7 @@ Graph with_gradient(Graph g, std::string_view prefix = "gradient") {
 /// The device code of a graph.
 test::RunFn on_device(const GpuTarget& target, PipelineOptions options) {
   return [=](const Graph& g, std::span<const Array> inputs) {
-    return test::run_on_device(make_program(optimize(g, options), host_target(), options), inputs, target);
+    return test::run_on_device(make_program(optimize(g, options), target, options), inputs, target);
   };
 }
 
@@ -151,7 +153,7 @@ TEST_CASE(
   const auto inputs = mlp_inputs(g, size);
   const Evaluation expected = interpret(g, inputs);
   for (const char* cpu : {"x86-64-v2", "x86-64-v3", "x86-64-v4", ""}) {
-    const Target target = *cpu ? target_for(cpu) : host_target();
+    const CpuTarget target = *cpu ? target_for(cpu) : host_target();
     if (target.vector_bytes > host_target().vector_bytes) continue;
     const Image image = image_of(g, target);
     for (int threads : {1, 2, 3}) {

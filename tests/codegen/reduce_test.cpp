@@ -144,7 +144,7 @@ TEST_CASE("every reduction equals the interpreter in bits") {
       if (!in_set(t, info(op).dtypes)) continue;
       for (LanesAlong lanes : {LanesAlong::points, LanesAlong::rows, LanesAlong::nothing}) {
         INFO(name(op) << " of " << name(t) << ", lanes " << static_cast<int>(lanes));
-        CHECK(check_next_target([&](const Target&) { return reduction(op, t, lanes); }) == "");
+        CHECK(check_next_target([&](const CpuTarget&) { return reduction(op, t, lanes); }) == "");
       }
     }
   }
@@ -171,7 +171,7 @@ TEST_CASE("of equal extremes the last one is taken, however a fold is cut") {
         }
         INFO(name(op) << " of " << name(t) << ", lanes " << static_cast<int>(lanes));
         const Evaluation expected = interpret(p, inputs);
-        for (const Target& target : runnable_targets()) {
+        for (const CpuTarget& target : runnable_targets()) {
           INFO(target.cpu);
           CHECK(difference(run_image(compile(std::make_shared<const Program>(p), target), inputs), expected) == "");
         }

@@ -12,6 +12,7 @@
 #include "passes/graph/fuse.h"
 #include "passes/kernel/memory.h"
 #include "passes/pipeline.h"
+#include "plain_program.h"
 #include "random_graph.h"
 #include "runtime/device/device_executor.h"
 #include "runtime/emulator/emulator.h"
@@ -192,7 +193,8 @@ std::string execute_graph(const std::string& text, std::uint64_t seed, const Fuz
   if (!one_in(shares.generate)) return "";
   PipelineOptions options;
   options.verify = true;
-  options.for_cpu = rng.chance(0.5);
+  const bool plain = rng.chance(0.5);
+  if (plain) options.disable = kCpuPasses;
   const auto program =
       std::make_shared<const Program>(make_program(optimize(without_groups(parsed), options), host_target(), options));
   ++counts.generated;
@@ -202,7 +204,7 @@ std::string execute_graph(const std::string& text, std::uint64_t seed, const Fuz
   };
   if (const std::string d = check("kernels", interpret(*program, inputs)); !d.empty()) return d;
   if (!one_in(std::max(1, shares.compile / std::max(1, shares.generate)))) return "";
-  if (!options.for_cpu && rng.chance(0.5)) {
+  if (plain && rng.chance(0.5)) {
     ++counts.emulated;
     return check("emulated", run_emulated(*program, inputs, rng.chance(0.3)));
   }
@@ -219,7 +221,7 @@ FuzzCounts& FuzzCounts::operator+=(const FuzzCounts& o) {
 }
 
 Fuzzer::Fuzzer(Fuzzed what) : what_(what) {
-  Target plain, wide;  // not this machine: the same texts everywhere
+  CpuTarget plain, wide;  // not this machine: the same texts everywhere
   wide.vector_bytes = 64, wide.vector_registers = 32, wide.fma = true;
   for (std::uint64_t seed = 1; corpus_.size() < kCorpus; ++seed) {
     RandomGraphOptions options{.nodes = static_cast<int>(2 + seed % 9), .large = 0};
@@ -232,7 +234,7 @@ Fuzzer::Fuzzer(Fuzzed what) : what_(what) {
       text = print(seed % 3 ? g : optimize(g), {.locs = seed % 2 == 0});
     } else {
       PipelineOptions pipeline;
-      pipeline.for_cpu = seed % 2 == 0;
+      if (seed % 2 == 1) pipeline.disable = kCpuPasses;
       text = print(make_program(optimize(g), seed % 5 < 2 ? plain : wide, pipeline), seed % 4 == 0);
     }
     if (text.size() <= kLongest) corpus_.push_back(std::move(text));

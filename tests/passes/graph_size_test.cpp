@@ -20,7 +20,7 @@ Program through_all(const Graph& g) {
   PipelineOptions options;
   options.verify = true;
   const Graph fused = optimize(g, options);
-  Program p = make_program(fused, Target{}, options);
+  Program p = make_program(fused, GpuTarget{}, options);
   CHECK(print(parse_program(print(p))) == print(p));
   return p;
 }
@@ -81,7 +81,7 @@ TEST_CASE("a chain of views that cost nothing is cut into kernels all the same")
   g.output("y", y);
   PipelineOptions options;
   options.disable = {"fold", "simplify", "simplify-canonical"};
-  CHECK(largest_kernel(make_program(optimize(g, options), Target{}, options)) < 1000);
+  CHECK(largest_kernel(make_program(optimize(g, options), GpuTarget{}, options)) < 1000);
 }
 
 TEST_CASE("a concat of thousands of operands becomes a tree of small ones") {
@@ -101,7 +101,7 @@ TEST_CASE("a concat of thousands of operands becomes a tree of small ones") {
   for (std::size_t i = 0; i < 10'000; ++i) in.as<float>()[i] = static_cast<float>(i);
   const Array expected = interpret(g, std::span(&in, 1)).outputs[0];
   CHECK(interpret(canonical, std::span(&in, 1)).outputs[0].same_bits(expected));
-  CHECK(largest_kernel(make_program(optimize(g), Target{})) < 2000);
+  CHECK(largest_kernel(make_program(optimize(g), GpuTarget{})) < 2000);
 }
 
 TEST_CASE("joining pieces one by one does not copy the list at each step") {

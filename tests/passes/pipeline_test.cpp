@@ -18,24 +18,62 @@ TEST_CASE("every pass has a name and says what it is for") {
 TEST_CASE("unknown passes and those that lowering needs are named in the error") {
   const Graph g = mlp_step();
   CHECK_THROWS_WITH(run_pass("fuze", g), ContainsSubstring("no pass is called 'fuze'; there are: dead, fold"));
-  CHECK_THROWS_WITH(optimize(g, {.disable = {"fuse"}}), ContainsSubstring("pass 'fuse' cannot be disabled"));
+  for (const char* name : {"fuse", "lower", "lanes", "tiles", "memory"})
+    CHECK_THROWS_WITH(optimize(g, {.disable = {name}}),
+                      ContainsSubstring(fmt::format("pass '{}' cannot be disabled", name)));
+  CHECK_THROWS_WITH(make_program(g, GpuTarget{}, {.disable = {"panels"}}),
+                    ContainsSubstring("no pass is called 'panels'"));
 }
 
 TEST_CASE("the runner reports every pass, its time and whether it changed anything") {
   std::vector<PassTiming> timings;
   std::vector<std::string> seen;
-  const Graph g = optimize(mlp_step(), {.timings = &timings, .after = [&](std::string_view name, const Graph&, bool) { seen.emplace_back(name); }});
-  REQUIRE(timings.size() == passes().size());
-  CHECK(seen.size() == passes().size());
+  const PipelineOptions options{.timings = &timings, .after = [&](const PassResult& r) {
+                                  seen.emplace_back(r.name);
+                                  CHECK((r.graph == nullptr) != (r.program == nullptr));
+                                  CHECK_FALSE(r.text().empty());
+                                }};
+  const Graph g = optimize(mlp_step(), options);
   CHECK(timings.back().changed);
+  const Program p = make_program(g, CpuTarget{}, options);
+  CHECK(timings.back().changed);
+  std::vector<std::string> names;
+  for (const PassInfo& pass : passes()) names.emplace_back(pass.name);
+  CHECK(seen == names);
+  CHECK(timings.size() == names.size());
   CHECK(run_pass("fuse", g) == g);
+}
+
+TEST_CASE("passes of programs run one by one, and not on graphs") {
+  const Program whole = make_program(optimize(mlp_step()), CpuTarget{});
+  Function f = optimize(mlp_step());
+  CHECK_THROWS_WITH(run_pass("layout", f, CpuTarget{}),
+                    ContainsSubstring("pass 'layout' runs on a program of kernels, and this is a graph"));
+  for (const PassInfo& pass : passes())
+    if (!pass.is_of_graphs()) f = run_pass(pass.name, std::move(f), CpuTarget{}, {.verify = true});
+  CHECK(print(std::get<Program>(f)) == print(whole));
+  CHECK_THROWS_WITH(run_pass("fold", f, CpuTarget{}),
+                    ContainsSubstring("pass 'fold' runs on a graph, and this is a program of kernels"));
+}
+
+TEST_CASE("a GPU's program has no CPU's tiles, panels or chunks") {
+  const Program p = make_program(optimize(mlp_step()), GpuTarget{});
+  for (const Kernel& k : p.kernels) {
+    CHECK(k.schedule.mr == 0);
+    CHECK(k.schedule.kc == 0);
+  }
+  for (const Buffer& b : p.buffers) CHECK(b.panels == 0);
 }
 
 TEST_CASE("leaving out optional passes keeps the bits") {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const Graph g = test::random_graph(seed);
-    test::compare(g, [](const Graph& h, std::span<const Array> in) {
-      return interpret(make_program(optimize(h, {.disable = {"fold", "simplify", "simplify-canonical"}}), Target{}), in);
-    }, seed);
+    test::compare(
+        g,
+        [](const Graph& h, std::span<const Array> in) {
+          return interpret(
+              make_program(optimize(h, {.disable = {"fold", "simplify", "simplify-canonical"}}), GpuTarget{}), in);
+        },
+        seed);
   }
 }

@@ -123,7 +123,7 @@ TEST_CASE("opt runs the passes that it is told to run") {
   CHECK(shell("weft opt f.weft --pass simplify -o out.weft", dir.path()).out.empty());
   CHECK(slurp(dir.file("out.weft")) == simple);
 
-  const Result all = shell("weft opt f.weft --print-after-all --stats", dir.path());
+  const Result all = shell("weft opt f.weft --emit kernels --print-after-all --stats", dir.path());
   INFO(all);
   CHECK(all.code == 0);
   for (const weft::PassInfo& pass : weft::passes()) CHECK(contains(all.err, "// after " + std::string(pass.name)));
@@ -131,6 +131,14 @@ TEST_CASE("opt runs the passes that it is told to run") {
   CHECK(contains(all.err, " ms"));
   CHECK(contains(all.err, "rule "));
   CHECK(contains(ok(shell("weft opt f.weft --disable simplify --disable simplify-canonical", dir.path())), "neg"));
+
+  // Passes of programs, from a graph through lowering and from a text of kernels.
+  const std::string kernels = ok(shell("weft opt f.weft --emit kernels", dir.path()));
+  std::string by_name, of_programs;
+  for (const weft::PassInfo& pass : weft::passes())
+    (pass.is_of_graphs() || pass.name == "lower" ? by_name : of_programs) += " --pass " + std::string(pass.name);
+  CHECK(ok(shell("weft opt f.weft" + by_name + of_programs, dir.path())) == kernels);
+  CHECK(ok(shell("weft opt f.weft" + by_name + " | weft opt -" + of_programs, dir.path())) == kernels);
 }
 
 TEST_CASE("opt reports mistakes in the text and in its options") {
@@ -162,7 +170,7 @@ TEST_CASE("opt reports mistakes in the text and in its options") {
   CHECK(contains(stage.err, "past that stage"));
   const Result pass = shell("weft opt - --pass fold", dir.path(), kernels);
   CHECK(pass.code == 1);
-  CHECK(contains(pass.err, "passes run on graphs"));
+  CHECK(contains(pass.err, "pass 'fold' runs on a graph, and this is a program of kernels"));
 }
 
 TEST_CASE("run computes outputs and new states from npy files") {

@@ -178,7 +178,7 @@ TEST_CASE("a signal ends training and keeps the weights, and so do two") {
       weft train mnist --data tiny --epochs 1000000 --batch-size 32 --save m.safetensors >log &
       until grep -qs 'Epoch 2/' log; do kill -0 $! || break; sleep 0.02; done
       for s in )" + row.signals +
-                               R"(; do kill -$s $!; done
+                               R"(; do kill -$s $!; sleep 0.01; done  # else the kernel sorts them
       wait $!
       code=$?
       cat log

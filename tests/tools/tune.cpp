@@ -31,7 +31,7 @@ const char* const kLayer = R"(func @layer(%x: f32[?,70], %w: f32[70,45], %b: f32
 
 /// An odd but legal schedule, on this machine, for every contraction of the layer at a batch of 37.
 weft::ScheduleTable odd_schedules() {
-  const weft::Target target = weft::host_target();
+  const weft::CpuTarget target = weft::host_target();
   const weft::Program p = weft::make_program(weft::optimize(weft::bind_batch(weft::parse_graph(kLayer), 37)), target);
   weft::ScheduleTable table;
   for (const weft::Kernel& k : p.kernels) {
@@ -126,7 +126,7 @@ TEST_CASE("a compiled function has the same bits under an odd table of schedules
 TEST_CASE("rows that processes and threads add to one file at once are all there") {
   const TempDir dir;
   const std::string path = dir.file("s.txt");
-  const weft::Target target = weft::host_target();
+  const weft::CpuTarget target = weft::host_target();
   constexpr std::uint64_t kRows = 20, kWriters = 4;
   const auto add = [&](std::uint64_t writer) {
     for (std::uint64_t i = 0; i < kRows; ++i) {

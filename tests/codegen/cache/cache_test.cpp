@@ -22,6 +22,7 @@
 #include "error_of.h"
 #include "mlp_step.h"
 #include "passes/pipeline.h"
+#include "plain_program.h"
 #include "programs.h"
 #include "runtime/support.h"
 
@@ -65,7 +66,8 @@ Run run(const Program& p, const CacheOptions& cache) { return run(p, cache, 1, r
 Run run_mlp(const CacheOptions& cache, int threads = 1) {
   const MlpStep size{64, 16, {20, 17, 10}};
   const Graph g = mlp_step(size);
-  return run(make_program(optimize(g), host_target()), cache, threads, mlp_inputs(g, size));
+  return run(make_program(optimize(g), host_target(), {.disable = test::kCpuPasses}), cache, threads,
+             mlp_inputs(g, size));
 }
 
 std::string counts(const CacheStatistics& s) {
@@ -165,7 +167,7 @@ TEST_CASE("cache: object code is the same in every compilation", "[cache]") {
 }
 
 TEST_CASE("cache: a key depends on what determines the code, and on nothing else", "[cache]") {
-  const auto digest = [](const Program& p, const Target& t = {}, Sanitizer sanitizer = Sanitizer::none) {
+  const auto digest = [](const Program& p, const CpuTarget& t = {}, Sanitizer sanitizer = Sanitizer::none) {
     return codegen::KeyMaker(t, sanitizer)(codegen::canonical(p, p.kernels.back()).program).digest;
   };
   const std::string plain = digest(add(8));
@@ -178,19 +180,19 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
 
   std::set<std::string> digests{plain};
   std::size_t expected = 1;
-  const auto differs = [&](const Program& p, const Target& t = {}, Sanitizer sanitizer = Sanitizer::none) {
+  const auto differs = [&](const Program& p, const CpuTarget& t = {}, Sanitizer sanitizer = Sanitizer::none) {
     digests.insert(digest(p, t, sanitizer));
     CHECK(digests.size() == ++expected);
   };
-  void (*const changes[])(Target&) = {
-      [](Target& t) { t.cpu = "znver4"; },    [](Target& t) { t.features = "+avx"; },
-      [](Target& t) { t.vector_bytes = 32; }, [](Target& t) { t.vector_registers = 32; },
-      [](Target& t) { t.fma = true; },        [](Target& t) { ++t.l1_bytes; },
-      [](Target& t) { ++t.l1_ways; },         [](Target& t) { ++t.l2_bytes; },
-      [](Target& t) { ++t.l3_bytes; },
+  void (*const changes[])(CpuTarget&) = {
+      [](CpuTarget& t) { t.cpu = "znver4"; },    [](CpuTarget& t) { t.features = "+avx"; },
+      [](CpuTarget& t) { t.vector_bytes = 32; }, [](CpuTarget& t) { t.vector_registers = 32; },
+      [](CpuTarget& t) { t.fma = true; },        [](CpuTarget& t) { ++t.l1_bytes; },
+      [](CpuTarget& t) { ++t.l1_ways; },         [](CpuTarget& t) { ++t.l2_bytes; },
+      [](CpuTarget& t) { ++t.l3_bytes; },
   };
   for (const auto& change : changes) {
-    Target t;
+    CpuTarget t;
     change(t);
     differs(add(8), t);
   }
@@ -209,7 +211,7 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
 }
 
 TEST_CASE("cache: keys can be read back", "[cache]") {
-  for (const Target& target : {host_target(), Target{}}) {
+  for (const CpuTarget& target : {host_target(), CpuTarget{}}) {
     const codegen::KeyMaker make(target, Sanitizer::thread);
     const Program p = make_program(optimize(mlp_step()), target);
     for (const Kernel& k : p.kernels) {

@@ -69,7 +69,7 @@ TEST_CASE("rows in a pipeline: few and many, of whole vectors and not, of one ch
       for (std::int64_t outer : {1, 2, 9})
         for (std::int64_t inner : {1, 3, 7}) {
           INFO(name(t) << " [" << outer << ", " << inner << ", " << columns << "]");
-          CHECK(check_next_target([&](const Target&) { return Chain(t, outer, inner, columns).b.program(); }) == "");
+          CHECK(check_next_target([&](const CpuTarget&) { return Chain(t, outer, inner, columns).b.program(); }) == "");
         }
 }
 
@@ -87,8 +87,8 @@ TEST_CASE("a tick takes more walks where rows do not fit the L1") {
   CHECK(walks(2400) == 3);
   CHECK(walks(100) == 5);  // a walk for each step, and one row in flight
   for (std::int64_t l1 : {4800, 3200, 2400, 1600, 100})
-    for (const Target& t : runnable_targets()) {
-      Target small = t;
+    for (const CpuTarget& t : runnable_targets()) {
+      CpuTarget small = t;
       small.l1_bytes = l1;
       INFO(t.cpu << " with an L1 of " << l1);
       CHECK(check(p, {&small, 1}) == "");
@@ -111,9 +111,9 @@ TEST_CASE("rows that add to columns in chunks") {
             "%y = reduce_sum %d {{axis=0}} : {1} %z = reduce_sum %g {{axis=0}} : {1} return q = %q, y = %y, z = %z }}",
             table, row, dtype)));
         const std::size_t n = runnable_targets().size();
-        Target small = runnable_targets()[turn++ % n];
+        CpuTarget small = runnable_targets()[turn++ % n];
         small.l1_bytes = l1, small.l2_bytes = 64 << 10;
-        const Program p = make_program(g, small, {.verify = true, .for_cpu = true});
+        const Program p = make_program(g, small, {.verify = true});
         REQUIRE(p.kernels.size() == 1);
         REQUIRE(p.kernels[0].phases[1].chunk == 256);
         INFO(small.cpu << ", " << table << ", an L1 of " << l1);
@@ -126,10 +126,10 @@ TEST_CASE("sums down a long table, alone, in chunks") {
     for (const char* dtype : {"f32", "f64", "i32"}) {
       const Graph g = optimize(parse_graph(fmt::format(
           "func @f(%x: {0}[70001,{1}]) {{ %y = reduce_sum %x {{axis=0}} : {0}[{1}] return y = %y }}", dtype, columns)));
-      CHECK(check_next_target([&](const Target& t) {
-              Target small = t;
+      CHECK(check_next_target([&](const CpuTarget& t) {
+              CpuTarget small = t;
               small.l2_bytes = 64 << 10;
-              Program p = make_program(g, small, {.verify = true, .for_cpu = true});
+              Program p = make_program(g, small, {.verify = true});
               REQUIRE(p.kernels[0].phases[1].chunk == 256);
               return p;
             }) == "");

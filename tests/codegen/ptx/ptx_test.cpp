@@ -22,7 +22,7 @@ constexpr const char* kArchs[] = {"sm_80", "sm_90a"};
 /// Adds the device code of a graph, under names that begin with `prefix`.
 void add(Functions& all, const Graph& g, const std::string& prefix, const GpuTarget& target,
          const PipelineOptions& options) {
-  for (simt::Function& f : device_functions(make_program(optimize(g, options), Target{}, options), target)) {
+  for (simt::Function& f : device_functions(make_program(optimize(g, options), target, options), target)) {
     f.name = prefix + "_" + f.name;
     all.push_back(std::move(f));
   }

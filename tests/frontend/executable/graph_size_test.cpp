@@ -6,6 +6,7 @@
 #include "codegen/codegen.h"
 #include "graph_families.h"
 #include "passes/pipeline.h"
+#include "plain_program.h"
 #include "random_graph.h"
 #include "runtime/host/executor.h"
 #include "support.h"
@@ -20,6 +21,7 @@ constexpr double kBoundPerNode = 1e-3;  // seconds; about ten times what the cos
 Program program_of(const Graph& g) {
   PipelineOptions options;
   options.verify = false;  // once at the end, below
+  options.disable = test::kCpuPasses;
   return make_program(optimize(g, options), host_target(), options);
 }
 

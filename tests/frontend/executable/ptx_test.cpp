@@ -23,7 +23,7 @@ constexpr std::int64_t kBatch = 128;
 Program training_step(const BuiltinModel& model) {
   Model m = model.make(0, {.loss = softmax_cross_entropy, .metrics = {accuracy}});
   const Executable step = m.training_step({{u8, {60000, 784}}}, {{i32, {60000}}}, kBatch);
-  return make_program(optimize(step.graph(kBatch)), Target{});
+  return make_program(optimize(step.graph(kBatch)), GpuTarget{});
 }
 
 /// A device function and what ptxas says of it.

@@ -268,7 +268,7 @@ TEST_CASE("the gradients of a layer norm are a kernel along rows and one down co
     Array& a = in.emplace_back(traced[i.id].type);
     for (std::size_t k = 0; k < a.as<float>().size(); ++k) a.as<float>()[k] = static_cast<float>(k * 37 % 101) / 50 - 1;
   }
-  const Evaluation expected = interpret(traced, in), found = interpret(make_program(g, Target{}), in);
+  const Evaluation expected = interpret(traced, in), found = interpret(make_program(g, GpuTarget{}), in);
   for (std::size_t i = 0; i < 3; ++i) CHECK(found.outputs[i].same_bits(expected.outputs[i]));
 }
 

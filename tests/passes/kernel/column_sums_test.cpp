@@ -11,7 +11,7 @@ using namespace weft;
 
 namespace {
 
-const Target kSmall{.l1_bytes = 32 << 10, .l2_bytes = 64 << 10, .l3_bytes = 1 << 20};
+const CpuTarget kSmall{.l1_bytes = 32 << 10, .l2_bytes = 64 << 10, .l3_bytes = 1 << 20};
 
 /// The kernels of a program, those with chunks as "name[folds]".
 std::string kernels_of(const Program& p) {
@@ -128,10 +128,10 @@ TEST_CASE("sums down columns are split where rows are at hand or memory is long"
   for (const Row& r : kRows) {
     INFO(r.why);
     const Graph g = optimize(parse_graph(r.text));
-    const Program p = make_program(g, kSmall, {.verify = true, .for_cpu = true});
+    const Program p = make_program(g, kSmall, {.verify = true});
     CHECK(kernels_of(p) == r.kernels);
     CHECK(std::ranges::count(p.buffers, Buffer::temp, &Buffer::kind) == r.temps);
-    CHECK(kernels_of(make_program(g, kSmall, {.verify = true})).find('[') == std::string::npos);  // a CPU's
+    CHECK(kernels_of(make_program(g, GpuTarget{}, {.verify = true})).find('[') == std::string::npos);  // a CPU's
     if (element_count(g[0].type.shape) <= 1 << 18) check_bits(g, p);
   }
 }
@@ -165,7 +165,7 @@ TEST_CASE("the gradient of a layer norm with scale and shift is one kernel", "[g
     %23 = reduce_sum %dy {axis=0} : f32[16]
     return dx = %20, dscale = %22, dshift = %23
   })"));
-  const Program p = make_program(g, kSmall, {.verify = true, .for_cpu = true});
+  const Program p = make_program(g, kSmall, {.verify = true});
   check_golden("column_sums/layer_norm_gradient", print(p));
   check_bits(g, p);
 }

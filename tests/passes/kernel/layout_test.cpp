@@ -11,9 +11,9 @@ using namespace weft;
 
 namespace {
 
-const Target kWide{.cpu = "znver4", .vector_bytes = 64, .vector_registers = 32, .fma = true};
-const Target kAvx2{.cpu = "znver3", .vector_bytes = 32, .vector_registers = 16, .fma = true};
-const Target kSse{};
+const CpuTarget kWide{.cpu = "znver4", .vector_bytes = 64, .vector_registers = 32, .fma = true};
+const CpuTarget kAvx2{.cpu = "znver3", .vector_bytes = 32, .vector_registers = 16, .fma = true};
+const CpuTarget kSse{};
 
 std::int64_t panels_of(const Program& p, const std::string& name) {
   for (const Buffer& b : p.buffers)
@@ -66,11 +66,11 @@ TEST_CASE("states lie in panels where all that use them can") {
     const std::string text = fmt::format("func @f(%x: f32[4,8], %y: f32[4,64], state %w: f32[8,64]) {{ {} }}", r.body);
     INFO(r.why);
     const Graph g = optimize(parse_graph(text));
-    const PipelineOptions options{.verify = true, .for_cpu = true};
+    const PipelineOptions options{.verify = true};
     CHECK(panels_of(make_program(g, kWide, options), "w") == r.wide);
     CHECK(panels_of(make_program(g, kAvx2, options), "w") == r.narrow);
     CHECK(panels_of(make_program(g, kSse, options), "w") == r.narrow);
-    CHECK(panels_of(make_program(g, kWide), "w") == 0);  // only for callers who know of it
+    CHECK(panels_of(make_program(g, GpuTarget{}), "w") == 0);
   }
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("a temporary that is only a right operand is stored in panels by its p
     %2 = contract %z, %1 {lhs=[0], rhs=[0]} : f32[4,64]
     return r = %2
   })";
-  const Program p = make_program(optimize(parse_graph(text)), kWide, {.verify = true, .for_cpu = true});
+  const Program p = make_program(optimize(parse_graph(text)), kWide, {.verify = true});
   int temps = 0;
   for (const Buffer& b : p.buffers)
     if (b.kind == Buffer::temp) {
@@ -93,7 +93,7 @@ TEST_CASE("a temporary that is only a right operand is stored in panels by its p
 
 TEST_CASE("panels hold whole vectors of every loop, and two of the widest") {
   struct Width {
-    const Target& target;
+    const CpuTarget& target;
     DType dtype;
     std::int64_t width;
   };
@@ -102,5 +102,5 @@ TEST_CASE("panels hold whole vectors of every loop, and two of the widest") {
 }
 
 TEST_CASE("a step in panels", "[golden]") {
-  check_golden("layout/mlp_step", print(make_program(optimize(mlp_step()), kAvx2, {.verify = true, .for_cpu = true})));
+  check_golden("layout/mlp_step", print(make_program(optimize(mlp_step()), kAvx2, {.verify = true})));
 }

@@ -8,15 +8,16 @@
 #include "mlp_step.h"
 #include "passes/kernel/memory.h"
 #include "passes/pipeline.h"
+#include "plain_program.h"
 #include "random_graph.h"
 
 using namespace weft;
 
 namespace {
 
-const PipelineOptions kVerify{.verify = true};
+const PipelineOptions kVerify{.verify = true, .disable = test::kCpuPasses};
 
-Program lowered(const Graph& g) { return make_program(optimize(g, kVerify), Target{}, kVerify); }
+Program lowered(const Graph& g) { return make_program(optimize(g, kVerify), CpuTarget{}, kVerify); }
 
 Evaluation run(const Graph& g, std::span<const Array> inputs) { return interpret(lowered(g), inputs); }
 
@@ -196,7 +197,7 @@ Graph large_graph(const LargeCase& c, std::int64_t a, std::int64_t b, std::int64
 TEST_CASE("what is made of indices and little else is computed where it is read, however large it is") {
   const PipelineOptions all_large{.verify = true, .large_bytes = 0};
   const auto run_large = [&](const Graph& g, std::span<const Array> inputs) {
-    return interpret(make_program(optimize(g, all_large), Target{}, all_large), inputs);
+    return interpret(make_program(optimize(g, all_large), GpuTarget{}, all_large), inputs);
   };
   for (const LargeCase& c : kLarge) {
     INFO(c.what);
@@ -214,7 +215,7 @@ TEST_CASE("what is made of indices and little else is computed where it is read,
 
 TEST_CASE("an unbound batch is refused") {
   const Graph g = parse_graph("func @f(%x: f32[?,4]) { %0 = exp %x : f32[?,4] return y = %0 }", "m.weft");
-  CHECK_THROWS_WITH(make_program(optimize(g), Target{}), Catch::Matchers::ContainsSubstring("bind the batch size before compiling"));
+  CHECK_THROWS_WITH(make_program(optimize(g), CpuTarget{}), Catch::Matchers::ContainsSubstring("bind the batch size before compiling"));
 }
 
 TEST_CASE("programs", "[golden]") { check_golden("lower/mlp_step", print(lowered(mlp_step()))); }

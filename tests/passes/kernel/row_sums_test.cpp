@@ -9,7 +9,7 @@ using namespace weft;
 
 namespace {
 
-const Target kSmall{.l1_bytes = 32 << 10, .l2_bytes = 64 << 10, .l3_bytes = 1 << 20};
+const CpuTarget kSmall{.l1_bytes = 32 << 10, .l2_bytes = 64 << 10, .l3_bytes = 1 << 20};
 
 struct Row {
   const char* why;
@@ -60,9 +60,9 @@ TEST_CASE("long rows are folded in chunks where they are few and come from memor
   for (const Row& r : kRows) {
     INFO(r.why);
     const Graph g = optimize(parse_graph(r.text));
-    const Program p = make_program(g, kSmall, {.verify = true, .for_cpu = true});
+    const Program p = make_program(g, kSmall, {.verify = true});
     CHECK(p.kernels.back().phases.size() == r.phases);
-    CHECK(make_program(g, kSmall, {.verify = true}).kernels.back().phases.size() == 1);  // a CPU's
+    CHECK(make_program(g, GpuTarget{}, {.verify = true}).kernels.back().phases.size() == 1);  // a CPU's
     std::vector<Array> inputs;
     std::uint32_t state = 1;
     for (const Input& i : g.inputs()) {
@@ -86,5 +86,5 @@ TEST_CASE("a dot product of long rows is three phases", "[golden]") {
     %3 = sqrt %2 : f32[2]
     return y = %3
   })"));
-  check_golden("row_sums/dot", print(make_program(g, kSmall, {.verify = true, .for_cpu = true})));
+  check_golden("row_sums/dot", print(make_program(g, kSmall, {.verify = true})));
 }

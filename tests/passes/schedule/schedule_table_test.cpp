@@ -13,7 +13,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-const Target kTarget{.cpu = "znver4",
+const CpuTarget kTarget{.cpu = "znver4",
                      .features = "+avx512f",
                      .vector_bytes = 64,
                      .vector_registers = 32,
@@ -38,7 +38,7 @@ std::string layer(const std::map<std::string, std::string>& with = {}) {
   return text;
 }
 
-Program lowered(const std::string& text, const ScheduleTable* table = nullptr, const Target& target = kTarget) {
+Program lowered(const std::string& text, const ScheduleTable* table = nullptr, const CpuTarget& target = kTarget) {
   PipelineOptions options;
   options.verify = true;
   options.schedules = table;
@@ -203,7 +203,7 @@ TEST_CASE("a row schedules the kernel of its signature on its machine, and no ot
   CHECK(contraction(lowered(layer({{"k", "61"}}), &table)).schedule.mr != 5);
   for (const char* change : {"cpu", "features", "l2"}) {
     INFO(change);
-    Target other = kTarget;
+    CpuTarget other = kTarget;
     if (std::string(change) == "cpu") other.cpu = "znver3";
     if (std::string(change) == "features") other.features = "+avx2";
     if (std::string(change) == "l2") other.l2_bytes *= 2;

@@ -10,14 +10,14 @@ using namespace weft;
 namespace {
 
 /// An AVX-512 machine.
-const Target kWide{.cpu = "znver4",
+const CpuTarget kWide{.cpu = "znver4",
                    .vector_bytes = 64,
                    .vector_registers = 32,
                    .fma = true,
                    .l1_bytes = 32 << 10,
                    .l2_bytes = 1 << 20,
                    .l3_bytes = 32 << 20};
-const Target kAvx2{.cpu = "znver3",
+const CpuTarget kAvx2{.cpu = "znver3",
                    .vector_bytes = 32,
                    .vector_registers = 16,
                    .fma = true,
@@ -25,7 +25,7 @@ const Target kAvx2{.cpu = "znver3",
                    .l2_bytes = 512 << 10,
                    .l3_bytes = 32 << 20};
 
-Schedule schedule_of(std::int64_t m, std::int64_t n, std::int64_t k, bool lhs_transposed, const Target& target) {
+Schedule schedule_of(std::int64_t m, std::int64_t n, std::int64_t k, bool lhs_transposed, const CpuTarget& target) {
   const std::string text = fmt::format(
       "func @f(%x: f32[{},{}], %y: f32[{},{}]) {{ %0 = contract %x, %y {{lhs=[{}], rhs=[0]}} : f32[{},{}] return z = "
       "%0 }}",
@@ -81,7 +81,7 @@ TEST_CASE("the columns of a weight belong to a thread, forward and when they are
     update %w = %3
     return z = %0
   })")),
-                   kWide, {.for_cpu = true});
+                   kWide);
   int contractions = 0;
   for (const Kernel& k : p.kernels) {
     if (k.schedule.k == kNone) continue;
@@ -93,19 +93,19 @@ TEST_CASE("the columns of a weight belong to a thread, forward and when they are
     %0 = contract %x, %w {lhs=[1], rhs=[0]} : f32[128,512]
     return z = %0
   })")),
-                                    kWide, {.for_cpu = true});
+                                    kWide);
   CHECK_FALSE(read.kernels.at(0).schedule.split_n);  // nothing is updated: rows need no barrier between layers
 }
 
 TEST_CASE("rows that evict each other in a cache of eight ways stay in one of sixteen") {
-  Target sixteen = kWide;
+  CpuTarget sixteen = kWide;
   sixteen.l1_bytes = 2 * kWide.l1_bytes, sixteen.l1_ways = 2 * kWide.l1_ways;  // as many sets
   CHECK(schedule_of(128, 512, 1024, false, kWide).pack_lhs);
   CHECK_FALSE(schedule_of(128, 512, 1024, false, sixteen).pack_lhs);
 }
 
 TEST_CASE("a register tile and what feeds it fit the registers, whatever the shape") {
-  for (const Target& target : {kWide, kAvx2})
+  for (const CpuTarget& target : {kWide, kAvx2})
     for (const std::int64_t m : {1, 2, 5, 13, 17, 100, 1000})
       for (const std::int64_t n : {1, 3, 16, 33, 64, 250, 2000})
         for (const std::int64_t k : {1, 10, 1000}) {
