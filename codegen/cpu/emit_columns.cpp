@@ -12,7 +12,7 @@
 #include <bit>
 
 #include "codegen/cpu/emit.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {

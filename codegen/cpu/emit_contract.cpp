@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "codegen/cpu/emit.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 

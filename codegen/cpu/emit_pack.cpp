@@ -6,7 +6,7 @@
 #include <bit>
 
 #include "codegen/cpu/emit_contract.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 

@@ -18,7 +18,7 @@
 #include <algorithm>
 
 #include "codegen/cpu/emit.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {

@@ -1,5 +1,5 @@
-// Reductions in the contract's order (ir/ops/eval.h): striped over the last axis, sequential over others, runs, chunks and
-// the tree over those; arg-reductions, and contractions that are not worth a register tile.
+// Reductions in the contract's order (ir/ops/sum_order.h): striped over the last axis, sequential over others, runs,
+// chunks and the tree over those; arg-reductions, and contractions that are not worth a register tile.
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/Instructions.h>
 
@@ -7,7 +7,7 @@
 #include <bit>
 
 #include "codegen/cpu/emit.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {

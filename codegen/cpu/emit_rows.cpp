@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "codegen/cpu/emit.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {

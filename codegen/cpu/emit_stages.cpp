@@ -1,6 +1,6 @@
 // Map and scatter stages.
 #include "codegen/cpu/emit.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 

@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "codegen/cpu/emit_contract.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {

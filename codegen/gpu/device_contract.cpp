@@ -5,7 +5,7 @@
 
 #include "ir/base/error.h"
 #include "ir/kernel/print_kernel.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {

@@ -1,5 +1,5 @@
 // Points over threads. A point without row stages belongs to one thread, which may take several neighbours. One with a
-// striped reduction (ir/ops/eval.h) belongs to a team: thread j of 16 folds stripe j, the halving tree is four
+// striped reduction (ir/ops/sum_order.h) belongs to a team: thread j of 16 folds stripe j, the halving tree is four
 // shuffles; a team of several 16s folds as many chunks at once, which are a subtree, and combines them through shared
 // memory.
 #include "codegen/gpu/device_points.h"
@@ -9,7 +9,7 @@
 #include <functional>
 
 #include "ir/base/error.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 #include "ir/simt/simt.h"
 
 namespace weft::codegen {

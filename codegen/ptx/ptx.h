@@ -47,7 +47,7 @@ class DeviceEmitter {
  private:
   using Inst = simt::Inst;
   void region(const simt::Region&);
-  // Instructions (ptx_emit.cpp)
+  // Instructions (device_to_llvm.cpp)
   void constant(const Inst&);
   void thread(const Inst&);
   void block(const Inst&);

@@ -1,6 +1,6 @@
 // The reference interpreter: evaluates the live nodes one after another.
 #include "ir/graph/graph.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft {
 

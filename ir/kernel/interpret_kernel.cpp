@@ -10,8 +10,8 @@
 #include "ir/graph/graph.h"
 #include "ir/kernel/lane_memory.h"
 #include "ir/kernel/print_kernel.h"
-#include "ir/ops/eval.h"
 #include "ir/ops/scalar.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft {
 namespace {

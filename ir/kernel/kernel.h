@@ -11,12 +11,11 @@
 //   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
 // In a phase with a chunk, the scatters of each `chunk` consecutive points (the last axis counts fastest) run in the
 // order of the points, so that they may add up what the points have in common, which no other stage uses. Such a
-// scatter may add up runs (ir/ops/eval.h): before the points whose number in their chunk is a multiple of kRun, it adds the
-// elements of its first buffer to those of its second one and sets them to 0. The sum of the two is then a chunk of a
-// reduction.
-// Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later
-// stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index
-// stored (in-place update), or by a later stage of the same point.
+// scatter may add up runs (ir/ops/sum_order.h): before the points whose number in their chunk is a multiple of kRun, it
+// adds the elements of its first buffer to those of its second one and sets them to 0. The sum of the two is then a
+// chunk of a reduction. Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are
+// visible to later stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the
+// very index stored (in-place update), or by a later stage of the same point.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -25,9 +24,9 @@
 
 #include <weft/ir/base/array.h>
 #include <weft/ir/base/loc.h>
-#include <weft/ir/ops/eval.h>
 #include <weft/ir/ops/index.h>
 #include <weft/ir/ops/op.h>
+#include <weft/ir/ops/sum_order.h>
 
 namespace weft {
 
@@ -94,7 +93,8 @@ struct Phase {
   friend bool operator==(const Phase&, const Phase&) = default;
 };
 
-/// How a kernel runs on the CPU. Chosen by passes/schedule/schedule.cpp from the CpuTarget; never changes a result's bits.
+/// How a kernel runs on the CPU. Chosen by passes/schedule/schedule.cpp from the CpuTarget; never changes a result's
+/// bits.
 struct Schedule {
   AxisId vector_axis =
       kNone;  // the axis that SIMD lanes run along: the last parallel axis, or the axis of the row stages
@@ -132,7 +132,8 @@ struct Buffer {
   Type type;
   BufferId base = kNone;    // view
   std::int64_t offset = 0;  // temp: bytes from the start of the arena, a multiple of 64
-  std::int64_t panels = 0;  // state, temp, their views: the last dimension is stored in panels this wide (ir/kernel/panels.h)
+  std::int64_t panels =
+      0;  // state, temp, their views: the last dimension is stored in panels this wide (ir/kernel/panels.h)
   std::shared_ptr<const Array> literal;
 };
 
@@ -146,8 +147,8 @@ struct Program {
   std::vector<BufferId>
       updates;  // one for each Graph::updates(): the state's buffer, which holds the new value afterwards
   std::int64_t arena_bytes = 0;  // size of the arena that the temps share; set by plan_memory
-  /// Code checks, as it runs, the indices that verify() cannot prove to be in bounds (ir/kernel/unproven.h). Lowering makes none
-  /// that could leave their buffers; parse_program sets it.
+  /// Code checks, as it runs, the indices that verify() cannot prove to be in bounds (ir/kernel/unproven.h). Lowering
+  /// makes none that could leave their buffers; parse_program sets it.
   bool check_indices = false;
 };
 

@@ -6,7 +6,7 @@
 
 #include "ir/base/at.h"
 #include "ir/kernel/verify_kernel.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft {
 namespace {

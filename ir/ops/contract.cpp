@@ -6,10 +6,10 @@
 
 #include "ir/base/native_fma.h"
 #include "ir/base/strided.h"
-#include "ir/ops/eval.h"
 #include "ir/ops/node_builder.h"
 #include "ir/ops/rows.h"
 #include "ir/ops/scalar.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft {
 using namespace infer;

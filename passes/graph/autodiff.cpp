@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "passes/graph/gradients.h"
+#include "passes/graph/op_gradient.h"
 
 namespace weft {
 namespace {

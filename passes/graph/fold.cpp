@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "ir/graph/build.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 #include "passes/graph/rules.h"
 
 namespace weft {

@@ -15,7 +15,7 @@
 
 #include "ir/base/at.h"
 #include "ir/kernel/kernel_walk.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 #include "passes/graph/placement.h"
 
 namespace weft {

@@ -10,7 +10,7 @@ namespace weft {
 ///     norm's scale and shift, beside the one of its input), so that memory is read once;
 ///   - sums of a table of few columns become a phase over its rows, so that it occupies more threads than columns
 ///   would.
-/// Results keep their bits: runs and chunks are those of the contract (sequential_order in ir/ops/eval.h).
+/// Results keep their bits: runs and chunks are those of the contract (sequential_order in ir/ops/sum_order.h).
 void split_column_sums(Program&, const CpuTarget&);
 
 }  // namespace weft

@@ -8,7 +8,7 @@
 
 #include "ir/base/cache_line.h"
 #include "ir/kernel/panels.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 #include "passes/schedule/schedule_table.h"
 
 namespace weft {

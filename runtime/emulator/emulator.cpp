@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 #include "runtime/emulator/emulator_check.h"
 #include "runtime/emulator/emulator_machine.h"
 #include "runtime/host/thread_team.h"

@@ -2,8 +2,8 @@
 // of a block, and a table that finds them by op and dtype. Compiled with -O3 (CMakeLists.txt), on which their speed
 // depends.
 #include "ir/base/philox.h"
-#include "ir/ops/eval.h"
 #include "ir/ops/scalar.h"
+#include "ir/ops/sum_order.h"
 #include "runtime/emulator/emulator_machine.h"
 
 namespace weft::emulator {

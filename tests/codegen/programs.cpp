@@ -6,7 +6,7 @@
 
 #include "device_under_test.h"
 #include "ir/kernel/panels.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 namespace weft {
 

@@ -4,7 +4,7 @@
 
 #include "catch.h"
 #include "ir/graph/build.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 #include "passes/pipeline.h"
 #include "passes/schedule/schedule.h"
 #include "passes/schedule/schedule_space.h"

@@ -11,8 +11,8 @@
 
 #include "function_table.h"
 #include "golden.h"
-#include "ir/ops/eval.h"
 #include "ir/ops/scalar.h"
+#include "ir/ops/sum_order.h"
 #include "support.h"
 
 using namespace weft;

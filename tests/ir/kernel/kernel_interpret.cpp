@@ -7,7 +7,7 @@
 #include "ir/base/philox.h"
 #include "ir/graph/graph.h"
 #include "ir/kernel/kernel.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 #include "random_graph.h"
 
 using namespace weft;
@@ -58,7 +58,8 @@ Program on_sample(const std::string& kernel) {
   input %x: f32[4,5]
   input %k: i64[4]
   state %s: f32[4,5]
-  )" + std::string(temp ? "temp" : "output") + R"( %t: f32[4,5]
+  )" + std::string(temp ? "temp" : "output") +
+                       R"( %t: f32[4,5]
 
   output %y: f32[4,5]
   inputs %x, %k, %s
@@ -80,7 +81,7 @@ TEST_CASE("kernels: reductions fold in the contract's order") {
   // Lengths around the stripes and the chunks; dtypes and ops of the table.
   for (const char* op : {"reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
     for (const char* dtype : {"f32", "f64", "i32", "i64", "u8"})
-      for (const int n : {0,   1,   2,   15,  16,   17,   33,   128,  129,  256,   257,   512,  513,
+      for (const int n : {0,   1,   2,    15,   16,   17,   33,   128,  129,  256,   257,   512,  513,
                           768, 777, 1024, 1281, 2048, 4095, 4096, 4097, 8200, 12289, 20500, 66049}) {
         if (n > 100 && std::string(dtype) != "f32") continue;
         check_equal(

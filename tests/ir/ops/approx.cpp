@@ -11,8 +11,8 @@
 #include "catch.h"
 #include "ir/base/native_fma.h"
 #include "ir/base/philox.h"
-#include "ir/ops/eval.h"
 #include "ir/ops/scalar.h"
+#include "ir/ops/sum_order.h"
 
 using namespace weft;
 

@@ -7,7 +7,7 @@
 #include "catch.h"
 #include "ir/base/philox.h"
 #include "ir/graph/graph.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 using namespace weft;
 

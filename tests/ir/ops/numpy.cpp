@@ -9,9 +9,9 @@
 
 #include "catch.h"
 #include "ir/graph/graph.h"
-#include "ir/ops/eval.h"
 #include "ir/ops/functions.h"
 #include "ir/ops/scalar.h"
+#include "ir/ops/sum_order.h"
 
 using namespace weft;
 

@@ -9,7 +9,7 @@
 #include "gradient_check.h"
 #include "ir/graph/build.h"
 #include "ir/ops/functions.h"
-#include "passes/graph/gradients.h"
+#include "passes/graph/op_gradient.h"
 #include "random_graph.h"
 
 using namespace weft;

@@ -5,8 +5,8 @@
 #include <random>
 
 #include "catch.h"
-#include "ir/ops/eval.h"
 #include "ir/ops/op.h"
+#include "ir/ops/sum_order.h"
 #include "runtime/emulator/emulator.h"
 #include "simt_builder.h"
 

@@ -7,7 +7,7 @@
 #include "catch.h"
 #include "emulator_support.h"
 #include "ir/base/at.h"
-#include "ir/ops/eval.h"
+#include "ir/ops/sum_order.h"
 
 using namespace weft;
 using simt::Function, simt::Inst, simt::Region, simt::RegisterId;
