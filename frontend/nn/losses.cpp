@@ -84,9 +84,13 @@ Tensor binary_of(const Tensor& p, const Tensor& target) {
   return sample_mean(-(target * log(q) + (1 - target) * log1p(-q)));
 }
 
-Loss builtin(std::string name, Loss::Fn of, Loss::Target target = Loss::values) {
+/// What the constants below hold lies within their std::functions, so that a thread may still copy them while another
+/// one ends the program.
+template <class F>
+Loss builtin(std::string name, F of, Loss::Target target = Loss::values) {
+  static_assert(std::is_trivially_copyable_v<F> && sizeof(F) <= sizeof(void*));
   return {std::move(name),
-          [of = std::move(of)](const Tensor& p, const Tensor& t) {
+          [of](const Tensor& p, const Tensor& t) {
             const BuiltinScope scope;
             return of(p, t);
           },

@@ -50,10 +50,13 @@ double per_sample(std::span<const Array> s, std::int64_t samples) {
   return ratio(s[0].at(0), static_cast<double>(samples));
 }
 
-/// A metric that is the mean over the samples of something that is [batch].
-Metric mean_metric(std::string name, std::function<Tensor(const Tensor&, const Tensor&)> of_sample) {
+/// A metric that is the mean over the samples of something that is [batch]. What the constants below hold lies within
+/// their std::functions, so that a thread may still copy them while another one ends the program.
+template <class F>
+Metric mean_metric(std::string name, F of_sample) {
+  static_assert(std::is_trivially_copyable_v<F> && sizeof(F) <= sizeof(void*));
   return {std::move(name),
-          [=](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+          [of_sample](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
             const BuiltinScope scope;
             return {sum(astype(of_sample(p, t), f32))};
           },
@@ -67,7 +70,7 @@ std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Te
   return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
 }
 
-Metric positives_metric(std::string name, double (*result)(std::span<const Array>, std::int64_t)) {
+Metric positives_metric(const char* name, double (*result)(std::span<const Array>, std::int64_t)) {
   return {name, [name](const Tensor& p, const Tensor& t) { return positives(name, p, t); }, result};
 }
 
