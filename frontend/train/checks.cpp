@@ -58,6 +58,9 @@ void check_target(std::string_view what, std::size_t i, const Type& type, const 
   switch (loss.target()) {
     case Loss::any: return;
     case Loss::labels:
+      if (output.shape.rank() != 2)
+        fail("{}: output {} is {}; the loss '{}' expects scores [batch, classes]", what, i, to_string(output),
+             loss.name());
       if (!is_integer(type.dtype) || !(row.empty() || row == column)) refuse("integer labels, one a sample");
       return;
     default:

@@ -355,4 +355,11 @@ TEST_CASE("whatever is wrong with data is reported at the line that gave it, bef
   });
   model.compile({.loss = mse});
   require_reported({MISTAKE(model.fit(x, y, other), ": EarlyStopping: there is no 'val_loss' to monitor")});
+  {
+    const Tensor of_rank_1 = squeeze(Dense(1)(in), 1);
+    Model flat(in, of_rank_1);
+    flat.compile({.loss = softmax_cross_entropy});
+    require_reported(
+        {MISTAKE(flat.fit(x, labels), ": fit: output 0 is f32[?]; the loss 'softmax_cross_entropy' expects scores")});
+  }
 }
