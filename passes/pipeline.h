@@ -11,8 +11,8 @@
 #include <weft/ir/base/target.h>
 #include <weft/ir/graph/graph.h>
 #include <weft/ir/kernel/kernel.h>
-#include <weft/passes/graph/placement.h>
 #include <weft/passes/graph/simplify.h>
+#include <weft/passes/graph/stored_values.h>
 
 namespace weft {
 

@@ -25,7 +25,7 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "passes/graph/placement.h"
+#include "passes/graph/stored_values.h"
 
 namespace weft {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "passes/graph/placement.h"
+#include "passes/graph/stored_values.h"
 
 namespace weft {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "passes/graph/placement.h"
+#include "passes/graph/stored_values.h"
 #include "passes/kernel/kernel_builder.h"
 #include "passes/kernel/order.h"
 

@@ -9,7 +9,7 @@
 
 #include "ir/base/at.h"
 #include "ir/kernel/kernel_walk.h"
-#include "passes/graph/placement.h"
+#include "passes/graph/stored_values.h"
 
 namespace weft {
 namespace {

@@ -10,7 +10,7 @@
 #include "ir/graph/build.h"
 #include "mlp_step.h"
 #include "passes/graph/autodiff.h"
-#include "passes/graph/placement.h"
+#include "passes/graph/stored_values.h"
 #include "passes/pipeline.h"
 
 using namespace weft;

@@ -1,5 +1,5 @@
-// Index arithmetic of views, and the choice between storing a value and computing it again.
-#include "passes/graph/placement.h"
+// Which values of a fused graph are stored, and what computing the others again takes.
+#include "passes/graph/stored_values.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
-// What a fused graph means in memory: which values are stored, and how views map indices. Shared by fusion and
-// lowering.
+// What a fused graph means in memory: which values are stored, and which are computed wherever they are read. Shared by
+// fusion and lowering.
 #pragma once
 #include <vector>
 
