@@ -20,6 +20,13 @@ namespace {
 
 Graph run_simplify(const Graph& g, const PipelineOptions& o) { return simplify(g, {o.numerics, o.ledger}); }
 
+void check_bound(const Graph& g) {
+  for (ValueId v = 0; v < g.size(); ++v)
+    if (!is_static(g[v].type.shape))
+      fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
+           g[v].locs.str(), name(g[v].op), to_string(g[v].type));
+}
+
 /// A pass that only programs for a CPU have use for.
 template <void (*pass)(Program&, const CpuTarget&)>
 void on_cpu(Program& p, const Target& target, const PipelineOptions&) {
@@ -39,7 +46,10 @@ constexpr PassInfo kPasses[] = {
      [](const Graph& g, const PipelineOptions& o) { return fuse(g, o.large_bytes); }},
 
     {"lower", "make the kernels, ordered so that states are updated in place", true,
-     [](const Graph& g, const PipelineOptions& o) { return lower(g, o.large_bytes); }},
+     [](const Graph& g, const PipelineOptions& o) {
+       check_bound(g);
+       return lower(g, o.large_bytes);
+     }},
     {"column-sums", "CPU: share out long sums down columns, before schedules, which depend on phases", false,
      on_cpu<split_column_sums>},
     {"row-sums", "CPU: share out long sums along few rows", false, on_cpu<split_row_sums>},
@@ -140,10 +150,6 @@ Graph optimize(const Graph& g, const PipelineOptions& options) {
 
 Program make_program(const Graph& g, const Target& target, const PipelineOptions& options) {
   check_disabled(options);
-  for (ValueId v = 0; v < g.size(); ++v)
-    if (!is_static(g[v].type.shape))
-      fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
-           g[v].locs.str(), name(g[v].op), to_string(g[v].type));
   Function function = g;
   for (const PassInfo& pass : kPasses)
     if (!pass.is_of_graphs() && is_enabled(pass, options)) function = run(pass, std::move(function), target, options);

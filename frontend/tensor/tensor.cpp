@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "frontend/tensor/functions.h"
 #include "frontend/tensor/handle.h"
@@ -11,7 +12,13 @@
 namespace weft {
 namespace {
 
-Variable& variable_of(const Tensor& t, std::string_view what) {
+/// While it lives, no other thread moves the graph's values (Trace::collect).
+std::unique_lock<std::recursive_mutex> looking_at(const Tensor& t) {
+  return t.defined() ? std::unique_lock(t.trace()->mutex) : std::unique_lock<std::recursive_mutex>();
+}
+
+Variable variable_of(const Tensor& t, std::string_view what) {
+  const auto lock = looking_at(t);
   if (t.defined())
     if (Variable* v = t.trace()->find(t.id())) return *v;
   fail("{}: {} is no parameter or state; only those hold a value between calls", what,
@@ -72,23 +79,28 @@ Tensor binary(Op op, const Operand& a, const Operand& b, std::string_view functi
 Type Tensor::type() const {
   if (!defined())
     fail("{}an empty Tensor has no type; expected one made by input(), parameter() or a function", where_prefix());
+  const auto lock = looking_at(*this);
   return trace_->graph[id()].type;
 }
 
 std::string Tensor::name() const {
+  const auto lock = looking_at(*this);
   const Input* i = defined() ? trace_->graph.find_input(id()) : nullptr;
   if (!i) fail("name: {} is no input, parameter or state, so it has no name", defined() ? str() : "an empty Tensor");
   return i->name;
 }
 
-LocSet Tensor::locs() const { return defined() ? trace_->graph[id()].locs : LocSet(); }
+LocSet Tensor::locs() const {
+  const auto lock = looking_at(*this);
+  return defined() ? trace_->graph[id()].locs : LocSet();
+}
 
 std::string Tensor::str() const { return to_string(type()) + (locs().empty() ? "" : " (" + locs().str() + ")"); }
 
 Array Tensor::value() const { return variable_of(*this, "value").value->read(); }
 
 void Tensor::set_value(const Array& value) const {
-  Variable& v = variable_of(*this, "set_value");
+  const Variable v = variable_of(*this, "set_value");
   if (!(value.type() == v.value->type()))
     fail("set_value: '{}' is {}, the new value is {}; expected the same type", v.name, to_string(v.value->type()),
          to_string(value.type()));

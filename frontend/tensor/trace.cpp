@@ -122,7 +122,8 @@ void Trace::collect() {
 
   const auto gone = [&](ValueId id) { return !live[id]; };
   std::erase_if(variables, [&](const Variable& v) { return gone(v.id); });
-  std::erase_if(layers, [&](const LayerCall& c) { return gone(c.output) || std::ranges::any_of(c.parameters, gone); });
+  std::erase_if(layers, [&](const LayerCall& c) { return gone(c.output); });
+  for (LayerCall& c : layers) std::erase_if(c.inputs, gone), std::erase_if(c.parameters, gone);  // that it does not use
   if (std::ranges::find(live, false) != live.end()) compact(live, roots);
 
   variable_of_.clear();
@@ -158,8 +159,7 @@ void Trace::compact(const std::vector<bool>& live, const std::vector<std::shared
   for (Penalty& p : penalties) move(p.parameter), move(p.value);
   for (LayerCall& c : layers) {
     move(c.output);
-    std::ranges::for_each(c.inputs, move);  // kNoValue where the output does not depend on it
-    std::erase(c.inputs, kNoValue);
+    std::ranges::for_each(c.inputs, move);
     std::ranges::for_each(c.parameters, move);
   }
   graph = std::move(kept);

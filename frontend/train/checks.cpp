@@ -86,7 +86,7 @@ void Model::Impl::check_types(std::string_view what, const Compiled& c, const st
   for (const auto& [role, types] : {std::pair{"input", &x}, std::pair{"target", &y}})
     for (std::size_t i = 0; i < types->size(); ++i)
       if ((*types)[i].shape.empty()) fail("{}: {} {} is a scalar; expected one row a sample", what, role, i);
-  for (std::size_t i = 0; i < x.size(); ++i) check_input(what, input_names[i], x[i], inputs[i].type());
+  for (std::size_t i = 0; i < x.size(); ++i) check_input(what, input_names[i], x[i], input_types[i]);
   for (std::size_t i = 0; i < y.size(); ++i) check_target(what, i, y[i], c.losses[i], output_types[i]);
 }
 

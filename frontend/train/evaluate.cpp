@@ -32,7 +32,8 @@ std::string Scores::str() const {
 
 Scores Model::evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size,
                        std::source_location where) {
-  return located(where, [&] { return impl_->evaluate(x, y, batch_size); });
+  const Model alive = *this;  // whatever metrics do with this one
+  return located(where, [&] { return alive.impl_->evaluate(x, y, batch_size); });
 }
 
 Scores Model::Impl::evaluate(const std::vector<Array>& x, const std::vector<Array>& y, std::int64_t batch_size) const {

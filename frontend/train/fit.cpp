@@ -107,7 +107,8 @@ const std::vector<double>& History::operator[](const std::string& name) const {
 
 History Model::fit(const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& options,
                    std::source_location where) {
-  return located(where, [&] { return impl_->fit(*this, x, y, options); });
+  Model alive = *this;  // whatever callbacks do with this one
+  return located(where, [&] { return alive.impl_->fit(alive, x, y, options); });
 }
 
 History Model::Impl::fit(Model& model, const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions& o) {

@@ -36,6 +36,7 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
   m.trace = inputs[0].trace();
   m.inputs = inputs;
   m.outputs = outputs;
+  for (const Tensor& t : inputs) m.input_types.push_back(t.type());
   for (const Tensor& t : outputs) m.output_types.push_back(t.type());
   m.where = LocScope::current();
   const Graph& g = m.trace->graph;
@@ -155,7 +156,8 @@ void check_metrics(const std::vector<Metric>& metrics) {
 void Model::compile(const TrainOptions& options, std::source_location where) {
   const bool is_nested = LocScope::is_nested();
   LocScope scope(where);
-  Impl& m = *impl_;
+  const Model alive = *this;  // whatever the optimiser does with this one
+  Impl& m = *alive.impl_;
   const Impl::Changing changing(m, "compile");
   const Tracing tracing(*m.trace);
   const std::string here = where_prefix();

@@ -72,7 +72,7 @@ struct Model::Impl {
   std::shared_ptr<Trace> trace;
   std::vector<Tensor> inputs, outputs, parameters;
   std::vector<std::string> input_names;
-  std::vector<Type> output_types;
+  std::vector<Type> input_types, output_types;
   std::vector<Tensor> states;  // what else the outputs depend on that has a value; training leaves it alone
   LocSet where;                // of the constructor
   /// Of parameters and states, by their names in the graph: the same for every model built by the same code.

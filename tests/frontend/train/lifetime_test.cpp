@@ -2,6 +2,7 @@
 // leave nothing behind, however they are built.
 //
 // WEFT_MODELS=1000 test_frontend "[lifetime]" runs that many of each.
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -184,6 +185,52 @@ TEST_CASE("what goes leaves no gap, and what stays is still what it was", "[life
   again.load("compacted.st");
   CHECK(again.predict(ones).same_bits(m.predict(ones)));
   std::remove("compacted.st");
+}
+
+namespace {
+struct Forget {
+  std::optional<Model>* model;
+  void on_epoch_end(FitRun&) const { model->reset(); }
+};
+}  // namespace
+
+TEST_CASE("a model may go in a callback of its own fit()", "[lifetime]") {
+  const GraphScope scope;
+  const Tensor x = input(f32, {4});
+  std::optional<Model> m(Model(x, Dense(3)(x)));
+  m->compile({.loss = mse});
+  const Array data = Array::filled({f32, {4, 4}}, 1), y = Array::filled({f32, {4, 3}}, 1);
+  const History h = m->fit(data, y, {.batch_size = 2, .epochs = 3, .callbacks = {Forget{&m}}, .verbose = 0});
+  CHECK(h.epochs() == 3);
+  CHECK_FALSE(m.has_value());
+}
+
+TEST_CASE("a graph is looked at on one thread while models go on another", "[lifetime]") {
+  const GraphScope scope;
+  const Tensor x = input(f32, {4});
+  Model kept(x, Dense(3, {}, {.weight_init = ones()})(x));
+  const Array data = Array::filled({f32, {2, 4}}, 1);
+  kept.predict(data);
+  std::vector<std::optional<Model>> going;
+  for (int i = 0; i < 100; ++i) going.emplace_back(Model(x, Dense(2)(x)));
+  std::atomic<bool> stop = false;
+  std::atomic<int> wrong = 0, looks = 0;
+  std::thread other([&] {
+    while (!stop) {
+      const Tensor w = kept.parameters()[0];
+      wrong += w.name() != "dense.weight" || w.value().as<float>()[0] != 1 || !(w.type() == Type{f32, {4, 3}});
+      wrong += kept.predict(data).as<float>()[0] != 4;
+      ++looks;
+    }
+  });
+  for (std::optional<Model>& m : going) {  // compiling and destroying lock the graph, as tracing does not
+    m->compile({.optimizer = Adam{1e-3}, .loss = mse});
+    m.reset();
+  }
+  while (looks < 100) std::this_thread::yield();
+  stop = true;
+  other.join();
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("random numbers go on when a graph starts anew", "[lifetime]") {
