@@ -44,6 +44,7 @@ std::size_t hash(const Node& n) {
 
 /// The attributes of the row, in its order. Error on another.
 Attrs with_all(const OpInfo& row, Attrs attrs) {
+  if (std::ranges::equal(attrs.entries(), row.attrs, {}, &Attrs::Entry::name)) return attrs;  // as a rebuilt node's are
   for (const Attrs::Entry& e : attrs.entries())
     if (!std::ranges::count(row.attrs, e.name)) fail("has no attribute {}", weft::name(e.name));
   Attrs all;
