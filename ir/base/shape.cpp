@@ -84,6 +84,13 @@ std::int64_t checked_product(const Shape& shape, std::int64_t unit) {
 std::int64_t element_count(const Shape& shape) { return checked_product(shape, 1); }
 std::int64_t byte_size(const Type& t) { return checked_product(t.shape, static_cast<std::int64_t>(size_of(t.dtype))); }
 
+Dims free_axes(int rank, const Dims& contracted, const Dims& batch) {
+  Dims free;
+  for (int i = 0; i < rank; ++i)
+    if (!contracted.contains(i) && !batch.contains(i)) free.push_back(i);
+  return free;
+}
+
 Dims row_major_strides(const Shape& shape) {
   Dims strides = Dims::filled(shape.rank(), 1);
   for (int i = shape.rank() - 2; i >= 0; --i)  // of an empty shape a product may be anything: nobody steps there

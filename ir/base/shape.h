@@ -62,6 +62,8 @@ std::int64_t element_count(const Shape&);
 std::int64_t byte_size(const Type&);
 /// Parts of `size` that cover `whole`; whole >= 0, size > 0.
 inline std::int64_t ceil_div(std::int64_t whole, std::int64_t size) { return (whole + size - 1) / size; }
+/// The axes of a contraction's operand that neither list names, in order.
+Dims free_axes(int rank, const Dims& contracted, const Dims& batch);
 /// Row-major strides in elements: stride[i] = product of the extents after i.
 Dims row_major_strides(const Shape&);
 

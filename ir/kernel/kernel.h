@@ -13,9 +13,11 @@
 // order of the points, so that they may add up what the points have in common, which no other stage uses. Such a
 // scatter may add up runs (ir/ops/sum_order.h): before the points whose number in their chunk is a multiple of kRun, it
 // adds the elements of its first buffer to those of its second one and sets them to 0. The sum of the two is then a
-// chunk of a reduction. Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are
-// visible to later stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the
-// very index stored (in-place update), or by a later stage of the same point.
+// chunk of a reduction.
+//
+// Expressions are pure; one that a stage uses is evaluated afresh in that stage. Accumulators are visible to later
+// stages of the same point. Nothing that a phase stores may be loaded in the same phase, except at the very index
+// stored (in-place update), or by a later stage of the same point.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -132,8 +134,8 @@ struct Buffer {
   Type type;
   BufferId base = kNone;    // view
   std::int64_t offset = 0;  // temp: bytes from the start of the arena, a multiple of 64
-  std::int64_t panels =
-      0;  // state, temp, their views: the last dimension is stored in panels this wide (ir/kernel/panels.h)
+  /// State, temp, their views: the last dimension is stored in panels this wide (ir/kernel/panels.h).
+  std::int64_t panels = 0;
   std::shared_ptr<const Array> literal;
 };
 

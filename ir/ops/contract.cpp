@@ -15,14 +15,6 @@ namespace weft {
 using namespace infer;
 namespace {
 
-/// The axes in neither list, in order.
-Dims free_axes(int rank, const Dims& contracted, const Dims& batch) {
-  Dims free;
-  for (int i = 0; i < rank; ++i)
-    if (!contracted.contains(i) && !batch.contains(i)) free.push_back(i);
-  return free;
-}
-
 /// A copy of x with its axes in the order of the lists, and their extents' products.
 Array permuted(const Array& x, const Dims& first, const Dims& second, const Dims& third) {
   const Dims x_strides = row_major_strides(x.shape());

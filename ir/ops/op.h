@@ -139,7 +139,8 @@ struct GradientRow {
 };
 
 struct OpTraits {
-  bool commutes = false;         // same bits with the first two operands in either order
+  bool commutes = false;         // same bits with the first two operands in either order; not max and min: of 0 and -0 the
+                                 // second one comes out
   std::optional<Op> fold = {};   // of a reduction: the binary op that it folds with
 };
 

@@ -1,5 +1,5 @@
 // The meaning of every elementwise op on one element: shared by the graph interpreter, the kernel interpreter and
-// constant folding, so that there is one definition to agree with. The equations are the doc lines of ir/ops/ops.cpp.
+// constant folding, so that there is one definition to agree with. The equations are those of ir/ops/ops.def.
 //
 // Runs under FlushSubnormals (ir/base/float_environment.h). Arithmetic and comparisons then take subnormal operands as zero and
 // flush subnormal results; ops that only move bits (neg, abs, max, min, select, stop_gradient) leave a subnormal alone.

@@ -16,13 +16,6 @@ struct Side {
 
 Dims axis_if(int axis) { return axis < 0 ? Dims{} : Dims{axis}; }
 
-Dims free_axes(int rank, const Dims& contracted, const Dims& batch) {
-  Dims free;
-  for (int i = 0; i < rank; ++i)
-    if (!contracted.contains(i) && !batch.contains(i)) free.push_back(i);
-  return free;
-}
-
 /// The same operand with at most one axis for each role. `rhs` puts k before the free axis where a transpose is needed.
 Side merged(Builder& b, const Side& side, bool rhs) {
   const Shape shape = b.type(side.value).shape;

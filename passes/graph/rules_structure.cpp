@@ -34,14 +34,6 @@ bool increasing(const Dims& d) {
   return true;
 }
 
-/// The axes that neither list names, in order.
-Dims free_axes(int rank, const Dims& contracted, const Dims& batch) {
-  Dims free;
-  for (int i = 0; i < rank; ++i)
-    if (!contracted.contains(i) && !batch.contains(i)) free.push_back(i);
-  return free;
-}
-
 /// Each axis of `axes`, an axis of a transposed value, as the axis of the value before the transpose.
 Dims through(const Dims& axes, const Dims& perm) {
   Dims mapped;
