@@ -8,6 +8,7 @@
 #include "passes/graph/canonicalize.h"
 #include "passes/graph/fold.h"
 #include "passes/graph/fuse.h"
+#include "passes/graph/inline.h"
 #include "passes/kernel/column_sums.h"
 #include "passes/kernel/layout.h"
 #include "passes/kernel/lower.h"
@@ -36,6 +37,8 @@ void on_cpu(Program& p, const Target& target, const PipelineOptions&) {
 constexpr PassInfo kPasses[] = {
     {"dead", "drop what no output and no update needs", false,
      [](const Graph& g, const PipelineOptions&) { return remove_dead(g); }},
+    {"inline", "bring functions that nodes hold into the graph, which the passes below do not look into", true,
+     [](const Graph& g, const PipelineOptions&) { return inline_bodies(g); }},
     {"fold", "evaluate what is constant, so that rules see literals", false,
      [](const Graph& g, const PipelineOptions&) { return fold(g); }},
     {"simplify", "rewrite by rules, before contractions get reshapes around them", false, run_simplify},

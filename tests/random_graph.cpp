@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/graph/body.h"
 #include "ir/graph/build.h"
 
 namespace weft::test {
@@ -25,7 +26,8 @@ class Generator {
     if (options_.ops.empty() && options_.views) options_.ops.assign(std::begin(kViewOps), std::end(kViewOps));
     if (options_.ops.empty())
       for (int i = 0; i < kOpCount; ++i)
-        if (i != static_cast<int>(Op::input)) options_.ops.push_back(static_cast<Op>(i));
+        if (const Op op = static_cast<Op>(i); op != Op::input && info(op).cls != OpClass::control)
+          options_.ops.push_back(op);
   }
 
   Graph run() {
@@ -33,6 +35,7 @@ class Generator {
       input({rng_.pick(options_.dtypes), random_shape(rng_, options_)});
     for (int i = 0; i < options_.nodes; ++i) {
       if (options_.layers && rng_.chance(0.03)) layer();
+      if (options_.bodies && rng_.chance(0.15)) function();
       const ValueId v = add(rng_.pick(options_.ops));
       if (v != kNoValue) pool_.push_back(v);
     }
@@ -178,6 +181,7 @@ class Generator {
         const Attrs attrs = g_[picked].attrs;
         return builder().op(op, {x, k, any(type(picked))}, attrs);
       }
+      case OpClass::control: return kNoValue;  // function() adds these
     }
     if (std::ranges::count(args, kNoValue)) return kNoValue;
     for (std::size_t i = 0; i < args.size(); ++i) args[i] = guard(op, i, args[i]);
@@ -207,6 +211,47 @@ class Generator {
     g_.update(w, b.sub(w, b.mul(dw, b.like(w, 0.125))));
     g_.update(bias, b.sub(bias, b.mul(db, b.like(bias, 0.125))));
     pool_.insert(pool_.end(), {z, h, p, dz});
+  }
+
+  /// Some of what values are computed from as a function that is called, or as the branches of a cond.
+  void function() {
+    const auto is_tensor = [&](ValueId v) { return !is_tuple(type(v)); };
+    std::vector<ValueId> then{find(is_tensor)}, otherwise;
+    if (rng_.chance(0.5)) then.push_back(find(is_tensor));
+    const bool branches = rng_.chance(0.6);
+    if (branches)
+      for (ValueId v : then) otherwise.push_back(find([&](ValueId p) { return type(p) == type(v); }));
+    std::vector<ValueId> inside;  // what the function computes itself
+    const auto grow = [&](const std::vector<ValueId>& from) {
+      for (int i = 0, n = static_cast<int>(rng_.below(12)); i < n; ++i) {
+        ValueId v = rng_.pick(from);
+        for (int depth = static_cast<int>(rng_.below(6)); depth-- > 0 && !g_[v].operands.empty();)
+          v = rng_.pick(g_[v].operands);
+        if (g_[v].op == Op::result) inside.push_back(v), v = g_[v].operands[0];  // with the function that gives it
+        if (g_[v].op != Op::input) inside.push_back(v);
+      }
+    };
+    grow(then), grow(branches ? otherwise : then);
+    std::vector<ValueId> operands;
+    const auto outside = [&](ValueId v) {
+      if (!std::ranges::count(inside, v) && !std::ranges::count(operands, v)) operands.push_back(v);
+    };
+    for (ValueId v : inside)
+      for (ValueId o : g_[v].operands) outside(o);
+    for (const auto* results : {&then, &otherwise})
+      for (ValueId v : *results) outside(v);
+    std::vector<BodyRef> bodies{outline(g_, "f" + std::to_string(rng_.below(3)), operands, then)};
+    Builder b = builder();
+    ValueId tuple;
+    if (branches) {
+      bodies.push_back(outline(g_, "otherwise", operands, otherwise));
+      operands.insert(operands.begin(), predicate({}));
+      tuple = b.op(Op::cond, operands, Attrs::functions(bodies));
+    } else {
+      tuple = b.op(Op::call, operands, Attrs::functions(bodies));
+    }
+    for (std::size_t i = 0; i < then.size(); ++i)
+      pool_.push_back(b.op(Op::result, {tuple}, Attrs::index(static_cast<std::int64_t>(i))));
   }
 
   void finish() {

@@ -33,6 +33,7 @@ struct RandomGraphOptions {
   double large = 0.05;        // share of shapes with thousands of elements
   double empty = 0.03;        // share of shapes without elements
   bool views = false;         // ops are mostly views, on top of each other, of iotas, gathers, scatters and the like
+  bool bodies = false;        // functions that are called, and branches, among them some within each other
   bool layers = true;         // add a dense layer with softmax and a state update now and then
   double wild = 0.02;         // share of operands of log, sqrt, div, exp, … that may make results infinite or NaN
 };

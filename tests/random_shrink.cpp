@@ -47,9 +47,7 @@ Graph edited(const Graph& old, const Edit& edit) {
         map[id] = g.input(name, n.type, InputKind::data, n.locs);
       }
     } else {
-      std::vector<ValueId> operands;
-      for (ValueId v : n.operands) operands.push_back(map[v]);
-      map[id] = g.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
+      map[id] = copy_node(g, n, map);
     }
   }
   for (std::size_t i = 0; i < old.outputs().size(); ++i)
@@ -118,6 +116,7 @@ Graph shrink(const Graph& start, const std::function<bool(const Graph&)>& fails)
       }
       // Zeros in place of a splat, or an input in place of a leaf, would make the graph no smaller.
       const bool splat = !replaced && n.op == Op::broadcast && best.is_constant(n.operands[0]);
+      if (is_tuple(n.type)) continue;
       if (!replaced && !splat) edit.kind = Edit::zero, replaced = accept(edit);
       if (!replaced && !n.operands.empty()) edit.kind = Edit::input, replaced = accept(edit);
       changed |= replaced;

@@ -37,9 +37,10 @@ std::vector<ValueId> resolve_selects(const Graph& g, ValueId training_id, bool t
   return stand_in;
 }
 
-/// Whether an operand `step` is that of a random call: a step and the offset of the call (frontend/tensor/random.cpp).
-bool is_call(const Graph& g, ValueId step) {
-  return g[step].op == Op::add && g[g[step].operands[1]].op == Op::constant;
+/// Whether a value is the step of a random call: the graph's, and the offset of the call (frontend/tensor/random.cpp).
+bool is_call(const Graph& g, ValueId id, ValueId own_step) {
+  const Node& n = g[id];
+  return n.op == Op::add && n.operands[0] == own_step && g.is_constant(n.operands[1]);
 }
 
 /// The state that stands for one of the graph's own random states, if any random tensor was traced.
@@ -68,9 +69,8 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
   for (std::size_t id = old.size(); id-- > 0;) {
     const Node& n = old[static_cast<ValueId>(id)];
     if (!used[id]) continue;
-    if (n.op == Op::random && is_call(old, n.operands[1])) calls.emplace(n.operands[1], 0);
-    if (calls.contains(static_cast<ValueId>(id)))
-      used[stand_in[n.operands[0]]] = true;
+    if (is_call(old, static_cast<ValueId>(id), old.find_input(kStepName)))
+      calls.emplace(static_cast<ValueId>(id), 0), used[stand_in[n.operands[0]]] = true;
     else
       for (ValueId v : n.operands) used[stand_in[v]] = true;
   }

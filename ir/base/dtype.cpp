@@ -5,14 +5,14 @@
 
 namespace weft {
 namespace {
-constexpr std::array<std::string_view, 8> kNames = {"f32", "f64", "i32", "i64", "u8", "bool", "bf16", "f16"};
+constexpr std::array<std::string_view, 9> kNames = {"f32", "f64", "i32", "i64", "u8", "bool", "bf16", "f16", "tuple"};
 }
 
 std::string_view name(DType t) { return kNames[static_cast<std::size_t>(t)]; }
 
 std::optional<DType> parse_dtype(std::string_view text) {
   for (std::size_t i = 0; i < kNames.size(); ++i)
-    if (kNames[i] == text) return static_cast<DType>(i);
+    if (kNames[i] == text && static_cast<DType>(i) != tuple) return static_cast<DType>(i);
   return {};
 }
 

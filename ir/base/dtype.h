@@ -7,14 +7,15 @@
 
 namespace weft {
 
-/// Element type of a tensor. bf16 and f16 are reserved: they have names and sizes, and no op accepts them yet.
-enum class DType : std::uint8_t { f32, f64, i32, i64, u8, boolean, bf16, f16 };
+/// Element type of a tensor. bf16 and f16 are reserved: they have names and sizes, and no op accepts them yet. `tuple`
+/// marks the type of several tensors (Type::parts), which have the elements.
+enum class DType : std::uint8_t { f32, f64, i32, i64, u8, boolean, bf16, f16, tuple };
 using enum DType;
 
 inline constexpr DType kAllDTypes[] = {f32, f64, i32, i64, u8, boolean};
 
 std::string_view name(DType);                              ///< "f32", …, "bool"
-std::optional<DType> parse_dtype(std::string_view);        ///< inverse of name()
+std::optional<DType> parse_dtype(std::string_view);        ///< inverse of name(), but for `tuple`
 constexpr std::size_t size_of(DType t) {                   ///< bytes of one element in memory (bool: 1)
   switch (t) {
     case f64: case i64: return 8;

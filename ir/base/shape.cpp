@@ -58,7 +58,16 @@ std::string list_text(const Dims& dims, bool extents) {
 std::string to_string(const Dims& dims) { return list_text(dims, true); }
 std::string list_text(const Dims& dims) { return list_text(dims, false); }
 
-std::string to_string(const Type& t) { return std::string(name(t.dtype)) + to_string(t.shape); }
+std::string to_string(const Type& t) {
+  if (!is_tuple(t)) return std::string(name(t.dtype)) + to_string(t.shape);
+  std::string s;
+  for (const Type& part : *t.parts) s += (s.empty() ? "" : ", ") + to_string(part);
+  return "(" + s + ")";
+}
+
+Type tuple_of(std::vector<Type> parts) {
+  return {tuple, {}, std::make_shared<const std::vector<Type>>(std::move(parts))};
+}
 
 bool is_static(const Shape& shape) { return !shape.contains(kBatch); }
 
@@ -69,7 +78,8 @@ std::int64_t checked_product(const Shape& shape, std::int64_t unit) {
   bool empty = false;
   for (std::int64_t extent : shape) {
     if (extent < 0)
-      fail("shape {} has {} extent, so it has no size", to_string(shape), extent == kBatch ? "an unbound batch" : "a negative");
+      fail("shape {} has {} extent, so it has no size", to_string(shape),
+           extent == kBatch ? "an unbound batch" : "a negative");
     empty |= extent == 0;
   }
   if (empty) return 0;

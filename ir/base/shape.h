@@ -4,8 +4,10 @@
 #include <compare>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <weft/ir/base/dtype.h>
 
@@ -44,16 +46,24 @@ class Dims {
 };
 using Shape = Dims;
 
-/// dtype and shape: the type of a value.
+/// dtype and shape: the type of a value. Or that of a tuple of tensors, what a node with several results gives: its
+/// dtype is `tuple` and its shape empty.
 struct Type {
   DType dtype = f32;
   Shape shape;
-  friend bool operator==(const Type&, const Type&) = default;
+  std::shared_ptr<const std::vector<Type>> parts = nullptr;  // of a tuple; null for a tensor
+
+  friend bool operator==(const Type& a, const Type& b) {
+    return a.dtype == b.dtype && a.shape == b.shape &&
+           (a.parts == b.parts || (a.parts && b.parts && *a.parts == *b.parts));
+  }
 };
+Type tuple_of(std::vector<Type> parts);
+inline bool is_tuple(const Type& t) { return t.dtype == tuple; }
 
 std::string to_string(const Dims&);  ///< "[128,784]"; kBatch prints as "?"
 std::string list_text(const Dims&);  ///< "[0,-1]": numbers that are no extents
-std::string to_string(const Type&);  ///< "f32[128,784]"
+std::string to_string(const Type&);  ///< "f32[128,784]", "(f32[2], i32[])"
 
 bool is_static(const Shape&);  ///< no extent is kBatch
 /// Product of the extents. The only place where extents are multiplied before an allocation: throws Error when an

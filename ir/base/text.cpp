@@ -179,6 +179,17 @@ Dims parse_dims(Lexer& lex) {
   return dims;
 }
 
+Type parse_result_type(Lexer& lex) {
+  if (!lex.accept('(')) return parse_type(lex);
+  std::vector<Type> parts;
+  if (!lex.accept(')')) {
+    do parts.push_back(parse_type(lex));
+    while (lex.accept(','));
+    lex.expect(')', "or ',' after a type");
+  }
+  return tuple_of(std::move(parts));
+}
+
 Type parse_type(Lexer& lex) {
   const Token t = lex.expect(Token::word, "a type such as f32[2,3]");
   const std::optional<DType> dtype = parse_dtype(t.text);
@@ -258,7 +269,8 @@ Array parse_literal(Lexer& lex, const Type& type) {
     lex.fail_at(first, "a constant of type {} needs {}, found {}", to_string(type), list ? "a list" : "one number",
                 describe(first));
   if (list && found != expected)
-    lex.fail_at(first, "a constant of type {} needs {}, found {}", to_string(type), counted(expected, "element"), found);
+    lex.fail_at(first, "a constant of type {} needs {}, found {}", to_string(type), counted(expected, "element"),
+                found);
   Array a(type);
   lex.accept('[');
   for (std::int64_t i = 0; i < a.size(); ++i) {

@@ -22,6 +22,7 @@ std::string locs_suffix(LocSet);
 std::int64_t parse_integer(Lexer&, std::string_view what);  ///< [-]digits that fit 64 bits
 Dims parse_dims(Lexer&);                                    ///< [1,?,3]: at most kMaxRank integers; ? is kBatch
 Type parse_type(Lexer&);                                    ///< f32[128,784]; extents >= 0 whose size is allowed
+Type parse_result_type(Lexer&);                             ///< the same, or a tuple (f32[2], i32[])
 void parse_element(Lexer&, DType, std::byte* out);          ///< inverse of element_text
 /// Moves past a literal without reading it; returns its number of elements, or -1 when it is not a list.
 std::int64_t skip_literal(Lexer&);

@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "ir/base/lexer.h"
+#include "ir/ops/body.h"
+#include "ir/ops/infer.h"
 
 namespace weft {
 namespace {
@@ -39,6 +41,7 @@ std::size_t hash(const Node& n) {
         h.mix(bits);
       }
   }
+  for (const BodyRef& body : n.attrs.bodies) h.mix(body->hash);
   return h.h;
 }
 
@@ -50,6 +53,7 @@ Attrs with_all(const OpInfo& row, Attrs attrs) {
   Attrs all;
   for (Attr name : row.attrs) all[name] = std::as_const(attrs)[name];
   all.literal = std::move(attrs.literal);
+  all.bodies = std::move(attrs.bodies);
   return all;
 }
 
@@ -73,6 +77,7 @@ ValueId Graph::input(std::string input_name, const Type& type, InputKind kind, L
     fail("{}input '{}' exists already, from {}", where, input_name, nodes_[other].locs.str());
   if (is_reserved(type.dtype))
     fail("{}input '{}': {} is reserved and not supported yet", where, input_name, weft::name(type.dtype));
+  if (is_tuple(type)) fail("{}input '{}' is a tuple {}; expected a tensor", where, input_name, to_string(type));
   if (is_static(type.shape)) byte_size(type);
   Node n;
   n.op = Op::input;
@@ -91,16 +96,13 @@ ValueId Graph::add(Op op, std::vector<ValueId> operands, Attrs attrs, std::optio
   for (ValueId v : operands) ensure(v < nodes_.size(), "{}: operand {} does not exist", row.name, v);
   Type type;
   try {
-    const int arity = static_cast<int>(operands.size());
-    if (arity < row.min_arity || (row.max_arity >= 0 && arity > row.max_arity))
-      fail("takes {}{}, found {}", counted(row.min_arity, "operand"), row.max_arity < 0 ? " or more" : "", arity);
     attrs = with_all(row, std::move(attrs));
     if (row.declared_type && !declared) fail("needs a result type");
     if (declared && is_reserved(declared->dtype))
       fail("{} is reserved and not supported yet", weft::name(declared->dtype));
     std::vector<Type> types;
     for (ValueId v : operands) types.push_back(nodes_[v].type);
-    type = row.infer({op, types, attrs, declared ? &*declared : nullptr});
+    type = infer::node({op, types, attrs, declared ? &*declared : nullptr});
     if (declared && !(type == *declared)) fail("result is {}, declared {}", to_string(type), to_string(*declared));
   } catch (const Error& e) {
     type_error(op, operands, locs, e.what());
@@ -150,6 +152,9 @@ void Graph::type_error(Op op, const std::vector<ValueId>& operands, LocSet locs,
 void Graph::output(std::string output_name, ValueId id) {
   ensure(id < nodes_.size(), "output '{}' names value {}, which does not exist", output_name, id);
   if (!is_identifier(output_name)) fail("output name '{}' is not an identifier", output_name);
+  if (is_tuple(nodes_[id].type))
+    fail("output '{}' is a tuple {}; expected a tensor, such as one of its results", output_name,
+         to_string(nodes_[id].type));
   if (updated_.contains(find_input(output_name)))
     fail("output '{0}' has the name of the state '{0}', which is updated: both are results", output_name);
   if (!output_names_.insert(output_name).second) fail("output '{}' exists already", output_name);
@@ -184,13 +189,21 @@ std::int32_t Graph::add_group(std::string group_name) {
   return static_cast<std::int32_t>(groups_.size() - 1);
 }
 
-bool operator==(const Graph& a, const Graph& b) {
+std::uint64_t hash_of(const Graph& g) {
+  Hasher h;
+  for (const Node& n : g.nodes_) h.mix(hash(n));
+  for (const Input& i : g.inputs_) h.mix(i.id);
+  for (const Output& o : g.outputs_) h.mix(o.id);
+  return h.h;
+}
+
+bool same_function(const Graph& a, const Graph& b) {
   auto same_input = [](const Input& x, const Input& y) { return x.name == y.name && x.kind == y.kind && x.id == y.id; };
   auto same_output = [](const Output& x, const Output& y) { return x.name == y.name && x.id == y.id; };
   auto same_update = [](const Update& x, const Update& y) { return x.state == y.state && x.value == y.value; };
   auto same_node = [](const Node& x, const Node& y) { return equal(x, y) && x.group == y.group; };
   auto same_group = [](const Group& x, const Group& y) { return x.name == y.name; };
-  return a.name == b.name && std::ranges::equal(a.inputs_, b.inputs_, same_input) &&
+  return std::ranges::equal(a.inputs_, b.inputs_, same_input) &&
          std::ranges::equal(a.outputs_, b.outputs_, same_output) &&
          std::ranges::equal(a.updates_, b.updates_, same_update) && std::ranges::equal(a.nodes_, b.nodes_, same_node) &&
          std::ranges::equal(a.groups_, b.groups_, same_group);

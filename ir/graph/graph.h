@@ -81,7 +81,9 @@ class Graph {
   void set_group(ValueId id, std::int32_t group) { nodes_[id].group = group; }
 
   /// Same function, node for node: names, types, operands, attributes, groups. Provenance is ignored.
-  friend bool operator==(const Graph&, const Graph&);
+  friend bool operator==(const Graph& a, const Graph& b) { return a.name == b.name && same_function(a, b); }
+  friend bool same_function(const Graph&, const Graph&);  ///< whatever the graphs are called
+  friend std::uint64_t hash_of(const Graph&);             ///< equal for the same function
 
  private:
   ValueId append(Node node);
@@ -104,6 +106,9 @@ class Graph {
   std::unordered_set<ValueId> updated_;
 };
 
+/// Adds to `to` a copy of a node, on the values that `map` has for its operands; in no kernel.
+ValueId copy_node(Graph& to, const Node&, std::span<const ValueId> map);
+
 /// Rebuilds a graph node by node: the frame of every pass. `map(old id)` gives the new id.
 ///
 ///     Rewriter rw(old);
@@ -115,6 +120,7 @@ class Rewriter {
   const std::vector<ValueId>& live() const { return live_; }  ///< non-input nodes that an output or update reaches, in order
   ValueId copy(ValueId old_id);                        ///< the same op on the mapped operands; also maps old_id
   ValueId operator()(ValueId old_id) const { return map_[old_id]; }
+  std::span<const ValueId> map() const { return map_; }
   void set(ValueId old_id, ValueId new_id);            ///< also unions the old node's provenance into the new node
   Graph& graph() { return graph_; }
   Graph finish();                                      ///< adds outputs and updates
@@ -128,7 +134,7 @@ class Rewriter {
 
 /// A copy without the nodes that no output and no update reaches (inputs stay).
 Graph remove_dead(const Graph&);
-/// A copy in which every kBatch extent is `batch`; `size` nodes of static axes become constants. Throws Error when an op does not fit.
+/// A copy in which every kBatch extent, those in bodies too, is `batch`; `size` nodes of static axes become constants. Throws Error when an op does not fit.
 Graph bind_batch(const Graph&, std::int64_t batch);
 /// Runs the graph in the reference interpreter. `inputs` holds data and state inputs in the order of Graph::inputs().
 struct Evaluation {

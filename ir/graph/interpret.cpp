@@ -1,5 +1,7 @@
 // The reference interpreter: evaluates the live nodes one after another.
-#include "ir/graph/graph.h"
+#include <unordered_map>
+
+#include "ir/graph/body.h"
 #include "ir/ops/sum_order.h"
 
 namespace weft {
@@ -37,14 +39,26 @@ Evaluation interpret(const Graph& g, std::span<const Array> inputs) {
   check_inputs(g, inputs);
   const FlushSubnormals flush;
   std::vector<std::optional<Array>> values(g.size());
+  std::unordered_map<ValueId, std::vector<Array>> tuples;
+  const ControlRow::Run run = [](const Body& body, std::span<const Array> arguments) {
+    return interpret(*body.graph, arguments).outputs;
+  };
   for (std::size_t i = 0; i < inputs.size(); ++i) values[g.inputs()[i].id] = inputs[i];
   const std::vector<bool> live = live_nodes(g);
   for (ValueId id = 0; id < g.size(); ++id) {
     if (!live[id] || values[id]) continue;
     const Node& node = g[id];
+    if (node.op == Op::result) {
+      values[id] = tuples.at(node.operands[0])[node.attrs.index()];
+      continue;
+    }
     std::vector<Array> operands;
     for (ValueId operand : node.operands) operands.push_back(*values[operand]);
-    values[id] = info(node.op).eval({node.op, operands, node.attrs, node.type});
+    const EvalArgs args{node.op, operands, node.attrs, node.type};
+    if (const auto control = info(node.op).control.run)
+      tuples[id] = control(args, run);
+    else
+      values[id] = info(node.op).eval(args);
   }
   // Copies: a value may share its storage with an input, a literal or another result.
   Evaluation result;

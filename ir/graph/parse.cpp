@@ -1,17 +1,27 @@
 // The graph from its text; the grammar is in ir/README.md, the inverse in ir/graph/print.cpp. The input is hostile: no
-// recursion, every list is bounded by the text that holds it, and nothing is allocated before its size is checked.
+// recursion (a func is defined before it is used), every list is bounded by the text that holds it, and nothing is
+// allocated before its size is checked.
 #include <unordered_map>
 #include <unordered_set>
 
 #include "ir/base/text.h"
-#include "ir/graph/graph.h"
+#include "ir/graph/body.h"
 
 namespace weft {
 namespace {
 
+/// The functions that the text has defined so far.
+struct Function {
+  BodyRef body;
+  Token name;
+  bool used = false;
+};
+using Functions = std::unordered_map<std::string_view, Function>;
+
+/// Reads one func.
 class GraphParser {
  public:
-  GraphParser(std::string_view text, std::string_view file) : lex_(text, file) {}
+  GraphParser(Lexer& lex, Functions& functions) : lex_(lex), functions_(functions) {}
   Graph run();
 
  private:
@@ -27,12 +37,14 @@ class GraphParser {
   void update();
   void outputs();
   void attributes(const OpInfo&, const Token& op, Attrs&, std::optional<Lexer>& literal);
+  BodyRef function();
   ValueId use(const Token& name) const;
   void define(const Token& name, ValueId);
   void mention(ValueId, bool is_new, const Token& at);
   [[noreturn]] void unknown_op(const Token& op) const;
 
-  Lexer lex_;
+  Lexer& lex_;
+  Functions& functions_;
   Graph graph_;
   std::string_view kernel_;        // the name of the kernel block that is open
   std::int32_t group_ = kNoGroup;  // its group, made when the block turns out to hold a new node
@@ -63,8 +75,6 @@ Graph GraphParser::run() {
       lex_.fail_at(lex_.peek(), "expected '}}' after the outputs, found {}", describe(lex_.peek()));
   }
   lex_.next();
-  if (lex_.peek().kind != Token::end)
-    lex_.fail_at(lex_.peek(), "expected the end of the text after '}}', found {}", describe(lex_.peek()));
   for (auto& [id, locs] : more_locs_) graph_.add_locs(id, LocSet::of(locs));
   return std::move(graph_);
 }
@@ -115,7 +125,7 @@ void GraphParser::node() {
   attributes(row, op_name, attrs, literal);
   lex_.expect(':', "before the result type");
   const Token type_at = lex_.peek();
-  const Type type = parse_type(lex_);
+  const Type type = parse_result_type(lex_);
   if (literal) attrs.literal = std::make_shared<const Array>(parse_literal(*literal, type));
 
   const std::size_t size_before = graph_.size();
@@ -142,18 +152,21 @@ void GraphParser::unknown_op(const Token& op) const {
   lex_.fail_at(op, "unknown op {}{}", describe(op), suggestion(op.text, names));
 }
 
-// {name=1, name=[1,2], value=literal}. The literal is only skipped: its type comes later in the text.
+// {name=1, name=[1,2], value=literal, name=@function}. The literal is only skipped: its type comes later in the text.
 void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, std::optional<Lexer>& literal) {
+  std::vector<std::string_view> names;  // the row's, then those of its bodies
+  for (Attr attr : row.attrs) names.push_back(weft::name(attr));
+  if (row.op == Op::constant) names.push_back("value");
+  for (std::size_t i = 0; i < row.control.count(); ++i) names.push_back(row.control.names[i]);
+  attrs.bodies.resize(row.control.count());
   std::uint64_t seen = 0;
   const auto attribute = [&] {
     const Token name = lex_.expect(Token::word, "the name of an attribute");
-    std::size_t i = 0;
-    while (i < row.attrs.size() && weft::name(row.attrs.begin()[i]) != name.text) ++i;
+    const std::size_t i = static_cast<std::size_t>(std::ranges::find(names, name.text) - names.begin());
     const bool is_value = row.op == Op::constant && name.is("value");
-    if (i == row.attrs.size() && !is_value) {
+    if (i == names.size()) {
       std::string known;
-      for (Attr attr : row.attrs) known += (known.empty() ? "; it has " : ", ") + std::string(weft::name(attr));
-      if (row.op == Op::constant) known = "; it has value";
+      for (std::string_view attr : names) known += (known.empty() ? "; it has " : ", ") + std::string(attr);
       lex_.fail_at(name, "{} has no attribute {}{}", row.name, describe(name), known);
     }
     if (seen >> i & 1) lex_.fail_at(name, "attribute {} is given twice", describe(name));
@@ -162,6 +175,8 @@ void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, s
     if (is_value) {
       literal = lex_;
       skip_literal(lex_);
+    } else if (i >= row.attrs.size()) {
+      attrs.bodies[i - row.attrs.size()] = function();
     } else if (const Attr attr = row.attrs.begin()[i]; is_scalar(attr)) {
       attrs[attr] = Dims{parse_integer(lex_, "an integer")};
     } else {
@@ -177,6 +192,21 @@ void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, s
     if (is_scalar(attr) && std::as_const(attrs)[attr].empty())
       lex_.fail_at(op, "{} needs the attribute {}", row.name, weft::name(attr));
   if (row.op == Op::constant && !literal) lex_.fail_at(op, "constant needs the attribute value");
+  for (std::size_t i = 0; i < attrs.bodies.size(); ++i)
+    if (!attrs.bodies[i]) lex_.fail_at(op, "{} needs the attribute {}", row.name, row.control.names[i]);
+}
+
+// @name, of a func above.
+BodyRef GraphParser::function() {
+  const Token name = lex_.expect(Token::symbol, "a function such as @body");
+  const auto found = functions_.find(name.text);
+  if (found == functions_.end()) {
+    std::vector<std::string_view> names;
+    for (const auto& f : functions_) names.push_back(f.first);
+    lex_.fail_at(name, "{} is not defined above{}", describe(name), suggestion(name.text, names));
+  }
+  found->second.used = true;
+  return found->second.body;
 }
 
 // kernel @name { node … }
@@ -261,6 +291,31 @@ void GraphParser::mention(ValueId id, bool is_new, const Token& at) {
 
 }  // namespace
 
-Graph parse_graph(std::string_view text, const std::string& file) { return GraphParser(text, file).run(); }
+Graph parse_graph(std::string_view text, const std::string& file) {
+  Lexer lex(text, file);
+  Functions functions;
+  for (;;) {
+    Lexer at_name = lex;
+    at_name.next();
+    const Token name = at_name.peek();
+    Graph graph = GraphParser(lex, functions).run();
+    if (const auto known = functions.find(name.text); known != functions.end())
+      lex.fail_at(name, "{} is defined twice, first in line {}", describe(name), known->second.name.line);
+    if (lex.peek().kind == Token::end) {
+      for (const auto& [_, f] : functions)
+        if (!f.used)
+          lex.fail_at(f.name, "{} is used by no other function; the last one is the graph", describe(f.name));
+      return graph;
+    }
+    if (!lex.peek().is("func"))
+      lex.fail_at(lex.peek(), "expected another func or the end of the text after '}}', found {}",
+                  describe(lex.peek()));
+    try {
+      functions.emplace(name.text, Function{make_body(std::move(graph)), name});
+    } catch (const Error& e) {
+      lex.fail_at(name, "{}", e.what());
+    }
+  }
+}
 
 }  // namespace weft

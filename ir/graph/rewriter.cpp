@@ -1,7 +1,7 @@
 // The frame of every pass, and the two rewrites that need no rules: dead code and binding the batch extent.
 #include <algorithm>
 
-#include "ir/graph/graph.h"
+#include "ir/graph/body.h"
 
 namespace weft {
 
@@ -19,11 +19,15 @@ Rewriter::Rewriter(const Graph& old) : old_(old), map_(old.size(), kNoValue) {
     if (used[id] && old[id].op != Op::input) live_.push_back(id);
 }
 
+ValueId copy_node(Graph& to, const Node& n, std::span<const ValueId> map) {
+  std::vector<ValueId> operands;
+  for (ValueId v : n.operands) operands.push_back(map[v]);
+  return to.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
+}
+
 ValueId Rewriter::copy(ValueId old_id) {
   const Node& n = old_[old_id];
-  std::vector<ValueId> operands;
-  for (ValueId v : n.operands) operands.push_back(map_[v]);
-  const ValueId id = graph_.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
+  const ValueId id = copy_node(graph_, n, map_);
   graph_.set_group(id, n.group);
   return map_[old_id] = id;
 }
@@ -55,11 +59,17 @@ Graph bind_batch(const Graph& g, std::int64_t batch) {
       if (d[i] == kBatch) d[i] = batch;
     return d;
   };
+  const auto bound_type = [&](const Type& t) {
+    if (!is_tuple(t)) return Type{t.dtype, bound(t.shape)};
+    std::vector<Type> parts;
+    for (const Type& part : *t.parts) parts.push_back({part.dtype, bound(part.shape)});
+    return tuple_of(std::move(parts));
+  };
+  BodyRewriter bound_bodies([&](const Graph& body) { return bind_batch(body, batch); });
   Graph out;
   out.name = g.name;
   std::vector<ValueId> map(g.size(), kNoValue);
-  for (const Input& i : g.inputs())
-    map[i.id] = out.input(i.name, {g[i.id].type.dtype, bound(g[i.id].type.shape)}, i.kind, g[i.id].locs);
+  for (const Input& i : g.inputs()) map[i.id] = out.input(i.name, bound_type(g[i.id].type), i.kind, g[i.id].locs);
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
     if (n.op == Op::input) continue;
@@ -70,9 +80,9 @@ Graph bind_batch(const Graph& g, std::int64_t batch) {
       map[id] = out.constant(Array::scalar(extent), n.locs);
       continue;
     }
-    Attrs attrs = n.attrs;
+    Attrs attrs = bound_bodies(n.attrs);
     if (n.op == Op::slice) attrs[Attr::limit] = bound(attrs[Attr::limit]);
-    map[id] = out.add(n.op, std::move(operands), std::move(attrs), Type{n.type.dtype, bound(n.type.shape)}, n.locs);
+    map[id] = out.add(n.op, std::move(operands), std::move(attrs), bound_type(n.type), n.locs);
   }
   for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);
   for (const Update& u : g.updates()) out.update(map[u.state], map[u.value]);

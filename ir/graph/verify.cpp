@@ -9,13 +9,15 @@
 //  7. Every node has provenance.
 //  8. Outputs name existing values, and are not called as an updated state is. Updates
 //  name a state input each, once, and a value of its type.
-//  9. A group's nodes are contiguous (inputs aside), inputs belong to none. With 3, groups then depend on each other
+//  9. All of this holds in bodies.
+// 10. A group's nodes are contiguous (inputs aside), inputs belong to none. With 3, groups then depend on each other
 //  acyclically.
 #include <unordered_map>
 #include <unordered_set>
 
 #include "ir/base/lexer.h"
 #include "ir/graph/print.h"
+#include "ir/ops/infer.h"
 
 namespace weft {
 namespace {
@@ -70,9 +72,6 @@ class Verifier {
     if (n.locs.empty()) broken(id, "has no provenance");
     if (is_reserved(n.type.dtype)) broken(id, "dtype {} is reserved", name(n.type.dtype));
     const OpInfo& row = info(n.op);
-    const int arity = static_cast<int>(n.operands.size());
-    if (arity < row.min_arity || (row.max_arity >= 0 && arity > row.max_arity))
-      broken(id, "{}, but {} takes {}{}", counted(arity, "operand"), row.name, row.min_arity, row.max_arity < 0 ? " or more" : "");
     std::vector<Type> types;
     for (ValueId v : n.operands) {
       if (v >= id) broken(id, "operand {} does not precede it", names_(v));
@@ -84,7 +83,7 @@ class Verifier {
       broken(id, "{} a literal", n.attrs.literal ? "must not have" : "has not got");
     Type inferred;
     try {
-      inferred = row.infer({n.op, types, n.attrs, row.declared_type ? &n.type : nullptr});
+      inferred = infer::node({n.op, types, n.attrs, row.declared_type ? &n.type : nullptr});
     } catch (const Error& e) {
       broken(id, "{}", e.what());
     }
@@ -146,6 +145,9 @@ class Verifier {
 
 }  // namespace
 
-void verify(const Graph& g) { Verifier(g).run(); }
+void verify(const Graph& g) {
+  for (const BodyRef& body : bodies_of(g)) Verifier(*body->graph).run();
+  Verifier(g).run();
+}
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 // Graph::add before it runs.
 #include <algorithm>
 
+#include "ir/ops/infer.h"
 #include "ir/ops/rows.h"
 
 namespace weft::infer {
@@ -15,6 +16,22 @@ std::string dtype_list(std::uint8_t set) {
 }
 
 }  // namespace
+
+Type node(const InferArgs& a) {
+  const OpInfo& row = info(a.op);
+  const int arity = static_cast<int>(a.operands.size());
+  if (arity < row.min_arity || (row.max_arity >= 0 && arity > row.max_arity))
+    fail("takes {}{}, found {}", counted(row.min_arity, "operand"), row.max_arity < 0 ? " or more" : "", arity);
+  if (a.attrs.bodies.size() != row.control.count())
+    fail("takes {}, found {}", counted(row.control.count(), "function"), a.attrs.bodies.size());
+  for (const BodyRef& body : a.attrs.bodies) ensure(body != nullptr, "{} without its function", row.name);
+  for (std::size_t i = 0; i < a.operands.size(); ++i)
+    if (is_tuple(a.operands[i]) && a.op != Op::result)
+      fail("operand {} is a tuple {}; expected a tensor, such as one of its results", i, to_string(a.operands[i]));
+  if (a.declared && is_tuple(*a.declared) && row.cls != OpClass::control)
+    fail("its result is a tensor, not a tuple {}", to_string(*a.declared));
+  return row.infer(a);
+}
 
 void require_dtype(const InferArgs& a, DType t) {
   if (!in_set(t, info(a.op).dtypes)) fail("does not take {}; it takes {}", name(t), dtype_list(info(a.op).dtypes));

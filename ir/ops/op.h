@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -19,10 +20,12 @@ namespace weft {
 enum class Op : std::uint8_t {
 #define WEFT_OP(op, ...) op,
 #define WEFT_ELEMENTWISE(op, ...) op,
+#define WEFT_CONTROL(op, ...) op,
 #include <weft/ir/ops/ops.def>
 };
 #define WEFT_OP(op, ...) +1
 #define WEFT_ELEMENTWISE(op, ...) +1
+#define WEFT_CONTROL(op, ...) +1
 inline constexpr int kOpCount =
 #include <weft/ir/ops/ops.def>
     ;
@@ -35,6 +38,7 @@ enum class OpClass : std::uint8_t {
   reduce,       // one axis is folded
   contract,     // sum of products
   scatter,      // indexed accumulation
+  control,      // functions that are called, and their results; the pass `inline` leaves none
 };
 
 /// A set of dtypes, one bit each.
@@ -49,10 +53,17 @@ enum : std::uint8_t {
 };
 constexpr bool in_set(DType t, std::uint8_t set) { return set >> int(t) & 1; }
 
-/// Attributes. An axis is one number, the others are lists of numbers, of which an empty one is the default.
-enum class Attr : std::uint8_t { axis, axes, perm, start, limit, stride, low, high, lhs, rhs, lhs_batch, rhs_batch };
+/// Attributes. An axis and an index are one number, the others lists of numbers, of which an empty one is the default.
+enum class Attr : std::uint8_t {
+  axis, index, axes, perm, start, limit, stride, low, high, lhs, rhs, lhs_batch, rhs_batch
+};
 std::string_view name(Attr);
-constexpr bool is_scalar(Attr a) { return a == Attr::axis; }
+constexpr bool is_scalar(Attr a) { return a <= Attr::index; }
+
+/// A function that a node holds (ir/ops/body.h).
+struct Body;
+bool operator==(const Body&, const Body&);
+using BodyRef = std::shared_ptr<const Body>;
 
 /// The attributes of a node, by name. In a graph each has exactly those of its op's row, in their order.
 class Attrs {
@@ -72,16 +83,27 @@ class Attrs {
     return a;
   }
 
+  static Attrs index(std::int64_t index) { return {{Attr::index, Dims{index}}}; }
+  static Attrs functions(std::vector<BodyRef> bodies) {
+    Attrs a;
+    a.bodies = std::move(bodies);
+    return a;
+  }
+
   const Dims& operator[](Attr) const;  ///< empty when there is none
   Dims& operator[](Attr);              ///< adds it when there is none
   int axis() const { return static_cast<int>((*this)[Attr::axis][0]); }
+  std::size_t index() const { return static_cast<std::size_t>((*this)[Attr::index][0]); }
   const std::vector<Entry>& entries() const { return entries_; }
 
   std::shared_ptr<const Array> literal;  // `constant` only; compared by bits
+  std::vector<BodyRef> bodies;           // those that the row names, in its order; compared node by node
 
   friend bool operator==(const Attrs& a, const Attrs& b) {
+    const auto same = [](const BodyRef& x, const BodyRef& y) { return x == y || (x && y && *x == *y); };
     return a.entries_ == b.entries_ &&
-           (a.literal == b.literal || (a.literal && b.literal && a.literal->same_bits(*b.literal)));
+           (a.literal == b.literal || (a.literal && b.literal && a.literal->same_bits(*b.literal))) &&
+           std::ranges::equal(a.bodies, b.bodies, same);
   }
 
  private:
@@ -138,6 +160,21 @@ struct GradientRow {
   ValueId (*build)(NodeBuilder&, const GradientArgs&, std::size_t operand) = nullptr;
 };
 
+/// What holds for an op that holds functions. Their inputs are the operands from number OpInfo::min_arity on, and what
+/// they return is its result, a tuple.
+struct ControlRow {
+  using Run = std::function<std::vector<Array>(const Body&, std::span<const Array> inputs)>;
+  using Inline = std::function<std::vector<ValueId>(const Body&, std::span<const ValueId> inputs)>;
+
+  std::array<std::string_view, 2> names = {};  // of its bodies, as the text has them
+  std::vector<Array> (*run)(const EvalArgs&, const Run&) = nullptr;  // the reference semantics
+  /// The results as nodes of the graph that it stands in, with what Inline gives for bodies.
+  std::vector<ValueId> (*expand)(NodeBuilder&, std::span<const ValueId> operands, const Attrs&,
+                                 const Inline&) = nullptr;
+
+  std::size_t count() const { return names.size() - static_cast<std::size_t>(std::ranges::count(names, "")); }
+};
+
 struct OpTraits {
   bool commutes = false;         // same bits with the first two operands in either order; not max and min: of 0 and -0 the
                                  // second one comes out
@@ -160,10 +197,12 @@ struct OpInfo {
                                                 // applied to its operands' elements, or none
   GradientRow gradient;
   std::string_view doc;         // the equation
+  ControlRow control = {};      // of an op that holds functions, which has no `eval`: its gradient is the same op on the
+                                // gradients of its bodies (passes/graph/autodiff.h)
 
   /// Has a gradient for float operands that is not identically zero.
   bool differentiable() const {
-    return gradient.build || std::ranges::any_of(gradient.text, [](std::string_view t) { return !t.empty(); });
+    return cls == OpClass::control || gradient.build || std::ranges::any_of(gradient.text, [](std::string_view t) { return !t.empty(); });
   }
 };
 

@@ -28,6 +28,16 @@
 #define WEFT_ELEMENTWISE(op, name, form, dtypes, traits, cost, gradient, equation) \
   WEFT_ROW_FUNCTIONS(form, form)                                                   \
   gradient
+#define WEFT_CONTROL(op, least, bodies, equation)                                                                    \
+  namespace infer {                                                                                                  \
+  Type op(const InferArgs&);                                                                                         \
+  }                                                                                                                  \
+  namespace run {                                                                                                    \
+  std::vector<Array> op(const EvalArgs&, const ControlRow::Run&);                                                    \
+  }                                                                                                                  \
+  namespace expand {                                                                                                 \
+  std::vector<ValueId> op(NodeBuilder&, std::span<const ValueId> operands, const Attrs&, const ControlRow::Inline&); \
+  }
 namespace weft {
 #include <weft/ir/ops/ops.def>
 }

@@ -3,7 +3,9 @@
 #include "passes/graph/autodiff.h"
 
 #include <algorithm>
+#include <unordered_map>
 
+#include "ir/graph/body.h"
 #include "passes/graph/op_gradient.h"
 
 namespace weft {
@@ -23,7 +25,146 @@ std::string described(const Graph& g, ValueId id) {
   return fmt::format("%{} ({})", id, name(g[id].op));
 }
 
+bool has_floats(const Type& t) { return is_tuple(t) ? std::ranges::any_of(*t.parts, has_floats) : is_float(t.dtype); }
+
+/// Of a body, given its inputs and then the gradients of those results that `known` names: the gradients of the inputs
+/// `wanted`.
+BodyRef gradient_of(const Body& body, const std::vector<std::size_t>& known, const std::vector<std::size_t>& wanted,
+                    LocSet where) {
+  Graph g;
+  g.name = body.graph->name + "_grad";
+  std::vector<ValueId> inputs, wrt;
+  for (const Input& i : body.graph->inputs())
+    inputs.push_back(g.input(i.name, (*body.graph)[i.id].type, InputKind::data, (*body.graph)[i.id].locs));
+  std::vector<ValueId> incoming;
+  for (std::size_t r : known) {
+    std::string name = fmt::format("g{}", r);
+    while (g.find_input(name) != kNoValue) name += '_';
+    incoming.push_back(g.input(name, body.outputs[r], InputKind::data, where));
+  }
+  const std::vector<ValueId> results = insert(g, *body.graph, inputs);
+  std::vector<Cotangent> from;
+  for (std::size_t i = 0; i < known.size(); ++i) from.push_back({results[known[i]], incoming[i]});
+  for (std::size_t i : wanted) wrt.push_back(inputs[i]);
+  const std::vector<ValueId> gradients = pull_back(g, from, wrt, where);
+  for (std::size_t i = 0; i < wrt.size(); ++i)
+    g.output(fmt::format("d{}", i),
+             gradients[i] != kNoValue ? gradients[i] : Builder{g, g[wrt[i]].locs | where}.like(wrt[i], 0));
+  return make_body(std::move(g));
+}
+
+/// The backward walk.
+class Reverse {
+ public:
+  Reverse(Graph& g, std::span<const Cotangent> from, std::span<const ValueId> wrt, LocSet where)
+      : g_(g), where_(where), first_(first_of(from, wrt)), last_(first_) {
+    for (const Cotangent& c : from) last_ = std::max(last_, c.value);
+    find_active(wrt);
+    gradients_.resize(active_.size(), kNoValue);
+    for (const Cotangent& c : from) contribute(c.value, c.gradient);
+  }
+
+  std::vector<ValueId> run(std::span<const ValueId> wrt) {
+    for (ValueId id = last_ + 1; id-- > first_;) {
+      if (!is_active(id) || !info(g_[id].op).differentiable()) continue;
+      const Node n = g_[id];  // a copy: adding nodes moves the originals
+      if (info(n.op).control.run)
+        through_bodies(id, n);
+      else if (const ValueId incoming = gradients_[id - first_]; incoming == kNoValue)
+        continue;
+      else if (n.op == Op::result)
+        contribute_part(n.operands[0], n.attrs.index(), incoming);
+      else
+        through_op(id, n, incoming);
+    }
+    std::vector<ValueId> result;
+    for (ValueId w : wrt) result.push_back(w <= last_ ? gradients_[w - first_] : kNoValue);
+    return result;
+  }
+
+ private:
+  static ValueId first_of(std::span<const Cotangent> from, std::span<const ValueId> wrt) {
+    ValueId first = kNoValue;
+    for (const Cotangent& c : from) first = std::min(first, c.value);
+    for (ValueId w : wrt) first = std::min(first, w);
+    return first;
+  }
+
+  bool is_active(ValueId id) const { return id >= first_ && id <= last_ && active_[id - first_]; }
+
+  /// active: the value changes smoothly with some wrt.
+  void find_active(std::span<const ValueId> wrt) {
+    active_.resize(last_ - first_ + 1, false);
+    for (ValueId w : wrt)
+      if (w <= last_) active_[w - first_] = true;
+    for (ValueId id = first_; id <= last_; ++id) {
+      const Node& n = g_[id];
+      if (has_floats(n.type) && info(n.op).differentiable() &&
+          std::ranges::any_of(n.operands, [&](ValueId v) { return is_active(v); }))
+        active_[id - first_] = true;
+    }
+  }
+
+  void add_to(ValueId& sum, ValueId part, LocSet locs) {
+    sum = sum == kNoValue ? part : Builder{g_, locs | where_}.add(sum, part);
+  }
+  void contribute(ValueId v, ValueId part) {
+    if (is_active(v)) add_to(gradients_[v - first_], part, g_[v].locs);
+  }
+  void contribute_part(ValueId tuple, std::size_t index, ValueId part) {
+    std::vector<ValueId>& parts = of_tuples_[tuple];
+    parts.resize(g_[tuple].type.parts->size(), kNoValue);
+    add_to(parts[index], part, g_[tuple].locs);
+  }
+
+  void through_op(ValueId id, const Node& n, ValueId incoming) {
+    Builder b{g_, n.locs | where_};
+    std::vector<std::int64_t> known;
+    const GradientArgs args{id, incoming, n.operands, n.attrs, known};
+    for (std::size_t i = 0; i < n.operands.size(); ++i) {
+      if (!is_active(n.operands[i])) continue;
+      const ValueId part = gradient(n.op, b, args, i);
+      ValueId& sum = gradients_[n.operands[i] - first_];
+      sum = sum == kNoValue ? part : b.add(sum, part);
+    }
+  }
+
+  void through_bodies(ValueId id, const Node& n) {
+    const auto parts = of_tuples_.find(id);
+    if (parts == of_tuples_.end()) return;
+    const auto lead = static_cast<std::size_t>(info(n.op).min_arity);
+    std::vector<std::size_t> known, wanted;
+    for (std::size_t r = 0; r < parts->second.size(); ++r)
+      if (parts->second[r] != kNoValue) known.push_back(r);
+    for (std::size_t i = lead; i < n.operands.size(); ++i)
+      if (is_active(n.operands[i]) && is_float(g_[n.operands[i]].type.dtype)) wanted.push_back(i - lead);
+    if (wanted.empty()) return;
+    std::vector<BodyRef> bodies;
+    for (const BodyRef& body : n.attrs.bodies) bodies.push_back(gradient_of(*body, known, wanted, n.locs | where_));
+    std::vector<ValueId> operands = n.operands;
+    for (std::size_t r : known) operands.push_back(parts->second[r]);
+    Builder b{g_, n.locs | where_};
+    const ValueId gradients = b.op(n.op, std::move(operands), Attrs::functions(std::move(bodies)));
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      contribute(n.operands[lead + wanted[i]],
+                 b.op(Op::result, {gradients}, Attrs::index(static_cast<std::int64_t>(i))));
+  }
+
+  Graph& g_;
+  const LocSet where_;
+  const ValueId first_;
+  ValueId last_;
+  std::vector<bool> active_;                                     // by id - first_
+  std::vector<ValueId> gradients_;                               // the same; kNoValue: none yet
+  std::unordered_map<ValueId, std::vector<ValueId>> of_tuples_;  // a gradient for each part, or kNoValue
+};
+
 }  // namespace
+
+std::vector<ValueId> pull_back(Graph& g, std::span<const Cotangent> from, std::span<const ValueId> wrt, LocSet where) {
+  if (from.empty()) return std::vector<ValueId>(wrt.size(), kNoValue);
+  return Reverse(g, from, wrt, where).run(wrt);
+}
 
 std::vector<ValueId> differentiate(Graph& g, ValueId loss, std::span<const ValueId> wrt, LocSet where) {
   require_scalar_loss(g, loss);
@@ -31,41 +172,10 @@ std::vector<ValueId> differentiate(Graph& g, ValueId loss, std::span<const Value
     if (!is_float(g[w].type.dtype))
       fail("grad: cannot differentiate with respect to {}, which is {}{}; expected f32 or f64", described(g, w),
            to_string(g[w].type), g[w].locs.empty() ? "" : " from " + g[w].locs.str());
-
-  // depends[id - first]: the value changes smoothly with some wrt.
-  const ValueId first = wrt.empty() ? loss : std::min(loss, *std::min_element(wrt.begin(), wrt.end()));
-  std::vector<bool> depends(loss - first + 1, false);
-  auto is_active = [&](ValueId id) { return id >= first && id <= loss && depends[id - first]; };
-  for (ValueId w : wrt)
-    if (w <= loss) depends[w - first] = true;
-  for (ValueId id = first; id <= loss; ++id) {
-    const Node& n = g[id];
-    if (is_float(n.type.dtype) && info(n.op).differentiable() && std::ranges::any_of(n.operands, is_active))
-      depends[id - first] = true;
-  }
-
-  std::vector<ValueId> gradients(depends.size(), kNoValue);
-  if (depends.back()) gradients.back() = Builder{g, g[loss].locs | where}.like(loss, 1);
-  for (ValueId id = loss + 1; id-- > first;) {
-    const ValueId incoming = gradients[id - first];
-    if (incoming == kNoValue || !is_active(id) || !info(g[id].op).differentiable()) continue;
-    const Node n = g[id];  // a copy: adding nodes moves the originals
-    Builder b{g, n.locs | where};
-    std::vector<std::int64_t> known;
-    const GradientArgs args{id, incoming, n.operands, n.attrs, known};
-    for (std::size_t i = 0; i < n.operands.size(); ++i) {
-      if (!is_active(n.operands[i])) continue;
-      const ValueId part = gradient(n.op, b, args, i);
-      ValueId& sum = gradients[n.operands[i] - first];
-      sum = sum == kNoValue ? part : b.add(sum, part);
-    }
-  }
-
-  std::vector<ValueId> result;
-  for (ValueId w : wrt) {
-    const ValueId found = w <= loss ? gradients[w - first] : kNoValue;
-    result.push_back(found != kNoValue ? found : Builder{g, g[w].locs | where}.like(w, 0));
-  }
+  const Cotangent one{loss, Builder{g, g[loss].locs | where}.like(loss, 1)};
+  std::vector<ValueId> result = pull_back(g, std::span(&one, 1), wrt, where);
+  for (std::size_t i = 0; i < wrt.size(); ++i)
+    if (result[i] == kNoValue) result[i] = Builder{g, g[wrt[i]].locs | where}.like(wrt[i], 0);
   return result;
 }
 

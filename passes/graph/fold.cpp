@@ -41,7 +41,7 @@ ValueId fold_node(Graph& g, ValueId id, LocSet locs) {
     const Array one = value.reshaped({value.size()}).rows(0, 1).reshaped({});
     return Builder{g, locs}.broadcast(g.constant(one, locs), shape, {});
   }
-  if (n.operands.empty()) return kNoValue;
+  if (n.operands.empty() || info(n.op).cls == OpClass::control) return kNoValue;
 
   bool all_splats = true;
   for (ValueId v : n.operands) {

@@ -308,6 +308,7 @@ struct Fuser {
         if (n.op == Op::input) return;
         break;
       case OpClass::view: break;
+      case OpClass::control: fail("{}: {} holds a function; the pass 'inline' runs before", n.locs.str(), name(n.op));
     }
     cost[v] = element_cost(n);
     weight[v] = 1;

@@ -85,7 +85,7 @@ void compare(const Graph& g, std::uint64_t seed, On where, PipelineOptions optio
 void sweep(std::uint64_t begin, std::uint64_t end, On where = On::cpu) {
   if (where == On::cpu && test::only_device()) return;
   for (std::uint64_t seed = begin; seed < end; ++seed) {
-    const test::RandomGraphOptions options{.nodes = seed % 8 == 0 ? 30 : 8};
+    const test::RandomGraphOptions options{.nodes = seed % 8 == 0 ? 30 : 8, .bodies = seed % 4 == 2};
     Graph g = test::random_graph(seed, options);
     if (seed % 2) g = with_gradient(std::move(g));
     compare(g, seed, where, {});

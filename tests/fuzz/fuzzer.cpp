@@ -224,7 +224,7 @@ Fuzzer::Fuzzer(Fuzzed what) : what_(what) {
   CpuTarget plain, wide;  // not this machine: the same texts everywhere
   wide.vector_bytes = 64, wide.vector_registers = 32, wide.fma = true;
   for (std::uint64_t seed = 1; corpus_.size() < kCorpus; ++seed) {
-    RandomGraphOptions options{.nodes = static_cast<int>(2 + seed % 9), .large = 0};
+    RandomGraphOptions options{.nodes = static_cast<int>(2 + seed % 9), .large = 0, .bodies = seed % 4 == 1};
     if (seed % 3 == 0)  // what schedules, indices and phases are about
       options.ops = {Op::contract,    Op::contract, Op::add,    Op::mul, Op::max,       Op::reduce_sum,
                      Op::scatter_add, Op::gather,   Op::concat, Op::pad, Op::reduce_max};

@@ -9,6 +9,7 @@
 #include <weft/frontend/train/builtin.h>
 #include <weft/frontend/train/callbacks.h>
 #include <weft/frontend/executable/compile.h>
+#include <weft/frontend/tensor/control.h>
 #include <weft/frontend/tensor/functions.h>
 #include <weft/frontend/tensor/initializers.h>
 #include <weft/frontend/nn/layers.h>

@@ -106,7 +106,8 @@ const OpCase kOpCases[] = {
 TEST_CASE("every op of the table prints and parses") {
   for (int i = 0; i < kOpCount; ++i) {
     const Op op = static_cast<Op>(i);
-    if (op == Op::input) continue;  // in the head of each case
+    if (op == Op::input) continue;                   // in the head of each case
+    if (info(op).cls == OpClass::control) continue;  // tests/ir/graph/bodies.cpp
     int cases = 0;
     const auto check = [&](const std::string& line) {
       ++cases;

@@ -1,5 +1,5 @@
-// The graph verifier: each invariant of ir/graph/verify.cpp, broken. Graph's own interface cannot break most of them, so the
-// tests write through the const reference that it hands out.
+// The graph verifier: each invariant of ir/graph/verify.cpp, broken. Graph's own interface cannot break most of them,
+// so the tests write through the const reference that it hands out.
 #include "catch.h"
 #include "ir/graph/build.h"
 #include "ir/graph/graph.h"
@@ -61,7 +61,7 @@ const Broken kBroken[] = {
      [](Graph& g) { node(g, 2).locs = {}; }},
     {"verify: in graph @sample: node %0 = neg %x : f16[2,3] from m.cpp:3:5: dtype f16 is reserved",
      [](Graph& g) { node(g, 2).type.dtype = f16; }},
-    {"verify: in graph @sample: node %2 = add %0 : f32[2,3] from m.cpp:5:5, m.cpp:7:5: 1 operand, but add takes 2",
+    {"verify: in graph @sample: node %2 = add %0 : f32[2,3] from m.cpp:5:5, m.cpp:7:5: takes 2 operands, found 1",
      [](Graph& g) { node(g, 4).operands.pop_back(); }},
     {"verify: in graph @sample: node %2 = add %0, %2 : f32[2,3] from m.cpp:5:5, m.cpp:7:5: operand %2 does not precede "
      "it",
@@ -78,7 +78,8 @@ const Broken kBroken[] = {
      [](Graph& g) {
        node(g, 2).op = Op::bit_and, node(g, 2).operands = {0, 1};
      }},
-    {"verify: in graph @sample: node %0 = neg %x {low=[1]} : f32[2,3] from m.cpp:3:5: its attributes are not those of neg",
+    {"verify: in graph @sample: node %0 = neg %x {low=[1]} : f32[2,3] from m.cpp:3:5: its attributes are not those of "
+     "neg",
      [](Graph& g) { node(g, 2).attrs[Attr::low] = {1}; }},
     {"verify: in graph @sample: node %3 = constant : f32[] from m.cpp:6:5: has not got a literal",
      [](Graph& g) { node(g, 5).attrs.literal = nullptr; }},

@@ -28,6 +28,9 @@ struct Case {
 
 #define FUNC(params, body) "func @f(" params ") {\n  " body "\n}\n"
 #define UNARY(op) FUNC("%x: f64[7]", "%y = " op " %x : f64[7]\n  return %y")
+#define WAVE \
+  "func @wave(%x: f64[7], %y: f64[7]) {\n  %s = sin %x : f64[7]\n  %z = mul %s, %y : f64[7]\n  return %z, %s\n}\n"
+#define STEEP "func @steep(%x: f64[7], %y: f64[7]) {\n  %z = exp %x : f64[7]\n  return %z, %y\n}\n"
 #define BINARY(op) FUNC("%x: f64[7], %y: f64[7]", "%z = " op " %x, %y : f64[7]\n  return %z")
 
 const Case kCases[] = {
@@ -81,6 +84,16 @@ const Case kCases[] = {
           "%z = contract %x, %y {lhs=[1,2], rhs=[2,0], lhs_batch=[3], rhs_batch=[1]} : f64[2,2,5]\n  return %z")},
     {Op::contract, FUNC("%x: f64[2,3,4], %y: f64[5,3,2]",
                         "%z = contract %x, %y {lhs_batch=[1,0], rhs_batch=[1,2]} : f64[3,2,4,5]\n  return %z")},
+    {Op::call, WAVE FUNC("%x: f64[7], %y: f64[7]",
+                         "%t = call %x, %y {body=@wave} : (f64[7], f64[7])\n  %z = result %t {index=0} : f64[7]\n"
+                         "  return %z")},
+    {Op::result, WAVE FUNC("%x: f64[7]",
+                           "%t = call %x, %x {body=@wave} : (f64[7], f64[7])\n  %a = result %t {index=0} : f64[7]\n"
+                           "  %b = result %t {index=1} : f64[7]\n  %z = mul %a, %b : f64[7]\n  return %z")},
+    {Op::cond, WAVE STEEP FUNC("%p: bool[], %x: f64[7], %y: f64[7]",
+                               "%t = cond %p, %x, %y {then=@wave, else=@steep} : (f64[7], f64[7])\n"
+                               "  %a = result %t {index=0} : f64[7]\n  %b = result %t {index=1} : f64[7]\n"
+                               "  %z = mul %a, %b : f64[7]\n  return %z")},
 };
 
 /// The table, and functions that are not in it, on its usual range.
@@ -348,6 +361,7 @@ TEST_CASE("gradients of random graphs agree with finite differences") {
   options.layers = false;
   options.wild = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    options.bodies = seed % 2 == 0;
     Graph g = random_graph(seed, options);
     ValueId loss = Builder{g, kHere}.scalar(f64, 0);
     for (const Output& o : g.outputs())

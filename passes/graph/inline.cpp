@@ -1,0 +1,71 @@
+// One walk, which goes into each body where it is held.
+#include "passes/graph/inline.h"
+
+#include <unordered_map>
+
+#include "ir/graph/body.h"
+#include "ir/graph/build.h"
+
+namespace weft {
+namespace {
+
+class Inliner {
+ public:
+  explicit Inliner(Graph& into) : g_(into) {}
+
+  /// The results of a node that holds bodies, whose operands are in the graph that is made.
+  std::vector<ValueId> expand(const Node& n, std::span<const ValueId> map) {
+    std::vector<ValueId> operands;
+    for (ValueId v : n.operands) operands.push_back(map[v]);
+    Builder b{g_, n.locs};
+    return info(n.op).control.expand(
+        b, operands, n.attrs, [&](const Body& f, std::span<const ValueId> inputs) { return insert(*f.graph, inputs); });
+  }
+
+ private:
+  std::vector<ValueId> insert(const Graph& body, std::span<const ValueId> inputs) {
+    std::vector<ValueId> map(body.size(), kNoValue);
+    std::unordered_map<ValueId, std::vector<ValueId>> tuples;
+    for (std::size_t i = 0; i < inputs.size(); ++i) map[body.inputs()[i].id] = inputs[i];
+    for (ValueId id = 0; id < body.size(); ++id) {
+      const Node& n = body[id];
+      if (n.op == Op::input) continue;
+      if (n.op == Op::result)
+        map[id] = tuples.at(n.operands[0])[n.attrs.index()];
+      else if (!n.attrs.bodies.empty())
+        tuples[id] = expand(n, map);
+      else
+        map[id] = copy_node(g_, n, map);
+    }
+    if (g_.size() > static_cast<std::size_t>(kMaxBodySize))
+      fail("@{} has more than {} nodes with those of the functions that it calls", g_.name, kMaxBodySize);
+    std::vector<ValueId> results;
+    for (const Output& o : body.outputs()) results.push_back(map[o.id]);
+    return results;
+  }
+
+  Graph& g_;
+};
+
+}  // namespace
+
+Graph inline_bodies(const Graph& g) {
+  bool has_bodies = false;
+  for (ValueId id = 0; id < g.size(); ++id) has_bodies = has_bodies || info(g[id].op).cls == OpClass::control;
+  if (!has_bodies) return g;
+  Rewriter rw(g);
+  Inliner inliner(rw.graph());
+  std::unordered_map<ValueId, std::vector<ValueId>> tuples;
+  for (ValueId id : rw.live()) {
+    const Node& n = g[id];
+    if (n.op == Op::result)
+      rw.set(id, tuples.at(n.operands[0])[n.attrs.index()]);
+    else if (!n.attrs.bodies.empty())
+      tuples[id] = inliner.expand(n, rw.map());
+    else
+      rw.copy(id);
+  }
+  return rw.finish();
+}
+
+}  // namespace weft
