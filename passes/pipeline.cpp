@@ -24,7 +24,7 @@ Graph run_simplify(const Graph& g, const PipelineOptions& o) { return simplify(g
 void check_bound(const Graph& g) {
   for (ValueId v = 0; v < g.size(); ++v)
     if (!is_static(g[v].type.shape))
-      fail("{}: {} of type {} still has the unbound batch extent; bind the batch size before compiling",
+      fail("{}: {} of type {} still has an unbound extent; bind the batch size and other extents before compiling",
            g[v].locs.str(), name(g[v].op), to_string(g[v].type));
 }
 

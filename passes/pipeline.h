@@ -73,7 +73,7 @@ Function run_pass(std::string_view name, Function, const Target&, const Pipeline
 /// One that graphs have.
 Graph run_pass(std::string_view name, const Graph&, const PipelineOptions& = {});
 
-/// Runs the passes of graphs: any graph without kBatch extents -> a fused graph.
+/// Runs the passes of graphs: any graph without unbound extents -> a fused graph.
 Graph optimize(const Graph&, const PipelineOptions& = {});
 /// Runs the others: fused graph -> scheduled program with its memory planned. Throws Error when an extent is still
 /// unbound.

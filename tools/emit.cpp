@@ -59,7 +59,8 @@ void EmitOptions::check() const {
 Graph bound(Graph g) {
   for (const Input& in : g.inputs())
     if (const Type& type = g[in.id].type; !is_static(type.shape))
-      fail("input '{}' is {}: its batch extent must be bound before compiling (--batch N)", in.name, to_string(type));
+      fail("input '{}' is {}: its unbound extents must be bound before compiling (--batch N, --extent NAME=N)", in.name,
+           to_string(type));
   return g;
 }
 

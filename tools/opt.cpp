@@ -13,7 +13,7 @@ namespace {
 struct Options {
   std::string file;
   std::vector<std::string> passes, disable;
-  std::int64_t batch = 0;
+  ExtentOptions extents;
   bool print_after_all = false, stats = false, trust = false;
   EmitOptions emit;
   ScheduleOptions schedules;
@@ -37,8 +37,7 @@ Function parse(const Options& o) {
     program.check_indices = !o.trust;
     return program;
   }
-  Graph g = parse_graph(text, display_name(o.file));
-  return o.batch > 0 ? bind_batch(g, o.batch) : g;
+  return o.extents.bind(parse_graph(text, display_name(o.file)));
 }
 
 void opt(Options o, bool emit_given) {
@@ -88,7 +87,7 @@ void add_opt(CLI::App& app) {
   command->add_option("FILE", o->file, "a .weft file, or - for stdin")->required();
   command->add_option("--pass", o->passes, "run this pass, in place of the pipeline (may be repeated)")->take_all();
   command->add_option("--disable", o->disable, "leave this pass out of the pipeline (may be repeated)")->take_all();
-  command->add_option("--batch", o->batch, "bind the batch extent `?` to this number")->check(CLI::Range(1, 1 << 30));
+  o->extents.add_to(*command);
   command->add_flag("--print-after-all", o->print_after_all, "print what each pass leaves, on stderr");
   command->add_flag("--stats", o->stats, "print the time of each pass and how often each rule fired, on stderr");
   command->add_flag("--trust", o->trust, "a program of kernels: its code does not check indices as it runs");

@@ -1,6 +1,10 @@
 // Options that several subcommands share.
 #include "tools/options.h"
 
+#include <algorithm>
+#include <charconv>
+
+#include "ir/base/lexer.h"
 #include "runtime/cuda/cuda_device.h"
 #include "tools/io.h"
 
@@ -31,6 +35,29 @@ Backend DeviceOptions::backend() const {
 
 std::string place_name(Backend backend, const std::string& device, int threads) {
   return backend == Backend::cpu ? fmt::format("{} threads", threads) : device;
+}
+
+void ExtentOptions::add_to(CLI::App& command, const std::string& batch_help) {
+  command.add_option("--batch", batch, batch_help)->check(CLI::Range(1, 1 << 30));
+  command.add_option("--extent", named, "NAME=N: bind the extent `?NAME` to this number (may be repeated)")->take_all();
+}
+
+Graph ExtentOptions::bind(Graph g) const {
+  Extents extents(batch);
+  const std::vector<std::int64_t> known = symbols_of(g);
+  for (const std::string& given : named) {
+    const std::size_t equals = std::min(given.find('='), given.size());
+    std::int64_t extent = 0;
+    const char *first = given.data() + std::min(equals + 1, given.size()), *last = given.data() + given.size();
+    const auto [end, error] = std::from_chars(first, last, extent);
+    if (!is_identifier(given.substr(0, equals)) || error != std::errc() || end != last || extent < 1)
+      fail("--extent: expected NAME=N with N of 1 or more, found '{}'", given);
+    const std::int64_t unknown = symbol(given.substr(0, equals));
+    if (std::ranges::find(known, unknown) == known.end())
+      fail("--extent: @{} has no extent {}", g.name, extent_text(unknown));
+    extents.set(unknown, extent);
+  }
+  return extents.empty() ? g : weft::bind(g, extents);
 }
 
 void ScheduleOptions::add_to(CLI::App& command) {

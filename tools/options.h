@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "frontend/train/builtin.h"
 #include "compiler/stored_schedules.h"
+#include "ir/graph/graph.h"
 
 namespace weft::tools {
 
@@ -24,6 +26,15 @@ struct DeviceOptions {
 
 /// "2 threads", or the device's own name.
 std::string place_name(Backend backend, const std::string& device, int threads);
+
+/// --batch and --extent: what unbound extents of a graph are.
+struct ExtentOptions {
+  std::int64_t batch = 0;
+  std::vector<std::string> named;
+  void add_to(CLI::App& command, const std::string& batch_help = "bind the batch extent `?` to this number");
+  /// The graph with these extents bound. Throws Error for a name that the graph has no extent of.
+  Graph bind(Graph) const;
+};
 
 /// --schedules.
 struct ScheduleOptions {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "ir/base/at.h"
+#include "ir/base/lexer.h"
 #include "ir/kernel/panels.h"
 #include "runtime/files/npy.h"
 #include "tools/commands.h"
@@ -38,26 +39,35 @@ Arrays read_inputs(const std::vector<std::string>& arguments) {
   return arrays;
 }
 
-/// The array given for an input or state. Throws Error when there is none or its type does not fit; kBatch fits any
+/// The array given for an input or state. Throws Error when there is none or its type does not fit; symbols fit any
 /// extent.
 const Array& find_input(const Arrays& given, const std::string& name, const Type& type) {
   const auto it = given.find(name);
   if (it == given.end()) fail("input '{0}' has no value: give --input {0}=FILE.npy holding {1}", name, to_string(type));
   const Type& found = it->second.type();
   bool fits = found.dtype == type.dtype && found.shape.rank() == type.shape.rank();
-  for (int i = 0; fits && i < type.shape.rank(); ++i) fits = type.shape[i] == kBatch || type.shape[i] == found.shape[i];
+  for (int i = 0; fits && i < type.shape.rank(); ++i)
+    fits = is_symbol(type.shape[i]) || type.shape[i] == found.shape[i];
   if (!fits) fail("input '{}': expected {}, found {}", name, to_string(type), to_string(found));
   return it->second;
 }
 
-/// The graph with its batch extent bound to that of the arrays.
+/// The graph with its unbound extents bound to those of the arrays.
 Graph bind_to_inputs(const Graph& g, const Arrays& given) {
+  Extents extents;
   for (const Input& in : g.inputs()) {
     const Shape& shape = g[in.id].type.shape;
-    for (int i = 0; i < shape.rank(); ++i)
-      if (shape[i] == kBatch) return bind_batch(g, find_input(given, in.name, g[in.id].type).shape()[i]);
+    if (is_static(shape)) continue;
+    const Shape& found = find_input(given, in.name, g[in.id].type).shape();
+    for (int i = 0; i < shape.rank(); ++i) {
+      if (!is_symbol(shape[i])) continue;
+      if (extents.find(shape[i]).value_or(found[i]) != found[i])
+        fail("input '{}': expected {} with {} = {}, found {}", in.name, to_string(g[in.id].type), extent_text(shape[i]),
+             *extents.find(shape[i]), to_string(found));
+      extents.set(shape[i], found[i]);
+    }
   }
-  return g;
+  return extents.empty() ? g : bind(g, extents);
 }
 
 /// What a graph or a program takes and gives: inputs and states, then outputs, then updated states.
@@ -121,13 +131,23 @@ Evaluation execute(Compilation compilation, const std::vector<Array>& inputs, co
   return e;
 }
 
+/// A file's name for any name of a result: bytes that no identifier has, and a leading dot, are %XX.
+std::string file_name(const std::string& name) {
+  std::string s;
+  for (const char c : name) {
+    const bool plain = is_identifier(std::string("_") + c) && !(s.empty() && c == '.');
+    s += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return s + ".npy";
+}
+
 void write(const Signature& s, const Evaluation& e, const std::string& directory) {
   std::error_code error;
   if (!directory.empty()) std::filesystem::create_directories(directory, error);
   if (error) fail("cannot make the folder {}: {}", directory, error.message());
   const auto write_one = [&](const std::string& name, const Array& value) {
-    if (directory.empty()) return print_line(fmt::format("{} = {}", name, value.str()));
-    write_npy((std::filesystem::path(directory) / (name + ".npy")).string(), value);
+    if (directory.empty()) return print_line(fmt::format("{} = {}", name_text(name), value.str()));
+    write_npy((std::filesystem::path(directory) / file_name(name)).string(), value);
   };
   for (std::size_t i = 0; i < e.outputs.size(); ++i) write_one(s.outputs[i], e.outputs[i]);
   for (std::size_t i = 0; i < e.states.size(); ++i) write_one(s.states[i], e.states[i]);

@@ -30,7 +30,7 @@ constexpr double kProgramShare = 0.15;      // of the time, twice: the whole pro
 
 struct Options {
   std::string what, output;
-  std::int64_t batch = 0;
+  ExtentOptions extents;
   double seconds = 60;
   int threads = 0;
   bool json = false;
@@ -41,14 +41,13 @@ Graph graph_of(const Options& o) {
   const bool is_model = std::ranges::any_of(builtin_models(), [&](const auto& m) { return m.name == o.what; });
   if (is_model) {
     Model model = builtin_model(o.what).make(0, train_options({.threads = o.threads}, Backend::cpu, {}));
-    const std::int64_t batch = o.batch ? o.batch : kBatchSize;
+    const std::int64_t batch = o.extents.batch ? o.extents.batch : kBatchSize;
     return model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, batch).optimized(batch);
   }
   const std::string text = read_text(o.what);
   if (is_program(text))
     fail("{}: schedules are tuned for graphs, and this is a program of kernels", display_name(o.what));
-  Graph g = parse_graph(text, display_name(o.what));
-  return Compilation(bound(o.batch > 0 ? bind_batch(g, o.batch) : std::move(g))).optimized();
+  return Compilation(bound(o.extents.bind(parse_graph(text, display_name(o.what))))).optimized();
 }
 
 /// Kernels of one signature, which share a schedule.
@@ -225,8 +224,7 @@ void add_tune(CLI::App& app) {
   command->add_option("FILE", o->what, "a graph as a .weft file, - for stdin, or a reference model: its training step")
       ->required();
   command->add_option("-o,--output", o->output, "the file that the schedules are added to")->required();
-  command->add_option("--batch", o->batch, "bind the batch extent `?` to this number (a model: 128)")
-      ->check(CLI::Range(1, 1 << 30));
+  o->extents.add_to(*command, "bind the batch extent `?` to this number (a model: 128)");
   command->add_option("--seconds", o->seconds, "time for the search")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 1e6));

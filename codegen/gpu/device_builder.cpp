@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ir/base/error.h"
+#include "ir/base/lexer.h"
 
 namespace weft::codegen {
 
@@ -135,8 +135,8 @@ MemoryId DeviceBuilder::global(const Program& p, BufferId id, bool read_only) {
   for (std::size_t m = 0; m < function_.memories.size(); ++m)
     if (function_.memories[m].buffer == id) return static_cast<MemoryId>(m);
   const Buffer& b = p.buffers[static_cast<std::size_t>(id)];
-  function_.memories.push_back(
-      {simt::Memory::global, unused_name(b.name), b.type.dtype, element_count(b.type.shape), id, read_only});
+  function_.memories.push_back({simt::Memory::global, unused_name(identifier_of(b.name)), b.type.dtype,
+                                element_count(b.type.shape), id, read_only});
   return static_cast<MemoryId>(function_.memories.size()) - 1;
 }
 

@@ -89,13 +89,17 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   impl->options.updates.clear(), impl->options.inputs.clear();  // the function stands by itself now
   impl->options.seed = impl->options.step = {};
   const Graph& g = impl->graph;
-  for (ValueId id = 0; id < g.size(); ++id) impl->has_batch = impl->has_batch || !is_static(g[id].type.shape);
-  bool input_has_batch = false;
+  impl->symbols = symbols_of(g);
+  if (impl->symbols.size() > kMaxRank)
+    fail("{}compile: the graph has {} unbound extents; expected at most {}", where_prefix(), impl->symbols.size(),
+         kMaxRank);
+  Extents from_inputs, given = options.extents;
   std::unordered_map<ValueId, std::size_t> state_of;
   for (std::size_t p = 0; p < g.inputs().size(); ++p) {
     if (g.inputs()[p].kind == InputKind::data) {
       impl->data.push_back(p);
-      input_has_batch = input_has_batch || !is_static(impl->type(p).shape);
+      for (std::int64_t extent : impl->type(p).shape)
+        if (is_symbol(extent)) from_inputs.set(extent, 1);
     } else {
       state_of.emplace(g.inputs()[p].id, impl->states.size());
       impl->states.push_back(p);
@@ -103,12 +107,15 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
     }
   }
   for (const Update& u : g.updates()) impl->update_state.push_back(state_of.at(u.state));
-  if (impl->has_batch && !input_has_batch && options.batch < 1)
-    fail("{}compile: the graph has a batch axis and no input that would give its extent; set CompileOptions::batch",
-         where_prefix());
   if (options.batch < 0) fail("{}compile: batch is {}; expected 1 or more", where_prefix(), options.batch);
+  if (options.batch > 0) given.set(kBatch, options.batch);
+  for (std::int64_t s : impl->symbols)
+    if (!from_inputs.find(s) && given.find(s).value_or(0) < 1)
+      fail("{}compile: the graph has {} and no input that would give its extent; set CompileOptions::{}",
+           where_prefix(), s == kBatch ? "a batch axis" : "an axis " + extent_text(s),
+           s == kBatch ? "batch" : "extents");
   impl->compile_seconds = watch.seconds();
-  if (!impl->has_batch || options.batch > 0) impl->at(options.batch);
+  if (impl->missing(given).empty()) located("compile", [&] { impl->at(given); });
   return Executable(std::move(impl));
 }
 

@@ -45,6 +45,7 @@ struct CompileOptions {
   /// is an argument all the same: it is checked, and changes nothing.
   std::vector<Tensor> inputs = {};
   std::int64_t batch = 0;  ///< compile now for this batch extent; 0: at the first call with it
+  Extents extents = {};    ///< the same for other unbound extents
   Backend backend = Backend::cpu;
   int threads = 0;     ///< 0: as many as the process may use
   bool check = false;  ///< the emulator looks for races and reads of what was never written (InternalError)
@@ -90,7 +91,7 @@ struct StepResults {
 };
 
 /// A compiled function. Copies share it. States are those of the graph, shared with its other executables. A graph with
-/// a batch extent is compiled once for each extent it is called with. It keeps its states alive, and nothing else of
+/// unbound extents (the batch, symbol("time")) is compiled once for those of each call. It keeps its states alive, and nothing else of
 /// the graph.
 ///
 /// Threads. All members may be called on several threads at once. A call that updates states (or gives them a value for
@@ -124,24 +125,24 @@ class Executable {
 
   std::vector<std::string> input_names() const;
   std::vector<std::string> output_names() const;
-  std::vector<Type> output_types(std::int64_t batch = 0) const;  ///< a batch extent of 0: the one called last
+  std::vector<Type> output_types(const Extents& = {}) const;  ///< for the extents called last where none are given
   std::vector<std::string> state_names() const;  ///< parameters and states that the function reads or updates
   /// A copy of the value of a parameter or state that the function uses; Error on an unknown name.
   Array state(const std::string& name) const;
   void set_state(const std::string& name, const Array& value) const;
 
-  // A batch extent of 0 means the one compiled or called last.
-  std::string dump(Stage stage, std::int64_t batch = 0) const;
-  Graph graph(std::int64_t batch = 0) const;  ///< before optimisation
-  Graph optimized(std::int64_t batch = 0) const;
+  // For the batch extent, or extents of symbols, that are given; none: those compiled for or called with last.
+  std::string dump(Stage stage, const Extents& = {}) const;
+  Graph graph(const Extents& = {}) const;  ///< before optimisation
+  Graph optimized(const Extents& = {}) const;
   MemoryReport memory(
-      std::int64_t batch = 0) const;  ///< what it needs, exactly, known before it runs (0 arena: interpreted)
+      const Extents& = {}) const;  ///< what it needs, exactly, known before it runs (0 arena: interpreted)
   double compile_seconds() const;     ///< all of it so far: passes and code generation
   int threads() const;
   Backend backend() const;
   std::string device() const;  ///< what it runs on: "NVIDIA H200, sm_90, driver 12.8", "emulator, 2 threads", "cpu"
-  /// Compiles for a batch extent ahead of its first call.
-  void prepare(std::int64_t batch) const;
+  /// Compiles for a batch extent, or extents, ahead of the first call with them.
+  void prepare(const Extents&) const;
 
   struct Impl;
 

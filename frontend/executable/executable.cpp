@@ -1,4 +1,4 @@
-// What an Executable says of itself, and the compilation for a batch extent.
+// What an Executable says of itself, and the compilation for extents.
 #include "frontend/executable/executable.h"
 
 #include <algorithm>
@@ -29,7 +29,9 @@ Placement Executable::Impl::place() const {
 void Executable::Impl::compile_for(Bound& b) {
   const DefaultFloats floats;
   const Stopwatch watch;
-  b.stages.emplace(has_batch ? bind_batch(graph, b.batch) : graph, machine_of(options.backend, options.numerics),
+  Extents extents;
+  for (std::size_t i = 0; i < symbols.size(); ++i) extents.set(symbols[i], b.extents[static_cast<int>(i)]);
+  b.stages.emplace(symbols.empty() ? graph : bind(graph, extents), machine_of(options.backend, options.numerics),
                    pipeline());
   std::unique_ptr<ProgramExecutor> first = b.stages->executor(place());
   b.panels = first->input_panels();
@@ -45,25 +47,45 @@ void Executable::Impl::compile_for(Bound& b) {
   b.ready = true;
 }
 
-Executable::Impl::Bound& Executable::Impl::at(std::int64_t batch) {
-  if (!has_batch) batch = 0;
-  if (has_batch && batch == 0) batch = last;
-  if (has_batch && batch == 0)
-    fail("'{}' has a batch axis and has not been compiled for a batch extent yet; call it, or prepare(batch), first",
-         graph.name);
-  Bound* b = recent.load(std::memory_order_acquire);
-  if (!b || b->batch != batch) {
-    const ForkGuard guard;
-    {
-      const std::lock_guard lock(mutex);
-      b = &bound[batch];
-      b->batch = batch;
-    }
-    const std::lock_guard lock(b->compiling);
-    if (!b->ready) compile_for(*b);
-    recent.store(b, std::memory_order_release);
+std::string Executable::Impl::missing(const Extents& given) const {
+  std::string names;
+  for (std::int64_t s : symbols)
+    if (!given.find(s)) names += (names.empty() ? "" : ", ") + extent_text(s);
+  return names;
+}
+
+Executable::Impl::Bound& Executable::Impl::at(const Extents& given) {
+  for (const auto& [s, _] : given.entries())
+    if (s != kBatch && std::ranges::find(symbols, s) == symbols.end())
+      fail("'{}' has no extent {}", graph.name, extent_text(s));
+  if (!symbols.empty() && given.empty()) {
+    Bound* b = recent.load(std::memory_order_acquire);
+    if (!b)
+      fail("'{}' has {} and has not been compiled for {} yet; call it, or prepare({}), first", graph.name,
+           symbols == std::vector{kBatch} ? "a batch axis" : "unbound extents " + missing({}),
+           symbols == std::vector{kBatch} ? "a batch extent" : "any",
+           symbols == std::vector{kBatch} ? "batch" : "extents");
+    return *b;
   }
-  if (last.load(std::memory_order_relaxed) != batch) last = batch;
+  if (const std::string names = missing(given); !names.empty())
+    fail("'{}' needs an extent for {} too", graph.name, names);
+  Dims extents;
+  for (std::int64_t s : symbols) extents.push_back(*given.find(s));
+  return at(extents);
+}
+
+Executable::Impl::Bound& Executable::Impl::at(const Dims& extents) {
+  Bound* b = recent.load(std::memory_order_acquire);
+  if (b && b->extents == extents) return *b;
+  const ForkGuard guard;
+  {
+    const std::lock_guard lock(mutex);
+    b = &bound[extents];
+    b->extents = extents;
+  }
+  const std::lock_guard lock(b->compiling);
+  if (!b->ready) compile_for(*b);
+  recent.store(b, std::memory_order_release);
   return *b;
 }
 
@@ -128,8 +150,8 @@ std::vector<std::string> Executable::output_names() const {
   return names;
 }
 
-std::vector<Type> Executable::output_types(std::int64_t batch) const {
-  const Graph& g = impl_->at(batch).graph();
+std::vector<Type> Executable::output_types(const Extents& extents) const {
+  const Graph& g = impl_->at(extents).graph();
   std::vector<Type> types;
   for (const Output& o : g.outputs()) types.push_back(g[o.id].type);
   return types;
@@ -156,34 +178,34 @@ void Executable::set_state(const std::string& name, const Array& value) const {
   state.write(value);
 }
 
-Graph Executable::graph(std::int64_t batch) const {
+Graph Executable::graph(const Extents& extents) const {
   Impl& m = *impl_;
-  return m.has_batch && batch == 0 && m.last == 0 ? m.graph : m.at(batch).graph();
+  return extents.empty() && !m.recent.load(std::memory_order_acquire) ? m.graph : m.at(extents).graph();
 }
 
-Graph Executable::optimized(std::int64_t batch) const {
+Graph Executable::optimized(const Extents& extents) const {
   const DefaultFloats floats;
   const ForkGuard guard;
-  Impl::Bound& b = impl_->at(batch);
+  Impl::Bound& b = impl_->at(extents);
   const std::lock_guard lock(b.compiling);
   return b.stages->optimized();
 }
 
-std::string Executable::dump(Stage stage, std::int64_t batch) const {
+std::string Executable::dump(Stage stage, const Extents& extents) const {
   const DefaultFloats floats;
   const ForkGuard guard;
-  if (stage == Stage::graph) return print(graph(batch));  // which needs no batch extent
-  Impl::Bound& b = impl_->at(batch);
+  if (stage == Stage::graph) return print(graph(extents));  // which needs none
+  Impl::Bound& b = impl_->at(extents);
   const std::lock_guard lock(b.compiling);
   return b.stages->text(stage);
 }
 
-MemoryReport Executable::memory(std::int64_t batch) const { return impl_->at(batch).memory; }
+MemoryReport Executable::memory(const Extents& extents) const { return impl_->at(extents).memory; }
 
 double Executable::compile_seconds() const { return impl_->compile_seconds; }
 int Executable::threads() const { return threads_of(impl_->place()); }
 Backend Executable::backend() const { return impl_->options.backend; }
 std::string Executable::device() const { return describe(impl_->place()); }
-void Executable::prepare(std::int64_t batch) const { impl_->at(batch); }
+void Executable::prepare(const Extents& extents) const { impl_->at(extents); }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 // Internal to frontend/: what an Executable holds. Calls may overlap: what a call changes is either its own (a
 // workspace) or held for as long as it runs (states); the rest is compiled once and then constant.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <mutex>
@@ -21,9 +22,9 @@ struct Executable::Impl {
     std::vector<const std::byte*> state_memory;  // what the executor's states are bound to, by `states`
   };
 
-  /// The function compiled for one batch extent (0: it has none).
+  /// The function compiled for the extents of its symbols.
   struct Bound {
-    std::int64_t batch = 0;
+    Dims extents;  // by `symbols`
     std::mutex compiling;  // guards `stages`
     std::atomic<bool> ready{false};
     std::optional<Compilation> stages;
@@ -38,16 +39,18 @@ struct Executable::Impl {
 
   CompileOptions options;
   std::shared_ptr<const ScheduleTable> schedules;  // measured ones, if any
-  Graph graph;                                     // before the batch is bound
-  bool has_batch = false;
+  Graph graph;                                     // before extents are bound
+  std::vector<std::int64_t> symbols;               // that it has, at most kMaxRank
   std::vector<std::size_t> data, states;                  // positions in graph.inputs()
   std::vector<std::shared_ptr<StateValue>> state_values;  // by `states`
   std::vector<std::size_t> update_state;                  // by Graph::updates(): index in `states`
 
   std::mutex mutex;  // of `bound`, whose elements stay where they are
-  std::map<std::int64_t, Bound> bound;
-  std::atomic<Bound*> recent{nullptr};  // ready
-  std::atomic<std::int64_t> last{0};    // the batch compiled or called last
+  struct Before {
+    bool operator()(const Dims& a, const Dims& b) const { return std::ranges::lexicographical_compare(a, b); }
+  };
+  std::map<Dims, Bound, Before> bound;
+  std::atomic<Bound*> recent{nullptr};  // ready; the one compiled or called last
   std::atomic<double> compile_seconds{0};
 
   // executable.cpp
@@ -55,7 +58,9 @@ struct Executable::Impl {
   std::string described(std::size_t position) const;
   PipelineOptions pipeline() const;
   Placement place() const;
-  Bound& at(std::int64_t batch);                           ///< compiled; 0: for the batch extent of last time
+  Bound& at(const Extents&);                               ///< compiled; none: for the extents of last time
+  Bound& at(const Dims& extents);                          ///< compiled; by `symbols`
+  std::string missing(const Extents&) const;               ///< the symbols that have no extent there
   std::size_t state_named(const std::string& name) const;  ///< index in `states`
 
   // executable_run.cpp
@@ -68,7 +73,7 @@ struct Executable::Impl {
   void check_not_in_callback() const;
   void check_count(std::size_t inputs) const;
   template <class F>
-  std::int64_t check(F type_of) const;
+  Dims check(F type_of) const;
   std::size_t step_state(const NamedArray& given, std::int64_t steps) const;
 };
 

@@ -1,5 +1,6 @@
 // Calls of an Executable: arguments are checked, states are held, a workspace is leased, and the program runs.
 #include <algorithm>
+#include <array>
 
 #include "frontend/executable/executable.h"
 #include "ir/kernel/panels.h"
@@ -68,28 +69,36 @@ void Executable::Impl::check_count(std::size_t inputs) const {
   fail("'{}' takes {} ({}), got {}", graph.name, counted(data.size(), "input"), names.empty() ? "none" : names, inputs);
 }
 
-/// Checks the arguments' types, type_of(i), and returns the batch extent that they have (0: none).
+/// Checks the arguments' types, type_of(i), and returns the extents that they have for `symbols`.
 template <class F>
-std::int64_t Executable::Impl::check(F type_of) const {
-  std::int64_t batch = 0;
-  std::size_t batch_from = 0;
+Dims Executable::Impl::check(F type_of) const {
+  Dims extents;  // 0: none yet
+  std::array<std::size_t, kMaxRank> from{};
+  for (std::int64_t s : symbols) extents.push_back(s == kBatch ? options.batch : options.extents.find(s).value_or(0));
+  std::array<bool, kMaxRank> given{};
   for (std::size_t i = 0; i < data.size(); ++i) {
     const Type& want = type(data[i]);
     const Type& have = type_of(i);
     bool fits = have.dtype == want.dtype && have.shape.rank() == want.shape.rank();
     for (int a = 0; fits && a < want.shape.rank(); ++a)
-      fits = want.shape[a] == kBatch || want.shape[a] == have.shape[a];
+      fits = is_symbol(want.shape[a]) || want.shape[a] == have.shape[a];
     if (!fits) fail("{}: expected {}, got {}", described(data[i]), to_string(want), to_string(have));
     for (int a = 0; a < want.shape.rank(); ++a) {
-      if (want.shape[a] != kBatch) continue;
-      if (have.shape[a] == 0) fail("{}: the batch is empty: {}", described(data[i]), to_string(have));
-      if (batch == 0) batch = have.shape[a], batch_from = i;
-      if (have.shape[a] != batch)
-        fail("{}: batch extent {} differs from {} of {}", described(data[i]), have.shape[a], batch,
-             described(data[batch_from]));
+      if (!is_symbol(want.shape[a])) continue;
+      const bool is_batch = want.shape[a] == kBatch;
+      const auto s = static_cast<std::size_t>(std::ranges::find(symbols, want.shape[a]) - symbols.begin());
+      std::int64_t& extent = extents[static_cast<int>(s)];
+      if (have.shape[a] == 0)
+        fail("{}: the {} is empty: {}", described(data[i]), is_batch ? "batch" : "extent " + extent_text(want.shape[a]),
+             to_string(have));
+      if (!given[s]) extent = have.shape[a], from[s] = i, given[s] = true;
+      if (have.shape[a] != extent)
+        fail("{}: {} {} differs from {} of {}", described(data[i]),
+             is_batch ? "batch extent" : "extent " + extent_text(want.shape[a]) + " =", have.shape[a], extent,
+             described(data[from[s]]));
     }
   }
-  return has_batch && batch == 0 ? options.batch : batch;
+  return extents;
 }
 
 std::vector<Array> Executable::Impl::run(std::span<const Array> inputs) {

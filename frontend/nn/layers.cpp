@@ -65,7 +65,7 @@ Tensor Dense::operator()(const Tensor& x, std::source_location where) {
   enter(x);
   if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., in]");
   const std::int64_t in = x.shape().back();
-  if (in == kBatch) type_error(name(), {x}, "the last axis is the batch; expected features, [.., in]");
+  if (is_symbol(in)) type_error(name(), {x}, "the last axis is the batch; expected features, [.., in]");
   if (!built()) {
     const Tensor w = weight("weight", {in, units_}, options_.weight_init);
     if (options_.use_bias) weight("bias", {units_}, options_.bias_init);

@@ -42,7 +42,7 @@ Tensor count(const Tensor& x, const std::vector<int>& axes) {
   double known = 1;
   Tensor unknown;
   for (int axis : axes) {
-    if (x.shape()[axis] != kBatch) {
+    if (!is_symbol(x.shape()[axis])) {
       known *= static_cast<double>(x.shape()[axis]);
     } else {
       const Tensor n = extent(x, axis, x.dtype());

@@ -7,8 +7,6 @@
 namespace weft {
 namespace {
 
-std::string known(std::int64_t e) { return e == kBatch ? "?" : std::to_string(e); }
-
 /// "[a, b)" of an axis after NumPy's rules for negative indices.
 std::int64_t from_end(std::int64_t index, std::int64_t extent) { return index < 0 ? index + extent : index; }
 
@@ -31,10 +29,10 @@ Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
                fmt::format("dtypes differ: {} and {}; convert one with astype()", name(a.dtype()), name(b.dtype())));
   const int ka = a.rank() - 1, kb = std::max(0, b.rank() - 2);
   if (a.shape()[ka] != b.shape()[kb])
-    type_error(
-        op, {a, b},
-        fmt::format("inner extents differ: {} and {}; expected the second operand to be [{}{}]", known(a.shape()[ka]),
-                    known(b.shape()[kb]), known(a.shape()[ka]), b.rank() > 1 ? ", *" : ""));
+    type_error(op, {a, b},
+               fmt::format("inner extents differ: {} and {}; expected the second operand to be [{}{}]",
+                           extent_text(a.shape()[ka]), extent_text(b.shape()[kb]), extent_text(a.shape()[ka]),
+                           b.rank() > 1 ? ", *" : ""));
   if (a.rank() <= 2 && b.rank() <= 2) return contract(a, b, {ka}, {kb});
   if (b.rank() <= 2 || a.rank() == 1) return contract(a, b, {ka}, {kb});
 
@@ -50,9 +48,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
       const std::int64_t next = (*s)[i];
       if (have == 1) have = next;
       if (next != 1 && next != have)
-        type_error(
-            op, {a, b},
-            fmt::format("batch extents differ: {} and {}; expected equal extents, or 1", known(have), known(next)));
+        type_error(op, {a, b},
+                   fmt::format("batch extents differ: {} and {}; expected equal extents, or 1", extent_text(have),
+                               extent_text(next)));
     }
   auto repeated = [&](const Tensor& t) {
     Shape shape = batch;
@@ -71,7 +69,7 @@ Tensor reshape(const Tensor& x, const Shape& shape, std::source_location where) 
   Shape to = shape;
   int open = -1;
   for (int i = 0; i < to.rank(); ++i) {
-    if (to[i] >= 0) continue;
+    if (to[i] >= 0 || (is_symbol(to[i]) && to[i] != kBatch)) continue;
     if (to[i] != kBatch || open >= 0)
       type_error(op, {x}, fmt::format("shape {} is not one: at most one extent may be -1", list_text(shape)));
     open = i;
@@ -115,7 +113,7 @@ Tensor squeeze(const Tensor& x, const Axes& axes, std::source_location where) {
     const std::int64_t extent = x.shape()[axis];
     if (extent == 1) dropped.push_back(axis);
     if (extent != 1 && !axes.all())
-      type_error("squeeze", {x}, fmt::format("axis {} has extent {}; expected 1", axis, known(extent)));
+      type_error("squeeze", {x}, fmt::format("axis {} has extent {}; expected 1", axis, extent_text(extent)));
   }
   Shape shape;
   for (std::int64_t axis : other_axes(x.rank(), dropped)) shape.push_back(x.shape()[static_cast<int>(axis)]);
@@ -164,8 +162,10 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, 
   LocScope scope(where);
   const int at = resolve_axis("slice", x, axis, x.rank());
   Dims starts = Dims::filled(x.rank(), 0), limits = x.shape(), strides = Dims::filled(x.rank(), 1);
-  if (x.shape()[at] == kBatch)
-    type_error("slice", {x}, "the batch axis cannot be sliced: its extent is known only when compiled");
+  if (is_symbol(x.shape()[at]))
+    type_error("slice", {x},
+               x.shape()[at] != kBatch ? "an axis of unbound extent cannot be sliced"
+                                       : "the batch axis cannot be sliced: its extent is known only when compiled");
   starts[at] = from_end(start, x.shape()[at]);
   limits[at] = from_end(limit, x.shape()[at]);
   strides[at] = stride;

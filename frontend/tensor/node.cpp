@@ -104,8 +104,7 @@ Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands) 
         type_error(op, operands,
                    fmt::format("shapes do not fit together: axis {} (from the end) has extents {} and {}; expected "
                                "equal extents, or 1",
-                               t.rank() - i, have == kBatch ? "?" : std::to_string(have),
-                               next == kBatch ? "?" : std::to_string(next)));
+                               t.rank() - i, extent_text(have), extent_text(next)));
       have = next;
     }
   }

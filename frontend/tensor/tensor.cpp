@@ -38,7 +38,7 @@ Tensor make_input(std::string_view what, std::string_view base, const std::strin
 
 Tensor data_input(std::string_view what, const std::string& name, const Type& type) {
   for (const std::int64_t extent : type.shape)
-    if (extent < 0 && extent != kBatch)
+    if (extent < 0 && !is_symbol(extent))
       fail("{}{}: shape {} has a negative extent", where_prefix(), what, to_string(type.shape));
   return make_input(what, "input", name, type, InputKind::data);
 }
@@ -142,7 +142,7 @@ Tensor parameter(const Shape& shape, const Initializer& init, const std::string&
   begin_source(name);
   LocScope scope(where);
   if (!is_static(shape))
-    fail("{}parameter: shape {} depends on the batch; expected known extents", where_prefix(), to_string(shape));
+    fail("{}parameter: shape {} has an unbound extent; expected known ones", where_prefix(), to_string(shape));
   located("parameter", [&] { return element_count(shape); });
   Trace& trace = *current_trace();
   Array value =

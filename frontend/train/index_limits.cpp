@@ -39,7 +39,7 @@ std::vector<IndexUse> index_uses(const Graph& g, const std::vector<Tensor>& resu
     const Node& n = g[id];
     if (!used[id] || (n.op != Op::gather && n.op != Op::scatter_add)) continue;
     const std::int64_t extent = g[n.operands[0]].type.shape[n.attrs.axis()];
-    if (extent != kBatch) uses.push_back({n.operands[1], extent, n.locs});
+    if (!is_symbol(extent)) uses.push_back({n.operands[1], extent, n.locs});
   }
   return uses;
 }
@@ -51,7 +51,7 @@ constexpr std::int64_t kNoElement = -1;
 /// The shape of one row's part of a value.
 Shape one_row(Shape shape) {
   for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] == kBatch) shape[i] = 1;
+    if (is_symbol(shape[i])) shape[i] = 1;
   return shape;
 }
 

@@ -46,6 +46,10 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
     if (t.rank() == 0 || t.shape()[0] != kBatch)
       fail("{}Model: input '{}' is {}; expected a batch axis in front, as input() makes it", where_prefix(), t.name(),
            t.str());
+    for (int a = 1; a < t.rank(); ++a)
+      if (is_symbol(t.shape()[a]))
+        fail("{}Model: input '{}' is {}: extents other than the batch are known in a model; compile() takes others",
+             where_prefix(), t.name(), t.str());
     m.input_names.push_back(t.name());
   }
   for (const Tensor& t : outputs)

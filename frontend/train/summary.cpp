@@ -17,7 +17,7 @@ struct Row {
 
 std::string shape_of(const Tensor& t) {
   std::string s;
-  for (std::int64_t e : t.shape()) s += (s.empty() ? "" : ", ") + (e == kBatch ? "?" : std::to_string(e));
+  for (std::int64_t e : t.shape()) s += (s.empty() ? "" : ", ") + extent_text(e);
   return "(" + s + ")";
 }
 

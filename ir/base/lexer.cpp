@@ -35,11 +35,53 @@ std::string describe(const Token& t) {
     return fmt::format("byte 0x{:02x}", static_cast<unsigned char>(t.text[0]));
   constexpr std::size_t kShown = 40;
   const std::string_view sigil = t.kind == Token::value ? "%" : t.kind == Token::symbol ? "@" : "";
+  if (t.quoted) return fmt::format("'{}{}'", sigil, name_text(t.text.substr(0, kShown)));
   return fmt::format("'{}{}{}'", sigil, t.text.substr(0, kShown), t.text.size() > kShown ? "…" : "");
 }
 
 bool is_identifier(std::string_view s) {
   return !s.empty() && is_letter(s[0]) && std::all_of(s.begin(), s.end(), is_name_char);
+}
+
+bool is_name(std::string_view s) {
+  for (std::size_t i = 0; i < s.size();) {  // lead byte, then as many that continue it; no overlong forms or surrogates
+    const auto byte = [&](std::size_t k) { return i + k < s.size() ? static_cast<unsigned char>(s[i + k]) : 0u; };
+    const unsigned lead = byte(0);
+    const std::size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    if (length == 0) return false;
+    std::uint32_t code = length == 1 ? lead : lead & (0x7fu >> length);
+    for (std::size_t k = 1; k < length; ++k) {
+      if (byte(k) >> 6 != 2) return false;
+      code = code << 6 | (byte(k) & 0x3fu);
+    }
+    constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (code < kLeast[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+    i += length;
+  }
+  return !s.empty();
+}
+
+std::string name_text(std::string_view name) {
+  if (is_identifier(name)) return std::string(name);
+  std::string s = "\"";
+  for (const char c : name) {
+    const bool escaped = c == '"' || c == '\\' || (c >= 0 && c < ' ') || c == 0x7f;
+    if (escaped)
+      s += fmt::format("\\{:02x}", static_cast<unsigned char>(c));
+    else
+      s += c;
+  }
+  return s + "\"";
+}
+
+std::string identifier_of(std::string_view name) {
+  std::string s = name.empty() || !is_letter(name[0]) ? "_" : "";
+  for (const char c : name) s += is_name_char(c) ? c : '_';
+  return s;
+}
+
+std::string_view Token::key() const {
+  return quoted && !is_identifier(text) ? std::string_view(text.data() - 1, text.size() + 1) : text;
 }
 
 std::string suggestion(std::string_view word, const std::vector<std::string_view>& names) {
@@ -104,6 +146,7 @@ void Lexer::scan() {
       break;
     }
   }
+  token_.quoted = false;
   token_.line = line_;
   token_.column = static_cast<std::uint32_t>(at_ - line_start_ + 1);
   if (at_ >= text_.size()) {
@@ -128,6 +171,12 @@ void Lexer::scan() {
     if (!hex && (text_[end - 1] == 'e' || text_[end - 1] == 'E') && end + 1 < text_.size() &&
         (text_[end] == '-' || text_[end] == '+') && is_digit(text_[end + 1]))
       end = name_end(end + 1);
+  } else if (c == '"' && scan_quoted(begin, end)) {
+    token_.kind = Token::string;
+    return;
+  } else if ((c == '%' || c == '@') && end < text_.size() && text_[end] == '"' && scan_quoted(end, end)) {
+    token_.kind = c == '%' ? Token::value : Token::symbol;
+    return;
   } else if ((c == '%' || c == '@') && end < text_.size() && is_name_char(text_[end])) {
     token_.kind = c == '%' ? Token::value : Token::symbol;
     begin = end;
@@ -137,6 +186,37 @@ void Lexer::scan() {
   }
   token_.text = text_.substr(begin, end - begin);
   at_ = end;
+}
+
+/// The quoted name from the quote at `begin` on, on one line, as the text of the token; `end` is behind it. False, and
+/// nothing happens, when it does not end or has an escape that is none.
+bool Lexer::scan_quoted(std::size_t begin, std::size_t& end) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+  std::string plain = "\"";
+  bool escapes = false;
+  std::size_t i = begin + 1;
+  for (; i < text_.size() && text_[i] != '"'; ++i) {
+    if (text_[i] >= 0 && text_[i] < ' ') return false;
+    if (text_[i] != '\\') {
+      plain += text_[i];
+      continue;
+    }
+    const int high = i + 2 < text_.size() ? digit(text_[i + 1]) : -1, low = high < 0 ? -1 : digit(text_[i + 2]);
+    if (low < 0) return false;
+    plain += static_cast<char>(16 * high + low);
+    escapes = true;
+    i += 2;
+  }
+  if (i >= text_.size()) return false;
+  if (escapes) {
+    if (!unescaped_) unescaped_ = std::make_shared<std::deque<std::string>>();
+    token_.text = std::string_view(unescaped_->emplace_back(std::move(plain))).substr(1);
+  } else {
+    token_.text = text_.substr(begin + 1, i - begin - 1);
+  }
+  token_.quoted = true;
+  end = at_ = i + 1;
+  return true;
 }
 
 }  // namespace weft

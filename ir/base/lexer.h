@@ -1,6 +1,8 @@
 // Tokens of the two text forms (graph and kernel), with the place of each for error messages.
 #pragma once
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +16,9 @@ struct Token {
   enum Kind : std::uint8_t {
     end,     // of the text
     word,    // [A-Za-z_][A-Za-z0-9_.]*
-    value,   // % and a name; `text` is the name
-    symbol,  // @ and a name; `text` is the name
+    value,   // % and a name, quoted or not; `text` is the name
+    symbol,  // @ and a name
+    string,  // a quoted name
     number,  // a digit and what follows it: 12, 1.5e-05, 0x7fc00001
     punct,   // any other byte
   } kind = end;
@@ -24,12 +27,23 @@ struct Token {
   std::uint32_t column = 1;  // 1-based, in bytes
   std::string_view comment;  // the comment that ended the previous token's line, without its `//`
 
+  bool quoted = false;       // a name in quotes
+
+  /// What the name is known by: one in quotes that is no identifier differs from the same letters without.
+  std::string_view key() const;
   bool is(char c) const { return kind == punct && text[0] == c; }
   bool is(std::string_view w) const { return kind == word && text == w; }
 };
 
 std::string describe(const Token&);    ///< "'%x'", "the end of the text": what an error message found
 bool is_identifier(std::string_view);  ///< [A-Za-z_][A-Za-z0-9_.]*
+/// What an input, an output or a buffer may be called: any text (UTF-8) but the empty one.
+bool is_name(std::string_view);
+/// A name as texts have it: an identifier as it is, another one in quotes, in which `"`, `\` and control characters are `\xx`, two
+/// hexadecimal digits.
+std::string name_text(std::string_view name);
+/// The name with whatever no identifier has as `_`.
+std::string identifier_of(std::string_view name);
 /// The one of `names` closest to `word` as " (did you mean 'x'?)", or "" when none is close.
 std::string suggestion(std::string_view word, const std::vector<std::string_view>& names);
 
@@ -58,12 +72,14 @@ class Lexer {
 
  private:
   void scan();
+  bool scan_quoted(std::size_t begin, std::size_t& end);
 
   std::string_view text_, file_;
   std::size_t at_ = 0;          // first byte after token_
   std::size_t line_start_ = 0;  // first byte of the line that at_ is in
   std::uint32_t line_ = 1;
   Token token_;
+  std::shared_ptr<std::deque<std::string>> unescaped_;  // quoted names with escapes, of this and all copies
 };
 
 }  // namespace weft

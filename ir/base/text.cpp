@@ -167,13 +167,24 @@ std::string locs_suffix(LocSet set) {
 
 std::int64_t parse_integer(Lexer& lex, std::string_view what) { return parse_number<std::int64_t>(lex, what, "i64"); }
 
+namespace {
+/// `?` and perhaps a name, or nothing.
+std::optional<std::int64_t> parse_symbol(Lexer& lex) {
+  if (!lex.accept('?')) return {};
+  return lex.peek().kind == Token::word ? symbol(lex.next().text) : kBatch;
+}
+}  // namespace
+
 Dims parse_dims(Lexer& lex) {
   lex.expect('[', "before a list");
   Dims dims;
   if (lex.accept(']')) return dims;
   do {
     if (dims.rank() == kMaxRank) lex.fail_at(lex.peek(), "more than {} entries: the rank is limited", kMaxRank);
-    dims.push_back(lex.accept('?') ? kBatch : parse_integer(lex, "an integer"));
+    const Token entry = lex.peek();
+    const std::optional<std::int64_t> unknown = parse_symbol(lex);
+    dims.push_back(unknown ? *unknown : parse_integer(lex, "an integer"));
+    if (!unknown && dims.back() <= kFirstSymbol) lex.fail_at(entry, "{} is out of range", dims.back());
   } while (lex.accept(','));
   lex.expect(']', "or ',' after an integer");
   return dims;
@@ -205,10 +216,11 @@ Type parse_type(Lexer& lex) {
     do {
       const Token extent = lex.peek();
       if (type.shape.rank() == kMaxRank) lex.fail_at(extent, "the rank is limited to {}", kMaxRank);
-      const std::int64_t n = lex.accept('?') ? kBatch : parse_integer(lex, "an extent or '?'");
-      if (n < 0 && !extent.is('?')) lex.fail_at(extent, "extent {} is negative", n);
+      const std::optional<std::int64_t> unknown = parse_symbol(lex);
+      const std::int64_t n = unknown ? *unknown : parse_integer(lex, "an extent or '?'");
+      if (n < 0 && !unknown) lex.fail_at(extent, "extent {} is negative", n);
       type.shape.push_back(n);
-      sized.shape.push_back(n == kBatch ? 1 : n);
+      sized.shape.push_back(unknown ? 1 : n);
     } while (lex.accept(','));
     lex.expect(']', "or ',' after an extent");
   }
@@ -261,7 +273,7 @@ std::int64_t skip_literal(Lexer& lex) {
 
 Array parse_literal(Lexer& lex, const Type& type) {
   const Token first = lex.peek();
-  if (!is_static(type.shape)) lex.fail_at(first, "a constant cannot have the batch extent '?' in {}", to_string(type));
+  if (!is_static(type.shape)) lex.fail_at(first, "a constant cannot have an unbound extent, as in {}", to_string(type));
   Lexer ahead = lex;
   const std::int64_t found = skip_literal(ahead), expected = element_count(type.shape);
   const bool list = !type.shape.empty();

@@ -20,7 +20,7 @@ std::string literal_text(const Array&);
 std::string locs_suffix(LocSet);
 
 std::int64_t parse_integer(Lexer&, std::string_view what);  ///< [-]digits that fit 64 bits
-Dims parse_dims(Lexer&);                                    ///< [1,?,3]: at most kMaxRank integers; ? is kBatch
+Dims parse_dims(Lexer&);                                    ///< [1,?,?time]: at most kMaxRank integers or symbols
 Type parse_type(Lexer&);                                    ///< f32[128,784]; extents >= 0 whose size is allowed
 Type parse_result_type(Lexer&);                             ///< the same, or a tuple (f32[2], i32[])
 void parse_element(Lexer&, DType, std::byte* out);          ///< inverse of element_text

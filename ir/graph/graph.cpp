@@ -70,9 +70,8 @@ ValueId Graph::append(Node node) {
 
 ValueId Graph::input(std::string input_name, const Type& type, InputKind kind, LocSet locs) {
   const std::string where = locs.empty() ? "" : locs.str() + ": ";
-  if (!is_identifier(input_name))
-    fail("{}input name '{}' is not an identifier: expected letters, digits, '_' and '.', not starting with a digit",
-         where, input_name);
+  if (!is_name(input_name))
+    fail("{}input name {} is no name: expected text in UTF-8, not empty", where, name_text(input_name));
   if (ValueId other = find_input(input_name); other != kNoValue)
     fail("{}input '{}' exists already, from {}", where, input_name, nodes_[other].locs.str());
   if (is_reserved(type.dtype))
@@ -151,7 +150,8 @@ void Graph::type_error(Op op, const std::vector<ValueId>& operands, LocSet locs,
 
 void Graph::output(std::string output_name, ValueId id) {
   ensure(id < nodes_.size(), "output '{}' names value {}, which does not exist", output_name, id);
-  if (!is_identifier(output_name)) fail("output name '{}' is not an identifier", output_name);
+  if (!is_name(output_name))
+    fail("output name {} is no name: expected text in UTF-8, not empty", name_text(output_name));
   if (is_tuple(nodes_[id].type))
     fail("output '{}' is a tuple {}; expected a tensor, such as one of its results", output_name,
          to_string(nodes_[id].type));

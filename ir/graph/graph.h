@@ -56,7 +56,7 @@ class Graph {
  public:
   std::string name = "main";
 
-  /// Adds an input. Throws Error on a duplicate or empty name, a name that is not an identifier ([A-Za-z_][A-Za-z0-9_.]*), or a reserved dtype.
+  /// Adds an input. Throws Error on a name that is taken or is none (is_name of ir/base/lexer.h), and on a reserved dtype.
   ValueId input(std::string name, const Type&, InputKind, LocSet);
   /// Adds a node, or finds the equal one. Infers the type; throws Error when operands, attributes or `declared` do not fit:
   /// "file:line: op: what was found; operand 0 is f32[2,3] from file:line; …".
@@ -134,8 +134,12 @@ class Rewriter {
 
 /// A copy without the nodes that no output and no update reaches (inputs stay).
 Graph remove_dead(const Graph&);
-/// A copy in which every kBatch extent, those in bodies too, is `batch`; `size` nodes of static axes become constants. Throws Error when an op does not fit.
-Graph bind_batch(const Graph&, std::int64_t batch);
+/// A copy in which these symbols are their extents, in bodies too; `size` nodes of those axes become constants. Throws Error when
+/// an op does not fit.
+Graph bind(const Graph&, const Extents&);
+inline Graph bind_batch(const Graph& g, std::int64_t batch) { return bind(g, {{kBatch, batch}}); }
+/// The symbols in the types of a graph's nodes, kBatch first, the others in the order of their first use.
+std::vector<std::int64_t> symbols_of(const Graph&);
 /// Runs the graph in the reference interpreter. `inputs` holds data and state inputs in the order of Graph::inputs().
 struct Evaluation {
   std::vector<Array> outputs;  // in the order of Graph::outputs()

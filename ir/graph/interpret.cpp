@@ -26,7 +26,7 @@ void check_inputs(const Graph& g, std::span<const Array> given) {
     const Input& input = g.inputs()[i];
     const Type& expected = g[input.id].type;
     if (!is_static(expected.shape))
-      fail("@{}: input %{} is {}: bind the batch before running the graph", g.name, input.name, to_string(expected));
+      fail("@{}: input %{} is {}: bind its extents before running the graph", g.name, input.name, to_string(expected));
     if (!(given[i].type() == expected))
       fail("@{}: input {}, %{}, is {}, expected {}", g.name, i, input.name, to_string(given[i].type()),
            to_string(expected));

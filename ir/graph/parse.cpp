@@ -83,14 +83,18 @@ Graph GraphParser::run() {
 void GraphParser::parameter() {
   const InputKind kind = lex_.accept("state") ? InputKind::state : InputKind::data;
   const Token name = lex_.expect(Token::value, "an input such as %x");
-  if (!is_identifier(name.text)) lex_.fail_at(name, "input name {} is not an identifier", describe(name));
+  if (!is_identifier(name.text) && !name.quoted)
+    lex_.fail_at(name, "input name {} is not an identifier; another name stands in quotes, %\"{}\"", describe(name),
+                 name.text);
+  if (!is_name(name.text))
+    lex_.fail_at(name, "input name {} is no name: expected text in UTF-8, not empty", describe(name));
   lex_.expect(':', "after the name of an input");
   const Type type = parse_type(lex_);
   // The comment that holds the provenance comes after the comma, if there is one.
   Lexer after = lex_;
   after.accept(',');
   const LocSet locs = parse_locs(after, lex_.loc(name));
-  if (values_.contains(name.text)) define(name, kNoValue);
+  if (values_.contains(name.key())) define(name, kNoValue);
   const ValueId id = graph_.input(std::string(name.text), type, kind, locs);
   inputs_.emplace(id, kind);
   define(name, id);
@@ -255,14 +259,14 @@ void GraphParser::outputs() {
   lex_.next();
   do {
     Token name = lex_.peek();
-    if (name.kind == Token::word) {
+    if (name.kind == Token::word || name.kind == Token::string) {
       lex_.next();
       lex_.expect('=', "after the name of an output");
     }
     const Token value = lex_.expect(Token::value, "an output");
     const ValueId id = use(value);
     const std::string fallback = fmt::format("out{}", graph_.outputs().size());
-    const bool named = name.kind == Token::word || is_identifier(name.text);
+    const bool named = name.quoted || is_identifier(name.text);
     try {
       graph_.output(named ? std::string(name.text) : fallback, id);
     } catch (const Error& e) {
@@ -272,13 +276,13 @@ void GraphParser::outputs() {
 }
 
 ValueId GraphParser::use(const Token& name) const {
-  const auto it = values_.find(name.text);
+  const auto it = values_.find(name.key());
   if (it == values_.end()) lex_.fail_at(name, "undefined value {}", describe(name));
   return it->second.id;
 }
 
 void GraphParser::define(const Token& name, ValueId id) {
-  const auto [it, inserted] = values_.emplace(name.text, Value{id, name.line});
+  const auto [it, inserted] = values_.emplace(name.key(), Value{id, name.line});
   if (!inserted) lex_.fail_at(name, "value {} is defined twice, first in line {}", describe(name), it->second.line);
 }
 

@@ -10,7 +10,7 @@ namespace weft {
 
 ValueNames::ValueNames(const Graph& g) : names_(g.size()) {
   for (const Input& in : g.inputs())
-    if (in.id < g.size()) names_[in.id] = in.name;
+    if (in.id < g.size()) names_[in.id] = name_text(in.name);
   std::size_t next = 0;
   for (std::string& s : names_)
     if (s.empty()) s = std::to_string(next++);
@@ -71,9 +71,10 @@ std::string node_text(const Graph& g, ValueId id, const ValueNames& names, const
   return s + op.substr(op_end) + " : " + to_string(n.type);
 }
 
-std::string default_output_name(const Graph& g, std::size_t position, const ValueNames& names) {
+std::string default_output_name(const Graph& g, std::size_t position) {
   const ValueId id = g.outputs()[position].id;
-  return g[id].op == Op::input ? names(id).substr(1) : fmt::format("out{}", position);
+  const Input* input = g.find_input(id);
+  return input ? input->name : fmt::format("out{}", position);
 }
 
 namespace {
@@ -87,7 +88,7 @@ std::string function_text(const Graph& g, const std::string& name, const BodyNam
     const Node& n = g[in.id];
     // Each input has a line of its own when something must end that line.
     s += options.locs ? "\n  " : i ? " " : "";
-    s += fmt::format("{}%{}: {}{}", in.kind == InputKind::state ? "state " : "", in.name, to_string(n.type),
+    s += fmt::format("{}%{}: {}{}", in.kind == InputKind::state ? "state " : "", name_text(in.name), to_string(n.type),
                      i + 1 < g.inputs().size() ? "," : "");
     if (options.locs) s += locs_suffix(n.locs);
   }
@@ -113,7 +114,7 @@ std::string function_text(const Graph& g, const std::string& name, const BodyNam
   for (std::size_t i = 0; i < g.outputs().size(); ++i) {
     const Output& out = g.outputs()[i];
     s += i ? ", " : "  return ";
-    if (out.name != default_output_name(g, i, names)) s += out.name + " = ";
+    if (out.name != default_output_name(g, i)) s += name_text(out.name) + " = ";
     s += names(out.id);
   }
   return s + (g.outputs().empty() ? "}\n" : "\n}\n");

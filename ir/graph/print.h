@@ -40,6 +40,6 @@ std::string node_text(const Graph&, ValueId, const ValueNames&, const BodyNames&
 std::string op_text(const Node&, std::int64_t max_elements = -1, const BodyNames& = {});
 /// The name that output number `position` gets when the text does not say one: that of the input it is, else out0,
 /// out1, ….
-std::string default_output_name(const Graph&, std::size_t position, const ValueNames&);
+std::string default_output_name(const Graph&, std::size_t position);
 
 }  // namespace weft

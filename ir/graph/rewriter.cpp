@@ -52,11 +52,10 @@ Graph remove_dead(const Graph& g) {
   return rw.finish();
 }
 
-Graph bind_batch(const Graph& g, std::int64_t batch) {
-  if (batch < 0) fail("cannot bind a batch of {}: expected 0 or more", batch);
+Graph bind(const Graph& g, const Extents& extents) {
   auto bound = [&](Dims d) {
     for (int i = 0; i < d.rank(); ++i)
-      if (d[i] == kBatch) d[i] = batch;
+      if (const auto known = extents.find(d[i])) d[i] = *known;
     return d;
   };
   const auto bound_type = [&](const Type& t) {
@@ -65,7 +64,7 @@ Graph bind_batch(const Graph& g, std::int64_t batch) {
     for (const Type& part : *t.parts) parts.push_back({part.dtype, bound(part.shape)});
     return tuple_of(std::move(parts));
   };
-  BodyRewriter bound_bodies([&](const Graph& body) { return bind_batch(body, batch); });
+  BodyRewriter bound_bodies([&](const Graph& body) { return bind(body, extents); });
   Graph out;
   out.name = g.name;
   std::vector<ValueId> map(g.size(), kNoValue);
@@ -75,7 +74,7 @@ Graph bind_batch(const Graph& g, std::int64_t batch) {
     if (n.op == Op::input) continue;
     std::vector<ValueId> operands;
     for (ValueId v : n.operands) operands.push_back(map[v]);
-    if (n.op == Op::size) {
+    if (n.op == Op::size && !is_symbol(out[operands[0]].type.shape[n.attrs.axis()])) {
       const std::int64_t extent = out[operands[0]].type.shape[n.attrs.axis()];
       map[id] = out.constant(Array::scalar(extent), n.locs);
       continue;
@@ -87,6 +86,15 @@ Graph bind_batch(const Graph& g, std::int64_t batch) {
   for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);
   for (const Update& u : g.updates()) out.update(map[u.state], map[u.value]);
   return out;
+}
+
+std::vector<std::int64_t> symbols_of(const Graph& g) {
+  std::vector<std::int64_t> symbols;
+  for (ValueId id = 0; id < g.size(); ++id)
+    for (std::int64_t extent : g[id].type.shape)
+      if (is_symbol(extent) && std::ranges::find(symbols, extent) == symbols.end())
+        symbols.insert(extent == kBatch ? symbols.begin() : symbols.end(), extent);
+  return symbols;
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 // The graph verifier: runs after every pass in tests and debug builds. The invariants of a graph:
 //
-//  1. The names of the graph, inputs, outputs and groups are identifiers, and unique among their kind.
+//  1. The names of inputs, outputs and groups are unique among their kind; those of the graph and of groups are
+//  identifiers.
 //  2. Every input node is listed in inputs() once, and every listed input is an input node.
 //  3. Operands precede their users (so the graph is acyclic), and every operand exists.
 //  4. The stored type is what inference says of the operands and attributes; no dtype is reserved.
@@ -45,12 +46,16 @@ class Verifier {
   std::string input_text(ValueId id) const { return fmt::format("{}: {}", names_(id), to_string(g_[id].type)); }
 
   void check_name(std::unordered_set<std::string_view>& seen, std::string_view kind, const std::string& name) const {
-    if (!is_identifier(name)) fail("verify: in graph @{}: {} name '{}' is not an identifier", g_.name, kind, name);
+    if (!is_name(name)) fail("verify: in graph @{}: {} name '{}' is no name", g_.name, kind, name);
     if (!seen.insert(name).second) fail("verify: in graph @{}: two {}s are named '{}'", g_.name, kind, name);
   }
+  void check_identifier(std::string_view kind, const std::string& name) const {
+    if (!is_identifier(name)) fail("verify: in graph @{}: {} name '{}' is not an identifier", g_.name, kind, name);
+  }
   void check_names() const {
-    std::unordered_set<std::string_view> graph, inputs, outputs, groups;
-    check_name(graph, "graph", g_.name);
+    std::unordered_set<std::string_view> inputs, outputs, groups;
+    check_identifier("graph", g_.name);
+    for (const Group& group : g_.groups()) check_identifier("kernel", group.name);
     for (const Input& i : g_.inputs()) check_name(inputs, "input", i.name);
     for (const Output& o : g_.outputs()) check_name(outputs, "output", o.name);
     for (const Group& group : g_.groups()) check_name(groups, "kernel", group.name);
@@ -95,7 +100,7 @@ class Verifier {
     Graph copy;
     for (ValueId id = 0; id < g_.size(); ++id) {
       const Node& n = g_[id];
-      const ValueId again = n.op == Op::input ? copy.input(names_(id).substr(1), n.type, InputKind::data, n.locs)
+      const ValueId again = n.op == Op::input ? copy.input(g_.find_input(id)->name, n.type, InputKind::data, n.locs)
                                               : copy.add(n.op, n.operands, n.attrs, n.type, n.locs);
       if (again != id) broken(id, "equals node {}", names_(again));
     }

@@ -1,6 +1,6 @@
-// Lowered programs from their text; the grammar is in ir/README.md, the inverse in ir/kernel/print_kernel.cpp. Hostile input,
-// as in ir/graph/parse.cpp: names are resolved here with their line and column; what remains is left to the verifier, whose
-// finding is reported at the kernel that it names.
+// Lowered programs from their text; the grammar is in ir/README.md, the inverse in ir/kernel/print_kernel.cpp. Hostile
+// input, as in ir/graph/parse.cpp: names are resolved here with their line and column; what remains is left to the
+// verifier, whose finding is reported at the kernel that it names.
 #include <algorithm>
 #include <limits>
 #include <unordered_map>
@@ -102,7 +102,7 @@ void ProgramParser::buffer(Buffer::Kind kind) {
   lex_.expect(':', "before the type of a buffer");
   const Token type_at = lex_.peek();
   b.type = parse_type(lex_);
-  if (!is_static(b.type.shape)) lex_.fail_at(type_at, "a buffer cannot have the batch extent '?'");
+  if (!is_static(b.type.shape)) lex_.fail_at(type_at, "a buffer cannot have an unbound extent '?'");
   if ((kind == Buffer::temp || kind == Buffer::state || kind == Buffer::view) && lex_.accept('{')) {
     do {
       const Token field = lex_.peek();

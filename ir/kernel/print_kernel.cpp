@@ -11,14 +11,15 @@ std::string axis_name(const Kernel& k, AxisId a) {
                                                                : fmt::format("?{}", a);
 }
 std::string buffer_name(const Program& p, BufferId b) {
-  return b >= 0 && static_cast<std::size_t>(b) < p.buffers.size() ? "%" + p.buffers[static_cast<std::size_t>(b)].name
-                                                                  : fmt::format("%?{}", b);
+  return b >= 0 && static_cast<std::size_t>(b) < p.buffers.size()
+             ? "%" + name_text(p.buffers[static_cast<std::size_t>(b)].name)
+             : fmt::format("%?{}", b);
 }
 std::string expr_name(ExprId e) { return fmt::format("%e{}", e); }
 std::string accumulator_name(std::int32_t result) { return fmt::format("%a{}", result); }
 
 std::string buffer_text(const Program& p, const Buffer& b) {
-  std::string s = fmt::format("{} %{}", kBufferKinds[b.kind], b.name);
+  std::string s = fmt::format("{} %{}", kBufferKinds[b.kind], name_text(b.name));
   if (b.kind == Buffer::view) s += " of " + buffer_name(p, b.base);
   s += ": " + to_string(b.type);
   std::string storage;

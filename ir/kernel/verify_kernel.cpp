@@ -114,7 +114,7 @@ void ProgramVerifier::check_buffers() {
   std::unordered_set<std::string_view> names;
   for (std::size_t i = 0; i < p_.buffers.size(); ++i) {
     const Buffer& b = p_.buffers[i];
-    if (!is_identifier(b.name)) broken("buffer name '{}' is not an identifier", b.name);
+    if (!is_name(b.name)) broken("buffer name {} is no name: expected text in UTF-8, not empty", name_text(b.name));
     if (!names.insert(b.name).second) broken("two buffers are named %{}", b.name);
     if (is_reserved(b.type.dtype)) broken("buffer %{}: dtype {} is reserved", b.name, name(b.type.dtype));
     try {

@@ -74,8 +74,8 @@ Type infer::contract(const InferArgs& a) {
       const std::int64_t p = x.shape[static_cast<int>(l[i])], q = y.shape[static_cast<int>(r[i])];
       if (p != q)
         fail("{} extents differ: axis {} of {} is {} and axis {} of {} is {}", what, l[i], to_string(x),
-             p == kBatch ? "the batch" : std::to_string(p), r[i], to_string(y),
-             q == kBatch ? "the batch" : std::to_string(q));
+             p == kBatch ? "the batch" : extent_text(p), r[i], to_string(y),
+             q == kBatch ? "the batch" : extent_text(q));
     }
   };
   pair(lhs, rhs, "contracted");

@@ -6,7 +6,7 @@ namespace weft {
 ValueId NodeBuilder::sum(ValueId x, const Dims& axes) {
   for (int end = axes.rank(); end > 0;) {
     int begin = end - 1;  // axes[begin, end) is a run of neighbours that can be merged into one
-    auto mergeable = [&](int i) { return type(x).shape[static_cast<int>(axes[i])] != kBatch; };
+    auto mergeable = [&](int i) { return !is_symbol(type(x).shape[static_cast<int>(axes[i])]); };
     while (begin > 0 && axes[begin - 1] == axes[begin] - 1 && mergeable(begin) && mergeable(begin - 1)) --begin;
     const int axis = static_cast<int>(axes[begin]);
     if (end - begin > 1) {

@@ -167,9 +167,9 @@ ValueId grad::reduce_prod(NodeBuilder& b, const GradientArgs& a, std::size_t) {
   const ValueId x = a.operands[0];
   const int axis = a.attrs.axis();
   const std::int64_t extent = b.type(x).shape[axis];
-  if (extent == kBatch)
-    fail("{}: grad of reduce_prod over the batch axis of {} needs a bound batch size", b.locs.str(),
-         to_string(b.type(x)));
+  if (is_symbol(extent))
+    fail("{}: grad of reduce_prod over the {} axis of {} needs a bound {}", b.locs.str(),
+         extent == kBatch ? "batch" : "unbound", to_string(b.type(x)), extent == kBatch ? "batch size" : "extent");
   const ValueId g = along_axis(b, a, a.g);
   if (extent < 2) return g;
   return b.mul(g, b.mul(exclusive_product(b, x, axis, 1), exclusive_product(b, x, axis, -1)));

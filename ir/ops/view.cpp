@@ -113,13 +113,12 @@ Type infer::reshape(const InferArgs& a) {
   const Type& y = *a.declared;
   if (y.dtype != x.dtype) fail("keeps the dtype, but {} is declared as {}", to_string(x), to_string(y));
   Shape from = x.shape, to = y.shape;
-  // An unbound batch extent must stay a whole leading axis.
-  if (!is_static(from) || !is_static(to)) {
-    if (from.empty() || to.empty() || from[0] != kBatch || to[0] != kBatch)
-      fail("cannot reshape {} to {}: the batch axis must stay in front", to_string(x), to_string(y.shape));
-    from.erase(0);
-    to.erase(0);
-  }
+  while (!is_static(from) || !is_static(to))
+    if (!erase_leading_symbol(from, to))
+      fail(
+          "cannot reshape {} to {}: the batch axis must stay in front, and other unbound axes as they follow each "
+          "other",
+          to_string(x), to_string(y.shape));
   if (element_count(from) != element_count(to))
     fail("cannot reshape {} to {}: {} into {}", to_string(x), to_string(y.shape),
          counted(element_count(from), "element"), element_count(to));
@@ -174,9 +173,9 @@ Type infer::slice(const InferArgs& a) {
   for (Attr name : {Attr::start, Attr::limit, Attr::stride}) require_rank(a, name, x.shape.rank());
   Type y = x;
   for (int i = 0; i < x.shape.rank(); ++i) {
-    if (x.shape[i] == kBatch) {
-      if (start[i] != 0 || limit[i] != kBatch || stride[i] != 1)
-        fail("cannot slice the unbound batch axis of {}", to_string(x));
+    if (is_symbol(x.shape[i])) {
+      if (start[i] != 0 || limit[i] != x.shape[i] || stride[i] != 1)
+        fail("cannot slice the unbound {}axis of {}", x.shape[i] == kBatch ? "batch " : "", to_string(x));
       continue;
     }
     if (start[i] < 0 || limit[i] < start[i] || limit[i] > x.shape[i] || stride[i] < 1)
@@ -214,7 +213,7 @@ ValueId grad::slice(NodeBuilder& b, const GradientArgs& a, std::size_t) {
   ValueId g = a.g;
   Dims low = Dims::filled(x.shape.rank(), 0), high = low;
   for (int i = 0; i < x.shape.rank(); ++i) {
-    if (x.shape[i] == kBatch) continue;
+    if (is_symbol(x.shape[i])) continue;
     if (stride[i] > 1) {
       g = unslice_strided(b, g, i, start[i], stride[i], x.shape[i]);
     } else {
@@ -239,8 +238,10 @@ Type infer::pad(const InferArgs& a) {
       fail("low={} and high={} must not be negative; slice to remove elements", list_text(low), list_text(high));
     if (low[i] > std::int64_t{1} << 46 || high[i] > std::int64_t{1} << 46)
       fail("low={} or high={} is too large", list_text(low), list_text(high));
-    if (x.shape[i] == kBatch && (low[i] || high[i])) fail("cannot pad the unbound batch axis of {}", to_string(x));
-    if (x.shape[i] != kBatch) y.shape[i] += low[i] + high[i];
+    const bool unbound = is_symbol(x.shape[i]);
+    if (unbound && (low[i] || high[i]))
+      fail("cannot pad the unbound {}axis of {}", x.shape[i] == kBatch ? "batch " : "", to_string(x));
+    if (!unbound) y.shape[i] += low[i] + high[i];
   }
   return checked(y);
 }
@@ -279,7 +280,7 @@ ValueId grad::pad(NodeBuilder& b, const GradientArgs& a, std::size_t i) {
   if (i == 0) {
     Dims limit = x.shape;
     for (int d = 0; d < limit.rank(); ++d)
-      if (limit[d] != kBatch) limit[d] += low[d];
+      if (!is_symbol(limit[d])) limit[d] += low[d];
     return slice_of(b, a.g, low, limit);
   }
   const ValueId added = b.pad(b.fill({boolean, x.shape}, 0), b.scalar(boolean, 1), low, high);
@@ -290,7 +291,9 @@ ValueId grad::pad(NodeBuilder& b, const GradientArgs& a, std::size_t i) {
 Type infer::concat(const InferArgs& a) {
   Type y = a.operands[0];
   const int axis = axis_of(a, y.shape.rank());
-  if (y.shape[axis] == kBatch) fail("cannot concat along the unbound batch axis of {}", to_string(y));
+  for (const Type& x : a.operands)
+    if (axis < x.shape.rank() && is_symbol(x.shape[axis]))
+      fail("cannot concat along the unbound {}axis of {}", x.shape[axis] == kBatch ? "batch " : "", to_string(x));
   for (std::size_t i = 1; i < a.operands.size(); ++i) {
     const Type& x = a.operands[i];
     if (x.dtype != y.dtype || x.shape.rank() != y.shape.rank() || !(without(x.shape, axis) == without(y.shape, axis)))

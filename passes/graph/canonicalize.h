@@ -12,7 +12,7 @@ inline constexpr std::size_t kMaxConcat = 16;
 /// at most one free axis, in any order: axes of extent 1 are dropped, neighbouring axes of one role are merged by a
 /// reshape (after a transpose only where their order needs it), and the result is reshaped back. Products are summed in
 /// the same order, so the bits are the same. Every scatter_add gets indices of rank 1, and a concat of
-/// more than kMaxConcat operands becomes a tree. Run it after bind_batch.
+/// more than kMaxConcat operands becomes a tree. Run it after bind.
 Graph canonicalize(const Graph&);
 
 }  // namespace weft

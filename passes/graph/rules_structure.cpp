@@ -13,13 +13,11 @@ Shape without_units(const Shape& shape) {
   return s;
 }
 
-/// Whether a reshape may exist between the two: an unbound batch axis stays in front.
-bool reshapable(const Shape& from, const Shape& to) {
-  if (is_static(from) && is_static(to)) return element_count(from) == element_count(to);
-  if (from.empty() || to.empty() || from[0] != kBatch || to[0] != kBatch) return false;
-  Shape a = from, b = to;
-  a.erase(0), b.erase(0);
-  return is_static(a) && is_static(b) && element_count(a) == element_count(b);
+/// Whether a reshape may exist between the two.
+bool reshapable(Shape from, Shape to) {
+  while (!is_static(from) || !is_static(to))
+    if (!erase_leading_symbol(from, to)) return false;
+  return element_count(from) == element_count(to);
 }
 
 Dims inverse(const Dims& perm) {
@@ -164,7 +162,7 @@ ValueId compose_slices(const Match& m, Builder& b) {
              st1 = m.attr("u", Attr::stride);
   Dims start = s1, limit = out, stride = st1;
   for (int i = 0; i < out.rank(); ++i) {
-    if (out[i] == kBatch) continue;
+    if (is_symbol(out[i])) continue;
     start[i] = out[i] ? s1[i] + s2[i] * st1[i] : 0;
     stride[i] = out[i] > 1 ? st1[i] * st2[i] : 1;
     limit[i] = out[i] ? start[i] + (out[i] - 1) * stride[i] + 1 : 0;
@@ -195,7 +193,7 @@ ValueId slice_pad(const Match& m, Builder& b) {
   Dims start = m.attr("t", Attr::start), limit = m.attr("t", Attr::limit);
   bool inside = true;
   for (int i = 0; i < x.rank(); ++i) {
-    if (x[i] == kBatch) continue;
+    if (is_symbol(x[i])) continue;
     if (out[i] == 0) return kNoValue;
     start[i] -= low[i];
     limit[i] = start[i] + (out[i] - 1) * stride[i] + 1;
@@ -296,7 +294,7 @@ ValueId gather_iota(const Match& m, Builder& b) {
   const Shape x = m.type("x").shape;
   const int axis = m.node("t").attrs.axis();
   const Shape index = m.type("u").shape;
-  if (index.rank() != 1 || index[0] == kBatch || x[axis] == kBatch || index[0] > x[axis]) return kNoValue;
+  if (index.rank() != 1 || is_symbol(index[0]) || is_symbol(x[axis]) || index[0] > x[axis]) return kNoValue;
   Dims limit = x;
   limit[axis] = index[0];
   return slice(b, m["x"], Dims::filled(x.rank(), 0), limit, Dims::filled(x.rank(), 1));
@@ -309,7 +307,7 @@ ValueId gather_constant(const Match& m, Builder& b) {
   const double index = m.value("c");
   Dims start = Dims::filled(x.rank(), 0), limit = x, part = x;
   part[axis] = 1;
-  if (!m.type("c").shape.empty() || x[axis] == kBatch || index < 0 || index >= static_cast<double>(x[axis]))
+  if (!m.type("c").shape.empty() || is_symbol(x[axis]) || index < 0 || index >= static_cast<double>(x[axis]))
     return kNoValue;
   if (!reshapable(part, out)) return kNoValue;
   start[axis] = static_cast<std::int64_t>(index);
@@ -319,7 +317,7 @@ ValueId gather_constant(const Match& m, Builder& b) {
 
 ValueId static_size(const Match& m, Builder& b) {
   const std::int64_t extent = m.type("x").shape[m.node("t").attrs.axis()];
-  return extent == kBatch ? kNoValue : b.g.constant(Array::scalar(extent), b.locs);
+  return is_symbol(extent) ? kNoValue : b.g.constant(Array::scalar(extent), b.locs);
 }
 
 // contract(transpose(x), y) reads x directly, if the free axes of x come out in the same order.

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "ir/base/error.h"
+#include "ir/base/lexer.h"
 
 namespace weft {
 namespace {
@@ -117,7 +117,7 @@ struct Order {
 
 Kernel copy_kernel(const Program& p, BufferId from, BufferId to, LocSet locs) {
   Kernel k;
-  k.name = fmt::format("copy_{}", p.buffers[static_cast<std::size_t>(to)].name);
+  k.name = "copy_" + identifier_of(p.buffers[static_cast<std::size_t>(to)].name);
   k.locs = locs;
   const Type& type = p.buffers[static_cast<std::size_t>(to)].type;
   Expr load;

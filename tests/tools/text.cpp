@@ -153,12 +153,13 @@ TEST_CASE("opt reports mistakes in the text and in its options") {
            {"-", "", "<stdin>:1:1: error: "},
            {"-", "program @p {\n  ?\n}\n", "<stdin>:2:3: error: "},
            {"f.weft --pass fly", "", "weft: error: no pass is called 'fly'; there are: dead, "},
-           {"f.weft --batch 3 --pass lower", "", "weft: error: pass 'lower' takes what 'fuse' makes of this very graph"},
+           {"f.weft --batch 3 --pass lower", "",
+            "weft: error: pass 'lower' takes what 'fuse' makes of this very graph"},
            {"f.weft --pass canonicalize --pass fuse --pass lower", "", "has an unbound batch extent"},
            {"f.weft --batch 3 --disable fuse", "", "weft: error: pass 'fuse' cannot be disabled"},
            {"f.weft --numerics loose", "", "weft: error: numerics: expected exact, fast or bf16, found 'loose'"},
            {"f.weft --emit kernels", "",
-            "input 'x' is f32[?,2]: its batch extent must be bound before compiling (--batch N)"},
+            "input 'x' is f32[?,2]: its unbound extents must be bound before compiling (--batch N, --extent NAME=N)"},
        }) {
     const Result r = shell("weft opt " + row.options, dir.path(), row.input);
     INFO(row.options << "\n" << row.input << r);

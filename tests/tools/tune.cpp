@@ -9,10 +9,10 @@
 
 #include "catch.h"
 #include "codegen/codegen.h"
+#include "compiler/stored_schedules.h"
 #include "error_of.h"
 #include "frontend/executable/compile.h"
 #include "frontend/tensor/initializers.h"
-#include "compiler/stored_schedules.h"
 #include "passes/pipeline.h"
 #include "passes/schedule/schedule.h"
 #include "tools/command.h"
@@ -174,7 +174,8 @@ TEST_CASE("mistakes around tune and its files") {
            {"WEFT_SCHEDULES=bad.txt weft dump mlp", 1, "bad.txt:2:8: error: "},
            {"weft bench mlp --schedules missing.txt", 1, "cannot open 'missing.txt': No such file or directory"},
            {"weft run f.weft --schedules .", 1, "input 'x' has no value"},
-           {"weft tune f.weft -o s.txt", 1, "its batch extent must be bound before compiling (--batch N)"},
+           {"weft tune f.weft -o s.txt", 1,
+            "its unbound extents must be bound before compiling (--batch N, --extent NAME=N)"},
            {"weft tune f.weft --batch 2", 2, "--output is required"},
            {"weft tune -o s.txt", 2, "FILE is required"},
            {"weft tune f.weft --batch 2 -o bad.txt", 1, "bad.txt:2:8: error: "},

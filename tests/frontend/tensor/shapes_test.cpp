@@ -290,3 +290,29 @@ TEST_CASE("fma rounds once") {
   const float e = 0x1p-13f;
   REQUIRE(run(fma(a, b, c), {f({1 + e}, {1}), f({1 - e}, {1}), f({-1}, {})}).at(0) == -0x1p-26);
 }
+
+TEST_CASE("a function of several unbound extents is compiled for those that it is called with") {
+  GraphScope graph;
+  const std::int64_t time = symbol("time");
+  const Tensor x = placeholder(f32, {kBatch, time, 2}, "x"), w = placeholder(f32, {time}, "w");
+  const Tensor y = sum(x * reshape(w, {1, time, 1}), 1) + mean(x);
+  const Executable exe = compile({y}, {.backend = Backend::interpreter}), compiled = compile({y});
+  CHECK_THROWS_WITH(compiled.dump(Stage::optimized),
+                    Catch::Matchers::ContainsSubstring("has unbound extents ?, ?time and has not"));
+  CHECK(compiled.dump(Stage::graph).find("f32[?,?time,2]") != std::string::npos);
+  for (const auto& [batch, steps] : {std::pair{2, 3}, {1, 5}, {2, 3}, {4, 1}}) {
+    std::vector<float> values, weights(static_cast<std::size_t>(steps), 0.5f);
+    for (int k = 0; k < batch * steps * 2; ++k) values.push_back(static_cast<float>(k));
+    const std::vector<Array> in{f(values, {batch, steps, 2}), f(weights, {steps})};
+    CHECK(compiled(in)[0].same_bits(exe(in)[0]));
+    CHECK(compiled.output_types()[0] == Type{f32, {batch, 2}});
+  }
+  CHECK(compiled.output_types({{kBatch, 7}, {time, 2}})[0] == Type{f32, {7, 2}});
+  CHECK_THROWS_WITH(compiled.prepare(7), Catch::Matchers::ContainsSubstring("needs an extent for ?time too"));
+  CHECK_THROWS_WITH(compiled.prepare({{kBatch, 7}, {symbol("other"), 2}}),
+                    Catch::Matchers::ContainsSubstring("has no extent ?other"));
+  CHECK_THROWS_WITH(compiled({f({1, 2, 3, 4}, {1, 2, 2}), f({1, 2, 3}, {3})}),
+                    Catch::Matchers::ContainsSubstring("extent ?time = 3 differs from 2 of input 'x'"));
+  CHECK_THROWS_WITH(Model(x, x),
+                    Catch::Matchers::ContainsSubstring("extents other than the batch are known in a model"));
+}

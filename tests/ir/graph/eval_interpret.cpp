@@ -49,7 +49,7 @@ TEST_CASE("a graph whose batch is not bound cannot be run") {
   Graph g;
   g.output("x", g.input("x", {f32, {kBatch, 3}}, InputKind::data, kHere));
   CHECK_THROWS_WITH(interpret(g, std::vector{Array(Type{f32, {2, 3}})}),
-                    "@main: input %x is f32[?,3]: bind the batch before running the graph");
+                    "@main: input %x is f32[?,3]: bind its extents before running the graph");
   CHECK(interpret(bind_batch(g, 2), std::vector{Array(Type{f32, {2, 3}})}).outputs[0].type() == Type{f32, {2, 3}});
 }
 

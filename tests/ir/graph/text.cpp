@@ -269,3 +269,64 @@ TEST_CASE("Graphviz output of a fused graph", "[golden]") {
                               "step.weft");
   check_golden("ir/dot", to_dot(g));
 }
+
+TEST_CASE("unbound extents have names, and equal names are equal extents") {
+  const Graph g = round_trip(R"(func @f(%x: f32[?,?time,3], %w: f32[3,?out], %t: i32[?time]) {
+  %0 = contract %x, %w {lhs=[2], rhs=[0]} : f32[?,?time,?out]
+  %1 = reshape %x : f32[?,1,?time,3,1]
+  %2 = slice %x {start=[0,0,1], limit=[?,?time,3], stride=[1,1,1]} : f32[?,?time,2]
+  %3 = size %t {axis=0} : i64[]
+  %4 = broadcast %t {axes=[1]} : i32[?,?time]
+  return %0, %1, %2, %3, %4
+}
+)");
+  CHECK(symbols_of(g) == std::vector{kBatch, symbol("time"), symbol("out")});
+  CHECK(symbol("time") == symbol("time"));
+  CHECK(extent_text(symbol("time")) == "?time");
+  const Graph some = bind(g, {{symbol("time"), 5}});
+  verify(some);
+  CHECK(symbols_of(some) == std::vector{kBatch, symbol("out")});
+  CHECK(print(some).find("i64[] = constant") == std::string::npos);
+  CHECK(print(some).find("constant {value=5} : i64[]") != std::string::npos);
+  const Graph all = bind(some, {{kBatch, 2}, {symbol("out"), 4}});
+  verify(all);
+  CHECK(all[all.outputs()[0].id].type == Type{f32, {2, 5, 4}});
+
+  const auto refused = [](const std::string& line) {
+    try {
+      parse_graph("func @f(%x: f32[?,?a,6], %y: f32[?,?b,6]) {\n  %0 = " + line + "\n}\n", "m");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(refused("add %x, %y : f32[?,?a,6]").find("f32[?,?a,6] and f32[?,?b,6]") != std::string::npos);
+  CHECK(refused("reshape %x : f32[?,6,?a]").find("other unbound axes as they follow each other") != std::string::npos);
+  CHECK(refused("reshape %x : f32[?,?b,6]").find("cannot reshape") != std::string::npos);
+  CHECK(refused("concat %x, %x {axis=1} : f32[?,?a,6]").find("cannot concat along the unbound axis") !=
+        std::string::npos);
+  CHECK(refused("slice %x {start=[0,1,0], limit=[?,?a,6], stride=[1,1,1]} : f32[?,?a,6]")
+            .find("cannot slice the unbound axis") != std::string::npos);
+  CHECK_THROWS_WITH(symbol("1x"), Catch::Matchers::ContainsSubstring("is not an identifier"));
+  CHECK_THROWS_WITH(bind(g, {{kBatch, -3}}), Catch::Matchers::ContainsSubstring("cannot bind a batch of -3"));
+  CHECK_THROWS_WITH(bind(g, {{-7, 3}}), Catch::Matchers::ContainsSubstring("which is no symbol"));
+}
+
+TEST_CASE("names that are no identifiers stand in quotes") {
+  const Graph g = round_trip(
+      R"(func @f(%"conv1/weight:0": f32[2], %"0": f32[2], %"größe": f32[2], %"a\22b\5c\0a": f32[2], state %"s t": f32[2]) {
+  %0 = add %"conv1/weight:0", %"0" : f32[2]
+  %1 = mul %"größe", %"a\22b\5c\0a" : f32[2]
+  update %"s t" = %1
+  return "out put" = %0, %"0", plain = %1
+}
+)");
+  CHECK(g.inputs()[0].name == "conv1/weight:0");
+  CHECK(g.inputs()[3].name == "a\"b\\\n");
+  CHECK(g.outputs()[0].name == "out put");
+  CHECK(g.outputs()[1].name == "0");
+  CHECK(print(g).find("%0 = add %\"conv1/weight:0\", %\"0\"") != std::string::npos);
+  CHECK(to_dot(g).find("größe") != std::string::npos);
+  CHECK(print(parse_graph("func @f(%\"x\": f32[]) {\n  return \"y\" = %x\n}\n")) ==
+        "func @f(%x: f32[]) {\n  return y = %x\n}\n");
+}

@@ -126,7 +126,7 @@ const ErrorCase kTop[] = {
     {"program @p { arena x }", "1:20: error: expected the arena's size in bytes, found 'x'"},
     {"program @p { input x }", "1:20: error: expected the name of a buffer, such as %x, found 'x'"},
     {"program @p { input %x f32[2] }", "1:23: error: expected ':' before the type of a buffer, found 'f32'"},
-    {"program @p { input %x: f32[?] }", "1:24: error: a buffer cannot have the batch extent '?'"},
+    {"program @p { input %x: f32[?] }", "1:24: error: a buffer cannot have an unbound extent '?'"},
     {"program @p { temp %x: f32[2] {size=1} }",
      "1:31: error: expected offset or panels in the braces of a buffer, found 'size'"},
     {"program @p { state %x: f32[2,32] {offset=0} }",

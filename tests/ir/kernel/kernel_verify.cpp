@@ -86,7 +86,8 @@ Expr& expr(Program& p, int kernel, int e) {
 
 const Broken kBuffers[] = {
     {"program @1: the program's name '1' is not an identifier", [](Program& p) { p.name = "1"; }},
-    {"program @step: buffer name '' is not an identifier", [](Program& p) { p.buffers[0].name = ""; }},
+    {"program @step: buffer name \"\" is no name: expected text in UTF-8, not empty",
+     [](Program& p) { p.buffers[0].name = ""; }},
     {"program @step: two buffers are named %x", [](Program& p) { p.buffers[1].name = "x"; }},
     {"program @step: buffer %x: dtype bf16 is reserved", [](Program& p) { p.buffers[0].type.dtype = bf16; }},
     {"program @step: buffer %x: shape [?,6] has an unbound batch extent, so it has no size",
@@ -156,8 +157,7 @@ const Broken kKernels[] = {
     {"kernel @dense: %e3: f32 = random %e2: random takes key, step and index, each i64",
      [](Program& p) { expr(p, 0, 3).op = Op::random; }},
     {"kernel @dense: %e0: f32 = load %?9[m, k]: buffer 9 does not exist", [](Program& p) { expr(p, 0, 0).buffer = 9; }},
-    {"kernel @dense: %e0: f32 = load %x[m]: 1 index for f32[8,6]",
-     [](Program& p) { expr(p, 0, 0).access.pop_back(); }},
+    {"kernel @dense: %e0: f32 = load %x[m]: 1 index for f32[8,6]", [](Program& p) { expr(p, 0, 0).access.pop_back(); }},
     {"kernel @dense: %e0: f64 = load %x[m, k]: expected f32", [](Program& p) { expr(p, 0, 0).dtype = f64; }},
     {"kernel @dense: %e0: f32 = load %x[?7, k]: axis 7 does not exist",
      [](Program& p) { expr(p, 0, 0).access[0].terms[0].first = 7; }},

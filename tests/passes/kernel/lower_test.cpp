@@ -1,4 +1,5 @@
-// Lowering, order and memory: programs equal their graphs in bits, update states in place when they may, and fit their arena.
+// Lowering, order and memory: programs equal their graphs in bits, update states in place when they may, and fit their
+// arena.
 #include "passes/kernel/lower.h"
 
 #include <algorithm>
@@ -22,7 +23,8 @@ Program lowered(const Graph& g) { return make_program(optimize(g, kVerify), CpuT
 Evaluation run(const Graph& g, std::span<const Array> inputs) { return interpret(lowered(g), inputs); }
 
 int kernels_named(const Program& p, std::string_view prefix) {
-  return static_cast<int>(std::ranges::count_if(p.kernels, [&](const Kernel& k) { return k.name.starts_with(prefix); }));
+  return static_cast<int>(
+      std::ranges::count_if(p.kernels, [&](const Kernel& k) { return k.name.starts_with(prefix); }));
 }
 
 struct UpdateCase {
@@ -33,27 +35,33 @@ struct UpdateCase {
 };
 
 const UpdateCase kUpdates[] = {
-    {"an update is stored in place", "func @f(state %w: f32[40]) { %0 = add %w, %w : f32[40] update %w = %0 return y = %w }", 1, 0},
+    {"an update is stored in place",
+     "func @f(state %w: f32[40]) { %0 = add %w, %w : f32[40] update %w = %0 return y = %w }", 1, 0},
     {"two states that swap need one temporary",
      "func @f(state %a: f32[40], state %b: f32[40]) { update %a = %b update %b = %a return y = %a }", 4, 1},
     {"a kernel that reads the old state elsewhere may not overwrite it",
-     "func @f(state %w: f32[4,4]) { %0 = transpose %w {perm=[1,0]} : f32[4,4] %1 = add %0, %w : f32[4,4] update %w = %1 return y = %0 }", 1, 1},
+     "func @f(state %w: f32[4,4]) { %0 = transpose %w {perm=[1,0]} : f32[4,4] %1 = add %0, %w : f32[4,4] update %w = "
+     "%1 return y = %0 }",
+     1, 1},
     {"readers of the old state run first",
      R"(func @f(state %w: f32[4,4], %x: f32[4,4]) {
           %0 = contract %x, %x {lhs=[1], rhs=[0]} : f32[4,4]
           %1 = add %w, %0 : f32[4,4]
           %2 = contract %x, %w {lhs=[1], rhs=[0]} : f32[4,4]
           update %w = %1
-          return y = %2 })", 0, 0},
+          return y = %2 })",
+     0, 0},
     {"a circle of readers and writers is broken by a temporary",
      R"(func @f(state %w: f32[4,4], state %v: f32[4,4]) {
           %0 = contract %v, %w {lhs=[1], rhs=[0]} : f32[4,4]
           %1 = contract %w, %v {lhs=[1], rhs=[0]} : f32[4,4]
           update %w = %0
           update %v = %1
-          return y = %0 })", 2, 1},
+          return y = %0 })",
+     2, 1},
     {"an output is not copied from a temporary", "func @f(%x: f32[4]) { %0 = exp %x : f32[4] return y = %0 }", 0, 0},
-    {"the second name of an output is a copy", "func @f(%x: f32[4]) { %0 = exp %x : f32[4] return y = %0, z = %0 }", 1, 0},
+    {"the second name of an output is a copy", "func @f(%x: f32[4]) { %0 = exp %x : f32[4] return y = %0, z = %0 }", 1,
+     0},
 };
 
 }  // namespace
@@ -78,7 +86,8 @@ TEST_CASE("the MLP step as a program equals its graph in bits") {
 }
 
 TEST_CASE("random graphs as programs equal the interpreter in bits") {
-  for (std::uint64_t seed = 0; seed < 400; ++seed) test::compare(test::random_graph(seed), run, seed, test::Values::special);
+  for (std::uint64_t seed = 0; seed < 400; ++seed)
+    test::compare(test::random_graph(seed), run, seed, test::Values::special);
 }
 
 TEST_CASE("temporaries that are alive together do not overlap, and the arena is as large as they need") {
@@ -110,7 +119,8 @@ TEST_CASE("temporaries that are alive together do not overlap, and the arena is 
       CHECK(lives[b].end <= p.arena_bytes);
       highest = std::max(highest, lives[b].end);
       for (std::size_t o = 0; o < b; ++o) {
-        const bool both = p.buffers[o].kind == Buffer::temp && lives[o].first <= lives[b].last && lives[b].first <= lives[o].last;
+        const bool both =
+            p.buffers[o].kind == Buffer::temp && lives[o].first <= lives[b].last && lives[b].first <= lives[o].last;
         if (both) CHECK((lives[o].end <= lives[b].begin || lives[b].end <= lives[o].begin));
       }
     }
@@ -182,12 +192,20 @@ const LargeCase kLarge[] = {
 };
 
 Graph large_graph(const LargeCase& c, std::int64_t a, std::int64_t b, std::int64_t n) {
-  const std::pair<std::string_view, std::int64_t> names[] = {
-      {"CA2", n * (2 * a + 2)}, {"BC2", b * n + 2}, {"A1", a + 1}, {"A2", 2 * a + 2}, {"AB", a * b}, {"BC", b * n}, {"A", a}, {"B", b}, {"C", n}};
+  const std::pair<std::string_view, std::int64_t> names[] = {{"CA2", n * (2 * a + 2)},
+                                                             {"BC2", b * n + 2},
+                                                             {"A1", a + 1},
+                                                             {"A2", 2 * a + 2},
+                                                             {"AB", a * b},
+                                                             {"BC", b * n},
+                                                             {"A", a},
+                                                             {"B", b},
+                                                             {"C", n}};
   std::string text;
   const std::string_view from = c.text;
   for (std::size_t at = 0; at < from.size();) {
-    const auto found = std::ranges::find_if(names, [&](const auto& row) { return from.substr(at).starts_with(row.first); });
+    const auto found =
+        std::ranges::find_if(names, [&](const auto& row) { return from.substr(at).starts_with(row.first); });
     text += found == std::end(names) ? std::string(1, from[at]) : std::to_string(found->second);
     at += found == std::end(names) ? 1 : found->first.size();
   }
@@ -215,7 +233,8 @@ TEST_CASE("what is made of indices and little else is computed where it is read,
 
 TEST_CASE("an unbound batch is refused") {
   const Graph g = parse_graph("func @f(%x: f32[?,4]) { %0 = exp %x : f32[?,4] return y = %0 }", "m.weft");
-  CHECK_THROWS_WITH(make_program(optimize(g), CpuTarget{}), Catch::Matchers::ContainsSubstring("bind the batch size before compiling"));
+  CHECK_THROWS_WITH(make_program(optimize(g), CpuTarget{}),
+                    Catch::Matchers::ContainsSubstring("bind the batch size and other extents before compiling"));
 }
 
 TEST_CASE("programs", "[golden]") { check_golden("lower/mlp_step", print(lowered(mlp_step()))); }
