@@ -240,6 +240,7 @@ class Generator {
       for (ValueId o : g_[v].operands) outside(o);
     for (const auto* results : {&then, &otherwise})
       for (ValueId v : *results) outside(v);
+    if (!branches && rng_.chance(0.5) && loop(operands, then)) return;
     std::vector<BodyRef> bodies{outline(g_, "f" + std::to_string(rng_.below(3)), operands, then)};
     Builder b = builder();
     ValueId tuple;
@@ -252,6 +253,36 @@ class Generator {
     }
     for (std::size_t i = 0; i < then.size(); ++i)
       pool_.push_back(b.op(Op::result, {tuple}, Attrs::index(static_cast<std::int64_t>(i))));
+  }
+
+  /// The function of `operands` as the body of a scan, if one of them may be a carry that becomes results[0].
+  bool loop(std::vector<ValueId> operands, const std::vector<ValueId>& results) {
+    const auto carry = std::ranges::find_if(operands, [&](ValueId v) { return type(v) == type(results[0]); });
+    if (carry == operands.end() || type(results.back()).shape.rank() == kMaxRank) return false;
+    std::rotate(operands.begin(), carry, carry + 1);
+    const BodyRef body = outline(g_, "turn", operands, results);
+    const std::int64_t length = rng_.between(0, 3);
+    std::int64_t slices = 0;
+    Builder b = builder();
+    if (operands.size() > 1 && type(operands[1]).shape.rank() < kMaxRank && rng_.chance(0.7)) {
+      Type all = type(operands[1]);
+      Dims axes;
+      for (int i = 0; i < all.shape.rank(); ++i) axes.push_back(i + 1);
+      all.shape.insert(0, length);
+      operands[1] = b.op(Op::broadcast, {operands[1]}, {{Attr::axes, axes}}, all);
+      slices = 1;
+    }
+    Attrs attrs{{Attr::carries, Dims{1}},
+                {Attr::slices, Dims{slices}},
+                {Attr::length, Dims{length}},
+                {Attr::reverse, Dims{rng_.below(2)}}};
+    attrs.bodies = {body};
+    const ValueId tuple = b.op(Op::scan, operands, attrs);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const ValueId v = b.op(Op::result, {tuple}, Attrs::index(static_cast<std::int64_t>(i)));
+      if (element_count(type(v).shape) <= 40000) pool_.push_back(v);
+    }
+    return true;
   }
 
   void finish() {

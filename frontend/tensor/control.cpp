@@ -12,6 +12,15 @@ namespace {
 
 using Branch = std::function<std::vector<Tensor>()>;
 
+/// Error unless they are tensors of the trace.
+void check_results(std::string_view function, std::string_view what, const std::shared_ptr<Trace>& trace,
+                   const std::vector<Tensor>& results) {
+  for (const Tensor& t : results) {
+    if (!t.defined()) fail("{}{}: {} gives an empty Tensor", where_prefix(), function, what);
+    if (t.trace() != trace) type_error(function, {t}, fmt::format("{} gives a tensor of another graph", what));
+  }
+}
+
 std::vector<Tensor> trace_branch(std::string_view name, const Tensor& predicate, const Branch& branch) {
   if (!branch) fail("{}cond: the function '{}' is empty", where_prefix(), name);
   std::vector<Tensor> results;
@@ -20,23 +29,31 @@ std::vector<Tensor> trace_branch(std::string_view name, const Tensor& predicate,
     results = branch();
   }
   if (results.empty()) fail("{}cond: the branch '{}' gives no tensor", where_prefix(), name);
-  for (const Tensor& t : results) {
-    if (!t.defined()) fail("{}cond: the branch '{}' gives an empty Tensor", where_prefix(), name);
-    if (t.trace() != predicate.trace())
-      type_error("cond", {predicate, t}, fmt::format("the branch '{}' gives a tensor of another graph", name));
-  }
+  check_results("cond", fmt::format("the branch '{}'", name), predicate.trace(), results);
   return results;
 }
 
-/// What a function that computes the results takes from outside, where nodes from `first` on are its own: in the order
-/// of the graph. Key and step of random bits always are, since compiled functions number their random calls anew
-/// (frontend/executable/extract.cpp). Constants never are.
-std::vector<ValueId> captured(const Graph& g, ValueId first, const std::vector<ValueId>& results) {
-  std::map<ValueId, bool> seen;  // whether it is outside; from the last
-  const auto reach = [&](ValueId v, bool outside) {
+/// What a function that computes the results takes from outside, in the order of the graph. Its own are its parameters,
+/// constants, and nodes from `first` on, but the key and step of random bits where no parameter makes them: compiled
+/// functions number their random calls anew (frontend/executable/extract.cpp).
+struct Captured {
+  std::vector<ValueId> outside;
+  std::vector<bool> reached;  // by `id - first`
+};
+Captured captured(const Graph& g, ValueId first, const std::vector<ValueId>& parameters,
+                  const std::vector<ValueId>& results) {
+  std::vector<bool> varies(g.size() - first, false);  // with a parameter
+  for (ValueId p : parameters) varies[p - first] = true;
+  for (ValueId id = first; id < g.size(); ++id)
+    for (ValueId v : g[id].operands) varies[id - first] = varies[id - first] || (v >= first && varies[v - first]);
+
+  std::map<ValueId, bool> seen;  // whether it is outside
+  const auto reach = [&](ValueId v, bool of_random) {
     const Node& n = g[v];
-    const bool always_outside = n.op == Op::input || (v < first && !n.operands.empty() && !is_tuple(n.type));
-    seen[v] |= always_outside || (outside && !n.operands.empty());
+    const bool is_early = v < first && !n.operands.empty() && !is_tuple(n.type);
+    const bool is_own_input = std::ranges::count(parameters, v) > 0;
+    const bool is_fixed = of_random && !n.operands.empty() && !(v >= first && varies[v - first]);
+    seen[v] |= (n.op == Op::input && !is_own_input) || is_early || is_fixed;
   };
   for (ValueId v : results) reach(v, false);
   for (auto it = seen.end(); it != seen.begin();) {
@@ -45,10 +62,13 @@ std::vector<ValueId> captured(const Graph& g, ValueId first, const std::vector<V
     for (ValueId v : g[it->first].operands)
       reach(v, g[it->first].op == Op::random);  // before it, so later in this walk
   }
-  std::vector<ValueId> outside;
-  for (const auto& [v, is_outside] : seen)
-    if (is_outside) outside.push_back(v);
-  return outside;
+  Captured c;
+  c.reached.resize(varies.size(), false);
+  for (const auto& [v, is_outside] : seen) {
+    if (is_outside) c.outside.push_back(v);
+    if (v >= first) c.reached[v - first] = true;
+  }
+  return c;
 }
 
 }  // namespace
@@ -74,7 +94,7 @@ std::vector<Tensor> cond(const Tensor& predicate, const Branch& then, const Bran
 
   std::vector<ValueId> results = ids_of(a);
   for (ValueId v : ids_of(b)) results.push_back(v);
-  std::vector<ValueId> operands = captured(g, first, results);
+  std::vector<ValueId> operands = captured(g, first, {}, results).outside;
   std::vector<BodyRef> bodies{outline(g, "then", operands, ids_of(a)), outline(g, "otherwise", operands, ids_of(b))};
   operands.insert(operands.begin(), predicate.id());
   const LocSet here = LocScope::current();
@@ -93,6 +113,117 @@ Tensor cond(const Tensor& predicate, const std::function<Tensor()>& then, const 
     return [&f] { return std::vector{f()}; };
   };
   return cond(predicate, as_list(then), as_list(otherwise), where)[0];
+}
+
+namespace {
+
+/// The turn number of the scan that is traced, for random numbers in it.
+class TurnScope {
+ public:
+  TurnScope(Trace& trace, ValueId turn) : trace_(trace) { trace_.turns.push_back(turn); }
+  ~TurnScope() { trace_.turns.pop_back(); }
+  TurnScope(const TurnScope&) = delete;
+  TurnScope& operator=(const TurnScope&) = delete;
+
+ private:
+  Trace& trace_;
+};
+
+std::int64_t scan_length(const std::vector<Tensor>& xs, const ScanOptions& options) {
+  for (const Tensor& x : xs) {
+    if (x.rank() == 0) type_error("scan", {x}, "a scalar has no slices; expected [length, ..]");
+    if (x.shape()[0] != xs[0].shape()[0])
+      type_error(
+          "scan", {xs[0], x},
+          fmt::format("slices differ in number: {} and {}", extent_text(xs[0].shape()[0]), extent_text(x.shape()[0])));
+  }
+  if (options.length < 0 && !is_symbol(options.length))
+    fail("{}scan: length is {}; expected 1 or more", where_prefix(), options.length);
+  if (xs.empty()) {
+    if (options.length == 0) fail("{}scan: there are no slices; expected ScanOptions::length", where_prefix());
+    return options.length;
+  }
+  const std::int64_t length = xs[0].shape()[0];
+  if (options.length != 0 && options.length != length)
+    type_error("scan", {xs[0]},
+               fmt::format("length is {}, and there are {} slices", extent_text(options.length), extent_text(length)));
+  return length;
+}
+
+}  // namespace
+
+Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const TurnFunction& body,
+          const ScanOptions& options, std::source_location where) {
+  LocScope scope(where);
+  std::vector<Tensor> all = init;
+  all.insert(all.end(), xs.begin(), xs.end());
+  if (all.empty()) fail("{}scan: neither a carry nor slices; expected at least one", where_prefix());
+  if (!body) fail("{}scan: the function is empty", where_prefix());
+  check_operands("scan", all);
+  const std::int64_t length = scan_length(xs, options);
+  const std::shared_ptr<Trace>& trace = all[0].trace();
+  Graph& g = trace->graph;
+  const GraphScope graph(trace);
+  const LocSet here = LocScope::current();
+  const auto first = static_cast<ValueId>(g.size());
+  std::vector<ValueId> parameters;  // the carries, the turn's number, the slices
+  const auto parameter = [&](const Type& t, LocSet locs) {
+    parameters.push_back(g.input(trace->unique_name("scan"), t, InputKind::data, locs));
+    return Tensor(trace, parameters.back());
+  };
+  Turn given;
+  for (const Tensor& c : init) given.carry.push_back(parameter(c.type(), c.locs()));
+  const ValueId number = parameter(Type{i64, {}}, here).id();
+  for (const Tensor& x : xs) {
+    Type slice = x.type();
+    slice.shape.erase(0);
+    given.each.push_back(parameter(slice, x.locs()));
+  }
+  Turn made;
+  {
+    const TurnScope turn(*trace, number);
+    const UserScope user;
+    made = body(given);
+  }
+  check_results("scan", "the function", trace, made.carry);
+  check_results("scan", "the function", trace, made.each);
+  if (made.carry.size() != init.size())
+    fail("{}scan: the carry is {}, and the function gives {}; expected as many", where_prefix(),
+         counted(init.size(), "tensor"), made.carry.size());
+  for (std::size_t i = 0; i < init.size(); ++i)
+    if (!(made.carry[i].type() == init[i].type()))
+      type_error("scan", {init[i], made.carry[i]}, fmt::format("carry {} changes its type", i));
+
+  std::vector<ValueId> results = ids_of(made.carry);
+  for (ValueId v : ids_of(made.each)) results.push_back(v);
+  const Captured c = captured(g, first, parameters, results);
+  std::vector<ValueId> operands = ids_of(init);
+  const auto at = static_cast<std::ptrdiff_t>(init.size());
+  if (c.reached[number - first]) {
+    results.insert(results.begin() + at,
+                   g.add(Op::add, {number, g.constant(Array::scalar(std::int64_t{1}), here)}, {}, {}, here));
+    operands.push_back(g.constant(Array::scalar(std::int64_t{0}), here));
+  } else {
+    parameters.erase(parameters.begin() + at);
+  }
+  const auto carries = static_cast<std::int64_t>(operands.size());
+  for (ValueId v : ids_of(xs)) operands.push_back(v);
+  operands.insert(operands.end(), c.outside.begin(), c.outside.end());
+  parameters.insert(parameters.end(), c.outside.begin(), c.outside.end());
+  Attrs attrs{{Attr::carries, Dims{carries}},
+              {Attr::slices, Dims{static_cast<std::int64_t>(xs.size())}},
+              {Attr::length, Dims{length}},
+              {Attr::reverse, Dims{options.reverse ? 1 : 0}}};
+  attrs.bodies = {outline(g, "turn", parameters, results)};
+  const ValueId tuple =
+      located("scan", [&] { return g.add(Op::scan, std::move(operands), std::move(attrs), {}, here); });
+  Turn out;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (c.reached[number - first] && i == init.size()) continue;
+    const Tensor t(trace, g.add(Op::result, {tuple}, Attrs::index(static_cast<std::int64_t>(i)), {}, here));
+    (i < init.size() ? out.carry : out.each).push_back(t);
+  }
+  return out;
 }
 
 }  // namespace weft

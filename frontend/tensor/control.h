@@ -1,4 +1,4 @@
-// Branches: functions that C++ code builds, one of which counts.
+// Branches and loops: functions that C++ code builds, of which one counts or which is run again and again.
 #pragma once
 #include <functional>
 #include <vector>
@@ -24,5 +24,35 @@ Tensor cond(const Tensor& predicate, const std::function<Tensor()>& then, const 
             WEFT_HERE);
 std::vector<Tensor> cond(const Tensor& predicate, const std::function<std::vector<Tensor>()>& then,
                          const std::function<std::vector<Tensor>()>& otherwise, WEFT_HERE);
+
+/// What a turn of scan() begins with or gives: values that go from turn to turn, and one slice or result of each turn.
+struct Turn {
+  std::vector<Tensor> carry;
+  std::vector<Tensor> each;
+};
+using TurnFunction = std::function<Turn(const Turn&)>;
+
+struct ScanOptions {
+  std::int64_t length = 0;  ///< turns; needed where there are no slices that say it
+  bool reverse = false;     ///< from the last slice to the first; results lie as the slices do
+};
+
+/// Runs `body` for each slice of `xs` along their first axis: it is given the carry, first `init`, and the slices, and
+/// gives the next carry, of the same types, and results, which are stacked along a new first axis: [length, …].
+///
+///     // The running sum of x [time, n]:
+///     Turn sums = scan({zeros_like(first)}, {x}, [](const Turn& t) {
+///       Tensor s = t.carry[0] + t.each[0];
+///       return Turn{{s}, {s}};
+///     });                                       // sums.carry[0]: the whole sum; sums.each[0]: [time, n]
+///
+/// The body is called once, at once, and may use any tensors of the graph. Random numbers in it are other ones in each
+/// turn. Gradients flow through carries, slices and whatever it uses. Compiled code repeats the body `length` times so
+/// far.
+///
+/// Error, at the caller's line, when the slices differ in length, when the carries change in number or type, and when a
+/// tensor is of another graph.
+Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const TurnFunction& body,
+          const ScanOptions& options = {}, WEFT_HERE);
 
 }  // namespace weft

@@ -25,8 +25,10 @@ Tensor random_bits(const Shape& shape, std::source_location where) {
   LocScope scope(where);
   const std::shared_ptr<Trace>& trace = current_trace();
   if (trace->random_calls == kMostCalls) fail("{}random: more than {} calls in one graph", where_prefix(), kMostCalls);
-  const Tensor seed = counter(kSeedName, static_cast<std::int64_t>(trace->seed)),
-               step = counter(kStepName, 0) + literal(trace, Array::scalar(call_offset(trace->random_calls)));
+  Tensor seed = counter(kSeedName, static_cast<std::int64_t>(trace->seed));
+  for (ValueId turn : trace->turns)  // odd factors: no two turns, or seeds of one, meet
+    seed = (seed + (Tensor(trace, turn) + 1) * std::int64_t{0x1e3779b97f4a7c15}) * std::int64_t{0x3f58476d1ce4e5b9};
+  const Tensor step = counter(kStepName, 0) + literal(trace, Array::scalar(call_offset(trace->random_calls)));
   const Tensor bits = node(Op::random, {seed, step}, {}, Type{i32, shape});
   ++trace->random_calls;
   return bits;

@@ -55,6 +55,7 @@ struct Trace {
   std::uint64_t seed = 0;                    // of initialisers: parameter i draws from the Philox stream (seed, i)
   std::uint64_t parameter_stream = 0;        // i of the next parameter
   std::int64_t random_calls = 0;             // each random call has a number of its own
+  std::vector<ValueId> turns;                // i64[]: of the scans that are being traced, the outer ones first
 
   /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", …
   std::string unique_name(const std::string& base);

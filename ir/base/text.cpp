@@ -190,6 +190,14 @@ Dims parse_dims(Lexer& lex) {
   return dims;
 }
 
+std::int64_t parse_extent(Lexer& lex) {
+  const Token extent = lex.peek();
+  const std::optional<std::int64_t> unknown = parse_symbol(lex);
+  const std::int64_t n = unknown ? *unknown : parse_integer(lex, "an extent or '?'");
+  if (n < 0 && !unknown) lex.fail_at(extent, "extent {} is negative", n);
+  return n;
+}
+
 Type parse_result_type(Lexer& lex) {
   if (!lex.accept('(')) return parse_type(lex);
   std::vector<Type> parts;
@@ -214,13 +222,10 @@ Type parse_type(Lexer& lex) {
   Type type{*dtype, {}}, sized = type;
   if (!lex.accept(']')) {
     do {
-      const Token extent = lex.peek();
-      if (type.shape.rank() == kMaxRank) lex.fail_at(extent, "the rank is limited to {}", kMaxRank);
-      const std::optional<std::int64_t> unknown = parse_symbol(lex);
-      const std::int64_t n = unknown ? *unknown : parse_integer(lex, "an extent or '?'");
-      if (n < 0 && !unknown) lex.fail_at(extent, "extent {} is negative", n);
+      if (type.shape.rank() == kMaxRank) lex.fail_at(lex.peek(), "the rank is limited to {}", kMaxRank);
+      const std::int64_t n = parse_extent(lex);
       type.shape.push_back(n);
-      sized.shape.push_back(unknown ? 1 : n);
+      sized.shape.push_back(is_symbol(n) ? 1 : n);
     } while (lex.accept(','));
     lex.expect(']', "or ',' after an extent");
   }

@@ -182,7 +182,7 @@ void GraphParser::attributes(const OpInfo& row, const Token& op, Attrs& attrs, s
     } else if (i >= row.attrs.size()) {
       attrs.bodies[i - row.attrs.size()] = function();
     } else if (const Attr attr = row.attrs.begin()[i]; is_scalar(attr)) {
-      attrs[attr] = Dims{parse_integer(lex_, "an integer")};
+      attrs[attr] = Dims{is_extent(attr) ? parse_extent(lex_) : parse_integer(lex_, "an integer")};
     } else {
       attrs[attr] = parse_dims(lex_);
     }

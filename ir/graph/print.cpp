@@ -51,7 +51,7 @@ std::string op_text(const Node& n, std::int64_t max_elements, const BodyNames& b
   };
   for (const auto& [attr, value] : n.attrs.entries()) {
     if (is_scalar(attr) && value.rank() == 1)
-      append(name(attr), std::to_string(value[0]));
+      append(name(attr), is_extent(attr) ? extent_text(value[0]) : std::to_string(value[0]));
     else if (!value.empty())
       append(name(attr), to_string(value));
   }

@@ -80,7 +80,8 @@ Graph bind(const Graph& g, const Extents& extents) {
       continue;
     }
     Attrs attrs = bound_bodies(n.attrs);
-    if (n.op == Op::slice) attrs[Attr::limit] = bound(attrs[Attr::limit]);
+    for (const Attrs::Entry& e : n.attrs.entries())
+      if (is_extent(e.name)) attrs[e.name] = bound(e.value);
     map[id] = out.add(n.op, std::move(operands), std::move(attrs), bound_type(n.type), n.locs);
   }
   for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);
@@ -90,10 +91,14 @@ Graph bind(const Graph& g, const Extents& extents) {
 
 std::vector<std::int64_t> symbols_of(const Graph& g) {
   std::vector<std::int64_t> symbols;
+  const auto add = [&](std::int64_t extent) {
+    if (is_symbol(extent) && std::ranges::find(symbols, extent) == symbols.end())
+      symbols.insert(extent == kBatch ? symbols.begin() : symbols.end(), extent);
+  };
   for (ValueId id = 0; id < g.size(); ++id)
-    for (std::int64_t extent : g[id].type.shape)
-      if (is_symbol(extent) && std::ranges::find(symbols, extent) == symbols.end())
-        symbols.insert(extent == kBatch ? symbols.begin() : symbols.end(), extent);
+    for (std::int64_t extent : g[id].type.shape) add(extent);
+  for (const BodyRef& body : bodies_of(g))
+    for (std::int64_t extent : symbols_of(*body->graph)) add(extent);
   return symbols;
 }
 

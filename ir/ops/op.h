@@ -53,12 +53,14 @@ enum : std::uint8_t {
 };
 constexpr bool in_set(DType t, std::uint8_t set) { return set >> int(t) & 1; }
 
-/// Attributes. An axis and an index are one number, the others lists of numbers, of which an empty one is the default.
+/// Attributes. Those up to `reverse` are one number, the others lists of numbers, of which an empty one is the default.
+/// `limit` and `length` are extents, which may be symbols.
 enum class Attr : std::uint8_t {
-  axis, index, axes, perm, start, limit, stride, low, high, lhs, rhs, lhs_batch, rhs_batch
+  axis, index, carries, slices, length, reverse, axes, perm, start, limit, stride, low, high, lhs, rhs, lhs_batch, rhs_batch
 };
 std::string_view name(Attr);
-constexpr bool is_scalar(Attr a) { return a <= Attr::index; }
+constexpr bool is_scalar(Attr a) { return a <= Attr::reverse; }
+constexpr bool is_extent(Attr a) { return a == Attr::limit || a == Attr::length; }
 
 /// A function that a node holds (ir/ops/body.h).
 struct Body;
@@ -94,6 +96,7 @@ class Attrs {
   Dims& operator[](Attr);              ///< adds it when there is none
   int axis() const { return static_cast<int>((*this)[Attr::axis][0]); }
   std::size_t index() const { return static_cast<std::size_t>((*this)[Attr::index][0]); }
+  std::int64_t scalar(Attr a) const { return (*this)[a][0]; }
   const std::vector<Entry>& entries() const { return entries_; }
 
   std::shared_ptr<const Array> literal;  // `constant` only; compared by bits

@@ -30,9 +30,9 @@ constexpr int unary = 1, convert = 1, binary = 2, compare = 2, select = 3, fma =
 #define WEFT_ELEMENTWISE(op, name, form, dtypes, traits, cost, gradient, equation)                                     \
   {Op::op, name, OpClass::elementwise, arity::form, arity::form, {}, dtypes, Op::op == Op::convert, traits, cost,      \
    infer::form, eval::form, nullptr, gradient, equation},
-#define WEFT_CONTROL(op, least, bodies, equation)                                                                      \
-  {Op::op, #op, OpClass::control, least, -1, {}, 0, inferred, {}, 0, infer::op, eval::no_value, nullptr, {}, equation, \
-   {{NAMES bodies}, run::op, expand::op}},
+#define WEFT_CONTROL(op, least, attributes, bodies, equation)                                                          \
+  {Op::op, #op, OpClass::control, least, -1, NAMES attributes, 0, inferred, {}, 0, infer::op, eval::no_value, nullptr, \
+   {}, equation, {{NAMES bodies}, run::op, expand::op}},
 // clang-format on
 
 constexpr OpInfo kOps[] = {
@@ -56,8 +56,8 @@ std::optional<Op> parse_op(std::string_view name) {
 }
 
 std::string_view name(Attr a) {
-  constexpr std::string_view kNames[] = {"axis", "index", "axes", "perm", "start", "limit",     "stride",
-                                         "low",  "high",  "lhs",  "rhs",  "lhs_batch", "rhs_batch"};
+  constexpr std::string_view kNames[] = {"axis", "index", "carries", "slices", "length", "reverse", "axes",      "perm",     "start",
+                                         "limit", "stride", "low", "high", "lhs", "rhs", "lhs_batch", "rhs_batch"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Attr::rhs_batch) + 1);
   return kNames[static_cast<std::size_t>(a)];
 }

@@ -28,7 +28,7 @@
 #define WEFT_ELEMENTWISE(op, name, form, dtypes, traits, cost, gradient, equation) \
   WEFT_ROW_FUNCTIONS(form, form)                                                   \
   gradient
-#define WEFT_CONTROL(op, least, bodies, equation)                                                                    \
+#define WEFT_CONTROL(op, least, attributes, bodies, equation)                                                        \
   namespace infer {                                                                                                  \
   Type op(const InferArgs&);                                                                                         \
   }                                                                                                                  \

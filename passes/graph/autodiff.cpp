@@ -53,6 +53,18 @@ BodyRef gradient_of(const Body& body, const std::vector<std::size_t>& known, con
   return make_body(std::move(g));
 }
 
+/// The body of a scan that gives its carries as they come in as well, as the last of its results.
+BodyRef with_carries(const Body& body, std::size_t carries) {
+  Graph g = *body.graph;
+  g.name += "_saved";
+  for (std::size_t i = 0; i < carries; ++i) {
+    std::string name = fmt::format("c{}", i);
+    while (std::ranges::count(g.outputs(), name, &Output::name)) name += '_';
+    g.output(name, g.inputs()[i].id);
+  }
+  return make_body(std::move(g));
+}
+
 /// The backward walk.
 class Reverse {
  public:
@@ -68,7 +80,9 @@ class Reverse {
     for (ValueId id = last_ + 1; id-- > first_;) {
       if (!is_active(id) || !info(g_[id].op).differentiable()) continue;
       const Node n = g_[id];  // a copy: adding nodes moves the originals
-      if (info(n.op).control.run)
+      if (n.op == Op::scan)
+        through_scan(id, n);
+      else if (info(n.op).control.run)
         through_bodies(id, n);
       else if (const ValueId incoming = gradients_[id - first_]; incoming == kNoValue)
         continue;
@@ -145,9 +159,83 @@ class Reverse {
     for (std::size_t r : known) operands.push_back(parts->second[r]);
     Builder b{g_, n.locs | where_};
     const ValueId gradients = b.op(n.op, std::move(operands), Attrs::functions(std::move(bodies)));
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-      contribute(n.operands[lead + wanted[i]],
-                 b.op(Op::result, {gradients}, Attrs::index(static_cast<std::int64_t>(i))));
+    for (std::size_t i = 0; i < wanted.size(); ++i) contribute(n.operands[lead + wanted[i]], part(b, gradients, i));
+  }
+
+  /// The gradient of a scan is a scan the other way. It carries the gradients of the carries and sums of those of what
+  /// every turn uses, and is given the carries that each turn began with, which a scan like this one saves.
+  void through_scan(ValueId id, const Node& n) {
+    const auto parts = of_tuples_.find(id);
+    if (parts == of_tuples_.end()) return;
+    const Body& body = *n.attrs.bodies[0];
+    const auto carries = static_cast<std::size_t>(n.attrs.scalar(Attr::carries));
+    const auto slices = static_cast<std::size_t>(n.attrs.scalar(Attr::slices));
+    const auto is_wanted = [&](std::size_t i) { return is_active(n.operands[i]) && is_float(body.inputs[i].dtype); };
+    std::vector<std::size_t> smooth, stacked, wanted_slices,
+        wanted_rest;  // numbers of operands; of `stacked`: of results
+    for (std::size_t i = 0; i < carries; ++i)
+      if (is_float(body.inputs[i].dtype)) smooth.push_back(i);
+    for (std::size_t r = carries; r < body.outputs.size(); ++r)
+      if (parts->second[r] != kNoValue) stacked.push_back(r);
+    for (std::size_t i = carries; i < n.operands.size(); ++i)
+      if (is_wanted(i)) (i < carries + slices ? wanted_slices : wanted_rest).push_back(i);
+    const std::vector<ValueId> incoming = parts->second;
+    Builder b{g_, n.locs | where_};
+
+    Attrs saving = n.attrs;
+    saving.bodies = {with_carries(body, carries)};
+    const ValueId forward = b.op(Op::scan, n.operands, saving);
+
+    // The body: (gradients of carries, sums; carries, slices, gradients of stacked results; the rest).
+    Graph back;
+    back.name = body.graph->name + "_grad";
+    const auto input = [&](std::string_view prefix, std::size_t i, const Type& t) {
+      return back.input(fmt::format("{}{}", prefix, i), t, InputKind::data, n.locs | where_);
+    };
+    std::vector<ValueId> at_carries, sums, inputs, at_stacked;
+    for (std::size_t i : smooth) at_carries.push_back(input("dc", i, body.inputs[i]));
+    for (std::size_t i : wanted_rest) sums.push_back(input("sum", i, body.inputs[i]));
+    for (std::size_t i = 0; i < carries + slices; ++i) inputs.push_back(input("x", i, body.inputs[i]));
+    for (std::size_t r : stacked) at_stacked.push_back(input("dy", r, body.outputs[r]));
+    for (std::size_t i = carries + slices; i < n.operands.size(); ++i) inputs.push_back(input("x", i, body.inputs[i]));
+    const std::vector<ValueId> results = insert(back, *body.graph, inputs);
+    std::vector<Cotangent> from;
+    for (std::size_t i = 0; i < smooth.size(); ++i) from.push_back({results[smooth[i]], at_carries[i]});
+    for (std::size_t i = 0; i < stacked.size(); ++i) from.push_back({results[stacked[i]], at_stacked[i]});
+    std::vector<ValueId> wrt;
+    for (const auto* list : {&smooth, &wanted_rest, &wanted_slices})
+      for (std::size_t i : *list) wrt.push_back(inputs[i]);
+    const std::vector<ValueId> gradients = pull_back(back, from, wrt, where_);
+    Builder in{back, n.locs | where_};
+    for (std::size_t i = 0; i < wrt.size(); ++i) {
+      ValueId d = gradients[i];
+      const bool is_sum = i >= smooth.size() && i < smooth.size() + sums.size();
+      if (is_sum && d != kNoValue) d = in.add(sums[i - smooth.size()], d);
+      if (d == kNoValue) d = is_sum ? sums[i - smooth.size()] : in.like(wrt[i], 0);
+      back.output(fmt::format("d{}", i), d);
+    }
+
+    std::vector<ValueId> operands;
+    for (std::size_t i : smooth) operands.push_back(incoming[i] != kNoValue ? incoming[i] : b.like(n.operands[i], 0));
+    for (std::size_t i : wanted_rest) operands.push_back(b.like(n.operands[i], 0));
+    for (std::size_t i = 0; i < carries; ++i) operands.push_back(part(b, forward, body.outputs.size() + i));
+    for (std::size_t i = carries; i < carries + slices; ++i) operands.push_back(n.operands[i]);
+    for (std::size_t r : stacked) operands.push_back(incoming[r]);
+    for (std::size_t i = carries + slices; i < n.operands.size(); ++i) operands.push_back(n.operands[i]);
+    const auto number = [](std::size_t i) { return static_cast<std::int64_t>(i); };
+    Attrs backward{{Attr::carries, Dims{number(smooth.size() + sums.size())}},
+                   {Attr::slices, Dims{number(carries + slices + stacked.size())}},
+                   {Attr::length, n.attrs[Attr::length]},
+                   {Attr::reverse, Dims{1 - n.attrs.scalar(Attr::reverse)}}};
+    backward.bodies = {make_body(std::move(back))};
+    const ValueId scanned = b.op(Op::scan, std::move(operands), std::move(backward));
+    std::size_t at = 0;
+    for (const auto* list : {&smooth, &wanted_rest, &wanted_slices})
+      for (std::size_t i : *list) contribute(n.operands[i], part(b, scanned, at++));
+  }
+
+  ValueId part(Builder& b, ValueId tuple, std::size_t i) {
+    return b.op(Op::result, {tuple}, Attrs::index(static_cast<std::int64_t>(i)));
   }
 
   Graph& g_;

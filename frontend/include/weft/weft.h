@@ -17,6 +17,7 @@
 #include <weft/frontend/nn/metrics.h>
 #include <weft/frontend/train/model.h>
 #include <weft/frontend/nn/optimizers.h>
+#include <weft/frontend/nn/recurrent.h>
 #include <weft/frontend/tensor/random.h>
 #include <weft/frontend/nn/schedules.h>
 #include <weft/frontend/tensor/tensor.h>

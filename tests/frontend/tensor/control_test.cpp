@@ -1,4 +1,4 @@
-// cond(): values, gradients, what branches may use, and mistakes.
+// cond() and scan(): values, gradients, what branches and turns may use, and mistakes.
 #include <cmath>
 
 #include "support.h"
@@ -136,5 +136,113 @@ TEST_CASE("cond reports mistakes at their lines") {
                   p, [] { return std::vector<Tensor>(); }, [] { return std::vector<Tensor>(); }),
               "cond: the branch 'then' gives no tensor"),
       MISTAKE(cond(p, same, [&] { return matmul(x, k); }), "matmul: dtypes differ"),
+  });
+}
+
+TEST_CASE("scan carries from turn to turn and stacks what each gives") {
+  GraphScope graph;
+  const Tensor x = placeholder(f32, {4, 2}, "x"), w = placeholder(f32, {2}, "w");
+  for (const bool reverse : {false, true}) {
+    const Turn r = scan({full(f32, {2}, 1)}, {x},
+                        [&](const Turn& t) {
+                          const Tensor next = t.carry[0] * w + t.each[0];
+                          return Turn{{next}, {next * 2, t.carry[0]}};
+                        },
+                        {.reverse = reverse});
+    REQUIRE((r.carry.size() == 1 && r.each.size() == 2));
+    std::vector<Tensor> doubled(4), before(4);  // by hand
+    Tensor c = full(f32, {2}, 1);
+    for (int i = 0; i < 4; ++i) {
+      const int t = reverse ? 3 - i : i;
+      before[static_cast<std::size_t>(t)] = c;
+      c = c * w + reshape(slice(x, 0, t, t + 1), {2});
+      doubled[static_cast<std::size_t>(t)] = c * 2;
+    }
+    const std::vector<Array> in{f({1, -2, 3, 4, 0.5, 6, -7, 8}, {4, 2}), f({0.5, -1.5}, {2})};
+    CHECK(run(r.carry[0], in, {x, w}).same_bits(run(c, in)));
+    CHECK(run(r.each[0], in).same_bits(run(stack(doubled), in)));
+    CHECK(run(r.each[1], in).same_bits(run(stack(before), in)));
+    const Tensor loss = sum(square(r.each[0])) + sum(sin(r.carry[0]) * sum(r.each[1], 0));
+    const Tensor same = sum(square(stack(doubled))) + sum(sin(c) * sum(stack(before), 0));
+    const std::vector<Tensor> got = grad(loss, {x, w}), want = grad(same, {x, w});
+    for (std::size_t i = 0; i < 2; ++i) require_close(run(got[i], in, {x, w}), doubles(run(want[i], in, {x, w})));
+    const Tensor again = grad(sum(square(got[1])), {w})[0], once_more = grad(sum(square(want[1])), {w})[0];
+    require_close(run(again, in, {x, w}), doubles(run(once_more, in, {x, w})), 1e-4);
+  }
+}
+
+TEST_CASE("scan without slices, nested, with a branch and a parameter") {
+  GraphScope graph;
+  const Tensor w = parameter({}, constant_value(2), "w");
+  const Turn r = scan({full(f32, {}, 1), full(i32, {}, 0)}, {},
+                      [&](const Turn& t) {
+                        const Tensor inner = scan({t.carry[0]}, {},
+                                                  [&](const Turn& u) {
+                                                    return Turn{{u.carry[0] * w}, {}};
+                                                  },
+                                                  {.length = 2})
+                                                 .carry[0];
+                        const Tensor next = cond(
+                            t.carry[1] == 1, [&] { return inner + 1; }, [&] { return inner; });
+                        return Turn{{next, t.carry[1] + 1}, {}};
+                      },
+                      {.length = 3});
+  CHECK(run(r.carry[0]).at(0) == 68);  // 1 -> 4 -> 17 -> 68
+  CHECK(run(r.carry[1]).at(0) == 3);
+  CHECK(run(grad(r.carry[0], {w})[0]).at(0) == 2 * 3 * 32 + 2 * 2);  // d/dw (w^6 + w^2)
+}
+
+TEST_CASE("random numbers differ from turn to turn, and from scan to scan in another") {
+  GraphScope graph;
+  set_seed(3);
+  const Turn r = scan({}, {}, [&](const Turn&) { return Turn{{}, {random_bits({2})}}; }, {.length = 5});
+  const Turn nested =
+      scan({}, {},
+           [&](const Turn&) {
+             const Turn inner = scan({}, {}, [&](const Turn&) { return Turn{{}, {random_bits({2})}}; }, {.length = 3});
+             return Turn{{}, {inner.each[0], random_bits({2})}};
+           },
+           {.length = 3});
+  std::vector<std::int32_t> all;
+  for (const Tensor& t : {r.each[0], nested.each[0], nested.each[1]}) {
+    const Array a = run(t);
+    for (std::int32_t v : a.as<std::int32_t>()) all.push_back(v);
+  }
+  CHECK(all.size() == 10 + 18 + 6);
+  std::ranges::sort(all);
+  CHECK(std::ranges::adjacent_find(all) == all.end());
+}
+
+TEST_CASE("scan reports mistakes at their lines") {
+  GraphScope graph;
+  const Tensor x = placeholder(f32, {4, 2}, "x"), y = placeholder(f32, {3, 2}, "y"), c = placeholder(f32, {2}, "c"),
+               s = placeholder(f32, {}, "s");
+  const auto keep = [](const Turn& t) { return Turn{t.carry, {}}; };
+  require_reported({
+      MISTAKE(scan({c}, {x, y}, keep), "scan: slices differ in number: 4 and 3", "f32[4,2]", "f32[3,2]"),
+      MISTAKE(scan({c}, {s}, keep), "scan: a scalar has no slices"),
+      MISTAKE(scan({c}, {}, keep), "scan: there are no slices; expected ScanOptions::length"),
+      MISTAKE(scan({c}, {}, keep, {.length = -2}), "scan: length is -2; expected 1 or more"),
+      MISTAKE(scan({c}, {x}, keep, {.length = 3}), "scan: length is 3, and there are 4 slices"),
+      MISTAKE(scan({}, {}, keep, {.length = 3}), "scan: neither a carry nor slices"),
+      MISTAKE(scan({Tensor()}, {x}, keep), "scan: operand 0 is an empty Tensor"),
+      MISTAKE(scan({c}, {x}, TurnFunction()), "scan: the function is empty"),
+      MISTAKE(scan({c}, {x}, [](const Turn&) { return Turn{}; }),
+              "scan: the carry is 1 tensor, and the function gives 0"),
+      MISTAKE(scan({c}, {x},
+                   [&](const Turn&) {
+                     return Turn{{s}, {}};
+                   }),
+              "scan: carry 0 changes its type", "f32[2]", "f32[]"),
+      MISTAKE(scan({c}, {x},
+                   [&](const Turn& t) {
+                     return Turn{t.carry, {Tensor()}};
+                   }),
+              "scan: the function gives an empty Tensor"),
+      MISTAKE(scan({c}, {x},
+                   [&](const Turn& t) {
+                     return Turn{{t.carry[0] + y}, {}};
+                   }),
+              "scan: carry 0 changes its type"),
   });
 }

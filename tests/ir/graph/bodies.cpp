@@ -137,6 +137,46 @@ func @main(%x: f32[?,3]) {
   CHECK(e.outputs[0].item<std::int64_t>() == 5);
 }
 
+TEST_CASE("scan runs its body for each slice, forwards and backwards, any number of times") {
+  const auto text = [](const std::string& length, int reverse) {
+    return fmt::format(R"(func @turn(%sum: i32[2], %x: i32[2], %w: i32[2]) {{
+  %0 = mul %sum, %w : i32[2]
+  %1 = add %0, %x : i32[2]
+  return %1, old = %sum
+}}
+
+func @main(%s: i32[2], %x: i32[{0},2], %w: i32[2]) {{
+  %0 = scan %s, %x, %w {{carries=1, slices=1, length={0}, reverse={1}, body=@turn}} : (i32[2], i32[{0},2])
+  %1 = result %0 {{index=0}} : i32[2]
+  %2 = result %0 {{index=1}} : i32[{0},2]
+  return %1, %2
+}}
+)",
+                       length, reverse);
+  };
+  const auto ints = [](std::vector<std::int32_t> v, const Shape& s) { return Array::from(v, s); };
+  const auto run = [&](const Graph& g, std::int64_t length) {
+    std::vector<std::int32_t> x;
+    for (std::int32_t i = 0; i < 2 * length; ++i) x.push_back(i);
+    return interpret(g, std::vector{ints({1, 2}, {2}), ints(x, {length, 2}), ints({2, 3}, {2})}).outputs;
+  };
+  const Graph g = parse_graph(text("?time", 0));
+  verify(g);
+  CHECK(print(g) == text("?time", 0));
+  CHECK(symbols_of(g) == std::vector{symbol("time")});
+  const Graph bound = bind(g, {{symbol("time"), 3}});
+  CHECK(print(bound) == text("3", 0));
+  const auto forwards = run(bound, 3);
+  CHECK(forwards[0].same_bits(ints({16, 77}, {2})));  // ((1*2+0)*2+2)*2+4, ((2*3+1)*3+3)*3+5
+  CHECK(forwards[1].same_bits(ints({1, 2, 2, 7, 6, 24}, {3, 2})));
+  const auto backwards = run(parse_graph(text("3", 1)), 3);
+  CHECK(backwards[0].same_bits(ints({28, 109}, {2})));  // ((1*2+4)*2+2)*2+0, ((2*3+5)*3+3)*3+1
+  CHECK(backwards[1].same_bits(ints({14, 36, 6, 11, 1, 2}, {3, 2})));
+  const auto never = run(parse_graph(text("0", 0)), 0);
+  CHECK(never[0].same_bits(ints({1, 2}, {2})));
+  CHECK(never[1].shape() == Shape{0, 2});
+}
+
 TEST_CASE("what does not fit a function is refused, with the place") {
   const std::string f =
       "func @f(%x: f32[2]) {\n  return %x\n}\nfunc @g(%x: f32[2]) {\n  %0 = exp %x : f32[2]\n  return %0, %x\n}\n";

@@ -90,6 +90,19 @@ const Case kCases[] = {
     {Op::result, WAVE FUNC("%x: f64[7]",
                            "%t = call %x, %x {body=@wave} : (f64[7], f64[7])\n  %a = result %t {index=0} : f64[7]\n"
                            "  %b = result %t {index=1} : f64[7]\n  %z = mul %a, %b : f64[7]\n  return %z")},
+    {Op::scan, "func @turn(%c: f64[3], %x: f64[3], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = sin %0 : f64[3]\n"
+               "  %2 = add %1, %x : f64[3]\n  %3 = mul %2, %c : f64[3]\n  return %2, %3\n}\n"
+               FUNC("%c: f64[3], %x: f64[4,3], %w: f64[3]",
+                    "%t = scan %c, %x, %w {carries=1, slices=1, length=4, reverse=0, body=@turn} : (f64[3], f64[4,3])\n"
+                    "  %a = result %t {index=0} : f64[3]\n  %b = result %t {index=1} : f64[4,3]\n"
+                    "  %r = reduce_sum %b {axis=0} : f64[3]\n  %z = mul %a, %r : f64[3]\n  return %z")},
+    {Op::scan, "func @turn(%c: f64[3], %n: i64[], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = constant {value=1} : i64[]\n"
+               "  %2 = add %n, %1 : i64[]\n  %3 = convert %2 : f64[]\n  %4 = broadcast %3 : f64[3]\n"
+               "  %5 = mul %0, %4 : f64[3]\n  return %5, %2, %0\n}\n"
+               FUNC("%c: f64[3], %w: f64[3]",
+                    "%n = constant {value=0} : i64[]\n"
+                    "  %t = scan %c, %n, %w {carries=2, slices=0, length=3, reverse=1, body=@turn} : (f64[3], i64[], f64[3,3])\n"
+                    "  %b = result %t {index=2} : f64[3,3]\n  return %b")},
     {Op::cond, WAVE STEEP FUNC("%p: bool[], %x: f64[7], %y: f64[7]",
                                "%t = cond %p, %x, %y {then=@wave, else=@steep} : (f64[7], f64[7])\n"
                                "  %a = result %t {index=0} : f64[7]\n  %b = result %t {index=1} : f64[7]\n"
