@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "passes/graph/inline.h"
 #include "codegen/codegen.h"
 #include "tools/bench_device.h"
 #include "tools/commands.h"
@@ -38,7 +39,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 /// 2 * m * n * k summed over the contractions of the graph.
-double contraction_flops(const Graph& graph) {
+double contraction_flops(const Graph& traced) {
+  const Graph graph = inline_bodies(traced);
   double flops = 0;
   for (ValueId id = 0; id < graph.size(); ++id) {
     const Node& node = graph[id];

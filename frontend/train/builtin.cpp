@@ -2,14 +2,19 @@
 #include "frontend/train/builtin.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "frontend/nn/recurrent.h"
 
 namespace weft {
 namespace {
 
 constexpr BuiltinModel kModels[] = {
     {"mlp", "784-512-256-10, relu, Adam 1e-3", 0.308, mlp},
+    {"lstm", "28 rows of 28, LSTM(128), the last state, 10", 1.6, lstm},
+    {"vit", "49 patches of 4x4, width 64, 2 blocks of 4 heads, 10", 4.0, vit},
 };
-constexpr std::string_view kLater[] = {"cnn", "lstm", "vit"};
+constexpr std::string_view kLater[] = {"cnn"};
 
 }  // namespace
 
@@ -33,6 +38,46 @@ Model mlp(std::uint64_t seed, const TrainOptions& options) {
   Tensor h = Dense(512, relu)(image);
   h = Dense(256, relu)(h);
   Model model(image, Dense(10)(h));
+  model.compile(options);
+  return model;
+}
+
+Model lstm(std::uint64_t seed, const TrainOptions& options) {
+  GraphScope graph;
+  set_seed(seed);
+  const Tensor image = input(f32, {784}, "image");
+  Model model(image, Dense(10)(LSTM(128)(reshape(image, {-1, 28, 28}))));
+  model.compile(options);
+  return model;
+}
+
+namespace {
+
+constexpr int kWidth = 64, kHeads = 4, kPatches = 49;
+
+/// Attention of each patch to all, [batch, patches, width] -> the same.
+Tensor self_attention(const Tensor& x) {
+  const Tensor all = reshape(Dense(3 * kWidth, {}, {.name = "qkv"})(x), {-1, kPatches, 3 * kHeads, kWidth / kHeads});
+  const Tensor by_head = transpose(all, {0, 2, 1, 3});  // [batch, 3 * heads, patches, width / heads]
+  const auto part = [&](int i) { return slice(by_head, 1, i * kHeads, (i + 1) * kHeads); };
+  const Tensor scores = matmul(part(0), transpose(part(1), {0, 1, 3, 2})) * (1 / std::sqrt(double(kWidth / kHeads)));
+  const Tensor mixed = transpose(matmul(softmax(scores), part(2)), {0, 2, 1, 3});
+  return Dense(kWidth, {}, {.name = "mix"})(reshape(mixed, {-1, kPatches, kWidth}));
+}
+
+}  // namespace
+
+Model vit(std::uint64_t seed, const TrainOptions& options) {
+  GraphScope graph;
+  set_seed(seed);
+  const Tensor image = input(f32, {784}, "image");
+  const Tensor patches = reshape(transpose(reshape(image, {-1, 7, 4, 7, 4}), {0, 1, 3, 2, 4}), {-1, kPatches, 16});
+  Tensor x = Dense(kWidth)(patches) + parameter({kPatches, kWidth}, normal(0, 1 / std::sqrt(double(kWidth))), "positions");
+  for (int block = 0; block < 2; ++block) {
+    x = x + self_attention(LayerNorm(1e-5)(x));
+    x = x + Dense(kWidth)(Dense(4 * kWidth, gelu)(LayerNorm(1e-5)(x)));
+  }
+  Model model(image, Dense(10)(mean(LayerNorm(1e-5)(x), 1)));
   model.compile(options);
   return model;
 }

@@ -21,4 +21,11 @@ const BuiltinModel& builtin_model(std::string_view name);
 /// 784-512-256-10, relu, softmax cross-entropy, Adam 1e-3 (epsilon 1e-7), accuracy; Glorot weights, zero biases.
 Model mlp(std::uint64_t seed = 0, const TrainOptions& options = {.loss = softmax_cross_entropy, .metrics = {accuracy}});
 
+/// An image as 28 rows of 28 through an LSTM of 128 units, whose last state gives the 10 scores; trained as mlp is.
+Model lstm(std::uint64_t seed = 0, const TrainOptions& options = {.loss = softmax_cross_entropy, .metrics = {accuracy}});
+
+/// A vision transformer: 49 patches of 4x4 in width 64 with learned positions, 2 pre-norm blocks (4 heads, a gelu layer of
+/// 256), norm, the mean of the patches, 10 scores; trained as mlp is.
+Model vit(std::uint64_t seed = 0, const TrainOptions& options = {.loss = softmax_cross_entropy, .metrics = {accuracy}});
+
 }  // namespace weft

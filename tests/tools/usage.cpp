@@ -128,8 +128,7 @@ TEST_CASE("what later releases bring is refused clearly") {
   const TempDir dir;
   weft::test::spill(dir.file("m.onnx"), "x");
   for (const std::string command :
-       {"weft train mnist --model cnn", "weft train mnist --model lstm", "weft train mnist --model vit",
-        "weft bench cnn", "weft dump vit", "weft run m.onnx", "weft import m.onnx -o m.weft",
+       {"weft train mnist --model cnn", "weft bench cnn", "weft dump cnn", "weft run m.onnx", "weft import m.onnx -o m.weft",
         "weft compile m.weft -o m.o --header m.h"}) {
     const Result r = shell(command, dir.path());
     INFO(command << "\n" << r);

@@ -395,6 +395,6 @@ TEST_CASE("the reference mlp") {
   REQUIRE(builtin_models().size() == 1);
   Model model = builtin_model("mlp").make(1, {.loss = softmax_cross_entropy, .metrics = {accuracy}});
   REQUIRE(model.parameter_count() == 535818);
-  REQUIRE(error_of([] { builtin_model("cnn"); }) == "model 'cnn' is not yet built in; there is mlp");
+  REQUIRE(error_of([] { builtin_model("cnn"); }) == "model 'cnn' is not yet built in; there is mlp, lstm, vit");
   REQUIRE(error_of([] { builtin_model("gpt"); }) == "there is no model 'gpt'; there is mlp");
 }
