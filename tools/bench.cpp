@@ -6,7 +6,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "passes/graph/inline.h"
 #include "codegen/codegen.h"
 #include "tools/bench_device.h"
 #include "tools/commands.h"
@@ -39,8 +38,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 /// 2 * m * n * k summed over the contractions of the graph.
-double contraction_flops(const Graph& traced) {
-  const Graph graph = inline_bodies(traced);
+double contraction_flops(const Graph& graph) {
   double flops = 0;
   for (ValueId id = 0; id < graph.size(); ++id) {
     const Node& node = graph[id];
@@ -168,7 +166,7 @@ void bench(Options o) {
   const Timing timing = time_steps(step, data, o);
   const std::vector<double>& times = timing.seconds;
   const double step_s = times[times.size() / 2];
-  const double flops = contraction_flops(step.graph(o.batch_size));
+  const double flops = contraction_flops(step.optimized(o.batch_size));
   const double peak = o.backend == Backend::cpu ? measure_peak_flops(step.threads()) : 0;  // 0: not known
 
   if (o.json) {

@@ -9,11 +9,16 @@
 namespace weft {
 namespace {
 
+/// "layer_norm" of "LayerNorm", "simple_rnn" of "SimpleRNN".
 std::string snake_case(const std::string& kind) {
+  const auto is_upper = [&](std::size_t i) {
+    return i < kind.size() && std::isupper(static_cast<unsigned char>(kind[i]));
+  };
   std::string s;
-  for (char c : kind) {
-    if (std::isupper(static_cast<unsigned char>(c)) && !s.empty()) s += '_';
-    s += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (std::size_t i = 0; i < kind.size(); ++i) {
+    const bool ends_capitals = i > 0 && is_upper(i - 1) && i + 1 < kind.size() && !is_upper(i + 1);
+    if (i > 0 && is_upper(i) && (!is_upper(i - 1) || ends_capitals)) s += '_';
+    s += static_cast<char>(std::tolower(static_cast<unsigned char>(kind[i])));
   }
   return s;
 }

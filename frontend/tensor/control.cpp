@@ -157,11 +157,10 @@ Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const 
   LocScope scope(where);
   std::vector<Tensor> all = init;
   all.insert(all.end(), xs.begin(), xs.end());
-  if (all.empty()) fail("{}scan: neither a carry nor slices; expected at least one", where_prefix());
   if (!body) fail("{}scan: the function is empty", where_prefix());
-  check_operands("scan", all);
+  if (!all.empty()) check_operands("scan", all);
   const std::int64_t length = scan_length(xs, options);
-  const std::shared_ptr<Trace>& trace = all[0].trace();
+  const std::shared_ptr<Trace> trace = all.empty() ? current_trace() : all[0].trace();
   Graph& g = trace->graph;
   const GraphScope graph(trace);
   const LocSet here = LocScope::current();
@@ -185,6 +184,7 @@ Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const 
     const UserScope user;
     made = body(given);
   }
+  if (made.carry.empty() && made.each.empty()) fail("{}scan: the function gives no tensor", where_prefix());
   check_results("scan", "the function", trace, made.carry);
   check_results("scan", "the function", trace, made.each);
   if (made.carry.size() != init.size())

@@ -50,8 +50,8 @@ struct ScanOptions {
 /// turn. Gradients flow through carries, slices and whatever it uses. Compiled code repeats the body `length` times so
 /// far.
 ///
-/// Error, at the caller's line, when the slices differ in length, when the carries change in number or type, and when a
-/// tensor is of another graph.
+/// Error, at the caller's line, when the slices differ in length, when the carries change in number or type, when the
+/// body gives nothing, and when a tensor is of another graph.
 Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const TurnFunction& body,
           const ScanOptions& options = {}, WEFT_HERE);
 

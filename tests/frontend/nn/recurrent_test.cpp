@@ -121,8 +121,8 @@ TEST_CASE("recurrent layers report mistakes at their lines") {
   LSTM built(2);
   built(x);
   require_reported({
-      MISTAKE(LSTM(0), "LSTM: units is 0; expected 1 or more"),
-      MISTAKE(GRU(-3), "GRU: units is -3; expected 1 or more"),
+      MISTAKE(LSTM(0), "LSTM: units is 0; expected at least 1"),
+      MISTAKE(GRU(-3), "GRU: units is -3; expected at least 1"),
       MISTAKE(SimpleRNN(2)(flat), "expected sequences, [batch, time, features]", "f32[?,4]"),
       MISTAKE(built(wide), "the layer was built for 3 features and is given 4"),
       MISTAKE(LSTM(2)(placeholder(f32, {2, 3, symbol("n")})), "the number of features is unbound"),

@@ -224,10 +224,14 @@ TEST_CASE("scan reports mistakes at their lines") {
       MISTAKE(scan({c}, {}, keep), "scan: there are no slices; expected ScanOptions::length"),
       MISTAKE(scan({c}, {}, keep, {.length = -2}), "scan: length is -2; expected 1 or more"),
       MISTAKE(scan({c}, {x}, keep, {.length = 3}), "scan: length is 3, and there are 4 slices"),
-      MISTAKE(scan({}, {}, keep, {.length = 3}), "scan: neither a carry nor slices"),
+      MISTAKE(scan({}, {}, keep, {.length = 3}), "scan: the function gives no tensor"),
       MISTAKE(scan({Tensor()}, {x}, keep), "scan: operand 0 is an empty Tensor"),
       MISTAKE(scan({c}, {x}, TurnFunction()), "scan: the function is empty"),
-      MISTAKE(scan({c}, {x}, [](const Turn&) { return Turn{}; }),
+      MISTAKE(scan({c}, {x}, [](const Turn&) { return Turn{}; }), "scan: the function gives no tensor"),
+      MISTAKE(scan({c}, {x},
+                   [](const Turn& t) {
+                     return Turn{{}, t.each};
+                   }),
               "scan: the carry is 1 tensor, and the function gives 0"),
       MISTAKE(scan({c}, {x},
                    [&](const Turn&) {
