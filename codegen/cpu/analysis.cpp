@@ -6,6 +6,7 @@
 #include "ir/base/at.h"
 #include "ir/kernel/panels.h"
 #include "ir/kernel/unproven.h"
+#include "ir/ops/scalar.h"
 
 namespace weft::codegen {
 namespace {
@@ -193,7 +194,7 @@ bool is_along_row(const PhaseInfo& info, const Kernel& kernel, std::size_t stage
          std::ranges::none_of(to.indirect, [&](const auto& i) { return info.depends_on(i.second, s.axis); });
 }
 
-bool is_associative(Op reduce, DType t) { return !is_float(t) || reduce == Op::reduce_max || reduce == Op::reduce_min; }
+bool is_associative(Op reduce, DType t) { return !is_float(t) || info(fold_op(reduce)).traits.associates; }
 
 std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
   std::vector<bool> need(kernel.exprs.size(), false);

@@ -7,19 +7,11 @@
 #include <bit>
 
 #include "codegen/cpu/emit.h"
+#include "ir/ops/scalar.h"
 #include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
 namespace {
-
-Op binary_of(Op reduce) {
-  switch (reduce) {
-    case Op::reduce_sum: return Op::add;
-    case Op::reduce_prod: return Op::mul;
-    case Op::reduce_max: return Op::max;
-    default: return Op::min;
-  }
-}
 
 /// A fold of each of several values, all by the same stage.
 auto every(const KernelStage& s) {
@@ -28,22 +20,14 @@ auto every(const KernelStage& s) {
 
 }  // namespace
 
-llvm::Constant* identity_of(Builder& b, Op op, DType t) {
-  llvm::Type* type = register_type(b, t);
-  if (op == Op::reduce_sum) return llvm::Constant::getNullValue(type);
-  if (op == Op::reduce_prod) return is_float(t) ? llvm::ConstantFP::get(type, 1) : llvm::ConstantInt::get(type, 1);
-  const bool lowest = op == Op::reduce_max;
-  if (is_float(t)) return llvm::ConstantFP::getInfinity(type, lowest);
-  const unsigned bits = type->getIntegerBitWidth();
-  if (t == u8 || t == boolean)
-    return llvm::ConstantInt::get(type, lowest ? llvm::APInt::getZero(bits) : llvm::APInt::getMaxValue(bits));
-  return llvm::ConstantInt::get(type,
-                                lowest ? llvm::APInt::getSignedMinValue(bits) : llvm::APInt::getSignedMaxValue(bits));
+llvm::Constant* identity_of(Builder& b, Op reduce, DType t) {
+  return llvm::cast<llvm::Constant>(visit_dtype(
+      t, [&](auto zero) { return emit_constant(b, t, to_scalar_bits(reduce_identity<decltype(zero)>(reduce))); }));
 }
 
 Value* PhaseEmitter::fold(const KernelStage& s, Value* acc, Value* x) {
   const DType t = expr(s.value).dtype;
-  return emit_op(b_, binary_of(s.op), t, t, {acc, x});
+  return emit_op(b_, fold_op(s.op), t, t, {acc, x});
 }
 
 Value* PhaseEmitter::fold_lanes(const KernelStage& s, Value* acc) {
@@ -230,7 +214,7 @@ Value* PhaseEmitter::arg_reduce(const KernelStage& s) {
   return loop("best", i64(1), i64(extent(s.axis)), 1, {first, zero}, [&](Value* at, const Values& best) -> Values {
     bind(s.axis, at);
     Value* x = lanes(s.value);
-    Value* better = emit_op(b_, s.op == Op::arg_max ? Op::gt : Op::lt, t, boolean, {x, best[0]});
+    Value* better = emit_op(b_, *info(s.op).traits.better, t, boolean, {x, best[0]});
     Value* index = emit_splat(b_, b_.CreateTrunc(at, b_.getInt32Ty()), lanes_.width);
     return {b_.CreateSelect(better, x, best[0]), b_.CreateSelect(better, index, best[1])};
   })[1];

@@ -370,7 +370,7 @@ RegisterId DevicePoints::striped(const KernelStage& s) {
 
 /// best = x[0]; best = x[i] where x[i] is better, for i in order.
 RegisterIds DevicePoints::arg_reduce(const KernelStage& s) {
-  const Op better = s.op == Op::arg_max ? Op::gt : Op::lt;
+  const Op better = *info(s.op).traits.better;
   RegisterIds best, where;
   if (extent(s.axis) == 0) return {b_.constant(i32, 0)};
   bind(s.axis, b_.integer(0));
@@ -393,7 +393,7 @@ RegisterIds DevicePoints::arg_reduce(const KernelStage& s) {
 /// The same for 16 threads. Each finds the first best number of its stripe (`where` < 0: none yet); of two, the better
 /// one wins, and of equal ones the first. A NaN wins only as x[0], which nothing is better than.
 RegisterId DevicePoints::arg_reduce_team(const KernelStage& s) {
-  const Op better = s.op == Op::arg_max ? Op::gt : Op::lt;
+  const Op better = *info(s.op).traits.better;
   const std::int64_t n = extent(s.axis);
   const RegisterId zero = b_.constant(i32, 0);
   if (n == 0) return zero;

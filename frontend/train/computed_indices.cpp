@@ -11,17 +11,10 @@
 namespace weft {
 namespace {
 
-/// What a row's part of the result is depends on the other rows of the batch, or on where it lies among them.
 bool mixes_rows(const Graph& g, const Node& n) {
-  const auto is_batch = [&](const Shape& shape, const Dims& axes) {
-    return std::ranges::any_of(axes, [&](std::int64_t axis) { return shape[static_cast<int>(axis)] == kBatch; });
-  };
-  if (n.op == Op::size) return true;
-  if (n.op == Op::iota) return is_batch(n.type.shape, n.attrs[Attr::axis]);
-  const OpClass cls = info(n.op).cls;
-  if (cls == OpClass::scatter || n.op == Op::gather || cls == OpClass::reduce || cls == OpClass::contract)
-    return is_batch(g[n.operands[0]].type.shape, n.attrs[cls == OpClass::contract ? Attr::lhs : Attr::axis]);
-  return false;
+  std::vector<Type> operands;
+  for (ValueId v : n.operands) operands.push_back(g[v].type);
+  return mixes_batch(n.op, operands, n.attrs, n.type);
 }
 
 }  // namespace

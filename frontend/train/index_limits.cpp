@@ -27,7 +27,7 @@ int exact_bits(DType t) {
 
 bool moves_elements(const Graph& g, const Node& n) {
   if (n.op == Op::stop_gradient) return true;
-  if (n.op != Op::convert) return info(n.op).cls == OpClass::view && n.op != Op::gather;
+  if (n.op != Op::convert) return info(n.op).cls == OpClass::view && !info(n.op).traits.indexed;
   const DType to = n.type.dtype, from = g[n.operands[0]].type.dtype;
   return is_integer(to) || (is_float(to) && exact_bits(from) <= exact_bits(to));
 }
@@ -37,7 +37,7 @@ std::vector<IndexUse> index_uses(const Graph& g, const std::vector<Tensor>& resu
   std::vector<IndexUse> uses;
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
-    if (!used[id] || (n.op != Op::gather && n.op != Op::scatter_add)) continue;
+    if (!used[id] || !info(n.op).traits.indexed) continue;
     const std::int64_t extent = g[n.operands[0]].type.shape[n.attrs.axis()];
     if (!is_symbol(extent)) uses.push_back({n.operands[1], extent, n.locs});
   }
@@ -75,7 +75,7 @@ class Elements {
     std::vector<Array> operands;
     if (moves_elements(g_, n))
       for (ValueId v : n.operands) operands.push_back(numbers(v));
-    const bool same = n.op == Op::convert || n.op == Op::stop_gradient;
+    const bool same = is_elementwise(n.op);  // a conversion, or stop_gradient
     Array result = operands.empty() ? Array::filled(type, kNoElement)
                    : same           ? operands[0]
                                     : info(n.op).eval({n.op, operands, n.attrs, type});

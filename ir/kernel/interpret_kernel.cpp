@@ -236,7 +236,7 @@ Array PhaseRun::reduce(const Plan& plan) {
 }
 
 Array PhaseRun::arg_reduce(const Plan& plan) {
-  const Op better = plan.stage->op == Op::arg_max ? Op::gt : Op::lt;
+  const Op better = *info(plan.stage->op).traits.better;
   Array best, where = filled(i32, 0);
   for (std::int64_t i = 0; i < plan.steps; ++i) {
     step_to(plan, i);

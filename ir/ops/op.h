@@ -178,10 +178,30 @@ struct ControlRow {
   std::size_t count() const { return names.size() - static_cast<std::size_t>(std::ranges::count(names, "")); }
 };
 
+/// Which elements of a result of floats may be subnormal.
+enum class Subnormals : std::uint8_t {
+  given,    // any, as far as the row says
+  flushed,  // none: arithmetic made them
+  kept,     // those that are an operand's element, up to its sign; arithmetic made the others, if there are any
+};
+
+/// Along which axes of its result an element depends on more than what lies at its place, or on where that is.
+enum class Mixes : std::uint8_t {
+  nothing,
+  along_axis,  // the axis `axis` of the first operand; of the result, where there is none
+  along_all,
+};
+
+/// What else holds for an op.
 struct OpTraits {
-  bool commutes = false;         // same bits with the first two operands in either order; not max and min: of 0 and -0 the
-                                 // second one comes out
-  std::optional<Op> fold = {};   // of a reduction: the binary op that it folds with
+  bool commutes = false;    // same bits with the first two operands in either order; not max and min: of 0 and -0 the
+                            // second one comes out
+  bool associates = false;  // same bits, floats' too, however a chain of it is cut into chains
+  Subnormals subnormals = Subnormals::given;
+  bool indexed = false;           // operand 1 has indices into axis `axis` of operand 0
+  Mixes mixes = Mixes::nothing;   // beside the axes that a result no longer has
+  std::optional<Op> fold = {};    // of a reduction: the binary op that it folds with
+  std::optional<Op> better = {};  // of arg_max and arg_min: the comparison by which an element replaces the best one
 };
 
 struct OpInfo {
@@ -210,9 +230,11 @@ struct OpInfo {
 };
 
 const OpInfo& info(Op);
+/// Whether what a sample of the batch gets of the result depends on other samples, or on where it lies among them.
+bool mixes_batch(Op, std::span<const Type> operands, const Attrs&, const Type& result);
 std::optional<Op> parse_op(std::string_view name);
 inline std::string_view name(Op op) { return info(op).name; }
 inline bool is_elementwise(Op op) { return info(op).cls == OpClass::elementwise; }
-inline bool is_arg_reduce(Op op) { return op == Op::arg_max || op == Op::arg_min; }
+inline bool is_arg_reduce(Op op) { return info(op).traits.better.has_value(); }
 
 }  // namespace weft

@@ -25,10 +25,10 @@ constexpr int unary = 1, convert = 1, binary = 2, compare = 2, select = 3, fma =
 #define GRADIENT_TEXT(...) gradient_text(__VA_ARGS__)
 #define GRADIENT(function) gradient_function(grad::function)
 #define WEFT_OP(op, name, cls, least, most, attributes, dtypes, type, traits, cost, infer_, eval_, element_, gradient, equation) \
-  {Op::op, name, OpClass::cls, least, most, NAMES attributes, dtypes, type, traits, cost, infer::infer_, eval::eval_,  \
+  {Op::op, name, OpClass::cls, least, most, NAMES attributes, dtypes, type, NAMES traits, cost, infer::infer_, eval::eval_,  \
    element_, gradient, equation},
 #define WEFT_ELEMENTWISE(op, name, form, dtypes, traits, cost, gradient, equation)                                     \
-  {Op::op, name, OpClass::elementwise, arity::form, arity::form, {}, dtypes, Op::op == Op::convert, traits, cost,      \
+  {Op::op, name, OpClass::elementwise, arity::form, arity::form, {}, dtypes, Op::op == Op::convert, NAMES traits, cost, \
    infer::form, eval::form, nullptr, gradient, equation},
 #define WEFT_CONTROL(op, least, attributes, bodies, equation)                                                          \
   {Op::op, #op, OpClass::control, least, -1, NAMES attributes, 0, inferred, {}, 0, infer::op, eval::no_value, nullptr, \
@@ -48,6 +48,19 @@ constexpr OpInfo kOps[] = {
 }  // namespace
 
 const OpInfo& info(Op op) { return kOps[static_cast<int>(op)]; }
+
+bool mixes_batch(Op op, std::span<const Type> operands, const Attrs& attrs, const Type& result) {
+  const auto batch_axes = [](const Type& t) { return std::ranges::count(t.shape, kBatch); };
+  const OpInfo& row = info(op);
+  if (batch_axes(result) > 1) return true;  // each sample with each
+  if (batch_axes(result) == 0 && row.cls != OpClass::leaf && std::ranges::any_of(operands, batch_axes)) return true;
+  switch (row.traits.mixes) {
+    case Mixes::nothing: return false;
+    case Mixes::along_axis: return (operands.empty() ? result : operands[0]).shape[attrs.axis()] == kBatch;
+    case Mixes::along_all: break;
+  }
+  return batch_axes(result) > 0;
+}
 
 std::optional<Op> parse_op(std::string_view name) {
   for (const OpInfo& row : kOps)

@@ -146,7 +146,7 @@ Array eval::arg_reduce(const EvalArgs& a) {
   const Shape& shape = a.operands[0].shape();
   const int axis = a.attrs.axis();
   const AroundAxis s(shape, axis);
-  const Op better = a.op == Op::arg_max ? Op::gt : Op::lt;
+  const Op better = *info(a.op).traits.better;
   visit_dtype(a.operands[0].dtype(), [&](auto zero) {
     using T = decltype(zero);
     for_each_fold<T, std::int32_t>(a.operands[0], y, s, [&](const T* x) {

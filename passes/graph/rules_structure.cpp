@@ -1,6 +1,7 @@
 // Rewrites of ops that move elements. Each function returns kNoValue, before it adds a node, where it does not apply.
 #include "passes/graph/rules_structure.h"
 
+#include "ir/ops/scalar.h"
 #include "passes/graph/canonicalize.h"
 
 namespace weft::structure {
@@ -350,7 +351,7 @@ ValueId reduce_unit_axis(const Match& m, Builder& b) {
 ValueId reduce_empty_axis(const Match& m, Builder& b) {
   const Node& n = m.node("t");
   if (m.type("x").shape[n.attrs.axis()] != 0) return kNoValue;
-  return b.fill(n.type, n.op == Op::reduce_sum ? 0 : 1);
+  return b.fill(n.type, reduce_identity<double>(n.op));
 }
 
 }  // namespace weft::structure

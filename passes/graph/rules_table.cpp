@@ -5,6 +5,7 @@
 // What is exact is decided by the numerics contract: -0 and 0 differ, any NaN equals any NaN, and arithmetic (but not
 // negation, selection or a copy) flushes subnormal operands to zero, so that x * 1 is x only where x is flushed
 // already.
+#include <algorithm>
 #include <cmath>
 
 #include "passes/graph/rules.h"
@@ -24,40 +25,12 @@ bool is_signed(const Match& m) { return m.type("x").dtype != u8; }
 bool flushed(const Graph& g, ValueId id, int depth) {
   const Node& n = g[id];
   if (!is_float(n.type.dtype)) return true;
-  switch (n.op) {
-    case Op::add:
-    case Op::sub:
-    case Op::mul:
-    case Op::div:
-    case Op::fma:
-    case Op::sqrt:
-    case Op::reduce_sum:
-    case Op::reduce_prod:
-    case Op::contract:
-    case Op::iota:
-    case Op::floor:
-    case Op::ceil:
-    case Op::sign: return true;
-    case Op::constant:
-      return n.attrs.literal->size() == 1 &&
-             (n.attrs.literal->at(0) == 0 || std::abs(n.attrs.literal->at(0)) >= 0x1p-126);
-    case Op::neg:
-    case Op::abs:
-    case Op::max:
-    case Op::min:
-    case Op::select:
-    case Op::broadcast:
-    case Op::reshape:
-    case Op::transpose:
-    case Op::slice:
-    case Op::pad:
-    case Op::concat:
-    case Op::gather:
-      for (ValueId v : n.operands)
-        if (depth == 0 || !flushed(g, v, depth - 1)) return false;
-      return true;
-    default: return false;
-  }
+  if (n.op == Op::constant)
+    return n.attrs.literal->size() == 1 &&
+           (n.attrs.literal->at(0) == 0 || std::abs(n.attrs.literal->at(0)) >= 0x1p-126);
+  const Subnormals subnormals = info(n.op).traits.subnormals;
+  if (subnormals != Subnormals::kept) return subnormals == Subnormals::flushed;
+  return depth > 0 && std::ranges::all_of(n.operands, [&](ValueId v) { return flushed(g, v, depth - 1); });
 }
 bool x_flushed(const Match& m) { return flushed(m.graph, m["x"], 4); }
 
