@@ -28,6 +28,14 @@ void check_bound(const Graph& g) {
            g[v].locs.str(), name(g[v].op), to_string(g[v].type));
 }
 
+/// Lowering trusts what a graph says of its kernels, which a text may have made up and a pass after fuse undone.
+void check_fused(const Graph& g, const PipelineOptions& options) {
+  const Graph bare = without_groups(g);
+  if (!(canonicalize(bare) == bare) || !(fuse(bare, options.large_bytes) == g))
+    fail(
+        "pass 'lower' takes a graph as 'canonicalize', then 'fuse', leave it; run them first, and no other in between");
+}
+
 /// A pass that only programs for a CPU have use for.
 template <void (*pass)(Program&, const CpuTarget&)>
 void on_cpu(Program& p, const Target& target, const PipelineOptions&) {
@@ -134,6 +142,7 @@ Function run_pass(std::string_view name, Function function, const Target& target
   if (is_graph == std::holds_alternative<ProgramPass>(pass.run))
     fail("pass '{}' runs on {}, and this is {}", name, is_graph ? "a program of kernels" : "a graph",
          is_graph ? "a graph" : "a program of kernels");
+  if (std::holds_alternative<Lowering>(pass.run)) check_fused(std::get<Graph>(function), options);
   return run(pass, std::move(function), target, options);
 }
 

@@ -68,7 +68,8 @@ std::span<const PassInfo> passes();
 
 /// A function on its way: a graph until it is lowered, then a program.
 using Function = std::variant<Graph, Program>;
-/// Runs one pass by name, or throws Error listing the names there are. Error too when the pass is for the other form.
+/// Runs one pass by name, or throws Error listing the names there are. Error too when the pass is for the other form,
+/// and when it lowers and the graph is not as canonicalize and fuse, with these options, leave it.
 Function run_pass(std::string_view name, Function, const Target&, const PipelineOptions& = {});
 /// One that graphs have.
 Graph run_pass(std::string_view name, const Graph&, const PipelineOptions& = {});

@@ -57,13 +57,7 @@ void opt(Options o, bool emit_given) {
 
   // Given passes stand in for the pipeline: what they leave is printed as it is, unless a later stage is asked for.
   Function function = parse(o);
-  std::string_view last;
-  for (const std::string& name : o.passes) {
-    if (name == "lower" && last != "fuse")
-      fail("pass 'lower' takes what 'fuse' makes of this very graph: expected --pass fuse right before it");
-    function = run_pass(name, std::move(function), machine.target(), options);
-    last = name;
-  }
+  for (const std::string& name : o.passes) function = run_pass(name, std::move(function), machine.target(), options);
   std::string result;
   if (auto* program = std::get_if<Program>(&function)) {
     if (!emit_given) o.emit.emit = "kernels";

@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "mlp_step.h"
+#include "passes/graph/fuse.h"
 #include "random_graph.h"
 
 using namespace weft;
@@ -76,4 +77,31 @@ TEST_CASE("leaving out optional passes keeps the bits") {
         },
         seed);
   }
+}
+
+TEST_CASE("lowering by itself takes a graph as fuse leaves it, and no other") {
+  const auto lowered = [](const Graph& g) { return run_pass("lower", Function(g), CpuTarget{}, {.verify = true}); };
+  const auto refused = [&](const Graph& g) {
+    CHECK_THROWS_WITH(lowered(g), ContainsSubstring("pass 'lower' takes a graph as 'canonicalize', then 'fuse'"));
+  };
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const Graph g = test::random_graph(seed), fused = optimize(g);
+    CHECK_NOTHROW(lowered(fused));
+    CHECK_NOTHROW(lowered(parse_graph(print(fused))));
+    if (!fused.groups().empty()) refused(without_groups(fused));
+    if (fused.groups().size() > 1) {  // all in one kernel, as a text may say
+      Graph one = without_groups(fused);
+      one.add_group("all");
+      for (ValueId v = 0; v < one.size(); ++v)
+        if (one[v].op != Op::input) one.set_group(v, 0);
+      refused(one);
+    }
+  }
+  refused(mlp_step());
+  refused(run_pass("canonicalize", mlp_step()));
+  const Graph not_canonical = parse_graph(
+      "func @f(%x: f32[2,3,4], %y: f32[2,3,5]) {\n  %0 = contract %x, %y {lhs=[0,1], rhs=[0,1]} : f32[4,5]\n  return "
+      "%0\n}\n");
+  refused(run_pass("fuse", not_canonical));
+  CHECK_NOTHROW(lowered(run_pass("fuse", run_pass("canonicalize", not_canonical))));
 }

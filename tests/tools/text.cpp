@@ -154,7 +154,7 @@ TEST_CASE("opt reports mistakes in the text and in its options") {
            {"-", "program @p {\n  ?\n}\n", "<stdin>:2:3: error: "},
            {"f.weft --pass fly", "", "weft: error: no pass is called 'fly'; there are: dead, "},
            {"f.weft --batch 3 --pass lower", "",
-            "weft: error: pass 'lower' takes what 'fuse' makes of this very graph"},
+            "weft: error: pass 'lower' takes a graph as 'canonicalize', then 'fuse', leave it"},
            {"f.weft --pass canonicalize --pass fuse --pass lower", "", "has an unbound batch extent"},
            {"f.weft --batch 3 --disable fuse", "", "weft: error: pass 'fuse' cannot be disabled"},
            {"f.weft --numerics loose", "", "weft: error: numerics: expected exact, fast or bf16, found 'loose'"},
