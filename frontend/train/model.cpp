@@ -181,15 +181,12 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   check_number("compile", "clip_value", options.clip_value, Domain::not_negative);
   check_metrics(options.metrics);
 
-  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data; a model that
-  // is compiled already first tries it and throws away what it makes, so that a call that fails leaves it as it was,
-  // and one that does not makes the new states where the old ones were.
+  // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data. Whatever it
+  // throws leaves the model as it was: what has been compiled goes when all is there that takes its place.
   GraphScope graph(m.trace);
-  if (m.current->options) (void)OptimizerStates(m, options);
-  m.current = std::make_shared<Compiled>();
-  if (!is_nested) m.trace->collect();
   OptimizerStates made(m, options);
-  Compiled& c = *m.current;
+  auto next = std::make_shared<Compiled>();
+  Compiled& c = *next;
   c.losses = std::move(losses);
   c.where = LocScope::current();
   c.prefix = made.prefix;
@@ -197,6 +194,9 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   c.seed = made.seed, c.step = made.step;
   c.slots = std::move(made.slots);
   c.options = options;
+  const bool is_anew = m.current->options.has_value();
+  m.current = std::move(next);
+  if (is_anew && !is_nested) m.trace->collect();
 }
 
 Model::Impl::Changing::Changing(Impl& m, const char* call, Nesting nesting) : change_(m.change) {

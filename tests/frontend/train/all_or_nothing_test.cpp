@@ -222,6 +222,37 @@ TEST_CASE("a call that fails leaves the model as it was, and how it trains on") 
   std::filesystem::remove(temporary("checkpoint"));
 }
 
+TEST_CASE("whichever time an optimiser is asked and throws, compile() leaves the model as it was") {
+  struct Moody {
+    RateSchedule learning_rate = 0.1;
+    std::shared_ptr<int> until;
+    Tensor operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
+      if ((*until)-- == 0) throw std::runtime_error("no");
+      return w - s.learning_rate() * g;
+    }
+  };
+  GraphScope graph;
+  set_seed(3);
+  Subject reference;
+  const std::string before = reference.snapshot(), after = reference.trained();
+  int thrown = 0;
+  for (int until = 0;; ++until) {
+    GraphScope own;
+    set_seed(3);
+    Subject subject;
+    CAPTURE(until);
+    try {
+      subject.model.compile({.optimizer = Moody{.until = std::make_shared<int>(until)}, .loss = mse, .losses = {}});
+      break;  // it was asked no more
+    } catch (const std::runtime_error&) {
+      ++thrown;
+    }
+    REQUIRE(subject.snapshot() == before);
+    REQUIRE(subject.trained() == after);
+  }
+  CHECK(thrown > 1);
+}
+
 TEST_CASE("a callback that throws leaves the model as the steps done made it, and fit goes on from there") {
   struct At {
     int epoch, batch;
