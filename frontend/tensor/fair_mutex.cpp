@@ -32,6 +32,16 @@ void FairMutex::lock() {
   for (std::uint32_t word = word_.fetch_or(kWriter) | kWriter; word != kWriter; word = word_.load()) word_.wait(word);
 }
 
+bool FairMutex::try_lock() {
+  if (process_.load(std::memory_order_acquire) != fork_generation()) revive();
+  std::uint32_t ticket = serving_.load(std::memory_order_acquire);
+  if (!next_.compare_exchange_strong(ticket, ticket + 1)) return false;  // somebody holds it, or waits
+  std::uint32_t readers = 0;
+  if (word_.compare_exchange_strong(readers, kWriter)) return true;
+  leave();
+  return false;
+}
+
 void FairMutex::unlock() {
   word_.store(0, std::memory_order_release);  // nobody counts itself while there is a writer
   leave();
@@ -48,6 +58,36 @@ void FairMutex::lock_shared() {
 
 void FairMutex::unlock_shared() {
   if (word_.fetch_sub(1) == (kWriter | 1)) word_.notify_all();
+}
+
+bool FairRecursiveMutex::is_mine() const {
+  return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id() &&
+         process_.load(std::memory_order_relaxed) == fork_generation();
+}
+
+void FairRecursiveMutex::taken() {
+  owner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  process_.store(fork_generation(), std::memory_order_relaxed);
+  depth_ = 1;
+}
+
+void FairRecursiveMutex::lock() {
+  if (is_mine()) return static_cast<void>(++depth_);
+  mutex_.lock();
+  taken();
+}
+
+bool FairRecursiveMutex::try_lock() {
+  if (is_mine()) return ++depth_, true;
+  if (!mutex_.try_lock()) return false;
+  taken();
+  return true;
+}
+
+void FairRecursiveMutex::unlock() {
+  if (!is_mine() || --depth_ > 0) return;
+  owner_.store({}, std::memory_order_relaxed);
+  mutex_.unlock();
 }
 
 }  // namespace weft

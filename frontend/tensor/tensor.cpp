@@ -13,8 +13,8 @@ namespace weft {
 namespace {
 
 /// While it lives, no other thread moves the graph's values (Trace::collect).
-std::unique_lock<std::recursive_mutex> looking_at(const Tensor& t) {
-  return t.defined() ? std::unique_lock(t.trace()->mutex) : std::unique_lock<std::recursive_mutex>();
+std::unique_lock<FairRecursiveMutex> looking_at(const Tensor& t) {
+  return t.defined() ? std::unique_lock(t.trace()->mutex) : std::unique_lock<FairRecursiveMutex>();
 }
 
 Variable variable_of(const Tensor& t, std::string_view what) {

@@ -2,13 +2,13 @@
 #pragma once
 #include <map>
 #include <memory>
-#include <mutex>
 #include <source_location>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
+#include <weft/frontend/tensor/fair_mutex.h>
 #include <weft/frontend/tensor/state_value.h>
 #include <weft/ir/base/float_environment.h>
 #include <weft/ir/graph/graph.h>
@@ -41,13 +41,13 @@ struct Penalty {
 
 /// The IR graph under construction with what the IR does not hold: the values of its states, its layers and penalties.
 ///
-/// Tensors keep alive what they are computed from. What no tensor needs any more goes, nodes and the values of states;
-/// that is looked at when a model goes or is compiled anew, and now and then when a source is made. The state of the
-/// random ops stays: what is drawn goes on.
+/// Tensors keep alive what they are computed from. What no tensor needs any more goes, the values of states at once and
+/// nodes once they are worth it; that is looked at when a model goes or is compiled anew, and now and then when a
+/// source is made. The state of the random ops stays: what is drawn goes on.
 struct Trace {
-  std::recursive_mutex mutex;  // of those who trace what is compiled when it is needed first (Model)
+  FairRecursiveMutex mutex;  // of those who trace what is compiled when it is needed first (Model)
   Graph graph;
-  std::vector<Variable> variables;  // in the order of creation
+  std::vector<Variable> variables;  // in the order of creation, which is that of their ids
   std::vector<LayerCall> layers;
   std::vector<Penalty> penalties;
   std::map<std::string, int> name_counts;

@@ -31,7 +31,7 @@ class Tracing {
  private:
   DefaultFloats floats_;
   ForkGuard guard_;
-  std::lock_guard<std::recursive_mutex> lock_;
+  std::lock_guard<FairRecursiveMutex> lock_;
 };
 
 /// How far training has come; saved with the model.

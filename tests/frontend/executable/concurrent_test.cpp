@@ -343,3 +343,59 @@ TEST_CASE("while fit() runs, what changes the model is refused on other threads,
   }
   std::filesystem::remove(path);
 }
+
+TEST_CASE("a thread that takes a graph's lock again and again lets the others in between") {
+  FairRecursiveMutex mutex;
+  std::atomic<bool> stop = false;
+  std::atomic<int> wrong = 0;
+  int last = -1, in_a_row = 0, total = 0, inside = 0;  // under the lock
+  std::thread timer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    stop = true;
+  });
+  on_threads(4, [&](int t) {
+    while (!stop) {
+      const std::lock_guard outer(mutex), inner(mutex);
+      wrong += ++inside != 1;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+      while (std::chrono::steady_clock::now() < end) continue;
+      in_a_row += std::exchange(last, t) == t;
+      ++total;
+      --inside;
+    }
+  });
+  timer.join();
+  CHECK(total > 100);
+  CHECK(in_a_row < total / 4);  // nearly all of them with a lock that whoever runs may take again
+  // Whoever finds it taken goes on, and whoever has it may take it again.
+  CHECK(mutex.try_lock());
+  CHECK(mutex.try_lock());
+  std::thread([&] { wrong += mutex.try_lock(); }).join();
+  mutex.unlock();
+  std::thread([&] { wrong += mutex.try_lock(); }).join();
+  mutex.unlock();
+  std::thread([&] {
+    if (mutex.try_lock())
+      mutex.unlock();
+    else
+      ++wrong;
+  }).join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("one thread's loop of compile() does not keep another's first calls waiting") {
+  GraphScope graph;
+  const Tensor x = input(f32, {8});
+  Model often(x, Dense(4)(Dense(8, relu)(x)));
+  std::vector<Model> others;
+  for (int i = 0; i < 12; ++i) others.emplace_back(x, Dense(1)(x));
+  std::atomic<bool> stop = false;
+  std::atomic<int> turns = 0;
+  std::thread greedy([&] {
+    for (; !stop; ++turns) often.compile({.loss = mse});
+  });
+  while (turns == 0) std::this_thread::yield();
+  for (Model& m : others) CHECK(m.predict(Array::filled({f32, {2, 8}}, 1)).shape() == Shape{2, 1});
+  stop = true;
+  greedy.join();
+}
