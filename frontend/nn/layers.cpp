@@ -25,15 +25,24 @@ std::string snake_case(const std::string& kind) {
 
 }  // namespace
 
-void Layer::enter(const Tensor& x, std::source_location where) {
+Layer::Layer(std::string kind, std::string name, std::source_location where)
+    : kind_(std::move(kind)), asked_(std::move(name)) {
   const LocScope scope(where);
-  check_operands(kind_, {x});
-  if (trace_ == x.trace()) return;
-  if (parameters_.empty()) {
+  if (!asked_.empty() && !is_identifier(asked_))
+    fail("{}{}: the name '{}' is not an identifier: expected letters, digits, '_' and '.', not starting with a digit",
+         where_prefix(), kind_, asked_);
+}
+
+void Layer::enter(const Tensor& x, std::source_location where) {
+  const LocScope scope(where, kind_);
+  check_operands({x});
+  if (trace_ == x.trace() && (built() || named_in_ == trace_->name_generation)) return;
+  if (!built()) {
     trace_ = x.trace();
+    named_in_ = trace_->name_generation;
     name_ = trace_->unique_name(asked_.empty() ? snake_case(kind_) : asked_);
   } else {
-    type_error(kind_, {x},
+    type_error({x},
                fmt::format("layer '{}' has its parameters in another graph; make a new layer for this one", name_));
   }
 }

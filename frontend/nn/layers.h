@@ -25,6 +25,7 @@ class Layer {
  private:
   std::string kind_, asked_, name_;
   std::shared_ptr<Trace> trace_;
+  std::uint64_t named_in_ = 0;  // the trace's name_generation that the name is of
   std::vector<Tensor> parameters_;
 };
 

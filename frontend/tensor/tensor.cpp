@@ -48,7 +48,7 @@ void begin_source(const std::string& name) {
   if (LocScope::is_nested()) return;
   Trace& trace = *current_trace();
   if (!name.empty() && trace.graph.find_input(name) != kNoValue)
-    trace.collect();  // it may have been a tensor's that is gone
+    trace.collect(Trace::names);  // it may have been a tensor's that is gone
   else
     trace.collect_if_grown();
 }

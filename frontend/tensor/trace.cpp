@@ -58,10 +58,7 @@ std::string Trace::unique_name(const std::string& base) {
   }
 }
 
-void Trace::add(Variable v) {
-  variable_of_.emplace(v.id, variables.size());
-  variables.push_back(std::move(v));
-}
+void Trace::add(Variable v) { variables.push_back(std::move(v)); }
 
 void Trace::add(LayerCall call) {
   layer_names_.insert(call.name);
@@ -69,8 +66,8 @@ void Trace::add(LayerCall call) {
 }
 
 Variable* Trace::find(ValueId id) {
-  const auto it = variable_of_.find(id);
-  return it == variable_of_.end() ? nullptr : &variables[it->second];
+  const auto it = std::ranges::lower_bound(variables, id, {}, &Variable::id);
+  return it == variables.end() || it->id != id ? nullptr : &*it;
 }
 
 Variable* Trace::find(const std::string& name) { return find(graph.find_input(name)); }
@@ -107,7 +104,7 @@ std::vector<std::shared_ptr<ValueId>> Trace::live_roots() {
   return live;
 }
 
-void Trace::collect() {
+void Trace::collect(Wanted wanted) {
   const std::unique_lock alone(mutex, std::try_to_lock);
   if (!alone) return;
   const std::vector<std::shared_ptr<ValueId>> roots = live_roots();
@@ -122,18 +119,20 @@ void Trace::collect() {
 
   const auto gone = [&](ValueId id) { return !live[id]; };
   std::erase_if(variables, [&](const Variable& v) { return gone(v.id); });
-  std::erase_if(layers, [&](const LayerCall& c) { return gone(c.output); });
+  if (std::erase_if(layers, [&](const LayerCall& c) { return gone(c.output); }) > 0) {
+    layer_names_.clear();
+    for (const LayerCall& c : layers) layer_names_.insert(c.name);
+  }
   for (LayerCall& c : layers) std::erase_if(c.inputs, gone), std::erase_if(c.parameters, gone);  // that it does not use
-  if (std::ranges::find(live, false) != live.end()) compact(live, roots);
-
-  variable_of_.clear();
-  for (std::size_t i = 0; i < variables.size(); ++i) variable_of_.emplace(variables[i].id, i);
-  layer_names_.clear();
-  for (const LayerCall& c : layers) layer_names_.insert(c.name);
-  if (roots.empty()) name_counts.clear();
-  std::unordered_set<std::string> names = layer_names_;
-  for (const Input& i : graph.inputs()) names.insert(first_part(i.name));
-  std::erase_if(bases, [&](const auto& b) { return !names.contains(b.first); });
+  // What is built on a model that stays is mostly what was: the graph is rebuilt once a part of it has gone that pays.
+  const auto dead = static_cast<std::size_t>(std::ranges::count(live, false));
+  if (dead > 0 && (wanted == names || dead >= graph.size() / 8)) {
+    compact(live, roots);
+    std::unordered_set<std::string> known = layer_names_;
+    for (const Input& i : graph.inputs()) known.insert(first_part(i.name));
+    std::erase_if(bases, [&](const auto& b) { return !known.contains(b.first); });
+  }
+  if (roots.empty()) name_counts.clear(), ++name_generation;
   nodes_limit_ = 2 * graph.size() + 1024;
   variables_limit_ = 2 * variables.size() + 64;
 }

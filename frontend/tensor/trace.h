@@ -57,8 +57,10 @@ struct Trace {
   std::int64_t random_calls = 0;             // each random call has a number of its own
   std::vector<ValueId> turns;                // i64[]: of the scans that are being traced, the outer ones first
 
-  /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", …
+  /// A name that no input and no layer has yet: "dense", then "dense_1", "dense_2", … Counting starts anew, and with it
+  /// another `name_generation`, once nothing is left of the graph.
   std::string unique_name(const std::string& base);
+  std::uint64_t name_generation = 0;
   void add(Variable);
   void add(LayerCall);
   Variable* find(ValueId id);
@@ -67,9 +69,11 @@ struct Trace {
   /// Something to hold while the value is needed, what a Tensor holds: the value's id, which collect() changes.
   using Root = std::shared_ptr<const ValueId>;
   Root root(ValueId id);
-  /// Drops what no root needs, and moves the others together. Nothing while another thread uses the graph (`mutex`).
-  /// Whoever calls it holds no ids but by roots.
-  void collect();
+  /// Drops what no root needs. The nodes among it go, and the others move together, where they are a good part of the
+  /// graph, or where their inputs' names are wanted. Nothing while another thread uses the graph (`mutex`). Whoever
+  /// calls it holds no ids but by roots.
+  enum Wanted : bool { memory, names };
+  void collect(Wanted = memory);
   /// The same, if it might be worth the walk.
   void collect_if_grown();
 
@@ -81,7 +85,6 @@ struct Trace {
   std::vector<std::weak_ptr<ValueId>> roots_;
   std::size_t roots_limit_ = 64;                           // where roots_ is pruned next
   std::size_t nodes_limit_ = 1024, variables_limit_ = 64;  // beyond either, collecting might be worth it
-  std::unordered_map<ValueId, std::size_t> variable_of_;   // input -> position in `variables`
   std::unordered_set<std::string> layer_names_;
 };
 

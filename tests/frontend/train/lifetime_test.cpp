@@ -187,6 +187,52 @@ TEST_CASE("what goes leaves no gap, and what stays is still what it was", "[life
   std::remove("compacted.st");
 }
 
+TEST_CASE("of a graph that stays, what goes is gone: its values at once, its nodes in bulk", "[lifetime]") {
+  const GraphScope scope;
+  Trace& trace = *current_trace();
+  const auto make = [](const std::string& name) {
+    const Tensor x = input(f32, {4}, name);
+    return Model(x, Dense(3, relu)(x));
+  };
+  std::vector<std::optional<Model>> models;
+  for (int i = 0; i < 64; ++i) models.emplace_back(make(fmt::format("x{}", i)));
+  const std::size_t nodes = trace.graph.size();
+  std::size_t rebuilt = 0, last = nodes;
+  for (int i = 0; i < 64; ++i) {
+    std::weak_ptr<StateValue> value = trace.find(models[static_cast<std::size_t>(i)]->parameters()[0].name())->value;
+    models[static_cast<std::size_t>(i)].reset();
+    CHECK(value.expired());
+    CHECK(trace.variables.size() == 2 * static_cast<std::size_t>(63 - i));
+    CHECK(trace.layers.size() == static_cast<std::size_t>(63 - i));
+    CHECK(trace.graph.size() <= nodes * static_cast<std::size_t>(63 - i) / 64 * 8 / 7 + 1);
+    rebuilt += trace.graph.size() != last;
+    last = trace.graph.size();
+  }
+  CHECK(trace.graph.size() == 0);
+  CHECK(rebuilt < 40);
+  // A name that only what has gone bears is free.
+  for (int i = 0; i < 32; ++i) models.emplace_back(make(fmt::format("x{}", i)));
+  const std::size_t before = trace.graph.size();
+  models.back().reset();
+  CHECK(trace.graph.size() == before);
+  CHECK(input(f32, {2}, "x31").shape() == Shape{kBatch, 2});
+  CHECK_THROWS_AS(input(f32, {2}, "x30"), Error);
+}
+
+TEST_CASE("a layer without parameters does not share its name with one that came when all was gone", "[lifetime]") {
+  const GraphScope scope;
+  Flatten kept;
+  const auto use = [](Flatten& layer) { return layer(input(f32, {2, 3})); };
+  use(kept);
+  CHECK(kept.name() == "flatten");
+  use(kept);  // the first call's tensors are gone, and the graph starts anew
+  Flatten other;
+  const Tensor a = use(other), b = use(kept);
+  CHECK(kept.name() != other.name());
+  const Tensor c = use(other);
+  CHECK(other.name() != kept.name());
+}
+
 namespace {
 struct Forget {
   std::optional<Model>* model;
