@@ -18,7 +18,7 @@ std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt, std
   LocScope scope(where);
   std::vector<Tensor> all{loss};
   all.insert(all.end(), wrt.begin(), wrt.end());
-  check_operands("grad", all);
+  check_operands(all);
   const std::vector<ValueId> ids = ids_of(wrt);
   std::vector<Tensor> gradients;
   const auto values =
@@ -32,20 +32,19 @@ std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::ve
   LocScope scope(where);
   std::vector<Tensor> all = tensors;
   for (const Substitution& s : with) {
-    check_operands("substitute", {s.from, s.to});
-    if (!(s.from.type() == s.to.type()))
-      type_error("substitute", {s.from, s.to}, "a tensor is replaced by one of another type");
+    check_operands({s.from, s.to});
+    if (!(s.from.type() == s.to.type())) type_error({s.from, s.to}, "a tensor is replaced by one of another type");
     all.push_back(s.from);
   }
   if (all.empty()) return {};
-  check_operands("substitute", all);
+  check_operands(all);
   Graph& g = all[0].trace()->graph;
   const auto size = static_cast<ValueId>(g.size());
   std::vector<ValueId> map(size);
   std::vector<bool> changed(size, false);
   const std::vector<bool> used = reached_from(g, ids_of(tensors));
   for (ValueId id = 0; id < size; ++id) map[id] = id;
-  for (const Substitution& s : with) map[s.from.id()] = s.to.id(), changed[s.from.id()] = true;
+  for (const Substitution& s : with) map.at(s.from.id()) = s.to.id(), changed.at(s.from.id()) = true;
   for (ValueId id = 0; id < size; ++id) {
     if (changed[id] || !used[id]) continue;
     const Node n = g[id];  // a copy: adding nodes moves the originals
@@ -68,7 +67,7 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   for (const Tensor& t : options.inputs) all.push_back(t);
   if (outputs.empty() && options.updates.empty())
     fail("{}compile: nothing to compute: no outputs and no updates", where_prefix());
-  check_operands("compile", all);
+  check_operands(all);
   if (!is_identifier(options.name))
     fail(
         "{}compile: the name '{}' is not an identifier: expected letters, digits, '_' and '.', not starting with a "

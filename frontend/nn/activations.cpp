@@ -86,7 +86,7 @@ Tensor shifted(const Tensor& x, int axis, const std::vector<int>& axes) {
 
 Tensor softmax(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);
-  const std::vector<int> axes = Axes(axis).resolve("softmax", x);
+  const std::vector<int> axes = Axes(axis).resolve(x);
   const Tensor e = exp(shifted(x, axis, axes));
   return e / spread_back(sum(e, axis), x, axes);
 }
@@ -94,7 +94,7 @@ Tensor softmax(const Tensor& x, std::source_location where) { return softmax(x, 
 
 Tensor log_softmax(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);
-  const std::vector<int> axes = Axes(axis).resolve("log_softmax", x);
+  const std::vector<int> axes = Axes(axis).resolve(x);
   const Tensor s = shifted(x, axis, axes);
   return s - spread_back(log(sum(exp(s), axis)), x, axes);
 }

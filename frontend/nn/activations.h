@@ -14,11 +14,13 @@ using ActivationFn = Tensor (*)(const Tensor&, std::source_location);
 class Activation {
  public:
   Activation() = default;
-  Activation(ActivationFn f)
-      : fn_([f = callable(f, "Activation")](const Tensor& x, const std::source_location& w) { return f(x, w); }) {}
+  Activation(ActivationFn f, WEFT_HERE)
+      : fn_([f = callable(f, "Activation", where)](const Tensor& x, const std::source_location& w) {
+          return f(x, w);
+        }) {}
   template <class F>
-  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&> Activation(F f)
-      : fn_([f = callable(std::move(f), "Activation")](const Tensor& x, const std::source_location& w) {
+  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&> Activation(F f, WEFT_HERE)
+      : fn_([f = callable(std::move(f), "Activation", where)](const Tensor& x, const std::source_location& w) {
           const LocScope call(w);
           const UserScope scope;
           return f(x);

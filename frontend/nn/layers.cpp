@@ -5,6 +5,7 @@
 
 #include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
+#include "ir/base/lexer.h"
 
 namespace weft {
 namespace {
@@ -28,9 +29,8 @@ std::string snake_case(const std::string& kind) {
 Layer::Layer(std::string kind, std::string name, std::source_location where)
     : kind_(std::move(kind)), asked_(std::move(name)) {
   const LocScope scope(where);
-  if (!asked_.empty() && !is_identifier(asked_))
-    fail("{}{}: the name '{}' is not an identifier: expected letters, digits, '_' and '.', not starting with a digit",
-         where_prefix(), kind_, asked_);
+  if (!asked_.empty() && !is_name(asked_))
+    fail("{}{}: the name '{}' is none: expected text in UTF-8", where_prefix(), kind_, asked_);
 }
 
 void Layer::enter(const Tensor& x, std::source_location where) {
@@ -49,7 +49,7 @@ void Layer::enter(const Tensor& x, std::source_location where) {
 
 Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init,
                      std::source_location where) {
-  const LocScope scope(where);
+  const LocScope scope(where, kind_);
   const GraphScope graph(trace_);
   try {
     parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
@@ -67,19 +67,24 @@ Tensor Layer::called(const std::vector<Tensor>& inputs, const Tensor& output) {
 }
 
 Dense::Dense(std::int64_t units, Activation activation, DenseOptions options, std::source_location where)
-    : Layer("Dense", options.name), units_(units), activation_(std::move(activation)), options_(std::move(options)) {
+    : Layer("Dense", options.name, where),
+      units_(units),
+      activation_(std::move(activation)),
+      options_(std::move(options)) {
   const LocScope scope(where);
   check_count("Dense", "units", units_);
   check_number("Dense", "l1", options_.l1, Domain::not_negative);
   check_number("Dense", "l2", options_.l2, Domain::not_negative);
+  callable(options_.weight_init, "Dense: weight_init", where);
+  callable(options_.bias_init, "Dense: bias_init", where);
 }
 
 Tensor Dense::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   enter(x);
-  if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., in]");
+  if (x.rank() < 2) type_error_of(name(), {x}, "expected a batch axis and features, [.., in]");
   const std::int64_t in = x.shape().back();
-  if (is_symbol(in)) type_error(name(), {x}, "the last axis is the batch; expected features, [.., in]");
+  if (is_symbol(in)) type_error_of(name(), {x}, "the last axis is the batch; expected features, [.., in]");
   if (!built()) {
     const Tensor w = weight("weight", {in, units_}, options_.weight_init);
     if (options_.use_bias) weight("bias", {units_}, options_.bias_init);
@@ -91,16 +96,16 @@ Tensor Dense::operator()(const Tensor& x, std::source_location where) {
   }
   const Tensor& w = parameters()[0];
   if (in != w.shape()[0])
-    type_error(name(), {x, w},
-               fmt::format("the layer was built for {} features and is given {}; expected [.., {}]", w.shape()[0], in,
-                           w.shape()[0]));
+    type_error_of(name(), {x, w},
+                  fmt::format("the layer was built for {} features and is given {}; expected [.., {}]", w.shape()[0],
+                              in, w.shape()[0]));
   Tensor y = matmul(x, w);
   if (options_.use_bias) y = y + parameters()[1];
   return called({x}, activation_(y));
 }
 
-Activate::Activate(Activation activation, std::string name)
-    : Layer("Activation", std::move(name)), activation_(std::move(activation)) {}
+Activate::Activate(Activation activation, std::string name, std::source_location where)
+    : Layer("Activation", std::move(name), where), activation_(std::move(activation)) {}
 
 Tensor Activate::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
@@ -108,7 +113,7 @@ Tensor Activate::operator()(const Tensor& x, std::source_location where) {
   return called({x}, activation_(x));
 }
 
-Flatten::Flatten(std::string name) : Layer("Flatten", std::move(name)) {}
+Flatten::Flatten(std::string name, std::source_location where) : Layer("Flatten", std::move(name), where) {}
 
 Tensor Flatten::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
@@ -117,7 +122,7 @@ Tensor Flatten::operator()(const Tensor& x, std::source_location where) {
 }
 
 Dropout::Dropout(double rate, std::string name, std::source_location where)
-    : Layer("Dropout", std::move(name)), rate_(rate) {
+    : Layer("Dropout", std::move(name), where), rate_(rate) {
   const LocScope scope(where);
   check_number("Dropout", "rate", rate, Domain::below_one);
 }
@@ -129,7 +134,7 @@ Tensor Dropout::operator()(const Tensor& x, std::source_location where) {
 }
 
 LayerNorm::LayerNorm(double epsilon, std::string name, std::source_location where)
-    : Layer("LayerNorm", std::move(name)), epsilon_(epsilon) {
+    : Layer("LayerNorm", std::move(name), where), epsilon_(epsilon) {
   const LocScope scope(where);
   check_number("LayerNorm", "epsilon", epsilon, Domain::not_negative);
 }
@@ -137,7 +142,7 @@ LayerNorm::LayerNorm(double epsilon, std::string name, std::source_location wher
 Tensor LayerNorm::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   enter(x);
-  if (x.rank() < 2) type_error(name(), {x}, "expected a batch axis and features, [.., n]");
+  if (x.rank() < 2) type_error_of(name(), {x}, "expected a batch axis and features, [.., n]");
   if (!built()) {
     weight("scale", {x.shape().back()}, ones());
     weight("offset", {x.shape().back()}, zeros());
@@ -147,16 +152,17 @@ Tensor LayerNorm::operator()(const Tensor& x, std::source_location where) {
 
 Embedding::Embedding(std::int64_t count, std::int64_t width, Initializer init, std::string name,
                      std::source_location where)
-    : Layer("Embedding", std::move(name)), count_(count), width_(width), init_(std::move(init)) {
+    : Layer("Embedding", std::move(name), where), count_(count), width_(width), init_(std::move(init)) {
   const LocScope scope(where);
   check_count("Embedding", "count", count);
   check_count("Embedding", "width", width);
+  callable(init_, "Embedding: init", where);
 }
 
 Tensor Embedding::operator()(const Tensor& indices, std::source_location where) {
   LocScope scope(where);
   enter(indices);
-  if (!is_integer(indices.dtype())) type_error(name(), {indices}, "takes integers; convert with astype(x, i32)");
+  if (!is_integer(indices.dtype())) type_error_of(name(), {indices}, "takes integers; convert with astype(x, i32)");
   if (!built()) weight("table", {count_, width_}, init_);
   return called({indices}, gather(parameters()[0], indices.dtype() == u8 ? astype(indices, i32) : indices));
 }

@@ -13,7 +13,8 @@ class Layer {
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
  protected:
-  explicit Layer(std::string kind, std::string name = "") : kind_(std::move(kind)), asked_(std::move(name)) {}
+  /// `kind` is the class's name; `name`, unless it is empty, what the layer is called: Error unless it is UTF-8.
+  explicit Layer(std::string kind, std::string name = "", WEFT_HERE);
   /// Starts a call: names the layer in x's graph. Error when its parameters live in another graph.
   void enter(const Tensor& x, WEFT_HERE);
   /// Adds a parameter named "layer.suffix". When that fails, the layer is as before its first call.
@@ -54,7 +55,7 @@ class Dense : public Layer {
 /// An activation as a layer of its own.
 class Activate : public Layer {
  public:
-  explicit Activate(Activation activation, std::string name = "");
+  explicit Activate(Activation activation, std::string name = "", WEFT_HERE);
   Tensor operator()(const Tensor& x, WEFT_HERE);
 
  private:
@@ -64,7 +65,7 @@ class Activate : public Layer {
 /// [batch, a, b, …] -> [batch, a*b*…].
 class Flatten : public Layer {
  public:
-  explicit Flatten(std::string name = "");
+  explicit Flatten(std::string name = "", WEFT_HERE);
   Tensor operator()(const Tensor& x, WEFT_HERE);
 };
 

@@ -19,9 +19,9 @@ Tensor matching(const std::string& loss, const Tensor& p, const Tensor& t) {
   Tensor target = astype(t, p.dtype());
   if (target.rank() + 1 == p.rank() && p.shape().back() == 1) target = expand_dims(target, -1);
   if (!(target.shape() == p.shape()))
-    type_error(loss, {p, t},
-               fmt::format("prediction and target differ in shape; expected a target of {}{}", to_string(p.shape()),
-                           is_integer(t.dtype()) ? " (a loss on labels is a Loss::labels)" : ""));
+    type_error_of(loss, {p, t},
+                  fmt::format("prediction and target differ in shape; expected a target of {}{}", to_string(p.shape()),
+                              is_integer(t.dtype()) ? " (a loss on labels is a Loss::labels)" : ""));
   return target;
 }
 
@@ -30,7 +30,7 @@ Tensor class_labels(const std::string& loss, const Tensor& p, const Tensor& t) {
   Tensor labels = t;
   if (labels.rank() == 2 && labels.shape().back() == 1) labels = squeeze(labels, 1);
   if (p.rank() != 2 || labels.rank() != 1 || !is_integer(t.dtype()) || labels.shape()[0] != p.shape()[0])
-    type_error(loss, {p, t}, "expected scores [batch, classes] and integer labels [batch]");
+    type_error_of(loss, {p, t}, "expected scores [batch, classes] and integer labels [batch]");
   return labels;
 }
 
@@ -84,14 +84,12 @@ Tensor binary_of(const Tensor& p, const Tensor& target) {
   return sample_mean(-(target * log(q) + (1 - target) * log1p(-q)));
 }
 
-/// What the constants below hold lies within their std::functions, so that a thread may still copy them while another
-/// one ends the program.
+/// A loss whose functions' errors are charged to the caller of the loss, and call it by its name.
 template <class F>
 Loss builtin(std::string name, F of, Loss::Target target = Loss::values) {
-  static_assert(std::is_trivially_copyable_v<F> && sizeof(F) <= sizeof(void*));
-  return {std::move(name),
-          [of](const Tensor& p, const Tensor& t) {
-            const BuiltinScope scope;
+  return {name,
+          [name, of](const Tensor& p, const Tensor& t) {
+            const BuiltinScope scope(name);
             return of(p, t);
           },
           target};
@@ -100,8 +98,8 @@ Loss builtin(std::string name, F of, Loss::Target target = Loss::values) {
 }  // namespace
 
 Tensor Loss::prepared(const Tensor& prediction, const Tensor& target, std::source_location where) const {
-  LocScope scope(where);
-  check_operands(name_, {prediction, target});
+  LocScope scope(where, name_);
+  check_operands({prediction, target});
   switch (target_) {
     case values:
     case binary: return matching(name_, prediction, target);
@@ -111,7 +109,7 @@ Tensor Loss::prepared(const Tensor& prediction, const Tensor& target, std::sourc
 }
 
 Tensor Loss::operator()(const Tensor& prediction, const Tensor& target, std::source_location where) const {
-  LocScope scope(where);
+  LocScope scope(where, name_);
   if (!fn_) fail("{}an empty Loss was called", where_prefix());
   const Tensor t = prepared(prediction, target);
   const Tensor loss = located("loss '" + name_ + "'", [&] { return call(fn_, "Loss", prediction, t); });
@@ -121,16 +119,16 @@ Tensor Loss::operator()(const Tensor& prediction, const Tensor& target, std::sou
   return loss;
 }
 
-WEFT_EARLY const Loss mse = builtin("mse", mse_of);
-WEFT_EARLY const Loss mae = builtin("mae", mae_of);
-WEFT_EARLY const Loss softmax_cross_entropy = builtin("softmax_cross_entropy", softmax_cross_entropy_of, Loss::labels);
-WEFT_EARLY const Loss sparse_cross_entropy = builtin("sparse_cross_entropy", sparse_cross_entropy_of, Loss::labels);
-WEFT_EARLY const Loss categorical_cross_entropy_with_logits =
-    builtin("categorical_cross_entropy_with_logits", categorical_from_logits);
-WEFT_EARLY const Loss categorical_cross_entropy = builtin("categorical_cross_entropy", categorical_of);
-WEFT_EARLY const Loss binary_cross_entropy_with_logits =
-    builtin("binary_cross_entropy_with_logits", binary_from_logits, Loss::binary);
-WEFT_EARLY const Loss binary_cross_entropy = builtin("binary_cross_entropy", binary_of, Loss::binary);
+WEFT_CONSTANT(Loss, mse, builtin("mse", mse_of))
+WEFT_CONSTANT(Loss, mae, builtin("mae", mae_of))
+WEFT_CONSTANT(Loss, softmax_cross_entropy, builtin("softmax_cross_entropy", softmax_cross_entropy_of, Loss::labels))
+WEFT_CONSTANT(Loss, sparse_cross_entropy, builtin("sparse_cross_entropy", sparse_cross_entropy_of, Loss::labels))
+WEFT_CONSTANT(Loss, categorical_cross_entropy_with_logits,
+              builtin("categorical_cross_entropy_with_logits", categorical_from_logits))
+WEFT_CONSTANT(Loss, categorical_cross_entropy, builtin("categorical_cross_entropy", categorical_of))
+WEFT_CONSTANT(Loss, binary_cross_entropy_with_logits,
+              builtin("binary_cross_entropy_with_logits", binary_from_logits, Loss::binary))
+WEFT_CONSTANT(Loss, binary_cross_entropy, builtin("binary_cross_entropy", binary_of, Loss::binary))
 
 // With e = p - t and c = e within [-delta, delta]: c (e - c / 2), which is e^2 / 2 up to delta, delta (|e| - delta / 2)
 // beyond, and twice differentiable at 0.

@@ -20,13 +20,15 @@ class Loss {
     any,     // whatever the function makes of it
   };
   Loss() = default;
-  Loss(std::string name, Fn fn, Target target = values) : name_(std::move(name)), fn_(std::move(fn)), target_(target) {}
+  /// Error when the function is empty, here and below.
+  Loss(std::string name, Fn fn, Target target = values, WEFT_HERE)
+      : name_(std::move(name)), fn_(callable(std::move(fn), "Loss", where)), target_(target) {}
   template <class F>
-  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&> Loss(F fn)
-      : Loss("loss", Fn(callable(std::move(fn), "Loss"))) {}
+  requires std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&> Loss(F fn, WEFT_HERE)
+      : Loss("loss", Fn(callable(std::move(fn), "Loss", where))) {}
 
-  /// The target as the function gets it, a built-in one or the user's. Values and binary ones: in the prediction's dtype
-  /// and shape ([batch] stands for [batch, 1]); labels: integers [batch], also from [batch, 1], beside scores
+  /// The target as the function gets it, a built-in one or the user's. Values and binary ones: in the prediction's
+  /// dtype and shape ([batch] stands for [batch, 1]); labels: integers [batch], also from [batch, 1], beside scores
   /// [batch, classes]; any: as it is. Error when it does not fit.
   Tensor prepared(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;
   /// The loss of each sample, [batch]: the function of the prediction and the prepared target.
@@ -41,14 +43,14 @@ class Loss {
   Target target_ = values;
 };
 
-extern const Loss mse;                                    ///< mean over the features of (p - t)^2
-extern const Loss mae;                                    ///< mean over the features of |p - t|
-extern const Loss softmax_cross_entropy;                  ///< logits [batch, classes], integer labels [batch]
-extern const Loss sparse_cross_entropy;                   ///< probabilities [batch, classes], integer labels [batch]
-extern const Loss categorical_cross_entropy_with_logits;  ///< logits and one-hot (or soft) targets [batch, classes]
-extern const Loss categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
-extern const Loss binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
-extern const Loss binary_cross_entropy;                   ///< probabilities and targets in [0, 1]
+extern const Loss& mse;                                    ///< mean over the features of (p - t)^2
+extern const Loss& mae;                                    ///< mean over the features of |p - t|
+extern const Loss& softmax_cross_entropy;                  ///< logits [batch, classes], integer labels [batch]
+extern const Loss& sparse_cross_entropy;                   ///< probabilities [batch, classes], integer labels [batch]
+extern const Loss& categorical_cross_entropy_with_logits;  ///< logits and one-hot (or soft) targets [batch, classes]
+extern const Loss& categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
+extern const Loss& binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
+extern const Loss& binary_cross_entropy;                   ///< probabilities and targets in [0, 1]
 /// Quadratic up to `delta`, linear beyond. Error unless delta is finite and above 0.
 Loss huber(double delta = 1, WEFT_HERE);
 

@@ -34,7 +34,7 @@ Classes target_class(const Tensor& t) {
 
 /// The classes that scores predict. One column is the probability of class 1.
 Classes predicted_class(std::string_view metric, const Tensor& p, double threshold = 0.5) {
-  if (p.rank() != 2) type_error(metric, {p}, "expected scores [batch, classes] or [batch, 1]");
+  if (p.rank() != 2) type_error_of(metric, {p}, "expected scores [batch, classes] or [batch, 1]");
   if (p.shape().back() > 1) return highest(p);
   const Tensor score = squeeze(p, 1);
   return {astype(score > threshold, i32), score == score};
@@ -50,14 +50,12 @@ double per_sample(std::span<const Array> s, std::int64_t samples) {
   return ratio(s[0].at(0), static_cast<double>(samples));
 }
 
-/// A metric that is the mean over the samples of something that is [batch]. What the constants below hold lies within
-/// their std::functions, so that a thread may still copy them while another one ends the program.
+/// A metric that is the mean over the samples of something that is [batch].
 template <class F>
 Metric mean_metric(std::string name, F of_sample) {
-  static_assert(std::is_trivially_copyable_v<F> && sizeof(F) <= sizeof(void*));
-  return {std::move(name),
-          [of_sample](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
-            const BuiltinScope scope;
+  return {name,
+          [name, of_sample](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
+            const BuiltinScope scope(name);
             return {sum(astype(of_sample(p, t), f32))};
           },
           per_sample};
@@ -65,7 +63,7 @@ Metric mean_metric(std::string name, F of_sample) {
 
 /// True positives, predicted positives, actual positives of class 1.
 std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Tensor& t) {
-  const BuiltinScope scope;
+  const BuiltinScope scope(metric);
   const Tensor predicted = is_class(predicted_class(metric, p), 1), actual = is_class(target_class(t), 1);
   return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
 }
@@ -76,30 +74,33 @@ Metric positives_metric(const char* name, double (*result)(std::span<const Array
 
 }  // namespace
 
-WEFT_EARLY const Metric accuracy = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
-  return agree(predicted_class("accuracy", p), target_class(t));
-});
-WEFT_EARLY const Metric binary_accuracy_from_logits = mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
-  return agree(predicted_class("accuracy", p, 0), target_class(t));
-});
-WEFT_EARLY const Metric mean_absolute_error =
-    mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return mae(p, t); });
-WEFT_EARLY const Metric mean_squared_error =
-    mean_metric("mean_squared_error", [](const Tensor& p, const Tensor& t) { return mse(p, t); });
+WEFT_CONSTANT(Metric, accuracy, mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
+                return agree(predicted_class("accuracy", p), target_class(t));
+              }))
+WEFT_CONSTANT(Metric, binary_accuracy_from_logits, mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
+                return agree(predicted_class("accuracy", p, 0), target_class(t));
+              }))
+WEFT_CONSTANT(Metric, mean_absolute_error,
+              mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return mae(p, t); }))
+WEFT_CONSTANT(Metric, mean_squared_error,
+              mean_metric("mean_squared_error", [](const Tensor& p, const Tensor& t) { return mse(p, t); }))
 
-WEFT_EARLY const Metric precision =
-    positives_metric("precision", [](std::span<const Array> s, std::int64_t) { return ratio(s[0].at(0), s[1].at(0)); });
-WEFT_EARLY const Metric recall =
-    positives_metric("recall", [](std::span<const Array> s, std::int64_t) { return ratio(s[0].at(0), s[2].at(0)); });
-WEFT_EARLY const Metric f1 = positives_metric(
-    "f1", [](std::span<const Array> s, std::int64_t) { return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0)); });
+WEFT_CONSTANT(Metric, precision, positives_metric("precision", [](std::span<const Array> s, std::int64_t) {
+                return ratio(s[0].at(0), s[1].at(0));
+              }))
+WEFT_CONSTANT(Metric, recall, positives_metric("recall", [](std::span<const Array> s, std::int64_t) {
+                return ratio(s[0].at(0), s[2].at(0));
+              }))
+WEFT_CONSTANT(Metric, f1, positives_metric("f1", [](std::span<const Array> s, std::int64_t) {
+                return ratio(2 * s[0].at(0), s[1].at(0) + s[2].at(0));
+              }))
 
 // The label is among the k highest when fewer than k scores beat its own.
 Metric top_k(int k, std::source_location where) {
   const LocScope scope(where);
   check_count("top_k", "k", k);
   return mean_metric(fmt::format("top_{}", k), [k](const Tensor& p, const Tensor& t) {
-    if (p.rank() != 2) type_error("top_k", {p}, "expected scores [batch, classes]");
+    if (p.rank() != 2) type_error_of("top_k", {p}, "expected scores [batch, classes]");
     const Classes target = target_class(t);
     const std::int64_t classes = p.shape()[1];
     const Tensor own = sum(weft::where(one_hot(target.number, classes, boolean), p, 0.0), -1, true);
@@ -114,10 +115,10 @@ Metric confusion_matrix(int classes, std::source_location where) {
   check_count("confusion_matrix", "classes", classes, 2);
   return {"confusion_matrix",
           [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
-            const BuiltinScope scope;
+            const BuiltinScope scope("confusion_matrix");
             const Classes predicted = predicted_class("confusion_matrix", p), actual = target_class(t);
             if (const std::int64_t scored = std::max<std::int64_t>(2, p.shape().back()); scored != classes)
-              type_error("confusion_matrix", {p}, fmt::format("{} classes; expected {}", classes, scored));
+              type_error_of("confusion_matrix", {p}, fmt::format("{} classes; expected {}", classes, scored));
             const Tensor counted = astype(both(predicted.known, actual.known), f32);
             return {contract(one_hot(actual.number, classes) * expand_dims(counted, 1),
                              one_hot(predicted.number, classes), {0}, {0})};

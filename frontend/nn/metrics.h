@@ -20,13 +20,13 @@ struct Metric {
 
 /// Class labels [batch] against scores [batch, classes] by arg max; [batch, 1] scores: against the threshold 0.5
 /// (probabilities). One-hot targets [batch, classes] are taken by their arg max.
-extern const Metric accuracy;
-extern const Metric binary_accuracy_from_logits;  ///< [batch, 1] logits against the threshold 0
-extern const Metric precision;                    ///< of class 1: true positives / predicted positives
-extern const Metric recall;                       ///< of class 1: true positives / actual positives
-extern const Metric f1;                           ///< harmonic mean of precision and recall
-extern const Metric mean_absolute_error;
-extern const Metric mean_squared_error;
+extern const Metric& accuracy;
+extern const Metric& binary_accuracy_from_logits;  ///< [batch, 1] logits against the threshold 0
+extern const Metric& precision;                    ///< of class 1: true positives / predicted positives
+extern const Metric& recall;                       ///< of class 1: true positives / actual positives
+extern const Metric& f1;                           ///< harmonic mean of precision and recall
+extern const Metric& mean_absolute_error;
+extern const Metric& mean_squared_error;
 /// The label is among the k >= 1 highest scores; of equal scores all count.
 Metric top_k(int k = 5, WEFT_HERE);
 /// Reports the accuracy; confusion(totals) has the table: counts [classes, classes], rows are the true class. A sample

@@ -66,7 +66,7 @@ void AdamW::check() const {
 }
 
 Tensor SGD::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
-  const BuiltinScope scope;
+  const BuiltinScope scope("SGD");
   check();
   const Tensor step = s.learning_rate() * g;
   if (momentum == 0) return w - step;
@@ -76,7 +76,7 @@ Tensor SGD::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const
 }
 
 Tensor RMSprop::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
-  const BuiltinScope scope;
+  const BuiltinScope scope("RMSprop");
   check();
   const Tensor a = s.slot("mean_square");
   const Tensor a1 = s.assign(a, rho * a + (1 - rho) * (g * g));
@@ -87,7 +87,7 @@ Tensor RMSprop::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) c
 }
 
 Tensor Adagrad::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
-  const BuiltinScope scope;
+  const BuiltinScope scope("Adagrad");
   check();
   const Tensor a = s.slot("accumulator", initial_accumulator);
   const Tensor a1 = s.assign(a, a + g * g);
@@ -101,7 +101,7 @@ namespace {
 /// where it stays and the correction has long been 1.)
 Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, double epsilon) {
   const Tensor t = s.scalar("step", 0, [](const Tensor& last) {
-    const BuiltinScope scope;
+    const BuiltinScope scope("Adam");
     return last + 1;
   });
   const auto rest = [&](double beta) { return -expm1(t * std::log(beta)); };
@@ -115,13 +115,13 @@ Tensor adam_step(OptimizerStep& s, const Tensor& g, double beta1, double beta2, 
 }  // namespace
 
 Tensor Adam::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
-  const BuiltinScope scope;
+  const BuiltinScope scope("Adam");
   check();
   return w - adam_step(s, g, beta1, beta2, epsilon);
 }
 
 Tensor AdamW::operator()(OptimizerStep& s, const Tensor& w, const Tensor& g) const {
-  const BuiltinScope scope;
+  const BuiltinScope scope("AdamW");
   check();
   const Tensor decayed = w - s.learning_rate() * weight_decay * w;
   return decayed - adam_step(s, g, beta1, beta2, epsilon);

@@ -9,9 +9,12 @@ namespace weft {
 
 Recurrent::Recurrent(std::string kind, std::int64_t gates, std::int64_t units, RecurrentOptions options,
                      const std::source_location& where)
-    : Layer(kind, options.name), gates_(gates), units_(units), options_(std::move(options)) {
+    : Layer(kind, options.name, where), gates_(gates), units_(units), options_(std::move(options)) {
   const LocScope scope(where);
   check_count(kind, "units", units_);
+  callable(options_.weight_init, kind + ": weight_init", where);
+  callable(options_.recurrent_init, kind + ": recurrent_init", where);
+  callable(options_.bias_init, kind + ": bias_init", where);
 }
 
 Tensor Recurrent::gate(const Tensor& all, std::int64_t i) const {
@@ -20,10 +23,10 @@ Tensor Recurrent::gate(const Tensor& all, std::int64_t i) const {
 
 Tensor Recurrent::run(const Tensor& x, std::size_t states, const Cell& cell, const std::source_location& where) {
   enter(x, where);
-  if (x.rank() != 3) type_error(name(), {x}, "expected sequences, [batch, time, features]");
+  if (x.rank() != 3) type_error_of(name(), {x}, "expected sequences, [batch, time, features]");
   const std::int64_t features = x.shape()[2];
   if (is_symbol(features))
-    type_error(name(), {x}, "the number of features is unbound; expected [batch, time, features]");
+    type_error_of(name(), {x}, "the number of features is unbound; expected [batch, time, features]");
   if (!built()) {
     weight("weight", {features, gates_ * units_}, options_.weight_init);
     weight("recurrent", {units_, gates_ * units_}, options_.recurrent_init);
@@ -31,9 +34,9 @@ Tensor Recurrent::run(const Tensor& x, std::size_t states, const Cell& cell, con
   }
   const Tensor& w = parameters()[0];
   if (features != w.shape()[0])
-    type_error(name(), {x, w},
-               fmt::format("the layer was built for {} features and is given {}; expected [batch, time, {}]",
-                           w.shape()[0], features, w.shape()[0]));
+    type_error_of(name(), {x, w},
+                  fmt::format("the layer was built for {} features and is given {}; expected [batch, time, {}]",
+                              w.shape()[0], features, w.shape()[0]));
   const Tensor recurrent = parameters()[1];
   Tensor projected = contract(transpose(x, {1, 0, 2}), w, {2}, {0});  // [time, batch, gates * units]
   if (options_.use_bias) projected = projected + parameters()[2];
@@ -41,7 +44,7 @@ Tensor Recurrent::run(const Tensor& x, std::size_t states, const Cell& cell, con
   const Tensor state = spread(zero, {x.shape()[0], units_}, {});
   const Turn turns = scan(std::vector<Tensor>(states, state), {projected},
                           [&](const Turn& t) {
-                            const BuiltinScope builtin;
+                            const BuiltinScope builtin(name());
                             const std::vector<Tensor> next = cell(t.carry, t.each[0], recurrent);
                             return Turn{next, options_.return_sequences ? std::vector{next[0]} : std::vector<Tensor>()};
                           },

@@ -16,8 +16,8 @@ class RateSchedule {
  public:
   RateSchedule(double rate, WEFT_HERE);
   template <class F>
-  requires std::is_invocable_r_v<double, const F&, std::int64_t> RateSchedule(F f)
-      : fn_(callable(std::move(f), "RateSchedule")) {}
+  requires std::is_invocable_r_v<double, const F&, std::int64_t> RateSchedule(F f, WEFT_HERE)
+      : fn_(callable(std::move(f), "RateSchedule", where)) {}
   double operator()(std::int64_t step) const { return fn_ ? fn_(step) : rate_; }
 
  private:

@@ -13,11 +13,10 @@ namespace {
 using Branch = std::function<std::vector<Tensor>()>;
 
 /// Error unless they are tensors of the trace.
-void check_results(std::string_view function, std::string_view what, const std::shared_ptr<Trace>& trace,
-                   const std::vector<Tensor>& results) {
+void check_results(std::string_view what, const std::shared_ptr<Trace>& trace, const std::vector<Tensor>& results) {
   for (const Tensor& t : results) {
-    if (!t.defined()) fail("{}{}: {} gives an empty Tensor", where_prefix(), function, what);
-    if (t.trace() != trace) type_error(function, {t}, fmt::format("{} gives a tensor of another graph", what));
+    if (!t.defined()) fail("{}{} gives an empty Tensor", call_prefix(), what);
+    if (t.trace() != trace) type_error({t}, fmt::format("{} gives a tensor of another graph", what));
   }
 }
 
@@ -29,7 +28,7 @@ std::vector<Tensor> trace_branch(std::string_view name, const Tensor& predicate,
     results = branch();
   }
   if (results.empty()) fail("{}cond: the branch '{}' gives no tensor", where_prefix(), name);
-  check_results("cond", fmt::format("the branch '{}'", name), predicate.trace(), results);
+  check_results(fmt::format("the branch '{}'", name), predicate.trace(), results);
   return results;
 }
 
@@ -76,9 +75,9 @@ Captured captured(const Graph& g, ValueId first, const std::vector<ValueId>& par
 std::vector<Tensor> cond(const Tensor& predicate, const Branch& then, const Branch& otherwise,
                          std::source_location where) {
   LocScope scope(where);
-  check_operands("cond", {predicate});
+  check_operands({predicate});
   if (!(predicate.type() == Type{boolean, {}}))
-    type_error("cond", {predicate}, "the condition is a bool scalar; use where() for one of each element");
+    type_error({predicate}, "the condition is a bool scalar; use where() for one of each element");
   const std::shared_ptr<Trace>& trace = predicate.trace();
   Graph& g = trace->graph;
   const GraphScope graph(trace);
@@ -90,7 +89,7 @@ std::vector<Tensor> cond(const Tensor& predicate, const Branch& then, const Bran
          b.size());
   for (std::size_t i = 0; i < a.size(); ++i)
     if (!(a[i].type() == b[i].type()))
-      type_error("cond", {a[i], b[i]}, fmt::format("result {} of the branches differs in type", i));
+      type_error({a[i], b[i]}, fmt::format("result {} of the branches differs in type", i));
 
   std::vector<ValueId> results = ids_of(a);
   for (ValueId v : ids_of(b)) results.push_back(v);
@@ -131,11 +130,10 @@ class TurnScope {
 
 std::int64_t scan_length(const std::vector<Tensor>& xs, const ScanOptions& options) {
   for (const Tensor& x : xs) {
-    if (x.rank() == 0) type_error("scan", {x}, "a scalar has no slices; expected [length, ..]");
+    if (x.rank() == 0) type_error({x}, "a scalar has no slices; expected [length, ..]");
     if (x.shape()[0] != xs[0].shape()[0])
-      type_error(
-          "scan", {xs[0], x},
-          fmt::format("slices differ in number: {} and {}", extent_text(xs[0].shape()[0]), extent_text(x.shape()[0])));
+      type_error({xs[0], x}, fmt::format("slices differ in number: {} and {}", extent_text(xs[0].shape()[0]),
+                                         extent_text(x.shape()[0])));
   }
   if (options.length < 0 && !is_symbol(options.length))
     fail("{}scan: length is {}; expected 1 or more", where_prefix(), options.length);
@@ -145,7 +143,7 @@ std::int64_t scan_length(const std::vector<Tensor>& xs, const ScanOptions& optio
   }
   const std::int64_t length = xs[0].shape()[0];
   if (options.length != 0 && options.length != length)
-    type_error("scan", {xs[0]},
+    type_error({xs[0]},
                fmt::format("length is {}, and there are {} slices", extent_text(options.length), extent_text(length)));
   return length;
 }
@@ -158,7 +156,7 @@ Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const 
   std::vector<Tensor> all = init;
   all.insert(all.end(), xs.begin(), xs.end());
   if (!body) fail("{}scan: the function is empty", where_prefix());
-  if (!all.empty()) check_operands("scan", all);
+  if (!all.empty()) check_operands(all);
   const std::int64_t length = scan_length(xs, options);
   const std::shared_ptr<Trace> trace = all.empty() ? current_trace() : all[0].trace();
   Graph& g = trace->graph;
@@ -185,14 +183,14 @@ Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const 
     made = body(given);
   }
   if (made.carry.empty() && made.each.empty()) fail("{}scan: the function gives no tensor", where_prefix());
-  check_results("scan", "the function", trace, made.carry);
-  check_results("scan", "the function", trace, made.each);
+  check_results("the function", trace, made.carry);
+  check_results("the function", trace, made.each);
   if (made.carry.size() != init.size())
     fail("{}scan: the carry is {}, and the function gives {}; expected as many", where_prefix(),
          counted(init.size(), "tensor"), made.carry.size());
   for (std::size_t i = 0; i < init.size(); ++i)
     if (!(made.carry[i].type() == init[i].type()))
-      type_error("scan", {init[i], made.carry[i]}, fmt::format("carry {} changes its type", i));
+      type_error({init[i], made.carry[i]}, fmt::format("carry {} changes its type", i));
 
   std::vector<ValueId> results = ids_of(made.carry);
   for (ValueId v : ids_of(made.each)) results.push_back(v);

@@ -12,7 +12,7 @@ namespace weft {
 namespace {
 
 Tensor unary(Op op, const Tensor& x, const std::source_location& where) {
-  LocScope scope(where);
+  LocScope scope(where, name(op));
   return node(op, {x});
 }
 
@@ -27,9 +27,9 @@ Tensor whole_power(const Tensor& x, int n) {
 }
 
 /// Reductions share this frame: fold the axes with `op`, then put them back with extent 1 if asked to.
-Tensor reduced(std::string_view name, Op op, const Tensor& x, const Axes& axes, bool keepdims) {
-  check_operands(name, {x});
-  const std::vector<int> list = axes.resolve(name, x);
+Tensor reduced(Op op, const Tensor& x, const Axes& axes, bool keepdims) {
+  check_operands({x});
+  const std::vector<int> list = axes.resolve(x);
   const Tensor y = reduce_axes(op, x, list);
   if (!keepdims) return y;
   Shape shape = x.shape();
@@ -53,22 +53,22 @@ Tensor count(const Tensor& x, const std::vector<int>& axes) {
   return !unknown.defined() ? k : known == 1 ? unknown : unknown * k;
 }
 
-Tensor as_float(std::string_view name, const Tensor& x) {
-  check_operands(name, {x});
+Tensor as_float(const Tensor& x) {
+  check_operands({x});
   if (x.dtype() == boolean) return astype(x, f32);
-  if (!is_float(x.dtype())) type_error(name, {x}, "takes f32, f64 or bool; convert with astype(x, f32)");
+  if (!is_float(x.dtype())) type_error({x}, "takes f32, f64 or bool; convert with astype(x, f32)");
   return x;
 }
 
 }  // namespace
 
-std::vector<int> Axes::resolve(std::string_view op, const Tensor& x) const {
+std::vector<int> Axes::resolve(const Tensor& x) const {
   std::vector<int> axes;
   if (all_)
     for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
-  for (int axis : list_) axes.push_back(resolve_axis(op, x, axis, x.rank()));
+  for (int axis : list_) axes.push_back(resolve_axis(x, axis, x.rank()));
   std::sort(axes.begin(), axes.end());
-  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) type_error(op, {x}, "names an axis twice");
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) type_error({x}, "names an axis twice");
   return axes;
 }
 
@@ -111,12 +111,12 @@ Tensor isnan(const Tensor& x, std::source_location where) {
 
 Tensor pow(const Tensor& x, const Operand& y, std::source_location where) {
   LocScope scope(where);
-  check_operands("pow", {x});
+  check_operands({x});
   if (y.is_number()) {
     const double p = y.number();
     if (!is_float(x.dtype()) && !(p == std::floor(p) && p >= 0 && p <= 64))
       type_error(
-          "pow", {x},
+          {x},
           fmt::format("{} is no exponent of {}; expected a whole number from 0 to 64, or convert with astype(x, f64)",
                       plain_nan(p), name(x.dtype())));
     if (p == 0.5) return sqrt(x);
@@ -129,20 +129,20 @@ Tensor pow(const Tensor& x, const Operand& y, std::source_location where) {
 
 Tensor clip(const Tensor& x, const Number& low, const Number& high, std::source_location where) {
   LocScope scope(where);
-  check_operands("clip", {x});
+  check_operands({x});
   const Tensor least = scalar_like(x, low), most = scalar_like(x, high);
   const bool ordered = visit_dtype(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     return *low.as<T>() <= *high.as<T>();
   });
-  if (!ordered) type_error("clip", {x}, fmt::format("low {} is above high {}", low.str(), high.str()));
+  if (!ordered) type_error({x}, fmt::format("low {} is above high {}", low.str(), high.str()));
   return minimum(maximum(x, least), most);
 }
 
 Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c, std::source_location where) {
   LocScope scope(where);
-  check_operands("fma", {a, b, c});
-  const Shape shape = broadcast_shape("fma", {a, b, c});
+  check_operands({a, b, c});
+  const Shape shape = broadcast_shape({a, b, c});
   return node(Op::fma, {spread_trailing(a, shape), spread_trailing(b, shape), spread_trailing(c, shape)});
 }
 
@@ -154,34 +154,34 @@ Tensor astype(const Tensor& x, DType dtype, std::source_location where) {
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
   LocScope scope(where);
-  return reduced("sum", Op::reduce_sum, x.dtype() == boolean ? astype(x, i32) : x, axes, keepdims);
+  return reduced(Op::reduce_sum, x.dtype() == boolean ? astype(x, i32) : x, axes, keepdims);
 }
 
 Tensor prod(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
   LocScope scope(where);
-  return reduced("prod", Op::reduce_prod, x, axes, keepdims);
+  return reduced(Op::reduce_prod, x, axes, keepdims);
 }
 
 Tensor max(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
   LocScope scope(where);
-  return reduced("max", Op::reduce_max, x, axes, keepdims);
+  return reduced(Op::reduce_max, x, axes, keepdims);
 }
 
 Tensor min(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
   LocScope scope(where);
-  return reduced("min", Op::reduce_min, x, axes, keepdims);
+  return reduced(Op::reduce_min, x, axes, keepdims);
 }
 
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
   LocScope scope(where);
-  const Tensor y = as_float("mean", x);
-  return sum(y, axes, keepdims) / count(y, axes.resolve("mean", y));
+  const Tensor y = as_float(x);
+  return sum(y, axes, keepdims) / count(y, axes.resolve(y));
 }
 
 Tensor variance(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
   LocScope scope(where);
-  const Tensor y = as_float("variance", x);
-  return mean(square(y - spread_back(mean(y, axes), y, axes.resolve("variance", y))), axes, keepdims);
+  const Tensor y = as_float(x);
+  return mean(square(y - spread_back(mean(y, axes), y, axes.resolve(y))), axes, keepdims);
 }
 
 // The shift is finite, so that rows of -inf alone, and rows with inf, have their limits.
@@ -189,30 +189,30 @@ Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims, std::source_l
   LocScope scope(where);
   const double largest = x.dtype() == f64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
   auto shift = [&](bool keep) { return stop_gradient(clip(max(x, axes, keep), -largest, largest)); };
-  const Tensor shifted = x - spread_back(shift(false), x, axes.resolve("logsumexp", x));
+  const Tensor shifted = x - spread_back(shift(false), x, axes.resolve(x));
   return log(sum(exp(shifted), axes, keepdims)) + shift(keepdims);
 }
 
 Tensor argmax(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);
-  return node(Op::arg_max, {x}, Attrs::axis(resolve_axis("argmax", x, axis, x.rank())));
+  return node(Op::arg_max, {x}, Attrs::axis(resolve_axis(x, axis, x.rank())));
 }
 
 Tensor argmin(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);
-  return node(Op::arg_min, {x}, Attrs::axis(resolve_axis("argmin", x, axis, x.rank())));
+  return node(Op::arg_min, {x}, Attrs::axis(resolve_axis(x, axis, x.rank())));
 }
 
 Tensor extent(const Tensor& x, int axis, DType dtype, std::source_location where) {
   LocScope scope(where);
-  return astype(node(Op::size, {x}, Attrs::axis(resolve_axis("extent", x, axis, x.rank()))), dtype);
+  return astype(node(Op::size, {x}, Attrs::axis(resolve_axis(x, axis, x.rank()))), dtype);
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, double epsilon,
                   std::source_location where) {
   LocScope scope(where);
   check_number("layer_norm", "epsilon", epsilon, Domain::not_negative);
-  const std::vector<int> last = Axes(-1).resolve("layer_norm", x);
+  const std::vector<int> last = Axes(-1).resolve(x);
   const Tensor centred = x - spread_back(mean(x, -1), x, last);
   const Tensor inverse = rsqrt(mean(square(centred), -1) + epsilon);
   Tensor y = centred * spread_back(inverse, x, last);

@@ -14,8 +14,8 @@ class Axes {
   Axes(int axis) : list_{axis}, all_(false) {}
   Axes(std::initializer_list<int> axes) : list_(axes.begin(), axes.end()), all_(false) {}
   Axes(const std::vector<int>& axes) : list_(axes), all_(false) {}
-  /// Sorted, non-negative, distinct. Error (naming `op`) on an axis out of range or named twice.
-  std::vector<int> resolve(std::string_view op, const Tensor& x) const;
+  /// Sorted, non-negative, distinct. Error on an axis out of range or named twice.
+  std::vector<int> resolve(const Tensor& x) const;
   bool all() const { return all_; }  ///< none are named
 
  private:
@@ -96,7 +96,8 @@ Tensor pad(const Tensor& x, const Dims& low, const Dims& high, const Number& val
 /// y[a, j, b] = x[a, k[j], b]: rows k of an axis (i32 or i64); 0 where k is out of range (a Model refuses such data).
 Tensor gather(const Tensor& x, const Tensor& indices, int axis = 0, WEFT_HERE);
 inline Tensor take(const Tensor& x, const Tensor& indices, int axis = 0, WEFT_HERE) {
-  return gather(x, indices, axis, where);
+  const LocScope scope(where);
+  return gather(x, indices, axis);
 }
 /// x with u[a, j, b] added to x[a, k[j], b], for j in order; out-of-range k is dropped.
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& u, int axis = 0, WEFT_HERE);

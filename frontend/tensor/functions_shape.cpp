@@ -21,18 +21,16 @@ Tensor contract(const Tensor& a, const Tensor& b, const Dims& lhs, const Dims& r
 
 Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
   LocScope scope(where);
-  constexpr std::string_view op = "matmul";
-  check_operands(op, {a, b});
-  if (a.rank() == 0 || b.rank() == 0) type_error(op, {a, b}, "a scalar has no rows or columns; multiply with *");
+  check_operands({a, b});
+  if (a.rank() == 0 || b.rank() == 0) type_error({a, b}, "a scalar has no rows or columns; multiply with *");
   if (a.dtype() != b.dtype())
-    type_error(op, {a, b},
+    type_error({a, b},
                fmt::format("dtypes differ: {} and {}; convert one with astype()", name(a.dtype()), name(b.dtype())));
   const int ka = a.rank() - 1, kb = std::max(0, b.rank() - 2);
   if (a.shape()[ka] != b.shape()[kb])
-    type_error(op, {a, b},
-               fmt::format("inner extents differ: {} and {}; expected the second operand to be [{}{}]",
-                           extent_text(a.shape()[ka]), extent_text(b.shape()[kb]), extent_text(a.shape()[ka]),
-                           b.rank() > 1 ? ", *" : ""));
+    type_error({a, b}, fmt::format("inner extents differ: {} and {}; expected the second operand to be [{}{}]",
+                                   extent_text(a.shape()[ka]), extent_text(b.shape()[kb]), extent_text(a.shape()[ka]),
+                                   b.rank() > 1 ? ", *" : ""));
   if (a.rank() <= 2 && b.rank() <= 2) return contract(a, b, {ka}, {kb});
   if (b.rank() <= 2 || a.rank() == 1) return contract(a, b, {ka}, {kb});
 
@@ -48,9 +46,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
       const std::int64_t next = (*s)[i];
       if (have == 1) have = next;
       if (next != 1 && next != have)
-        type_error(op, {a, b},
-                   fmt::format("batch extents differ: {} and {}; expected equal extents, or 1", extent_text(have),
-                               extent_text(next)));
+        type_error({a, b}, fmt::format("batch extents differ: {} and {}; expected equal extents, or 1",
+                                       extent_text(have), extent_text(next)));
     }
   auto repeated = [&](const Tensor& t) {
     Shape shape = batch;
@@ -64,23 +61,21 @@ Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
 
 Tensor reshape(const Tensor& x, const Shape& shape, std::source_location where) {
   LocScope scope(where);
-  constexpr std::string_view op = "reshape";
-  check_operands(op, {x});
+  check_operands({x});
   Shape to = shape;
   int open = -1;
   for (int i = 0; i < to.rank(); ++i) {
     if (to[i] >= 0 || (is_symbol(to[i]) && to[i] != kBatch)) continue;
     if (to[i] != kBatch || open >= 0)
-      type_error(op, {x}, fmt::format("shape {} is not one: at most one extent may be -1", list_text(shape)));
+      type_error({x}, fmt::format("shape {} is not one: at most one extent may be -1", list_text(shape)));
     open = i;
   }
   if (open >= 0 && is_static(x.shape())) {
     to[open] = 1;
     const std::int64_t rest = element_count(to), all = element_count(x.shape());
     if (rest == 0 || all % rest != 0)
-      type_error(
-          op, {x},
-          fmt::format("{} {} not divide into {}", counted(all, "element"), all == 1 ? "does" : "do", list_text(shape)));
+      type_error({x}, fmt::format("{} {} not divide into {}", counted(all, "element"), all == 1 ? "does" : "do",
+                                  list_text(shape)));
     to[open] = all / rest;
   }
   if (x.shape() == to) return x;
@@ -89,7 +84,7 @@ Tensor reshape(const Tensor& x, const Shape& shape, std::source_location where) 
 
 Tensor flatten(const Tensor& x, std::source_location where) {
   LocScope scope(where);
-  if (x.rank() == 0) type_error("flatten", {x}, "a scalar has no batch axis to keep");
+  if (x.rank() == 0) type_error({x}, "a scalar has no batch axis to keep");
   Shape rest = x.shape();
   rest.erase(0);
   return reshape(x, {x.shape()[0], element_count(rest)});
@@ -100,20 +95,20 @@ Tensor transpose(const Tensor& x, const Dims& perm, std::source_location where) 
   Dims p = perm;
   if (p.empty())
     for (int i = x.rank(); i-- > 0;) p.push_back(i);
-  for (int i = 0; i < p.rank(); ++i) p[i] = resolve_axis("transpose", x, p[i], x.rank());
+  for (int i = 0; i < p.rank(); ++i) p[i] = resolve_axis(x, p[i], x.rank());
   if (p == Dims::iota(x.rank())) return x;
   return node(Op::transpose, {x}, {{Attr::perm, p}});
 }
 
 Tensor squeeze(const Tensor& x, const Axes& axes, std::source_location where) {
   LocScope scope(where);
-  check_operands("squeeze", {x});
+  check_operands({x});
   std::vector<int> dropped;
-  for (int axis : axes.resolve("squeeze", x)) {
+  for (int axis : axes.resolve(x)) {
     const std::int64_t extent = x.shape()[axis];
     if (extent == 1) dropped.push_back(axis);
     if (extent != 1 && !axes.all())
-      type_error("squeeze", {x}, fmt::format("axis {} has extent {}; expected 1", axis, extent_text(extent)));
+      type_error({x}, fmt::format("axis {} has extent {}; expected 1", axis, extent_text(extent)));
   }
   Shape shape;
   for (std::int64_t axis : other_axes(x.rank(), dropped)) shape.push_back(x.shape()[static_cast<int>(axis)]);
@@ -122,7 +117,7 @@ Tensor squeeze(const Tensor& x, const Axes& axes, std::source_location where) {
 
 Tensor expand_dims(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);
-  const int at = resolve_axis("expand_dims", x, axis, x.rank() + 1);
+  const int at = resolve_axis(x, axis, x.rank() + 1);
   Shape shape = x.shape();
   shape.insert(at, 1);
   return spread(x, shape, other_axes(shape.rank(), {at}));
@@ -130,24 +125,23 @@ Tensor expand_dims(const Tensor& x, int axis, std::source_location where) {
 
 Tensor broadcast_to(const Tensor& x, const Shape& shape, std::source_location where) {
   LocScope scope(where);
-  check_operands("broadcast_to", {x});
+  check_operands({x});
   bool fits = x.rank() <= shape.rank();
   for (int i = 0; fits && i < x.rank(); ++i) {
     const std::int64_t e = x.shape()[i];
     fits = e == 1 || e == shape[shape.rank() - x.rank() + i];
   }
   if (!fits)
-    type_error("broadcast_to", {x},
-               fmt::format("does not repeat to {}; expected its trailing extents, or 1", to_string(shape)));
+    type_error({x}, fmt::format("does not repeat to {}; expected its trailing extents, or 1", to_string(shape)));
   return spread_trailing(x, shape);
 }
 
 Tensor concat(const std::vector<Tensor>& xs, int axis, std::source_location where) {
   LocScope scope(where);
-  if (xs.empty()) fail("{}concat: no operands; expected one or more", where_prefix());
-  check_operands("concat", xs);
+  if (xs.empty()) fail("{}no operands; expected one or more", call_prefix());
+  check_operands(xs);
   if (xs.size() == 1) return xs[0];
-  return node(Op::concat, xs, Attrs::axis(resolve_axis("concat", xs[0], axis, xs[0].rank())));
+  return node(Op::concat, xs, Attrs::axis(resolve_axis(xs[0], axis, xs[0].rank())));
 }
 
 Tensor stack(const std::vector<Tensor>& xs, int axis, std::source_location where) {
@@ -160,12 +154,12 @@ Tensor stack(const std::vector<Tensor>& xs, int axis, std::source_location where
 Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, std::int64_t stride,
              std::source_location where) {
   LocScope scope(where);
-  const int at = resolve_axis("slice", x, axis, x.rank());
+  const int at = resolve_axis(x, axis, x.rank());
   Dims starts = Dims::filled(x.rank(), 0), limits = x.shape(), strides = Dims::filled(x.rank(), 1);
   if (is_symbol(x.shape()[at]))
-    type_error("slice", {x},
-               x.shape()[at] != kBatch ? "an axis of unbound extent cannot be sliced"
-                                       : "the batch axis cannot be sliced: its extent is known only when compiled");
+    type_error({x}, x.shape()[at] != kBatch
+                        ? "an axis of unbound extent cannot be sliced"
+                        : "the batch axis cannot be sliced: its extent is known only when compiled");
   starts[at] = from_end(start, x.shape()[at]);
   limits[at] = from_end(limit, x.shape()[at]);
   strides[at] = stride;
@@ -174,28 +168,27 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t limit, 
 
 Tensor pad(const Tensor& x, const Dims& low, const Dims& high, const Number& value, std::source_location where) {
   LocScope scope(where);
-  check_operands("pad", {x});
+  check_operands({x});
   return node(Op::pad, {x, scalar_like(x, value)}, {{Attr::low, low}, {Attr::high, high}});
 }
 
 Tensor gather(const Tensor& x, const Tensor& indices, int axis, std::source_location where) {
   LocScope scope(where);
-  check_operands("gather", {x, indices});
-  return node(Op::gather, {x, indices}, Attrs::axis(resolve_axis("gather", x, axis, x.rank())));
+  check_operands({x, indices});
+  return node(Op::gather, {x, indices}, Attrs::axis(resolve_axis(x, axis, x.rank())));
 }
 
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& u, int axis, std::source_location where) {
   LocScope scope(where);
-  check_operands("scatter_add", {x, indices, u});
-  return node(Op::scatter_add, {x, indices, u}, Attrs::axis(resolve_axis("scatter_add", x, axis, x.rank())));
+  check_operands({x, indices, u});
+  return node(Op::scatter_add, {x, indices, u}, Attrs::axis(resolve_axis(x, axis, x.rank())));
 }
 
 Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype, std::source_location where) {
   LocScope scope(where);
-  check_operands("one_hot", {labels});
-  if (!is_integer(labels.dtype()))
-    type_error("one_hot", {labels}, "labels must be integers; convert with astype(x, i32)");
-  if (classes < 1) type_error("one_hot", {labels}, fmt::format("{} classes; expected at least 1", classes));
+  check_operands({labels});
+  if (!is_integer(labels.dtype())) type_error({labels}, "labels must be integers; convert with astype(x, i32)");
+  if (classes < 1) type_error({labels}, fmt::format("{} classes; expected at least 1", classes));
   GraphScope graph(labels.trace());
   Shape shape = labels.shape();
   shape.push_back(classes);

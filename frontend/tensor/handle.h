@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/frontend/tensor/here.h>
 #include <weft/frontend/tensor/trace.h>
 #include <weft/ir/base/error.h>
 
@@ -40,10 +41,12 @@ template <class S>
 bool is_empty_function(const std::function<S>& f) {
   return !f;
 }
+/// Throws Error "file:line: owner: the function is empty; …".
+[[noreturn]] void empty_function(std::string_view owner, const std::source_location& where);
 /// `f`, to be kept. Error when it is an empty std::function or a null pointer.
 template <class F>
-F callable(F f, const char* type) {
-  if (is_empty_function(f)) fail("{}: the function is empty; expected one that can be called", type);
+F callable(F f, std::string_view owner, WEFT_HERE) {
+  if (is_empty_function(f)) empty_function(owner, where);
   return f;
 }
 

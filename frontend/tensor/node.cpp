@@ -4,12 +4,18 @@
 #include <algorithm>
 
 #include "frontend/tensor/functions.h"
+#include "frontend/tensor/handle.h"
 
 namespace weft {
 
 std::string where_prefix() {
   const LocSet here = LocScope::current();
   return here.empty() ? "" : here.str() + ": ";
+}
+
+std::string call_prefix() {
+  const std::string function = LocScope::function();
+  return where_prefix() + function + (function.empty() ? "" : ": ");
 }
 
 bool has_place(std::string_view message) {
@@ -20,8 +26,14 @@ bool has_place(std::string_view message) {
   return digits != place.npos && digits > 0 && digits + 1 < place.size() && place[digits] == ':';
 }
 
-void type_error(std::string_view op, const std::vector<Tensor>& operands, const std::string& what) {
-  std::string message = where_prefix() + std::string(op) + ": " + what;
+void empty_function(std::string_view owner, const std::source_location& where) {
+  const LocScope scope(where);
+  fail("{}{}: the function is empty; expected one that can be called", where_prefix(), owner);
+}
+
+namespace {
+
+[[noreturn]] void fail_of(std::string message, const std::vector<Tensor>& operands) {
   for (std::size_t i = 0; i < operands.size(); ++i) {
     const Tensor& t = operands[i];
     message += fmt::format("{} operand {} is {}{}", i ? "," : ";", i, to_string(t.type()),
@@ -30,14 +42,24 @@ void type_error(std::string_view op, const std::vector<Tensor>& operands, const 
   throw Error(message);
 }
 
-void check_operands(std::string_view op, const std::vector<Tensor>& operands) {
+}  // namespace
+
+void type_error(const std::vector<Tensor>& operands, const std::string& what) {
+  fail_of(call_prefix() + what, operands);
+}
+
+void type_error_of(std::string_view owner, const std::vector<Tensor>& operands, const std::string& what) {
+  fail_of(fmt::format("{}{}: {}", where_prefix(), owner, what), operands);
+}
+
+void check_operands(const std::vector<Tensor>& operands) {
   for (std::size_t i = 0; i < operands.size(); ++i)
     if (!operands[i].defined())
-      fail("{}{}: operand {} is an empty Tensor; expected one made by input(), parameter() or a function",
-           where_prefix(), op, i);
+      fail("{}operand {} is an empty Tensor; expected one made by input(), parameter() or a function", call_prefix(),
+           i);
   for (const Tensor& t : operands)
     if (t.trace() != operands[0].trace())
-      type_error(op, operands, "operands belong to different graphs; build all of them in one GraphScope");
+      type_error(operands, "operands belong to different graphs; build all of them in one GraphScope");
 }
 
 std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors) {
@@ -48,14 +70,17 @@ std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors) {
 
 Tensor node(Op op, const std::vector<Tensor>& operands, Attrs attrs, std::optional<Type> type) {
   ensure(!operands.empty(), "{}: node() needs an operand", name(op));
-  check_operands(name(op), operands);
+  check_operands(operands);
   const std::shared_ptr<Trace>& trace = operands[0].trace();
-  return {trace, trace->graph.add(op, ids_of(operands), std::move(attrs), std::move(type), LocScope::current())};
+  return {trace, renamed(name(op), [&] {
+            return trace->graph.add(op, ids_of(operands), std::move(attrs), std::move(type), LocScope::current());
+          })};
 }
 
 Tensor leaf(Op op, Attrs attrs, const Type& type) {
   const std::shared_ptr<Trace>& trace = current_trace();
-  return {trace, trace->graph.add(op, {}, std::move(attrs), type, LocScope::current())};
+  return {trace,
+          renamed(name(op), [&] { return trace->graph.add(op, {}, std::move(attrs), type, LocScope::current()); })};
 }
 
 Tensor literal(const std::shared_ptr<Trace>& trace, Array value) {
@@ -72,7 +97,7 @@ Tensor number_in(const std::shared_ptr<Trace>& trace, const Number& value, DType
       if (!fits || !hint.empty()) continue;
       hint = fmt::format("; convert the tensor with astype(x, {})", name(wider));
     }
-    fail("{}{}{}", where_prefix(), e.what(), hint);
+    fail("{}{}{}", call_prefix(), e.what(), hint);
   }
 }
 
@@ -81,16 +106,15 @@ Tensor in_classes(const Tensor& labels, std::int64_t classes) {
   return (k >= 0) & (k < classes);
 }
 
-int resolve_axis(std::string_view op, const Tensor& x, std::int64_t axis, int rank) {
+int resolve_axis(const Tensor& x, std::int64_t axis, int rank) {
   const std::int64_t resolved = axis < 0 ? axis + rank : axis;
   if (resolved < 0 || resolved >= rank)
-    type_error(op, {x},
-               rank == 0 ? fmt::format("axis {} is out of range: a scalar has no axes", axis)
-                         : fmt::format("axis {} is out of range; expected {} … {}", axis, -rank, rank - 1));
+    type_error({x}, rank == 0 ? fmt::format("axis {} is out of range: a scalar has no axes", axis)
+                              : fmt::format("axis {} is out of range; expected {} … {}", axis, -rank, rank - 1));
   return static_cast<int>(resolved);
 }
 
-Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands) {
+Shape broadcast_shape(const std::vector<Tensor>& operands) {
   Shape out;
   for (const Tensor& t : operands)
     if (t.rank() > out.rank()) out = t.shape();
@@ -101,7 +125,7 @@ Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands) 
       const std::int64_t next = t.shape()[i];
       if (next == have || next == 1) continue;
       if (have != 1)
-        type_error(op, operands,
+        type_error(operands,
                    fmt::format("shapes do not fit together: axis {} (from the end) has extents {} and {}; expected "
                                "equal extents, or 1",
                                t.rank() - i, extent_text(have), extent_text(next)));
@@ -114,7 +138,7 @@ Shape broadcast_shape(std::string_view op, const std::vector<Tensor>& operands) 
       batch_axes(out) > 1 && std::ranges::all_of(operands, [&](const Tensor& t) { return batch_axes(t.shape()) < 2; });
   if (is_outer && std::ranges::any_of(
                       operands, [&](const Tensor& t) { return t.rank() < out.rank() && batch_axes(t.shape()) == 1; }))
-    type_error(op, operands,
+    type_error(operands,
                fmt::format("the batch axes do not meet: the result would be {}. Give the operands equal ranks, with "
                            "expand_dims() or squeeze()",
                            to_string(out)));

@@ -24,7 +24,7 @@ Tensor unit(const Shape& shape) { return astype(random_bits(shape) >> 8, f32) * 
 Tensor random_bits(const Shape& shape, std::source_location where) {
   LocScope scope(where);
   const std::shared_ptr<Trace>& trace = current_trace();
-  if (trace->random_calls == kMostCalls) fail("{}random: more than {} calls in one graph", where_prefix(), kMostCalls);
+  if (trace->random_calls == kMostCalls) fail("{}more than {} random tensors in one graph", call_prefix(), kMostCalls);
   Tensor seed = counter(kSeedName, static_cast<std::int64_t>(trace->seed));
   for (ValueId turn : trace->turns)  // odd factors: no two turns, or seeds of one, meet
     seed = (seed + (Tensor(trace, turn) + 1) * std::int64_t{0x1e3779b97f4a7c15}) * std::int64_t{0x3f58476d1ce4e5b9};
@@ -74,7 +74,7 @@ Tensor random_bernoulli(const Shape& shape, double probability, std::source_loca
 
 Tensor dropout(const Tensor& x, double rate, std::source_location where) {
   LocScope scope(where);
-  check_operands("dropout", {x});
+  check_operands({x});
   check_number("dropout", "rate", rate, Domain::below_one);
   if (rate == 0) return x;
   GraphScope graph(x.trace());

@@ -25,22 +25,20 @@ Variable variable_of(const Tensor& t, std::string_view what) {
        t.defined() ? t.str() : "an empty Tensor");
 }
 
-/// `what` is the function that the user called.
-Tensor make_input(std::string_view what, std::string_view base, const std::string& name, const Type& type,
-                  InputKind kind) {
+Tensor make_input(std::string_view base, const std::string& name, const Type& type, InputKind kind) {
   const std::shared_ptr<Trace>& trace = current_trace();
   const std::string chosen = name.empty() ? trace->unique_name(std::string(base)) : name;
   if (const ValueId other = trace->graph.find_input(chosen); other != kNoValue)
-    fail("{}{}: input '{}' exists already, from {}; expected another name, or a GraphScope around each model",
-         where_prefix(), what, chosen, trace->graph[other].locs.str());
-  return {trace, located(what, [&] { return trace->graph.input(chosen, type, kind, LocScope::current()); })};
+    fail("{}input '{}' exists already, from {}; expected another name, or a GraphScope around each model",
+         call_prefix(), chosen, trace->graph[other].locs.str());
+  return {trace, renamed("", [&] { return trace->graph.input(chosen, type, kind, LocScope::current()); })};
 }
 
-Tensor data_input(std::string_view what, const std::string& name, const Type& type) {
+Tensor data_input(const std::string& name, const Type& type) {
   for (const std::int64_t extent : type.shape)
     if (extent < 0 && !is_symbol(extent))
-      fail("{}{}: shape {} has a negative extent", where_prefix(), what, to_string(type.shape));
-  return make_input(what, "input", name, type, InputKind::data);
+      fail("{}shape {} has a negative extent", call_prefix(), to_string(type.shape));
+  return make_input("input", name, type, InputKind::data);
 }
 
 /// At the beginning of a user's call (weft's own may hold ids of values): the place to drop what is not needed.
@@ -54,31 +52,31 @@ void begin_source(const std::string& name) {
 }
 
 /// Both operands as tensors of one dtype and shape.
-std::pair<Tensor, Tensor> unify(std::string_view op, const Operand& a, const Operand& b) {
-  if (a.is_number() && b.is_number()) fail("{}{}: both operands are numbers; expected a Tensor", where_prefix(), op);
+std::pair<Tensor, Tensor> unify(const Operand& a, const Operand& b) {
+  if (a.is_number() && b.is_number()) fail("{}both operands are numbers; expected a Tensor", call_prefix());
   const Operand& known = a.is_number() ? b : a;
-  check_operands(op, {known.tensor()});
+  check_operands({known.tensor()});
   const Tensor x = a.resolve(known.tensor().trace(), known.tensor().dtype());
   const Tensor y = b.resolve(known.tensor().trace(), known.tensor().dtype());
-  check_operands(op, {x, y});
+  check_operands({x, y});
   if (x.dtype() != y.dtype())
-    type_error(op, {x, y},
+    type_error({x, y},
                fmt::format("dtypes differ: {} and {}; convert one with astype()", name(x.dtype()), name(y.dtype())));
-  const Shape shape = broadcast_shape(op, {x, y});
+  const Shape shape = broadcast_shape({x, y});
   return {spread_trailing(x, shape), spread_trailing(y, shape)};
 }
 
 }  // namespace
 
 Tensor binary(Op op, const Operand& a, const Operand& b, std::string_view function) {
-  LocScope scope(a.where());
-  auto [x, y] = unify(function.empty() ? name(op) : function, a, b);
+  LocScope scope(a.where(), function.empty() ? name(op) : function);
+  auto [x, y] = unify(a, b);
   return node(op, {x, y});
 }
 
 Type Tensor::type() const {
   if (!defined())
-    fail("{}an empty Tensor has no type; expected one made by input(), parameter() or a function", where_prefix());
+    fail("{}an empty Tensor has no type; expected one made by input(), parameter() or a function", call_prefix());
   const auto lock = looking_at(*this);
   return trace_->graph[id()].type;
 }
@@ -115,23 +113,23 @@ Tensor input(DType dtype, const Shape& per_sample, const std::string& name, std:
   begin_source(name);
   LocScope scope(where);
   if (per_sample.rank() == kMaxRank)
-    fail("{}input: shape {} has {} axes; with the batch axis at most {} are possible", where_prefix(),
-         to_string(per_sample), per_sample.rank(), kMaxRank);
+    fail("{}shape {} has {} axes; with the batch axis at most {} are possible", call_prefix(), to_string(per_sample),
+         per_sample.rank(), kMaxRank);
   Shape shape = per_sample;
   shape.insert(0, kBatch);
-  return data_input("input", name, {dtype, shape});
+  return data_input(name, {dtype, shape});
 }
 
 Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std::source_location where) {
   begin_source(name);
   LocScope scope(where);
-  return data_input("placeholder", name, {dtype, shape});
+  return data_input(name, {dtype, shape});
 }
 
 namespace {
 
 Tensor variable(std::string_view base, const std::string& name, const Array& value, bool trainable) {
-  const Tensor t = make_input(base, base, name, value.type(), InputKind::state);
+  const Tensor t = make_input(base, name, value.type(), InputKind::state);
   t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(value), trainable});
   return t;
 }
@@ -141,15 +139,13 @@ Tensor variable(std::string_view base, const std::string& name, const Array& val
 Tensor parameter(const Shape& shape, const Initializer& init, const std::string& name, std::source_location where) {
   begin_source(name);
   LocScope scope(where);
-  if (!is_static(shape))
-    fail("{}parameter: shape {} has an unbound extent; expected known ones", where_prefix(), to_string(shape));
-  located("parameter", [&] { return element_count(shape); });
+  if (!is_static(shape)) fail("{}shape {} has an unbound extent; expected known ones", call_prefix(), to_string(shape));
+  located(LocScope::function(), [&] { return element_count(shape); });
   Trace& trace = *current_trace();
-  Array value =
-      located("parameter", [&] { return call(init, "Initializer", shape, trace.seed, trace.parameter_stream); });
+  Array value = located(LocScope::function(),
+                        [&] { return call(init, "Initializer", shape, trace.seed, trace.parameter_stream); });
   if (!(value.type() == Type{f32, shape}))
-    fail("{}parameter: the initialiser made {}; expected {}", where_prefix(), to_string(value.type()),
-         to_string(Type{f32, shape}));
+    fail("{}the initialiser made {}; expected {}", call_prefix(), to_string(value.type()), to_string(Type{f32, shape}));
   const Tensor made = variable("parameter", name, std::move(value), true);
   ++trace.parameter_stream;
   return made;
@@ -201,15 +197,15 @@ Tensor training(std::source_location where) {
   LocScope scope(where);
   const std::shared_ptr<Trace>& trace = current_trace();
   if (ValueId id = trace->graph.find_input(kTrainingName); id != kNoValue) return {trace, id};
-  return make_input("training", "", std::string(kTrainingName), {boolean, {}}, InputKind::data);
+  return make_input("", std::string(kTrainingName), {boolean, {}}, InputKind::data);
 }
 
 Tensor operator-(const Operand& x) {
-  LocScope scope(x.where());
+  LocScope scope(x.where(), name(Op::neg));
   return node(Op::neg, {x.tensor()});
 }
 Tensor operator~(const Operand& x) {
-  LocScope scope(x.where());
+  LocScope scope(x.where(), name(Op::logical_not));
   return node(Op::logical_not, {x.tensor()});
 }
 Tensor operator+(const Operand& a, const Operand& b) { return binary(Op::add, a, b); }
@@ -234,18 +230,16 @@ Tensor minimum(const Operand& a, const Operand& b) { return binary(Op::min, a, b
 
 Tensor where(const Tensor& p, const Operand& a, const Operand& b) {
   LocScope scope(a.where());
-  constexpr std::string_view op = "where";
-  check_operands(op, {p});
-  if (p.dtype() != boolean) type_error(op, {p}, "the condition must be bool");
+  check_operands({p});
+  if (p.dtype() != boolean) type_error({p}, "the condition must be bool");
   const bool numbers = a.is_number() && b.is_number();
   const DType dtype = numbers ? f32 : (a.is_number() ? b : a).tensor().dtype();
   const Tensor x = a.resolve(p.trace(), dtype), y = b.resolve(p.trace(), dtype);
-  check_operands(op, {p, x, y});
+  check_operands({p, x, y});
   if (x.dtype() != y.dtype())
-    type_error(op, {p, x, y},
-               fmt::format("branches differ in dtype: {} and {}; convert one with astype()", name(x.dtype()),
-                           name(y.dtype())));
-  const Shape shape = broadcast_shape(op, {p, x, y});
+    type_error({p, x, y}, fmt::format("branches differ in dtype: {} and {}; convert one with astype()", name(x.dtype()),
+                                      name(y.dtype())));
+  const Shape shape = broadcast_shape({p, x, y});
   return node(Op::select, {spread_trailing(p, shape), spread_trailing(x, shape), spread_trailing(y, shape)});
 }
 

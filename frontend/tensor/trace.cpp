@@ -2,6 +2,7 @@
 #include "frontend/tensor/trace.h"
 
 #include <algorithm>
+#include <cctype>
 #include <mutex>
 #include <utility>
 
@@ -31,6 +32,24 @@ ThreadGraphs& thread_graphs() {
 LocSet& thread_locs() {
   constinit thread_local LocSet locs;
   return locs;
+}
+
+/// The name or the signature of the function that the user called.
+std::string_view& thread_function() {
+  constinit thread_local std::string_view function;
+  return function;
+}
+
+/// "square" of "weft::Tensor weft::square(const weft::Tensor&, std::source_location)", "Dense" of
+/// "weft::Tensor weft::Dense::operator()(…)" and of its constructor's, "" of operator+'s; a name is itself.
+std::string name_in(std::string_view signature) {
+  const auto is_part = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  std::size_t end = signature.find("::operator()");
+  if (end == signature.npos) end = signature.find('(');
+  if (end == signature.npos) end = signature.size();
+  std::size_t begin = end;
+  while (begin > 0 && is_part(signature[begin - 1])) --begin;
+  return std::string(signature.substr(begin, end - begin));
 }
 
 /// The line that the innermost UserScope has set aside.
@@ -193,22 +212,24 @@ void set_seed(std::uint64_t seed) {
   if (Variable* v = trace.find(std::string(kStepName))) v->value->write(Array::scalar(std::int64_t{0}));
 }
 
-LocScope::LocScope(const std::source_location& where) : saved_(thread_locs()) {
-  if (saved_.empty()) thread_locs() = LocSet::of(where);
+LocScope::LocScope(const std::source_location& where, std::string_view function)
+    : LocScope(thread_locs().empty() ? LocSet::of(where) : LocSet(), function) {}
+LocScope::LocScope(LocSet locs, std::string_view function) : saved_(thread_locs()), saved_function_(thread_function()) {
+  if (!saved_.empty()) return;
+  thread_locs() = locs;
+  thread_function() = function;
 }
-LocScope::LocScope(LocSet locs) : saved_(thread_locs()) {
-  if (saved_.empty()) thread_locs() = locs;
-}
-LocScope::~LocScope() { thread_locs() = saved_; }
+LocScope::~LocScope() { thread_locs() = saved_, thread_function() = saved_function_; }
+std::string LocScope::function() { return name_in(thread_function()); }
 LocSet LocScope::current() { return thread_locs(); }
 bool LocScope::is_nested() { return !thread_locs().empty() || !caller_locs().empty(); }
 
-UserScope::UserScope() : current_(thread_locs()), caller_(caller_locs()) {
+UserScope::UserScope() : current_(thread_locs()), caller_(caller_locs()), function_(thread_function()) {
   if (!current_.empty()) caller_locs() = current_;
-  thread_locs() = {};
+  thread_locs() = {}, thread_function() = {};
 }
-UserScope::~UserScope() { thread_locs() = current_, caller_locs() = caller_; }
+UserScope::~UserScope() { thread_locs() = current_, caller_locs() = caller_, thread_function() = function_; }
 
-BuiltinScope::BuiltinScope() : LocScope(caller_locs()) {}
+BuiltinScope::BuiltinScope(std::string_view name) : LocScope(caller_locs(), name) {}
 
 }  // namespace weft

@@ -129,17 +129,23 @@ void set_seed(std::uint64_t seed);
 /// default environment, whatever the caller's.
 class LocScope {
  public:
-  explicit LocScope(const std::source_location& where);
-  explicit LocScope(LocSet locs);
+  /// `function`: the name of the user's call, or the signature, by default that of the function that the scope is in.
+  explicit LocScope(const std::source_location& where,
+                    std::string_view function = std::source_location::current().function_name());
+  explicit LocScope(LocSet locs, std::string_view function = std::source_location::current().function_name());
   ~LocScope();
   LocScope(const LocScope&) = delete;
   LocScope& operator=(const LocScope&) = delete;
+  /// The name of the function that the outermost scope stands in, or that it was given: what the user called. A
+  /// class's, where that is its constructor or operator(); empty outside of every scope.
+  static std::string function();
   static LocSet current();  ///< the active scope's line; empty outside of every scope, and in a UserScope
   static bool is_nested();  ///< whether a function of weft's called, which may hold ids of values
 
  private:
   DefaultFloats floats_;
   LocSet saved_;
+  std::string_view saved_function_;
 };
 
 /// Held while weft calls a function of the user's (a loss, a metric, an optimiser, an activation): in it the outermost
@@ -153,13 +159,14 @@ class UserScope {
 
  private:
   LocSet current_, caller_;
+  std::string_view function_;
 };
 
 /// What a function of weft's begins with that stands where a user's might (a built-in loss): it is charged to the line
-/// that called it, which the UserScope around it has set aside.
+/// that called it, which the UserScope around it has set aside. `name` is what its errors call it.
 class BuiltinScope : LocScope {
  public:
-  BuiltinScope();
+  explicit BuiltinScope(std::string_view name);
 };
 
 }  // namespace weft

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "frontend/tensor/domain.h"
+#include "frontend/tensor/node.h"
 #include "frontend/train/model.h"
 #include "ir/base/file_limit.h"
 
@@ -26,13 +28,28 @@ bool improves(double value, double best, double min_delta, bool maximize) {
   return maximize ? value > best + min_delta : value < best - min_delta;
 }
 
+void check_text(const char* callback, const char* option, const std::string& value) {
+  if (value.empty()) fail("{}{}: {} is empty; expected one", where_prefix(), callback, option);
+}
+
 double worst(bool maximize) { return maximize ? -HUGE_VAL : HUGE_VAL; }
 
 }  // namespace
 
+void EarlyStopping::check() const {
+  check_text("EarlyStopping", "monitor", monitor);
+  check_count("EarlyStopping", "patience", patience, 0);
+  check_number("EarlyStopping", "min_delta", min_delta, Domain::not_negative);
+}
+
+void BestCheckpoint::check() const {
+  check_text("BestCheckpoint", "path", path);
+  check_text("BestCheckpoint", "monitor", monitor);
+}
+
+void CsvLog::check() const { check_text("CsvLog", "path", path); }
+
 void EarlyStopping::on_train_begin(FitRun&) {
-  if (patience < 0 || !(min_delta >= 0))
-    fail("EarlyStopping: patience {} and min_delta {}; expected 0 or more", patience, plain_nan(min_delta));
   best = worst(maximize);
   waited = 0;
   best_epoch = -1;

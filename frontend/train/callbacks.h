@@ -38,13 +38,18 @@ struct FitRun {
 /// Any callback as a value: a struct with one or more of on_train_begin, on_epoch_begin, on_step_end, on_epoch_end and
 /// on_train_end, each `void(FitRun&)`. Copies share the struct. Without on_step_end, fit() runs many steps in one call.
 /// A struct with none of them, with one of another signature, or with a hook of another framework or a misspelt one
-/// does not compile (frontend/train/hooks.h; C++20 cannot see every other name).
+/// does not compile (frontend/train/hooks.h; C++20 cannot see every other name). It may have `void check() const`, an
+/// Error when an option makes no sense, which is called when the value is made of it.
 class Callback {
  public:
   template <class T>
-  requires(!std::is_same_v<T, Callback>) Callback(T t) {
-    self_.set(std::make_shared<Hooks<T>>(std::move(t)));
+  requires(!std::is_same_v<T, Callback>) Callback(T t, WEFT_HERE) {
     hook_check::check<T>();
+    if constexpr (requires { std::as_const(t).check(); }) {
+      const LocScope scope(where);
+      std::as_const(t).check();
+    }
+    self_.set(std::make_shared<Hooks<T>>(std::move(t)));
   }
   void on_train_begin(FitRun& r) { self_->on_train_begin(r); }
   void on_epoch_begin(FitRun& r) { self_->on_epoch_begin(r); }
@@ -97,14 +102,15 @@ class Callback {
   Handle<Interface> self_{"Callback", "one made of a struct with hooks"};
 };
 
-/// Stops when `monitor` has not improved by more than min_delta for `patience` epochs. Error when it is not in the
-/// logs.
+/// Stops when `monitor` has not improved by more than min_delta for `patience` epochs, both 0 or more. Error when it is
+/// not in the logs.
 struct EarlyStopping {
   std::string monitor = "val_loss";
   int patience = 0;
   double min_delta = 0;
   bool restore_best = false;  ///< put back the weights of the best epoch
   bool maximize = false;
+  void check() const;
   void on_train_begin(FitRun&);
   void on_epoch_end(FitRun&);
   void on_train_end(FitRun&);
@@ -114,12 +120,13 @@ struct EarlyStopping {
   std::map<std::string, Array> best_weights = {};
 };
 
-/// Saves the model to `path` whenever `monitor` improves. Error at the end when nothing was saved because it never was
-/// a number (or infinite, on the side that is no improvement).
+/// Saves the model to `path`, which is not empty, whenever `monitor` improves. Error at the end when nothing was saved
+/// because it never was a number (or infinite, on the side that is no improvement).
 struct BestCheckpoint {
   std::string path;
   std::string monitor = "val_loss";
   bool maximize = false;
+  void check() const;
   void on_train_begin(FitRun&);
   void on_epoch_end(FitRun&);
   void on_train_end(FitRun&);
@@ -128,11 +135,12 @@ struct BestCheckpoint {
   std::string unsaved = "";  // why nothing was saved; empty: something was, or no epoch has ended
 };
 
-/// Writes one line an epoch: the model's epoch (FitRun::model_epoch, so that a run that goes on counts on), then the
-/// logs in order of name, with a header line.
+/// Writes one line an epoch to `path`, which is not empty: the model's epoch (FitRun::model_epoch, so that a run that
+/// goes on counts on), then the logs in order of name, with a header line.
 struct CsvLog {
   std::string path;
   bool append = false;
+  void check() const;
   void on_train_begin(FitRun&);
   void on_epoch_end(FitRun&);
 

@@ -31,7 +31,7 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
          counted(outputs.size(), "output"));
   std::vector<Tensor> all = inputs;
   all.insert(all.end(), outputs.begin(), outputs.end());
-  check_operands("Model", all);
+  check_operands(all);
   Impl& m = *impl_;
   m.trace = inputs[0].trace();
   m.inputs = inputs;
@@ -101,12 +101,11 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
   std::vector<Substitution> with;
   std::vector<Tensor> all = impl_->inputs;
   all.insert(all.end(), inputs.begin(), inputs.end());
-  check_operands("Model", all);
+  check_operands(all);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Tensor& own = impl_->inputs[i];
     if (!(inputs[i].type() == own.type()))
-      type_error("Model", {inputs[i]},
-                 fmt::format("the model's input '{}' takes {}", own.name(), to_string(own.type())));
+      type_error({inputs[i]}, fmt::format("the model's input '{}' takes {}", own.name(), to_string(own.type())));
     with.push_back({own, inputs[i]});
   }
   const std::vector<Tensor> results = substitute(impl_->outputs, with);
@@ -152,6 +151,8 @@ void check_metrics(const std::vector<Metric>& metrics) {
       fail("{}compile: a metric is named '{}'; expected a name, and none of those that fit() reports", where_prefix(),
            m.name);
     if (!names.insert(m.name).second) fail("{}compile: metric '{}' is named twice", where_prefix(), m.name);
+    if (!m.sums || !m.result)
+      fail("{}compile: metric '{}' has no function '{}'", where_prefix(), m.name, m.sums ? "result" : "sums");
   }
 }
 

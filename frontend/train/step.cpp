@@ -90,7 +90,7 @@ std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vecto
     if (sums.empty()) fail("{}metric '{}' has no sums", where_prefix(), m.name);
     for (std::size_t i = 0; i < sums.size(); ++i) {
       if (!is_static(sums[i].shape()))
-        type_error(m.name, {sums[i]}, "a metric's sum depends on the batch; reduce it over the batch axis");
+        type_error_of(m.name, {sums[i]}, "a metric's sum depends on the batch; reduce it over the batch axis");
       results.emplace_back(fmt::format("{}.{}", m.name, i), sums[i]);
     }
   }

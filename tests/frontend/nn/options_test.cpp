@@ -160,3 +160,65 @@ TEST_CASE("options that contradict each other, and names that mean something els
   counted(2, 1);
   counted(5, 5);
 }
+
+TEST_CASE("a function that is empty, and a text that is none, are refused where they are given") {
+  GraphScope graph;
+  const Tensor x = input(f32, {4}, "x");
+  using Own = std::function<Tensor(const Tensor&)>;
+  const auto metric = [](bool sums, bool result) {
+    Metric m = mean_squared_error;
+    if (!sums) m.sums = nullptr;
+    if (!result) m.result = nullptr;
+    return m;
+  };
+  require_reported({
+      MISTAKE(Loss{Loss::Fn{}}, ": Loss: the function is empty; expected one that can be called"),
+      MISTAKE(Loss("own", Loss::Fn{}), ": Loss: the function is empty"),
+      MISTAKE(Loss("own", nullptr, Loss::any), ": Loss: the function is empty"),
+      MISTAKE(Dense(3, nullptr), ": Activation: the function is empty"),
+      MISTAKE(Dense(3, Own{}), ": Activation: the function is empty"),
+      MISTAKE(Activate(nullptr), ": Activation: the function is empty"),
+      MISTAKE(Activate(ActivationFn{}), ": Activation: the function is empty"),
+      MISTAKE(Dense(3, {}, {.weight_init = nullptr}), ": Dense: weight_init: the function is empty"),
+      MISTAKE(Dense(3, {}, {.bias_init = nullptr}), ": Dense: bias_init: the function is empty"),
+      MISTAKE(LSTM(3, {.weight_init = nullptr}), ": LSTM: weight_init: the function is empty"),
+      MISTAKE(GRU(3, {.recurrent_init = nullptr}), ": GRU: recurrent_init: the function is empty"),
+      MISTAKE(SimpleRNN(3, tanh, {.bias_init = nullptr}), ": SimpleRNN: bias_init: the function is empty"),
+      MISTAKE(SimpleRNN(3, nullptr), ": Activation: the function is empty"),
+      MISTAKE(LSTM(3, {.name = "\xc0"}), ": LSTM: the name '\xc0' is none"),
+      MISTAKE(Embedding(3, 2, nullptr), ": Embedding: init: the function is empty"),
+      MISTAKE(parameter({2}, nullptr), ": parameter: ", "empty Initializer"),
+      MISTAKE(SGD{.learning_rate = std::function<double(std::int64_t)>{}}, ": RateSchedule: the function is empty"),
+      MISTAKE(LearningRate{std::function<double(std::int64_t)>{}}, ": RateSchedule: the function is empty"),
+      MISTAKE(Dense(3, {}, {.name = "\xc0"}), ": Dense: the name '\xc0' is none"),
+      MISTAKE(Activate(relu, "\xc0"), ": Activation: the name '\xc0' is none"),
+      MISTAKE(Flatten("\xc0"), ": Flatten: the name '\xc0' is none"),
+      MISTAKE(Dropout(0.5, "\xc0"), ": Dropout: the name '\xc0' is none"),
+      MISTAKE(LayerNorm(1e-3, "\xc0"), ": LayerNorm: the name '\xc0' is none"),
+      MISTAKE(Embedding(3, 2, uniform(), "\xc0"), ": Embedding: the name '\xc0' is none"),
+      FAILS(trained({.loss = mse, .metrics = {metric(false, true)}}),
+            "metric 'mean_squared_error' has no function 'sums'"),
+      FAILS(trained({.loss = mse, .metrics = {metric(true, false)}}), "has no function 'result'"),
+      MISTAKE(Callback(EarlyStopping{.patience = -1}), ": EarlyStopping: patience is -1; expected at least 0"),
+      MISTAKE(Callback(EarlyStopping{.min_delta = -0.5}),
+              ": EarlyStopping: min_delta is -0.5; expected a finite number, 0"),
+      MISTAKE(Callback(EarlyStopping{.min_delta = kNaN}), ": EarlyStopping: min_delta is nan"),
+      MISTAKE(Callback(EarlyStopping{.monitor = ""}), ": EarlyStopping: monitor is empty"),
+      MISTAKE(FitOptions{.callbacks = {EarlyStopping{.patience = -1}}}, ": EarlyStopping: patience is -1"),
+      MISTAKE(Callback(BestCheckpoint{.path = ""}), ": BestCheckpoint: path is empty"),
+      MISTAKE(Callback(BestCheckpoint{.path = "p", .monitor = ""}), ": BestCheckpoint: monitor is empty"),
+      MISTAKE(Callback(CsvLog{.path = ""}), ": CsvLog: path is empty"),
+  });
+}
+
+TEST_CASE("a callback of one's own is checked when it is made one") {
+  struct Picky {
+    int n = 0;
+    void check() const {
+      if (n < 0) fail("Picky: n is {}", n);
+    }
+    void on_step_end(FitRun&) {}
+  };
+  CHECK_NOTHROW(Callback(Picky{1}));
+  CHECK(error_of([] { Callback(Picky{-1}); }) == "Picky: n is -1");
+}

@@ -265,7 +265,7 @@ std::set<std::string> declared_functions() {
   for (const char* header : {"tensor/functions.h", "nn/activations.h", "nn/losses.h"}) {
     std::ifstream in(std::string(WEFT_SOURCE_DIR) + "/frontend/" + header);
     REQUIRE(in);
-    const std::regex declaration(R"(^(?:Tensor|Loss|extern const Loss) (\w+)[(;])");
+    const std::regex declaration(R"(^(?:Tensor|Loss|extern const Loss&) (\w+)[(;])");
     std::smatch m;
     for (std::string line; std::getline(in, line);)
       if (std::regex_search(line, m, declaration)) names.insert(m[1]);
@@ -294,6 +294,28 @@ std::string table_text() {
 }
 
 }  // namespace
+
+TEST_CASE("a mistake in a call is that of the function called, whatever it is made of") {
+  int refused = 0;
+  const auto check = [&](const FunctionRow& r, const std::vector<Tensor>& x) {
+    const std::string error = error_of([&] { r.build(x); });
+    CAPTURE(r.form, error);
+    const std::string called = r.name == "operator/" ? "div" : r.name;
+    CHECK((error == "no error" || error.find(": " + called + ": ") != error.npos));
+    refused += error != "no error";
+    return error;
+  };
+  for (const FunctionRow& r : elementwise_rows()) {
+    GraphScope graph;
+    for (const DType dtype : {i32, boolean}) check(r, std::vector<Tensor>(r.operands, placeholder(dtype, {4})));
+    CHECK(check(r, std::vector<Tensor>(r.operands)) != "no error");
+  }
+  for (const FunctionRow& r : row_rows()) {  // which stack their operands first
+    GraphScope graph;
+    check(r, std::vector<Tensor>(r.operands, placeholder(i32, {4})));
+  }
+  CHECK(refused > 100);
+}
 
 TEST_CASE("every function that the headers declare has a stated error") {
   std::set<std::string> rows;

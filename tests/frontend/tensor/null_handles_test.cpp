@@ -1,4 +1,6 @@
 // Objects that hold nothing: every member says so.
+#include <set>
+
 #include "support.h"
 
 using namespace weft;
@@ -81,6 +83,7 @@ const std::vector<Member<Model>> kModel = {
 };
 
 /// An operand of every kind of function; all begin with the same check.
+const std::set<std::string_view> kMembers = {"type", "dtype", "shape", "rank", "name", "str", "value", "set_value"};
 const std::vector<Member<Tensor>> kTensor = {
     {"type", [](auto& t) { t.type(); }},
     {"dtype", [](auto& t) { t.dtype(); }},
@@ -98,6 +101,45 @@ const std::vector<Member<Tensor>> kTensor = {
     {"t < t", [](auto& t) { t < t; }},
     {"x - t", [](auto& t) { placeholder(f32, {2}) - t; }},
     {"exp", [](auto& t) { exp(t); }},
+    {"rsqrt", [](auto& t) { rsqrt(t); }},
+    {"square", [](auto& t) { square(t); }},
+    {"reciprocal", [](auto& t) { reciprocal(t); }},
+    {"isnan", [](auto& t) { isnan(t); }},
+    {"pow", [](auto& t) { pow(t, 3); }},
+    {"clip", [](auto& t) { clip(t, 0, 1); }},
+    {"maximum", [](auto& t) { maximum(t, 1); }},
+    {"minimum", [](auto& t) { minimum(t, t); }},
+    {"prod", [](auto& t) { prod(t); }},
+    {"mean", [](auto& t) { mean(t, -1); }},
+    {"variance", [](auto& t) { variance(t); }},
+    {"logsumexp", [](auto& t) { logsumexp(t); }},
+    {"argmax", [](auto& t) { argmax(t); }},
+    {"extent", [](auto& t) { extent(t, 0); }},
+    {"layer_norm", [](auto& t) { layer_norm(t); }},
+    {"log_softmax", [](auto& t) { log_softmax(t); }},
+    {"leaky_relu", [](auto& t) { leaky_relu(t); }},
+    {"elu", [](auto& t) { elu(t); }},
+    {"silu", [](auto& t) { silu(t); }},
+    {"log_sigmoid", [](auto& t) { log_sigmoid(t); }},
+    {"gelu_tanh", [](auto& t) { gelu_tanh(t); }},
+    {"flatten", [](auto& t) { flatten(t); }},
+    {"squeeze", [](auto& t) { squeeze(t); }},
+    {"broadcast_to", [](auto& t) { broadcast_to(t, {2}); }},
+    {"stack",
+     [](auto& t) {
+       stack({t, t});
+     }},
+    {"slice", [](auto& t) { slice(t, 0, 0, 1); }},
+    {"pad", [](auto& t) { pad(t, {1}, {1}); }},
+    {"take", [](auto& t) { take(t, t); }},
+    {"scatter_add", [](auto& t) { scatter_add(t, t, t); }},
+    {"one_hot", [](auto& t) { one_hot(t, 3); }},
+    {"cond",
+     [](auto& t) {
+       cond(
+           t, [&] { return t; }, [&] { return t; });
+     }},
+    {"contract", [](auto& t) { contract(t, t, {0}, {0}); }},
     {"sum", [](auto& t) { sum(t); }},
     {"sum over an axis", [](auto& t) { sum(t, 0); }},
     {"softmax", [](auto& t) { softmax(t); }},
@@ -182,6 +224,11 @@ TEST_CASE("an empty tensor says so as operand of anything") {
     const std::string error = error_of([&] { m.use(empty); });
     CAPTURE(error);
     CHECK((error.find("empty Tensor") != std::string::npos || error.find("undefined") != std::string::npos));
+    // The function that was called, not one that it is made of.
+    const std::string_view function = std::string_view(m.name).substr(0, std::string_view(m.name).find_first_of(", "));
+    const bool is_member = kMembers.contains(function),
+               is_operator = !std::isalpha(function[0]) || function.size() == 1;
+    if (!is_member && !is_operator) CHECK(error.find(fmt::format(": {}: ", function)) != std::string::npos);
   }
 }
 
@@ -229,13 +276,14 @@ TEST_CASE("what holds a function says when it holds none") {
       FAILS(Activation(ActivationFn{}), "Activation: the function is empty"),
       FAILS(Loss(std::function<Tensor(Tensor, Tensor)>{}), "Loss: the function is empty"),
       FAILS(RateSchedule(std::function<float(int)>{}), "RateSchedule: the function is empty"),
-      FAILS(Dense(1, {}, {.weight_init = Initializer{}})(x), "an empty Initializer is called"),
+      FAILS(Dense(1, {}, {.weight_init = Initializer{}}), "Dense: weight_init: the function is empty"),
       FAILS(moved(Dense(1))(x), "an empty Initializer is called"),
       FAILS(moved(Embedding(3, 2))(input(i32, {})), "an empty Initializer is called"),
       FAILS(learn({.optimizer = moved(Optimizer(SGD{})), .loss = mse}), "an empty Optimizer is called"),
       FAILS(learn({.loss = moved(Loss(mse))}), "no loss"),
-      FAILS(learn({.loss = mse, .metrics = {Metric{"none", {}, {}}}}), "an empty Metric::sums is called"),
-      FAILS(learn({.loss = mse, .metrics = {Metric{"half", accuracy.sums, {}}}}), "an empty Metric::result is called"),
+      FAILS(learn({.loss = mse, .metrics = {Metric{"none", {}, {}}}}), "metric 'none' has no function 'sums'"),
+      FAILS(learn({.loss = mse, .metrics = {Metric{"half", accuracy.sums, {}}}}),
+            "metric 'half' has no function 'result'"),
       FAILS(moved(Callback(StopOnNaN{})).has_step_end(), "an empty Callback is used"),
   });
   CHECK(Activation()(x).same(x));

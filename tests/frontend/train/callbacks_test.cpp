@@ -97,7 +97,7 @@ TEST_CASE("a callback has the hooks that its type has, and handles NaN when it s
   REQUIRE(Callback(StopOnNaN{}).handles_nan());
   REQUIRE(Callback(StopOnNaN{}).has_step_end());
   REQUIRE_FALSE(Callback(Careless{}).handles_nan());
-  REQUIRE_FALSE(Callback(CsvLog{}).handles_nan());
-  REQUIRE_FALSE(Callback(CsvLog{}).has_step_end());
+  REQUIRE_FALSE(Callback(CsvLog{"log"}).handles_nan());
+  REQUIRE_FALSE(Callback(CsvLog{"log"}).has_step_end());
   REQUIRE(Callback(All{}).has_step_end());
 }

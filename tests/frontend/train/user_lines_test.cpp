@@ -89,7 +89,7 @@ TEST_CASE("a mistake in a function of the user's is reported on its line in the 
       {"a scalar of an optimiser", [] { learn({.optimizer = Wrong{.where = 2}, .loss = mse}); }, &Wrong::line[2],
        "add: dtypes differ"},
       {"an activation", [&] { learn({.loss = mse}, [&](const Tensor& x) { return wrong(x, x); }); }, &line, kInner},
-      {"a layer", [] { Twice()(input(f32, {3})); }, &Twice::line, "parameter: shape [?,2] has an unbound extent"},
+      {"a layer", [] { Twice()(input(f32, {3})); }, &Twice::line, "Twice: shape [?,2] has an unbound extent"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);
