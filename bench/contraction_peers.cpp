@@ -1,13 +1,18 @@
 // Matrix products beside OpenBLAS and oneDNN, all on the same threads, in turns: a table of GFLOP/s (best of the
 // rounds) and the ratio to the better peer (median over rounds of the ratios inside a round, so that a noisy machine
-// hurts all alike). usage: bench_contraction_peers [ROUNDS [FILTER]]
+// hurts all alike). With --cpu NAME all make code in the vectors of that cpu.
 #include <cblas.h>
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <functional>
 #include <map>
@@ -72,14 +77,14 @@ Array random(const std::vector<std::int64_t>& dims) {
   return a;
 }
 
-std::unique_ptr<Executor> make_weft(const Case& c, const Array& x, const Array& y, int threads) {
+std::unique_ptr<Executor> make_weft(const Case& c, const Array& x, const Array& y, const Placement& place) {
   const int batched = c.batch > 1;
   const std::string text = fmt::format(
       "func @product(%x: f32[{}], %y: f32[{}]) {{\n"
       "  %z = contract %x, %y {{lhs=[{}], rhs=[{}]{}}} : f32[{}]\n  return %z\n}}\n",
       fmt::join(lhs_dims(c), ","), fmt::join(rhs_dims(c), ","), batched + !c.lhs_transposed, batched + c.rhs_transposed,
       batched ? ", lhs_batch=[0], rhs_batch=[0]" : "", fmt::join(dims_of(c, c.m, c.n, false), ","));
-  auto executor = std::make_unique<Executor>(Compilation(parse_graph(text)).image(), threads);
+  auto executor = std::make_unique<Executor>(Compilation(parse_graph(text), machine_of(place)).image(), team_of(place));
   executor->bind(0, x);
   executor->bind(1, y);
   return executor;
@@ -135,16 +140,30 @@ double median(std::vector<double> v) {
 struct Options {
   int rounds = 7, threads = usable_cpus();
   double seconds = 0.08;
-  std::string filter;
+  std::string filter, cpu;
   std::vector<std::int64_t> shape;  // m, n, k and perhaps batch
   std::string layout = "NN";
 };
 
+/// Starts this program anew with the peers' own switches set to the vectors of o.cpu, unless they are: OpenBLAS reads
+/// its switch when it is loaded.
+void restrict_peers(const Options& o, char** argv) {
+  if (o.cpu.empty()) return;
+  const int bytes = machine_of({.cpu = o.cpu}).host.vector_bytes;
+  constexpr const char *kOpenblas = "OPENBLAS_CORETYPE", *kOnednn = "ONEDNN_MAX_CPU_ISA";
+  if (bytes >= 64 || (std::getenv(kOpenblas) && std::getenv(kOnednn))) return;
+  setenv(kOpenblas, bytes >= 32 ? "Haswell" : "Nehalem", 0);
+  setenv(kOnednn, bytes >= 32 ? "AVX2" : "SSE41", 0);
+  execv("/proc/self/exe", argv);
+  fail("cannot start anew: {}", std::strerror(errno));
+}
+
 int run(const Options& o) {
   openblas_set_num_threads(o.threads);
   omp_set_num_threads(o.threads);
-  fmt::print("GFLOP/s on {} threads, best of {} rounds of {} s; ratio to the better peer: median, and of the bests\n",
-             o.threads, o.rounds, o.seconds);
+  fmt::print(
+      "GFLOP/s on {} threads, {}, best of {} rounds of {} s; ratio to the better peer: median, and of the bests\n",
+      o.threads, machine_of({.cpu = o.cpu}).host.cpu, o.rounds, o.seconds);
   fmt::print("{:28} {:>8} {:>8} {:>8} {:>7} {:>7}\n", "m x n x k", "weft", "OpenBLAS", "oneDNN", "ratio", "bests");
   std::vector<double> ratios;
   std::vector<Case> cases(std::begin(kCases), std::end(kCases));
@@ -156,7 +175,7 @@ int run(const Options& o) {
     const Array x = random(lhs_dims(c)), y = random(rhs_dims(c));
     Array z(Type{f32, Shape({c.batch, c.m, c.n})});
     float *px = x.as<float>().data(), *py = y.as<float>().data(), *pz = z.as<float>().data();
-    const auto executor = make_weft(c, x, y, o.threads);
+    const auto executor = make_weft(c, x, y, {.threads = o.threads, .cpu = o.cpu});
     const std::vector<std::function<void()>> peers = {[&] { executor->run(); }, [&] { run_openblas(c, px, py, pz); },
                                                       make_onednn(c, px, py, pz)};
     const double flop = 2.0 * static_cast<double>(c.batch * c.m * c.n) * static_cast<double>(c.k);
@@ -203,6 +222,14 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--layout", o.layout, "of that shape: is lhs, is rhs transposed")
       ->check(CLI::IsMember({"NN", "TN", "NT", "TT"}));
+  app.add_option("--cpu", o.cpu,
+                 "make code for this cpu (znver3, haswell, …); the peers use vectors no wider than its");
   CLI11_PARSE(app, argc, argv);
-  return weft::bench::run(o);
+  try {
+    weft::bench::restrict_peers(o, argv);
+    return weft::bench::run(o);
+  } catch (const weft::Error& e) {
+    fmt::print(stderr, "bench_contraction_peers: error: {}\n", e.what());
+    return 1;
+  }
 }

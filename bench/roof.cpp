@@ -16,9 +16,9 @@ namespace weft::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Vector = float __attribute__((vector_size(64), aligned(64)));  // one register or several, by the clone's target
+using Vector = float __attribute__((vector_size(64), aligned(64)));  // a register or several, by the function's target
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void copy(const Vector* from, Vector* to, std::int64_t n) {
+[[gnu::always_inline]] inline void copy_in_registers(const Vector* from, Vector* to, std::int64_t n) {
   std::int64_t i = 0;
   for (; i + 4 <= n; i += 4) {
     const Vector a = from[i], b = from[i + 1], c = from[i + 2], d = from[i + 3];
@@ -26,6 +26,14 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void copy(const Vec
   }
   for (; i < n; ++i) to[i] = from[i];
 }
+
+[[gnu::target("avx512f")]] void copy_avx512(const Vector* from, Vector* to, std::int64_t n) {
+  copy_in_registers(from, to, n);
+}
+[[gnu::target("avx2")]] void copy_avx2(const Vector* from, Vector* to, std::int64_t n) {
+  copy_in_registers(from, to, n);
+}
+void copy_sse2(const Vector* from, Vector* to, std::int64_t n) { copy_in_registers(from, to, n); }
 
 /// Lines are written whole by four stores in a row; wider ones reach the same bandwidth.
 void copy_streaming(const Vector* from, Vector* to, std::int64_t n) {
@@ -55,11 +63,29 @@ constexpr int kChains = 3, kOpsPerElement = 2 * kChains;
 
 /// kOpsPerElement operations on integers for each element that it is told of: in independent chains, so that all vector
 /// units are busy, and with two kinds of operation in turn, which no compiler folds.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void count_words(float* x, int n) {
+[[gnu::always_inline]] inline void count_in_registers(float* x, int n) {
   const Words step = Words{} + static_cast<int>(x[0]);
   Words a = step, b = step + 1, c = step + 2;
   for (int i = 0; i < n; i += 16) a = (a + step) ^ step, b = (b + step) ^ step, c = (c + step) ^ step;
   for (int k = 0; k < 16; ++k) x[k] += static_cast<float>((a[k] + b[k] + c[k]) & 1);
+}
+
+[[gnu::target("avx512f")]] void count_avx512(float* x, int n) { count_in_registers(x, n); }
+[[gnu::target("avx2")]] void count_avx2(float* x, int n) { count_in_registers(x, n); }
+void count_sse2(float* x, int n) { count_in_registers(x, n); }
+
+/// Loops in the registers of a target.
+struct Loops {
+  void (*copy)(const Vector*, Vector*, std::int64_t);
+  void (*count)(float*, int);
+  void (*divide)(float*, int);
+  void (*root)(float*, int);
+};
+Loops loops_of(const CpuTarget& t) {
+  if (t.vector_bytes >= 64) return {copy_avx512, count_avx512, divide_avx, root_avx};
+  if (t.vector_bytes >= 32 && t.fma) return {copy_avx2, count_avx2, divide_avx, root_avx};
+  if (t.vector_bytes >= 32) return {copy_sse2, count_sse2, divide_avx, root_avx};
+  return {copy_sse2, count_sse2, divide_sse, root_sse};
 }
 
 /// Elements a second of a loop over an array in L1, on all threads at once, at best.
@@ -147,8 +173,9 @@ Work work_of(Op op) {
 
 }  // namespace
 
-Copy::Copy(std::shared_ptr<ThreadTeam> team, std::int64_t bytes)
+Copy::Copy(std::shared_ptr<ThreadTeam> team, const CpuTarget& target, std::int64_t bytes)
     : team_(std::move(team)),
+      target_(target),
       half_((bytes / 2 + 63) / 64 * 64),
       from_(Array::filled({u8, {half_}}, 1)),
       to_(Array::filled({u8, {half_}}, 2)) {}
@@ -158,10 +185,11 @@ double Copy::seconds(bool streaming) {
   const std::int64_t times = std::max<std::int64_t>(1, kSample / half_), n = half_ / 64;
   const auto* from = reinterpret_cast<const Vector*>(from_.data());
   auto* to = reinterpret_cast<Vector*>(to_.data());
+  const auto loop = streaming ? copy_streaming : loops_of(target_).copy;
   const auto start = Clock::now();
   team_->run([&](int thread) {
     const std::int64_t begin = n * thread / team_->size(), end = n * (thread + 1) / team_->size();
-    for (std::int64_t i = 0; i < times; ++i) (streaming ? copy_streaming : copy)(from + begin, to + begin, end - begin);
+    for (std::int64_t i = 0; i < times; ++i) loop(from + begin, to + begin, end - begin);
   });
   return std::chrono::duration<double>(Clock::now() - start).count() / static_cast<double>(times);
 }
@@ -186,14 +214,14 @@ Work work_of(const Graph& g) {
   return total;
 }
 
-const Rates& rates(int threads) {
-  static std::map<int, Rates> known;
-  auto [at, fresh] = known.try_emplace(threads);
+const Rates& rates(int threads, const CpuTarget& target) {
+  static std::map<std::pair<int, std::string>, Rates> known;
+  auto [at, fresh] = known.try_emplace({threads, target.cpu});
   if (fresh) {
     ThreadTeam team(threads);
-    const bool avx = __builtin_cpu_supports("avx");
-    at->second = {tools::measure_peak_flops(threads) / 2, kOpsPerElement * rate_in_l1(team, count_words),
-                  rate_in_l1(team, avx ? divide_avx : divide_sse), rate_in_l1(team, avx ? root_avx : root_sse)};
+    const Loops loops = loops_of(target);
+    at->second = {tools::measure_peak_flops(threads, target) / 2, kOpsPerElement * rate_in_l1(team, loops.count),
+                  rate_in_l1(team, loops.divide), rate_in_l1(team, loops.root)};
   }
   return at->second;
 }

@@ -1,10 +1,11 @@
 // The roofs that a kernel is held to, measured by the process that runs it: the bandwidth of a copy, and the rates of
-// multiply-adds, divisions and square roots.
+// multiply-adds, divisions and square roots, in the registers of a target that this machine runs.
 #pragma once
 #include <cstdint>
 #include <memory>
 
 #include "ir/base/array.h"
+#include "ir/base/target.h"
 #include "ir/graph/graph.h"
 #include "runtime/host/thread_team.h"
 
@@ -15,7 +16,7 @@ namespace weft::bench {
 class Copy {
  public:
   /// `bytes`: of both arrays together, what the kernel beside it touches.
-  Copy(std::shared_ptr<ThreadTeam>, std::int64_t bytes);
+  Copy(std::shared_ptr<ThreadTeam>, const CpuTarget&, std::int64_t bytes);
   /// Seconds for one copy, the mean of as many as take about 100 microseconds.
   /// `streaming`: stores that pass by the caches, so that lines are not read before they are overwritten.
   double seconds(bool streaming);
@@ -23,6 +24,7 @@ class Copy {
 
  private:
   std::shared_ptr<ThreadTeam> team_;
+  CpuTarget target_;
   std::int64_t half_;
   Array from_, to_;
 };
@@ -43,7 +45,7 @@ Work work_of(const Graph&);
 struct Rates {
   double multiply = 0, all = 0, div = 0, sqrt = 0;
 };
-const Rates& rates(int threads);
+const Rates& rates(int threads, const CpuTarget&);
 
 /// Seconds below which no arrangement of the work can come: the busiest unit's. Divisions and roots share one.
 double seconds(const Work&, const Rates&);

@@ -19,7 +19,7 @@ constexpr int kRounds = 30;
 
 CpuTarget target() {
   const char* cpu = std::getenv("WEFT_BENCH_TARGET");
-  return cpu ? target_for(cpu) : host_target();
+  return host_as(cpu ? cpu : "");
 }
 
 /// A compiled function with its operands in place, so that a call is nothing but the kernels.
@@ -81,7 +81,7 @@ class Subject {
 void time_stream(benchmark::State& state, const StreamRow& row, std::int64_t rows, int threads) {
   const auto team = std::make_shared<ThreadTeam>(threads);
   Subject subject(row, rows, team);
-  Copy copy(team, static_cast<std::int64_t>(subject.bytes));
+  Copy copy(team, target(), static_cast<std::int64_t>(subject.bytes));
   const auto times = std::max<std::int64_t>(1, static_cast<std::int64_t>(1e-4 / subject.run(1)));
   double own = HUGE_VAL, ordinary = HUGE_VAL, streaming = HUGE_VAL;
   for (auto _ : state) {
@@ -93,7 +93,7 @@ void time_stream(benchmark::State& state, const StreamRow& row, std::int64_t row
   }
   const double scale = subject.bytes / static_cast<double>(copy.bytes());
   const double memory = std::min(ordinary, streaming) * scale;
-  const double arithmetic = seconds(subject.work, rates(team->size()));
+  const double arithmetic = seconds(subject.work, rates(team->size(), target()));
   state.counters["us"] = own * 1e6;
   state.counters["GB/s"] = subject.bytes / own * 1e-9;
   state.counters["copy"] = subject.bytes / (ordinary * scale) * 1e-9;

@@ -39,7 +39,7 @@ struct StreamRow {
 };
 
 /// Registers each row at sizes that fit L1, L2 and L3 and one that fits none, on one thread and on all.
-/// WEFT_BENCH_TARGET names another cpu to compile for.
+/// WEFT_BENCH_TARGET names another cpu to compile for, as `weft bench --cpu` takes it; roofs are in its registers too.
 int register_stream(const std::vector<StreamRow>&);
 /// One row at one size.
 void register_stream(const StreamRow&, const char* place, std::int64_t rows);

@@ -21,9 +21,11 @@ Graph fused(const Graph& g, const PipelineOptions& options) {
 
 }  // namespace
 
-Machine machine_of(Backend backend, Numerics numerics) {
-  Machine m{is_device(backend) ? Machine::gpu : Machine::cpu, host_target(), {}};
-  m.device.numerics = numerics;
+Machine machine_of(const Placement& place) {
+  if (!place.cpu.empty() && place.backend != Backend::cpu)
+    fail("cpu '{}' is given for code of a CPU, and the backend is {}", place.cpu, name(place.backend));
+  Machine m{is_device(place.backend) ? Machine::gpu : Machine::cpu, host_as(place.cpu), {}};
+  m.device.numerics = place.numerics;
   return m;
 }
 

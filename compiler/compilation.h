@@ -20,8 +20,9 @@ struct Machine {
 
   Target target() const { return kind == cpu ? Target(host) : Target(device); }
 };
-/// This machine's CPU; with a device's backend, kernels are a GPU's.
-Machine machine_of(Backend, Numerics = Numerics::exact);
+/// What code at a place is made for: this machine's CPU, or as that of Placement::cpu; with a device's backend, kernels
+/// are a GPU's. Throws Error as host_as() does, and for a cpu at a place where no CPU's code runs.
+Machine machine_of(const Placement& = {});
 
 /// A function at every stage of its compilation. A stage is made when it is first asked for, from the one before it,
 /// and kept. Not thread-safe.
@@ -29,9 +30,9 @@ class Compilation {
  public:
   /// `options`: of the passes; what they point to outlives the compilation. A graph that is fused already is taken as
   /// optimised; its kernels are made anew, since a text may say of them what lowering cannot do.
-  explicit Compilation(Graph graph, Machine machine = machine_of(Backend::cpu), PipelineOptions options = {});
+  explicit Compilation(Graph graph, Machine machine = machine_of(), PipelineOptions options = {});
   /// Begins at the kernels of a program that is legal (parse_program, make_program). Temps that lie nowhere are placed.
-  explicit Compilation(Program program, Machine machine = machine_of(Backend::cpu));
+  explicit Compilation(Program program, Machine machine = machine_of());
 
   bool has_graph() const { return graph_.has_value(); }  ///< it began at a graph
   /// Error when it did not; optimized(): or when the graph has an unbound extent.

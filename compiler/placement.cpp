@@ -52,7 +52,7 @@ std::shared_ptr<PlacedDevice> device_at(Placement place) {
   if (!is_device(place.backend)) fail("a CPU is no device: expected cuda or emulator");
   static auto& devices = *new Shared<Placement, PlacedDevice>;
   if (place.backend == Backend::cuda) place.threads = 0, place.check = false;
-  place.numerics = Numerics::exact, place.persistent = place.pin = false;  // one device for all
+  place.numerics = Numerics::exact, place.persistent = place.pin = false, place.cpu = "";  // one device for all
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 

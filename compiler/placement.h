@@ -2,6 +2,7 @@
 // the same.
 #pragma once
 #include <memory>
+#include <string>
 
 #include <weft/compiler/backend.h>
 #include <weft/ir/base/target.h>
@@ -17,6 +18,7 @@ struct Placement {
   Numerics numerics = Numerics::exact;
   bool persistent = false;  // many steps are one launch
   bool pin = false;         // threads of the CPU to CPUs
+  std::string cpu = {};     // that the CPU's code is made for, as host_as() takes it; empty: this one
   friend auto operator<=>(const Placement&, const Placement&) = default;
 };
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "codegen/codegen.h"
+#include "compiler/compilation.h"
 #include "tools/bench_device.h"
 #include "tools/commands.h"
 #include "tools/io.h"
@@ -30,7 +30,7 @@ struct Options {
   int steps = 0, steps_per_call = 0;  // 0: as suits the device
   std::int64_t batch_size = 128;
   bool json = false, report = false, inference = false, small = false;
-  Backend backend = Backend::cpu;  // that --device names
+  Placement place;  // that `device` names
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -59,16 +59,17 @@ struct Compiled {
 };
 Compiled compile_step(const BuiltinModel& builtin, const Dataset& data, const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  Model model = builtin.make(0, train_options(o.device, o.backend, o.schedules));
-  const Executable step = o.inference ? compile({model.outputs().begin(), model.outputs().end()},
-                                                {.backend = o.backend,
-                                                 .threads = o.device.threads,
-                                                 .check = o.device.check,
-                                                 .numerics = parse_numerics(o.device.numerics),
-                                                 .pin = o.device.pin,
-                                                 .name = "prediction",
-                                                 .schedules = o.schedules.paths})
-                                      : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
+  Model model = builtin.make(0, train_options(o.place, o.schedules));
+  const Executable step =
+      o.inference ? compile({model.outputs().begin(), model.outputs().end()}, {.backend = o.place.backend,
+                                                                               .threads = o.place.threads,
+                                                                               .check = o.place.check,
+                                                                               .numerics = o.place.numerics,
+                                                                               .pin = o.place.pin,
+                                                                               .cpu = o.place.cpu,
+                                                                               .name = "prediction",
+                                                                               .schedules = o.schedules.paths})
+                  : model.training_step({data.x.type()}, {data.y.type()}, o.batch_size);
   step.prepare(o.batch_size);
   return {step, seconds_since(start)};
 }
@@ -121,7 +122,7 @@ struct Timing {
 };
 Timing time_steps(const Executable& step, const Dataset& data, const Options& o) {
   Timing t;
-  const bool cuda = o.backend == Backend::cuda;
+  const bool cuda = o.place.backend == Backend::cuda;
   const int steps = o.steps ? o.steps : cuda ? kCudaSteps : kSteps;
   const int per_call = o.steps_per_call ? o.steps_per_call : o.inference ? 1 : cuda ? kStepsPerCudaCall : kStepsPerCall;
   const int end = kWarmUp + steps;
@@ -146,15 +147,15 @@ std::string report(const Executable& step, const Dataset& data, const Options& o
     given.push_back(a.per_step ? a.array.reshaped({o.batch_size}) : a.array);
   auto next = given.begin();
   for (const Input& in : fused.inputs()) inputs.push_back(in.kind == InputKind::data ? *next++ : step.state(in.name));
-  return profile_report(fused, inputs, step.threads(), o.schedules.read(host_target()).get());
+  return profile_report(fused, inputs, o.place, o.schedules.read(machine_of(o.place).host).get());
 }
 
 void bench(Options o) {
-  o.backend = o.device.backend();
-  if (o.report && o.backend != Backend::cpu) fail("--report is for --device cpu");
-  const Placement place{o.backend, o.device.threads, o.device.check};
-  if (o.model == "limits") return bench_limits(place, o.small, o.json);
-  if (o.model == "ops") return bench_ops(place, o.small, o.json);
+  o.place = o.device.place();
+  const bool on_cpu = o.place.backend == Backend::cpu;
+  if (o.report && !on_cpu) fail("--report is for --device cpu");
+  if (o.model == "limits") return bench_limits(o.place, o.small, o.json);
+  if (o.model == "ops") return bench_ops(o.place, o.small, o.json);
   const BuiltinModel& builtin = builtin_model(o.model);
   const Dataset data = data::mnist({.test_count = 1, .quiet = true}).train;
 
@@ -167,12 +168,14 @@ void bench(Options o) {
   const std::vector<double>& times = timing.seconds;
   const double step_s = times[times.size() / 2];
   const double flops = contraction_flops(step.optimized(o.batch_size));
-  const double peak = o.backend == Backend::cpu ? measure_peak_flops(step.threads()) : 0;  // 0: not known
+  const CpuTarget cpu = machine_of(o.place).host;
+  const double peak = on_cpu ? measure_peak_flops(step.threads(), cpu) : 0;  // 0: not known
 
   if (o.json) {
     nlohmann::ordered_json line;
     line["model"] = builtin.name;
-    line["device"] = name(o.backend);
+    line["device"] = name(o.place.backend);
+    if (on_cpu) line["cpu"] = cpu.cpu;
     line["threads"] = step.threads();
     line["compile_s"] = cold.seconds;
     line["cached_compile_s"] = cached.seconds;
@@ -188,11 +191,11 @@ void bench(Options o) {
   }
   print_line(fmt::format("{}: {:.3f} ms a {} of {} samples (median of {} calls; fastest {:.3f}) on {}", builtin.name,
                          step_s * 1e3, o.inference ? "forward pass" : "step", o.batch_size, times.size(),
-                         times.front() * 1e3, place_name(o.backend, step.device(), step.threads())));
+                         times.front() * 1e3, place_name(o.place)));
   std::string rate = fmt::format("{:.3f} GFLOP of contractions: {:.1f} GFLOP/s", flops * 1e-9, flops / step_s * 1e-9);
   if (peak > 0)
-    rate += fmt::format(", {:.0f} % of the {:.1f} GFLOP/s measured on this machine", 100 * flops / step_s / peak,
-                        peak * 1e-9);
+    rate += fmt::format(", {:.0f} % of the {:.1f} GFLOP/s measured on this machine ({})", 100 * flops / step_s / peak,
+                        peak * 1e-9, peak_name(cpu));
   print_line(rate);
   print_line(fmt::format("compiled in {:.3f} s, from the cache in {:.3f} s{}", cold.seconds, cached.seconds,
                          o.inference ? "" : fmt::format("; loss {:.4f}", timing.last)));

@@ -122,7 +122,7 @@ std::shared_ptr<const Program> program_of(const Trace& trace, Numerics numerics)
   const Executable f = compile({trace()}, {.backend = Backend::interpreter, .numerics = numerics});
   PipelineOptions options;
   options.numerics = numerics;
-  return Compilation(f.graph(), machine_of(Backend::cuda, numerics), options).program();
+  return Compilation(f.graph(), machine_of({.backend = Backend::cuda, .numerics = numerics}), options).program();
 }
 
 struct Result {

@@ -30,6 +30,9 @@ void EmitOptions::add_to(CLI::App& command) {
   command
       .add_option("--target", target, "cpu (this machine), an LLVM cpu name such as znver4, or a GPU such as sm_90a")
       ->capture_default_str();
+  command.add_option("--cpu", cpu,
+                     "the code that other commands run with this --cpu: for an LLVM cpu name, with the caches of this "
+                     "machine and, where it can run the code, without what it lacks");
   command.add_option("--numerics", numerics, "exact, fast or bf16: which rewrite rules and matrix units may be used")
       ->capture_default_str();
   command.add_flag("--locs", locs, "say after each value which source lines it came from");
@@ -42,7 +45,7 @@ Machine EmitOptions::machine() const {
   Machine m;
   m.kind = names_gpu() || for_gpu(emit) ? Machine::gpu : Machine::cpu;
   // What a device runs does not depend on this machine.
-  if (m.kind == Machine::cpu) m.host = target == "cpu" ? host_target() : target_for(target);
+  if (m.kind == Machine::cpu) m.host = target == "cpu" ? host_as(cpu, /*to_run=*/false) : target_for(target);
   if (names_gpu()) m.device = gpu_target(target);
   m.device.numerics = parse_numerics(numerics);
   return m;
@@ -53,6 +56,8 @@ void EmitOptions::check() const {
   if (names_gpu() && for_cpu(emit)) fail("--emit {} is for a CPU, and --target {} is a GPU", emit, target);
   if (!names_gpu() && for_gpu(emit) && target != "cpu")
     fail("--emit {} is for a GPU, such as --target sm_90a; found '{}'", emit, target);
+  if (!cpu.empty() && target != "cpu") fail("--cpu {} and --target {}: expected one of them", cpu, target);
+  if (!cpu.empty() && for_gpu(emit)) fail("--emit {} is for a GPU, and --cpu {} is none", emit, cpu);
   machine();
 }
 

@@ -7,14 +7,14 @@
 
 namespace weft::tools {
 
-/// --emit, --target, --locs and -o.
+/// --emit, --target, --cpu, --locs and -o.
 struct EmitOptions {
-  std::string emit = "optimized", target = "cpu", numerics = "exact", output;
+  std::string emit = "optimized", target = "cpu", cpu, numerics = "exact", output;
   bool locs = false;
   void add_to(CLI::App& command);
   /// Throws Error for a stage or target that does not exist, or for one that is not for the other.
   void check() const;
-  Machine machine() const;  ///< that --target names; a GPU's default where --emit alone names one
+  Machine machine() const;  ///< that --target or --cpu names; a GPU's default where --emit alone names one
   bool names_gpu() const;
 };
 

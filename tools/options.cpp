@@ -4,15 +4,23 @@
 #include <algorithm>
 #include <charconv>
 
+#include "compiler/compilation.h"
 #include "ir/base/lexer.h"
 #include "runtime/cuda/cuda_device.h"
 #include "tools/io.h"
 
 namespace weft::tools {
 
+void add_cpu_option(CLI::App& command, std::string& cpu) {
+  command.add_option("--cpu", cpu,
+                     "make code for this CPU, by LLVM's name (znver3, haswell, x86-64-v2, …), with the caches of this "
+                     "machine, which must be able to run it (default: native)");
+}
+
 void DeviceOptions::add_to(CLI::App& command) {
   command.add_option("--device", device, "cpu, cuda, emulator, or auto: cuda where there is a GPU")
       ->capture_default_str();
+  add_cpu_option(command, cpu);
   command.add_option("--threads", threads, "threads to run on (default: as many as this process may use)")
       ->check(CLI::Range(1, 1024));
   command.add_flag("--pin", pin, "keep each thread on a CPU of its own, where nothing else runs");
@@ -22,19 +30,23 @@ void DeviceOptions::add_to(CLI::App& command) {
       ->capture_default_str();
 }
 
-Backend DeviceOptions::backend() const {
+Placement DeviceOptions::place() const {
   if (device != "cpu" && device != "cuda" && device != "emulator" && device != "auto")
     fail("--device: expected cpu, cuda, emulator or auto, found '{}'", device);
   const Backend backend = backend_named(device);
   if (check && backend != Backend::emulator) fail("--check is for --device emulator");
   if (device == "auto") say(fmt::format("weft: device: {}\n", name(backend)));
+  if (!cpu.empty() && backend != Backend::cpu) fail("--cpu is for --device cpu");
   if (backend == Backend::cuda)
     if (const DeviceList list = list_devices(); list.devices.empty()) fail("--device cuda: {}", list.why_none);
-  return backend;
+  const Placement place{backend, threads, check, parse_numerics(numerics), persistent, pin, cpu};
+  (void)machine_of(place);
+  return place;
 }
 
-std::string place_name(Backend backend, const std::string& device, int threads) {
-  return backend == Backend::cpu ? fmt::format("{} threads", threads) : device;
+std::string place_name(const Placement& place) {
+  return place.backend == Backend::cpu ? fmt::format("{} threads, {}", threads_of(place), machine_of(place).host.cpu)
+                                       : describe(place);
 }
 
 void ExtentOptions::add_to(CLI::App& command, const std::string& batch_help) {
@@ -68,22 +80,18 @@ std::shared_ptr<const ScheduleTable> ScheduleOptions::read(const CpuTarget& targ
   return read_schedules(paths, target);
 }
 
-TrainOptions train_options(const ScheduleOptions& schedules) {
+TrainOptions train_options(const Placement& place, const ScheduleOptions& schedules) {
   TrainOptions options;
   options.loss = softmax_cross_entropy;
   options.metrics = {accuracy};
+  options.backend = place.backend;
+  options.threads = place.threads;
+  options.check = place.check;
+  options.numerics = place.numerics;
+  options.persistent = place.persistent;
+  options.pin = place.pin;
+  options.cpu = place.cpu;
   options.schedules = schedules.paths;
-  return options;
-}
-
-TrainOptions train_options(const DeviceOptions& device, Backend backend, const ScheduleOptions& schedules) {
-  TrainOptions options = train_options(schedules);
-  options.backend = backend;
-  options.threads = device.threads;
-  options.check = device.check;
-  options.numerics = parse_numerics(device.numerics);
-  options.persistent = device.persistent;
-  options.pin = device.pin;
   return options;
 }
 

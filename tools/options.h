@@ -6,26 +6,30 @@
 #include <string>
 #include <vector>
 
-#include "frontend/train/builtin.h"
+#include "compiler/placement.h"
 #include "compiler/stored_schedules.h"
+#include "frontend/train/builtin.h"
 #include "ir/graph/graph.h"
 
 namespace weft::tools {
 
-/// --device, --threads, --pin, --check, --numerics and --persistent.
+/// --cpu: for which of the CPUs that LLVM knows to make code.
+void add_cpu_option(CLI::App& command, std::string& cpu);
+
+/// --device, --cpu, --threads, --pin, --check, --numerics and --persistent.
 struct DeviceOptions {
-  std::string device = "cpu";
+  std::string device = "cpu", cpu;
   int threads = 0;
   bool pin = false, check = false, persistent = false;
   std::string numerics = "exact";
   void add_to(CLI::App& command);
-  /// The backend that --device names; what `auto` chose is said on stderr. Throws Error for an unknown one, and for a
-  /// GPU that is not there, saying why.
-  Backend backend() const;
+  /// What the options name. The device that `auto` chose is said on stderr. Throws Error for an unknown device or cpu,
+  /// for a GPU that is not there, saying why, and for a cpu whose code cannot run here.
+  Placement place() const;
 };
 
-/// "2 threads", or the device's own name.
-std::string place_name(Backend backend, const std::string& device, int threads);
+/// "2 threads, znver4", or the device's own name.
+std::string place_name(const Placement&);
 
 /// --batch and --extent: what unbound extents of a graph are.
 struct ExtentOptions {
@@ -44,9 +48,7 @@ struct ScheduleOptions {
   std::shared_ptr<const ScheduleTable> read(const CpuTarget&) const;
 };
 
-/// How the reference models are compiled, with these schedules: on a CPU, …
-TrainOptions train_options(const ScheduleOptions& schedules = {});
-/// … or on the device that the options name.
-TrainOptions train_options(const DeviceOptions& device, Backend backend, const ScheduleOptions& schedules);
+/// How the reference models are compiled for a place, with these schedules.
+TrainOptions train_options(const Placement& place = {}, const ScheduleOptions& schedules = {});
 
 }  // namespace weft::tools

@@ -14,6 +14,7 @@
 #include <limits>
 #include <vector>
 
+#include "ir/base/error.h"
 #include "runtime/host/thread_team.h"
 
 namespace weft::tools {
@@ -49,6 +50,17 @@ __attribute__((target("avx2,fma"))) float loop_avx2(float opaque) {
   return _mm256_cvtss_f32(acc[0]);
 }
 
+__attribute__((target("avx"))) float loop_avx(float opaque) {
+  const __m256 a = _mm256_set1_ps(opaque), b = _mm256_set1_ps(1.0f);
+  __m256 acc[kAccumulators];
+  for (auto& x : acc) x = b;
+  for (std::int64_t i = 0; i < kIterations; ++i)
+#pragma GCC unroll 12
+    for (int j = 0; j < kAccumulators; ++j) acc[j] = _mm256_add_ps(_mm256_mul_ps(acc[j], a), b);
+  for (int j = 1; j < kAccumulators; ++j) acc[0] = _mm256_add_ps(acc[0], acc[j]);
+  return _mm256_cvtss_f32(acc[0]);
+}
+
 float loop_sse2(float opaque) {
   const __m128 a = _mm_set1_ps(opaque), b = _mm_set1_ps(1.0f);
   __m128 acc[kAccumulators];
@@ -65,9 +77,9 @@ struct Loop {
   int lanes;
 };
 
-Loop widest_loop() {
-  if (__builtin_cpu_supports("avx512f")) return {loop_avx512, 16};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {loop_avx2, 8};
+Loop loop_of(const CpuTarget& target) {
+  if (target.vector_bytes >= 64) return {loop_avx512, 16};
+  if (target.vector_bytes >= 32) return {target.fma ? loop_avx2 : loop_avx, 8};
   return {loop_sse2, 4};
 }
 
@@ -92,14 +104,20 @@ double fastest_round(int threads, F&& work) {
 
 }  // namespace
 
-double measure_peak_flops(int threads) {
-  const Loop loop = widest_loop();
+double measure_peak_flops(int threads, const CpuTarget& target) {
+  const Loop loop = loop_of(target);
   volatile float opaque = 0.5f, sink = 0;
   const double seconds = fastest_round(threads, [&](int thread) {
     const float result = loop.run(opaque);
     if (thread == 0) sink = result;  // keeps the loop
   });
   return 2.0 * loop.lanes * kAccumulators * kIterations * threads / seconds;
+}
+
+std::string peak_name(const CpuTarget& target) {
+  const Loop loop = loop_of(target);
+  const bool fused = loop.run == loop_avx512 || loop.run == loop_avx2;
+  return fmt::format("{} of {} f32", fused ? "fma" : "mul and add", loop.lanes);
 }
 
 double measure_copy_rate(int threads, std::int64_t bytes) {

@@ -77,13 +77,14 @@ std::string source_lines(LocSet locs) {
   return text;
 }
 
-std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, int threads,
+std::string profile_report(const Graph& fused, const std::vector<Array>& inputs, const Placement& place,
                            const ScheduleTable* schedules) {
   PipelineOptions options;
   options.schedules = schedules;
-  Compilation compilation(fused, machine_of(Backend::cpu), options);
+  const Machine machine = machine_of(place);
+  Compilation compilation(fused, machine, options);
   const std::shared_ptr<const Program> program = compilation.program();
-  Executor executor(compilation.image(), threads);
+  Executor executor(compilation.image(), team_of(place));
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, inputs[i].clone());
 
   std::vector<std::vector<double>> times(program->kernels.size(), std::vector<double>(kRuns, 0.0));
@@ -94,7 +95,7 @@ std::string profile_report(const Graph& fused, const std::vector<Array>& inputs,
   }
 
   const MemoryReport& m = executor.memory();
-  const double peak = measure_peak_flops(executor.threads()),
+  const double peak = measure_peak_flops(executor.threads(), machine.host),
                copy = measure_copy_rate(executor.threads(), m.state_bytes + m.arena_bytes + m.output_bytes);
   std::string table = fmt::format("{:<32} {:>9} {:>9} {:>10} {:>8} {:>10}  {}\n", "kernel", "ms", "GFLOP/s", "bytes",
                                   "GB/s", "of roof", "lines");
@@ -113,9 +114,10 @@ std::string profile_report(const Graph& fused, const std::vector<Array>& inputs,
         source_lines(kernel.locs));
   }
   table += fmt::format("{:<32} {:>9.4f} {:>40}\n", "all", total * 1e3, fmt::format("{:.0f}%", least / total * 100));
-  table += fmt::format("roofs, measured on {} threads: fma {:.1f} GFLOP/s; copy {:.1f} GB/s within {:.1f} MB\n",
-                       executor.threads(), peak * 1e-9, copy * 1e-9,
-                       static_cast<double>(m.state_bytes + m.arena_bytes + m.output_bytes) * 1e-6);
+  table +=
+      fmt::format("code for {}; roofs, measured on {} threads: {} {:.1f} GFLOP/s; copy {:.1f} GB/s within {:.1f} MB\n",
+                  machine.host.cpu, executor.threads(), peak_name(machine.host), peak * 1e-9, copy * 1e-9,
+                  static_cast<double>(m.state_bytes + m.arena_bytes + m.output_bytes) * 1e-6);
   table +=
       fmt::format("memory: states {} B, temporaries {} B, outputs {} B, scratch {} B, inputs {} B, constants {} B\n",
                   m.state_bytes, m.arena_bytes, m.output_bytes, m.scratch_bytes, m.input_bytes, m.constant_bytes);

@@ -154,7 +154,7 @@ void write(const Signature& s, const Evaluation& e, const std::string& directory
 }
 
 void run(const Options& o) {
-  const Placement place{o.device.backend(), o.device.threads, o.device.check, parse_numerics(o.device.numerics)};
+  const Placement place = o.device.place();
   if (o.file.ends_with(".onnx")) not_built_in("reading ONNX");
   const std::string text = read_text(o.file);
   const Arrays given = read_inputs(o.inputs);
@@ -162,7 +162,7 @@ void run(const Options& o) {
   if (is_program(text)) {
     Program program = parse_program(text, display_name(o.file));
     program.check_indices = !o.trust;
-    Compilation compilation(std::move(program), machine_of(place.backend, place.numerics));
+    Compilation compilation(std::move(program), machine_of(place));
     const Signature s = signature(*compilation.program());
     const std::vector<Array> inputs = bind(s, given);
     const auto results = [&] {
@@ -182,7 +182,7 @@ void run(const Options& o) {
   const Graph g = bind_to_inputs(parse_graph(text, display_name(o.file)), given);
   const Signature s = signature(g);
   const std::vector<Array> inputs = bind(s, given);
-  const Machine machine = machine_of(place.backend, place.numerics);
+  const Machine machine = machine_of(place);
   const auto schedules = o.schedules.read(machine.host);
   PipelineOptions options;
   options.numerics = place.numerics;

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <optional>
 
+#include "compiler/compilation.h"
 #include "frontend/train/interrupt.h"
 #include "tools/commands.h"
 #include "tools/io.h"
@@ -34,9 +35,9 @@ double median(std::vector<double> values) {
 
 void train(const Options& o) {
   if (o.data_set != "mnist") fail("train: expected mnist, found '{}'", o.data_set);
-  const Backend backend = o.device.backend();
+  const Placement place = o.device.place();
   const BuiltinModel& builtin = builtin_model(o.model);
-  Model model = builtin.make(o.seed, train_options(o.device, backend, o.schedules));
+  Model model = builtin.make(o.seed, train_options(place, o.schedules));
   if (!o.save.empty()) model.check_save(o.save);  // now, not after the last epoch
   const data::Mnist mnist = data::mnist({.dir = o.data_dir});
   if (!o.json) {
@@ -63,7 +64,8 @@ void train(const Options& o) {
   if (o.json) {
     nlohmann::ordered_json line;
     line["model"] = builtin.name;
-    line["device"] = name(backend);
+    line["device"] = name(place.backend);
+    if (place.backend == Backend::cpu) line["cpu"] = machine_of(place).host.cpu;
     line["data"] = mnist.source;
     line["epochs"] = history.epochs();
     line["compile_s"] = history.compile_seconds;
@@ -76,7 +78,7 @@ void train(const Options& o) {
   } else {
     print_line(fmt::format("test {}", scores));
     print_line(fmt::format("compiled in {:.2f} s; {:.2f} s an epoch, {:.3f} ms a step on {}", history.compile_seconds,
-                           epoch_s, step_ms, place_name(backend, model.device(), model.threads())));
+                           epoch_s, step_ms, place_name(place)));
     if (!o.save.empty()) print_line("saved " + o.save);
   }
   if (signal) throw CLI::RuntimeError(kSignalExit + signal);

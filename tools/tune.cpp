@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "codegen/codegen.h"
+#include "compiler/compilation.h"
 #include "ir/kernel/print_kernel.h"
 #include "passes/schedule/schedule_space.h"
 #include "runtime/files/file.h"
@@ -33,21 +33,24 @@ struct Options {
   ExtentOptions extents;
   double seconds = 60;
   int threads = 0;
+  std::string cpu;
   bool json = false;
+
+  Placement place() const { return {.threads = threads, .cpu = cpu}; }
 };
 
 /// The fused graph of a model's training step, or of a file.
 Graph graph_of(const Options& o) {
   const bool is_model = std::ranges::any_of(builtin_models(), [&](const auto& m) { return m.name == o.what; });
   if (is_model) {
-    Model model = builtin_model(o.what).make(0, train_options({.threads = o.threads}, Backend::cpu, {}));
+    Model model = builtin_model(o.what).make(0, train_options(o.place()));
     const std::int64_t batch = o.extents.batch ? o.extents.batch : kBatchSize;
     return model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, batch).optimized(batch);
   }
   const std::string text = read_text(o.what);
   if (is_program(text))
     fail("{}: schedules are tuned for graphs, and this is a program of kernels", display_name(o.what));
-  return Compilation(bound(o.extents.bind(parse_graph(text, display_name(o.what))))).optimized();
+  return Compilation(bound(o.extents.bind(parse_graph(text, display_name(o.what)))), machine_of(o.place())).optimized();
 }
 
 /// Kernels of one signature, which share a schedule.
@@ -138,14 +141,15 @@ ScheduleTable table_of(const Program& p, const std::vector<Task>& tasks, const C
 /// Keeps of the schedules that won alone those that win in the program too, among its other kernels and its memory, and
 /// none when the program as a whole is slower for them.
 Outcome confirm(const Graph& graph, const std::shared_ptr<const Program>& before, std::vector<Task>& tasks,
-                const CpuTarget& target, const std::shared_ptr<ThreadTeam>& team, double seconds) {
+                const Machine& machine, const std::shared_ptr<ThreadTeam>& team, double seconds) {
+  const CpuTarget& target = machine.host;
   Outcome outcome;
   std::vector<std::size_t> all(before->kernels.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
   auto with = [&](const ScheduleTable& table) {
     PipelineOptions options;
     options.schedules = &table;
-    return race({before, Compilation(graph, machine_of(Backend::cpu), options).program()}, target, team, seconds);
+    return race({before, Compilation(graph, machine, options).program()}, target, team, seconds);
   };
   for (Task& t : tasks) t.stored = t.alone.faster;
   const auto single = with(table_of(*before, tasks, target, team->size()));
@@ -165,14 +169,15 @@ Outcome confirm(const Graph& graph, const std::shared_ptr<const Program>& before
 
 void tune_command(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  const CpuTarget target = host_target();
+  const Machine machine = machine_of(o.place());
+  const CpuTarget& target = machine.host;
   check_writable(o.output, kLeastBytes);  // now, not after the search
   {
     const FolderLock lock(o.output);
     if (std::filesystem::exists(o.output)) read_schedules(o.output, target);
   }
   const Graph graph = graph_of(o);
-  const std::shared_ptr<const Program> program = Compilation(graph).program();
+  const std::shared_ptr<const Program> program = Compilation(graph, machine).program();
   std::vector<Task> tasks = tasks_of(*program);
   if (tasks.empty()) fail("{}: there is no contraction to tune", display_name(o.what));
   const auto team = std::make_shared<ThreadTeam>(o.threads);
@@ -189,7 +194,7 @@ void tune_command(const Options& o) {
     t.alone = tune(lone_kernel(*program, *t.kernel), target, team, budget * share);
   }
   say("weft: confirming in the whole program\n");
-  const Outcome outcome = confirm(graph, program, tasks, target, team, o.seconds * kProgramShare);
+  const Outcome outcome = confirm(graph, program, tasks, machine, team, o.seconds * kProgramShare);
   add_schedules(o.output, outcome.table, target);
 
   if (!o.json)
@@ -204,6 +209,7 @@ void tune_command(const Options& o) {
     line["kernels"] = tasks.size();
     line["stored"] = outcome.table.size();
     line["threads"] = team->size();
+    line["cpu"] = target.cpu;
     line["default_us"] = outcome.before_s * 1e6;
     line["best_us"] = outcome.after_s * 1e6;
     line["gain"] = gain;
@@ -211,9 +217,9 @@ void tune_command(const Options& o) {
     return print_line(line.dump());
   }
   print_line(fmt::format(
-      "the whole: {:.1f} us, was {:.1f} us ({:.1f} %), on {} threads; {} of {} schedules stored in {}; {:.1f} s",
-      outcome.after_s * 1e6, outcome.before_s * 1e6, 100 * gain, team->size(), outcome.table.size(), tasks.size(),
-      o.output, spent));
+      "the whole: {:.1f} us, was {:.1f} us ({:.1f} %), on {} threads, {}; {} of {} schedules stored in {}; {:.1f} s",
+      outcome.after_s * 1e6, outcome.before_s * 1e6, 100 * gain, team->size(), target.cpu, outcome.table.size(),
+      tasks.size(), o.output, spent));
 }
 
 }  // namespace
@@ -230,6 +236,7 @@ void add_tune(CLI::App& app) {
       ->check(CLI::Range(0.1, 1e6));
   command->add_option("--threads", o->threads, "threads to run on (default: as many as this process may use)")
       ->check(CLI::Range(1, 1024));
+  add_cpu_option(*command, o->cpu);
   command->add_flag("--json", o->json, "print one JSON object a kernel, and one for the whole, instead of text");
   command->callback([o] { tune_command(*o); });
 }

@@ -8,12 +8,15 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
+#include <vector>
 
 #include "codegen/codegen.h"
 #include "codegen/llvm/llvm_target.h"
 #include "codegen/llvm/llvm_version.h"
 #include "ir/base/error.h"
 #include "ir/base/fork.h"
+#include "ir/base/lexer.h"
 
 namespace weft {
 namespace {
@@ -39,7 +42,17 @@ std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const s
   return std::unique_ptr<llvm::MCSubtargetInfo>(x86().createMCSubtargetInfo(kTriple, cpu, features));
 }
 
-/// `has` tells whether the target has a feature.
+const llvm::StringMap<bool>& host_features() {
+  static const llvm::StringMap<bool>& features = *new llvm::StringMap<bool>(llvm::sys::getHostCPUFeatures());
+  return features;
+}
+
+/// What loops are made of. Without one of these that a cpu has, code is that of another cpu; without any other feature
+/// it is the same but for an instruction here or there.
+constexpr const char* kVectorFeatures[] = {"sse4.1",  "avx",      "avx2",     "fma",
+                                           "avx512f", "avx512vl", "avx512bw", "avx512dq"};
+
+/// `has` tells whether the target has a feature, one of kVectorFeatures.
 template <class Has>
 void set_vectors(CpuTarget& t, Has has) {
   const bool avx512 = has("avx512f") && has("avx512vl") && has("avx512bw") && has("avx512dq");
@@ -65,7 +78,7 @@ CpuTarget host_target() {
     const codegen::LlvmUse use;
     CpuTarget t;
     t.cpu = llvm::sys::getHostCPUName().str();
-    const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    const llvm::StringMap<bool>& features = host_features();
     for (const auto& feature : features)
       t.features += (t.features.empty() ? "" : ",") + std::string(feature.second ? "+" : "-") + feature.first().str();
     set_vectors(t, [&](const char* name) { return features.lookup(name); });  // without starting LLVM's back end
@@ -89,14 +102,36 @@ CpuTarget target_for(std::string_view cpu) {
   t.cpu = std::string(cpu);
   const auto info = subtarget("generic", "");
   if (!info->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
-    std::string names;
+    std::vector<std::string_view> names;
     for (const llvm::SubtargetSubTypeKV& known : info->getAllProcessorDescriptions())
-      if (subtarget(known.Key, "")->checkFeatures("+64bit"))
-        names += (names.empty() ? "" : ", ") + std::string(known.Key);
-    fail("unknown cpu '{}'; expected one of {}", cpu, names);
+      if (subtarget(known.Key, "")->checkFeatures("+64bit")) names.emplace_back(known.Key);
+    fail("unknown cpu '{}'{}; expected one of {}", cpu, suggestion(cpu, names), fmt::join(names, ", "));
   }
   const auto known = subtarget(t.cpu, "");
   set_vectors(t, [&](const char* name) { return known->checkFeatures(std::string("+") + name); });
+  return t;
+}
+
+CpuTarget host_as(std::string_view cpu, bool to_run) {
+  const ForkGuard guard;
+  const CpuTarget host = host_target();
+  if (cpu.empty() || cpu == "native") return host;
+  CpuTarget t = target_for(cpu);
+  t.l1_bytes = host.l1_bytes, t.l1_ways = host.l1_ways, t.l2_bytes = host.l2_bytes, t.l3_bytes = host.l3_bytes;
+
+  const auto known = subtarget(t.cpu, "");
+  const auto has = [&](std::string_view name) { return known->checkFeatures("+" + std::string(name)); };
+  std::vector<std::string> missing;  // that the cpu has and the host does not
+  for (const auto& feature : host_features())
+    if (!feature.second && has(feature.first())) missing.push_back(feature.first().str());
+  std::ranges::sort(missing);
+  std::vector<std::string> needed;
+  std::ranges::copy_if(missing, std::back_inserter(needed),
+                       [](const std::string& name) { return std::ranges::count(kVectorFeatures, name) > 0; });
+  if (needed.empty())
+    t.features = missing.empty() ? "" : fmt::format("-{}", fmt::join(missing, ",-"));
+  else if (to_run)
+    fail("this machine ({}) cannot run code for '{}': it has no {}", host.cpu, cpu, fmt::join(needed, ", "));
   return t;
 }
 

@@ -3,7 +3,6 @@
 
 #include <unordered_map>
 
-#include "codegen/codegen.h"
 #include "compiler/stopwatch.h"
 #include "frontend/executable/executable.h"
 #include "frontend/executable/extract.h"
@@ -83,7 +82,8 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
   auto impl = std::make_shared<Executable::Impl>();
   Trace& trace = *all[0].trace();
   impl->options = options;
-  if (options.backend == Backend::cpu) impl->schedules = read_schedules(options.schedules, host_target());
+  impl->machine = located("compile", [&] { return machine_of(impl->place()); });
+  if (options.backend == Backend::cpu) impl->schedules = read_schedules(options.schedules, impl->machine.host);
   impl->graph = located("compile", [&] { return extract(trace, outputs, options); });
   impl->options.updates.clear(), impl->options.inputs.clear();  // the function stands by itself now
   impl->options.seed = impl->options.step = {};

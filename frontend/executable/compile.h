@@ -52,7 +52,12 @@ struct CompileOptions {
   Numerics numerics = Numerics::exact;
   bool persistent = false;  ///< GPUs: run_steps() is one launch of a kernel that stays, not a graph of many launches
   bool pin = false;         ///< each thread stays on a CPU of its own: for machines on which nothing else runs
-  bool training = false;    ///< the value of training()
+  /// The CPU to make code for, by LLVM's name ("znver3", "haswell", "x86-64-v2", …), to see here how another machine's
+  /// code does: its vectors, registers and instructions as far as this machine has them, with this machine's caches.
+  /// Empty or "native": this machine's. The same bits. Error for a name that LLVM does not know, for a CPU whose code
+  /// this machine cannot run, and with a backend other than Backend::cpu.
+  std::string cpu = {};
+  bool training = false;  ///< the value of training()
   std::string name = "main";
   std::vector<std::string> disable = {};  ///< names of passes to leave out
   /// Files of schedules that `weft tune` wrote, separated by ':'; by default those that $WEFT_SCHEDULES names. Results

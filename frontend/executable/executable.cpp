@@ -23,7 +23,8 @@ PipelineOptions Executable::Impl::pipeline() const {
 }
 
 Placement Executable::Impl::place() const {
-  return {options.backend, options.threads, options.check, options.numerics, options.persistent, options.pin};
+  return {options.backend,    options.threads, options.check, options.numerics,
+          options.persistent, options.pin,     options.cpu};
 }
 
 void Executable::Impl::compile_for(Bound& b) {
@@ -31,8 +32,7 @@ void Executable::Impl::compile_for(Bound& b) {
   const Stopwatch watch;
   Extents extents;
   for (std::size_t i = 0; i < symbols.size(); ++i) extents.set(symbols[i], b.extents[static_cast<int>(i)]);
-  b.stages.emplace(symbols.empty() ? graph : bind(graph, extents), machine_of(options.backend, options.numerics),
-                   pipeline());
+  b.stages.emplace(symbols.empty() ? graph : bind(graph, extents), machine, pipeline());
   std::unique_ptr<ProgramExecutor> first = b.stages->executor(place());
   b.panels = first->input_panels();
   std::vector<StateUse> uses;

@@ -38,6 +38,7 @@ struct Executable::Impl {
   };
 
   CompileOptions options;
+  Machine machine;
   std::shared_ptr<const ScheduleTable> schedules;  // measured ones, if any
   Graph graph;                                     // before extents are bound
   std::vector<std::int64_t> symbols;               // that it has, at most kMaxRank

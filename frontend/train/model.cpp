@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "compiler/compilation.h"
 #include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 #include "frontend/train/model_impl.h"
@@ -181,6 +182,7 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   check_number("compile", "clip_norm", options.clip_norm, Domain::not_negative);
   check_number("compile", "clip_value", options.clip_value, Domain::not_negative);
   check_metrics(options.metrics);
+  (void)located("compile", [&] { return machine_of(place_of(options)); });
 
   // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data. Whatever it
   // throws leaves the model as it was: what has been compiled goes when all is there that takes its place.

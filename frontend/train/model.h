@@ -30,6 +30,7 @@ struct TrainOptions {
   Numerics numerics = Numerics::exact;
   bool persistent = false;     ///< as CompileOptions::persistent
   bool pin = false;            ///< as CompileOptions::pin
+  std::string cpu = {};        ///< as CompileOptions::cpu
   std::string schedules = {};  ///< as CompileOptions::schedules
 };
 

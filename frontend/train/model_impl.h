@@ -42,6 +42,11 @@ struct Position {
   std::string order;       // which order of samples `batch` counts in
 };
 
+/// Where a model runs that is compiled with these options.
+inline Placement place_of(const TrainOptions& o) {
+  return {o.backend, o.threads, o.check, o.numerics, o.persistent, o.pin, o.cpu};
+}
+
 /// What Model::compile() sets, and what has been compiled under it. A call of the model uses to its end what it found
 /// when it began.
 struct Compiled {
@@ -59,13 +64,7 @@ struct Compiled {
   Position position;
   std::optional<double> rate_override;
 
-  Placement place() const {
-    return options ? Placement{.backend = options->backend,
-                               .threads = options->threads,
-                               .check = options->check,
-                               .pin = options->pin}
-                   : Placement{};
-  }
+  Placement place() const { return options ? place_of(*options) : Placement{}; }
 };
 
 struct Model::Impl {

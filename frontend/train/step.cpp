@@ -110,6 +110,7 @@ CompileOptions Model::Impl::compile_options(const Compiled& c, std::string name,
     o.numerics = t->numerics;
     o.persistent = t->persistent;
     o.pin = t->pin;
+    o.cpu = t->cpu;
     o.schedules = t->schedules;
     o.seed = c.seed, o.step = c.step;
   }

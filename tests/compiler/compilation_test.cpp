@@ -42,7 +42,7 @@ TEST_CASE("stages have names, and the names stages") {
 TEST_CASE(
     "a function has a text at every stage; from the text of its graph or its kernels the later ones are the same") {
   for (const Machine::Kind kind : {Machine::cpu, Machine::gpu}) {
-    const Machine machine = machine_of(kind == Machine::cpu ? Backend::cpu : Backend::cuda);
+    const Machine machine = machine_of({.backend = kind == Machine::cpu ? Backend::cpu : Backend::cuda});
     Compilation c(parse_graph(kSwap), machine);
     Compilation from_fused(parse_graph(c.text(Stage::optimized)), machine);
     Compilation from_kernels(parse_program(c.text(Stage::kernels)), machine);
@@ -62,7 +62,7 @@ TEST_CASE(
 TEST_CASE("executors of all backends give the same bits, call by call and in steps") {
   for (const Backend backend : {Backend::cpu, Backend::emulator, Backend::interpreter}) {
     CAPTURE(name(backend));
-    Compilation c(parse_graph(kSwap), machine_of(backend));
+    Compilation c(parse_graph(kSwap), machine_of({.backend = backend}));
     const auto executor = c.executor({.backend = backend});
     CHECK(executor->input_panels() == std::vector<std::int64_t>(3, 0));
     const Array x = of(100), a = of(0), b = of(10);
