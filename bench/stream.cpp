@@ -19,7 +19,7 @@ constexpr int kRounds = 30;
 
 CpuTarget target() {
   const char* cpu = std::getenv("WEFT_BENCH_TARGET");
-  return host_as(cpu ? cpu : "");
+  return target_for(cpu ? cpu : "", host_target());
 }
 
 /// A compiled function with its operands in place, so that a call is nothing but the kernels.

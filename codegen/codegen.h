@@ -36,11 +36,11 @@ CpuTarget host_target();
 /// A target by LLVM's name of the cpu ("znver4", "x86-64-v3", …); throws Error listing the valid names when it is
 /// unknown.
 CpuTarget target_for(std::string_view cpu);
-/// This machine in the part of `cpu`, a name as above: the vectors, registers, tuning and instructions of that cpu
-/// without those that this machine lacks, and the caches of this machine. "" and "native" are host_target(). Throws Error
-/// as target_for() does, and where this machine lacks an extension that all code of such vectors is made of; unless
-/// `to_run`, such code is to be read only, and is as that cpu would run it.
-CpuTarget host_as(std::string_view cpu, bool to_run = true);
+/// Code for that cpu that `machine` can run: the cpu's vectors, registers, tuning and instructions, less those that the
+/// machine lacks, and the machine's caches. "" and "native" are the machine itself. Throws Error as above, and where the
+/// machine lacks an extension that vectors of this width are made of. Without `to_run` the code is to be read: there it
+/// has all that the cpu has.
+CpuTarget target_for(std::string_view cpu, const CpuTarget& machine, bool to_run = true);
 
 /// Compiles every phase of every kernel, in order, or loads it from the cache. The code runs only where `target` is the
 /// host or a subset of it. Thread-safe. Throws InternalError for a program that verify() would reject.

@@ -24,7 +24,7 @@ Graph fused(const Graph& g, const PipelineOptions& options) {
 Machine machine_of(const Placement& place) {
   if (!place.cpu.empty() && place.backend != Backend::cpu)
     fail("cpu '{}' is given for code of a CPU, and the backend is {}", place.cpu, name(place.backend));
-  Machine m{is_device(place.backend) ? Machine::gpu : Machine::cpu, host_as(place.cpu), {}};
+  Machine m{is_device(place.backend) ? Machine::gpu : Machine::cpu, target_for(place.cpu, host_target()), {}};
   m.device.numerics = place.numerics;
   return m;
 }

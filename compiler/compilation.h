@@ -21,7 +21,7 @@ struct Machine {
   Target target() const { return kind == cpu ? Target(host) : Target(device); }
 };
 /// What code at a place is made for: this machine's CPU, or as that of Placement::cpu; with a device's backend, kernels
-/// are a GPU's. Throws Error as host_as() does, and for a cpu at a place where no CPU's code runs.
+/// are a GPU's. Throws Error as target_for() does, and for a cpu at a place where no CPU's code runs.
 Machine machine_of(const Placement& = {});
 
 /// A function at every stage of its compilation. A stage is made when it is first asked for, from the one before it,

@@ -18,7 +18,7 @@ struct Placement {
   Numerics numerics = Numerics::exact;
   bool persistent = false;  // many steps are one launch
   bool pin = false;         // threads of the CPU to CPUs
-  std::string cpu = {};     // that the CPU's code is made for, as host_as() takes it; empty: this one
+  std::string cpu = {};     // that code is made for, as target_for() takes it
   friend auto operator<=>(const Placement&, const Placement&) = default;
 };
 

@@ -45,7 +45,8 @@ Machine EmitOptions::machine() const {
   Machine m;
   m.kind = names_gpu() || for_gpu(emit) ? Machine::gpu : Machine::cpu;
   // What a device runs does not depend on this machine.
-  if (m.kind == Machine::cpu) m.host = target == "cpu" ? host_as(cpu, /*to_run=*/false) : target_for(target);
+  if (m.kind == Machine::cpu)
+    m.host = target == "cpu" ? target_for(cpu, host_target(), /*to_run=*/false) : target_for(target);
   if (names_gpu()) m.device = gpu_target(target);
   m.device.numerics = parse_numerics(numerics);
   return m;

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <vector>
 
 #include "codegen/codegen.h"
@@ -42,6 +41,7 @@ std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const s
   return std::unique_ptr<llvm::MCSubtargetInfo>(x86().createMCSubtargetInfo(kTriple, cpu, features));
 }
 
+/// Every extension of the instruction set that LLVM knows, and whether the host has it.
 const llvm::StringMap<bool>& host_features() {
   static const llvm::StringMap<bool>& features = *new llvm::StringMap<bool>(llvm::sys::getHostCPUFeatures());
   return features;
@@ -49,7 +49,7 @@ const llvm::StringMap<bool>& host_features() {
 
 /// What loops are made of. Without one of these that a cpu has, code is that of another cpu; without any other feature
 /// it is the same but for an instruction here or there.
-constexpr const char* kVectorFeatures[] = {"sse4.1",  "avx",      "avx2",     "fma",
+constexpr std::string_view kVectorFeatures[] = {"sse4.1",  "avx",      "avx2",     "fma",
                                            "avx512f", "avx512vl", "avx512bw", "avx512dq"};
 
 /// `has` tells whether the target has a feature, one of kVectorFeatures.
@@ -112,26 +112,26 @@ CpuTarget target_for(std::string_view cpu) {
   return t;
 }
 
-CpuTarget host_as(std::string_view cpu, bool to_run) {
+CpuTarget target_for(std::string_view cpu, const CpuTarget& machine, bool to_run) {
+  if (cpu.empty() || cpu == "native") return machine;
   const ForkGuard guard;
-  const CpuTarget host = host_target();
-  if (cpu.empty() || cpu == "native") return host;
   CpuTarget t = target_for(cpu);
-  t.l1_bytes = host.l1_bytes, t.l1_ways = host.l1_ways, t.l2_bytes = host.l2_bytes, t.l3_bytes = host.l3_bytes;
+  t.l1_bytes = machine.l1_bytes, t.l1_ways = machine.l1_ways;
+  t.l2_bytes = machine.l2_bytes, t.l3_bytes = machine.l3_bytes;
 
-  const auto known = subtarget(t.cpu, "");
-  const auto has = [&](std::string_view name) { return known->checkFeatures("+" + std::string(name)); };
-  std::vector<std::string> missing;  // that the cpu has and the host does not
-  for (const auto& feature : host_features())
-    if (!feature.second && has(feature.first())) missing.push_back(feature.first().str());
-  std::ranges::sort(missing);
-  std::vector<std::string> needed;
-  std::ranges::copy_if(missing, std::back_inserter(needed),
-                       [](const std::string& name) { return std::ranges::count(kVectorFeatures, name) > 0; });
-  if (needed.empty())
-    t.features = missing.empty() ? "" : fmt::format("-{}", fmt::join(missing, ",-"));
-  else if (to_run)
-    fail("this machine ({}) cannot run code for '{}': it has no {}", host.cpu, cpu, fmt::join(needed, ", "));
+  const auto wanted = subtarget(t.cpu, ""), there = subtarget(machine.cpu, machine.features);
+  std::vector<std::string_view> missing, needed;
+  for (const llvm::SubtargetFeatureKV& feature : wanted->getAllProcessorFeatures()) {
+    // What the host's list does not have is a matter of tuning.
+    if (!wanted->getFeatureBits().test(feature.Value) || there->getFeatureBits().test(feature.Value) ||
+        !host_features().contains(feature.Key))
+      continue;
+    missing.emplace_back(feature.Key);
+    if (std::ranges::count(kVectorFeatures, missing.back()) > 0) needed.push_back(missing.back());
+  }
+  if (!needed.empty() && to_run)
+    fail("this machine ({}) cannot run code for '{}': it has no {}", machine.cpu, cpu, fmt::join(needed, ", "));
+  if (needed.empty() && !missing.empty()) t.features = fmt::format("-{}", fmt::join(missing, ",-"));
   return t;
 }
 

@@ -204,6 +204,53 @@ TEST_CASE("targets: the host, names, and an unknown name") {
   CHECK(message.find(" i386,") == std::string::npos);
 }
 
+TEST_CASE("targets: another cpu on a machine") {
+  CpuTarget zen3 = target_for("znver3"), haswell = target_for("haswell"), zen4 = target_for("znver4");
+  zen3.l1_bytes = 1 << 14, zen3.l1_ways = 3, zen3.l2_bytes = 1 << 21, zen3.l3_bytes = 1 << 25;
+  CHECK(target_for("", zen3) == zen3);
+  CHECK(target_for("native", zen3) == zen3);
+  struct Row {
+    const char* cpu;
+    CpuTarget machine;
+    std::string feature, without;  // one that it leaves out; what it cannot do without
+  };
+  for (const Row& row : std::vector<Row>{
+           {"x86-64-v2", zen3, "", ""},
+           {"x86-64-v3", zen3, "", ""},
+           {"haswell", zen3, "", ""},
+           {"skylake-avx512", zen3, "", "avx512bw, avx512dq, avx512f, avx512vl"},
+           {"znver4", zen3, "", "avx512bw, avx512dq, avx512f, avx512vl"},
+           {"znver3", haswell, "-sse4a", ""},
+           {"bdver4", haswell, "-fma4", ""},
+           {"haswell", target_for("sandybridge"), "", "avx2, fma"},
+           {"haswell", target_for("bdver2"), "", "avx2"},
+           {"x86-64-v2", target_for("x86-64"), "", "sse4.1"},
+           {"znver3", target_for("skylake-avx512"), "-sse4a", ""},
+           {"sapphirerapids", target_for("skylake-avx512"), "-avx512fp16", ""},
+           {"skylake-avx512", zen4, "", ""},
+       }) {
+    INFO(row.cpu << " on " << row.machine.cpu);
+    if (!row.without.empty()) {
+      CHECK(error_of([&] { target_for(row.cpu, row.machine); }) ==
+            fmt::format("this machine ({}) cannot run code for '{}': it has no {}", row.machine.cpu, row.cpu,
+                        row.without));
+      CHECK(target_for(row.cpu, row.machine, /*to_run=*/false).features.empty());
+      continue;
+    }
+    const CpuTarget found = target_for(row.cpu, row.machine), own = target_for(row.cpu);
+    CHECK(found.cpu == row.cpu);
+    CHECK((found.features + ",").find(row.feature + ",") != std::string::npos);
+    CHECK(found.vector_bytes == own.vector_bytes);
+    CHECK(found.vector_registers == own.vector_registers);
+    CHECK(found.fma == own.fma);
+    CHECK(found.l1_bytes == row.machine.l1_bytes);
+    CHECK(found.l1_ways == row.machine.l1_ways);
+    CHECK(found.l2_bytes == row.machine.l2_bytes);
+    CHECK(found.l3_bytes == row.machine.l3_bytes);
+  }
+  CHECK(error_of([&] { target_for("znver33", zen3); }).find("unknown cpu 'znver33' (did you mean 'znver3'?); ") == 0);
+}
+
 TEST_CASE("the texts name their kernels") {
   CHECK(emit_llvm(identity(5), target_for("x86-64-v3")).find("; kernel @k0\n") == 0);
   const std::string text = emit_asm(identity(5), target_for("x86-64-v3"));

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "device_under_test.h"
+#include "error_of.h"
 #include "ir/kernel/panels.h"
 #include "ir/ops/sum_order.h"
 
@@ -147,6 +148,20 @@ const std::vector<CpuTarget>& runnable_targets() {
   static const std::vector<CpuTarget> targets = [] {
     std::vector<CpuTarget> t{host_target(), target_for("x86-64-v2")};
     if (host_target().vector_bytes >= 32 && host_target().fma) t.push_back(target_for("x86-64-v3"));
+    return t;
+  }();
+  return targets;
+}
+
+const std::vector<CpuTarget>& played_cpus() {
+  static const std::vector<CpuTarget> targets = [] {
+    const std::string message = error_of([] { target_for("?"); });  // ends in their names
+    std::string names = message.substr(message.find("expected one of ") + 16) + ", ";
+    std::vector<CpuTarget> t;
+    for (std::size_t end; (end = names.find(", ")) != names.npos; names.erase(0, end + 2)) {
+      const std::string cpu = names.substr(0, end);
+      (void)error_of([&] { t.push_back(target_for(cpu, host_target())); });  // one that cannot run here is left out
+    }
     return t;
   }();
   return targets;

@@ -72,6 +72,9 @@ Evaluation run_image(const Image&, std::span<const Array> inputs, const Cuts& cu
 /// Targets that this machine can run, the host's own first.
 const std::vector<CpuTarget>& runnable_targets();
 
+/// This machine in the part of each cpu that LLVM knows and it can run (target_for), in the order of their names.
+const std::vector<CpuTarget>& played_cpus();
+
 /// The first difference between two evaluations, or "" when all outputs and states have the same bits.
 std::string difference(const Evaluation& found, const Evaluation& expected);
 /// Compiles for each target, runs whole and in pieces, and on a device, and compares with the interpreter. "" or what

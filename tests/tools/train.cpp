@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "catch.h"
+#include "codegen/codegen.h"
+#include "error_of.h"
+#include "runtime/files/npy.h"
 #include "runtime/files/safetensors.h"
 #include "tools/command.h"
 
@@ -35,8 +38,8 @@ TEST_CASE("train learns the tiny data set and says so in JSON") {
   const TempDir dir;
   write_tiny_mnist(dir.file("tiny"), 500, 100);
   const json line = only_line(shell("weft train mnist --data tiny --epochs 3 --batch-size 32 --json", dir.path()));
-  CHECK(keys(line) == std::vector<std::string>{"compile_s", "data", "device", "epoch_s", "epochs", "model", "step_ms",
-                                               "test_accuracy", "train_loss", "val_accuracy"});
+  CHECK(keys(line) == std::vector<std::string>{"compile_s", "cpu", "data", "device", "epoch_s", "epochs", "model",
+                                               "step_ms", "test_accuracy", "train_loss", "val_accuracy"});
   CHECK(line["model"] == "mlp");
   CHECK(line["device"] == "cpu");
   CHECK(line["epochs"] == 3);
@@ -245,8 +248,9 @@ TEST_CASE("bench times a step") {
   const TempDir dir;
   write_tiny_mnist(dir.file("data"), 300, 50);
   const json line = only_line(shell("unset WEFT_DATA; weft bench mlp --steps 20 --threads 1 --json", dir.path()));
-  CHECK(keys(line) == std::vector<std::string>{"cached_compile_s", "compile_s", "device", "gflops", "loss", "model",
-                                               "peak_fraction", "step_ms", "threads"});
+  CHECK(keys(line) == std::vector<std::string>{"cached_compile_s", "compile_s", "cpu", "device", "gflops", "loss",
+                                               "model", "peak_fraction", "step_ms", "threads"});
+  CHECK(line["cpu"] == weft::host_target().cpu);
   CHECK(line["model"] == "mlp");
   CHECK(line["threads"] == 1);
   CHECK(line["loss"].get<double>() > 0);
@@ -268,7 +272,7 @@ TEST_CASE("bench times forward passes, other batches, and takes the same steps i
   write_tiny_mnist(dir.file("data"), 300, 50);
   const std::string bench = "unset WEFT_DATA; weft bench mlp --threads 2 --json ";
   const json one = only_line(shell(bench + "--inference --batch-size 1 --steps 20", dir.path()));
-  CHECK(keys(one) == std::vector<std::string>{"batch_size", "cached_compile_s", "compile_s", "device", "gflops",
+  CHECK(keys(one) == std::vector<std::string>{"batch_size", "cached_compile_s", "compile_s", "cpu", "device", "gflops",
                                               "model", "peak_fraction", "step_ms", "threads"});
   CHECK(one["batch_size"] == 1);
   const double gflop = one["gflops"].get<double>() * one["step_ms"].get<double>() * 1e-3;
@@ -279,6 +283,37 @@ TEST_CASE("bench times forward passes, other batches, and takes the same steps i
   CHECK(single["loss"] == many["loss"]);
   CHECK(contains(shell("weft bench mlp --batch-size 0", dir.path()).err, "--batch-size"));
   CHECK(contains(shell("weft bench mlp --steps-per-call 0", dir.path()).err, "--steps-per-call"));
+}
+
+TEST_CASE("train, bench and run take --cpu: the same bits, and they say for which") {
+  const TempDir dir;
+  write_tiny_mnist(dir.file("data"), 100, 30);
+  const std::string train = "weft train mnist --data data --epochs 1 --batch-size 32 --json --save ";
+  const json own = only_line(shell(train + "own.safetensors", dir.path()));
+  std::string losses;
+  for (const char* cpu : {"x86-64-v2", "haswell", "znver3", "skylake-avx512"}) {
+    INFO(cpu);
+    if (weft::error_of([&] { weft::target_for(cpu, weft::host_target()); }) != "no error") continue;
+    const std::string option = fmt::format("{0}.safetensors --cpu {0}", cpu);
+    const json line = only_line(shell(train + option, dir.path()));
+    CHECK(line["cpu"] == cpu);
+    CHECK(line["train_loss"] == own["train_loss"]);
+    CHECK(slurp(dir.file(fmt::format("{}.safetensors", cpu))) == slurp(dir.file("own.safetensors")));
+    const json bench =
+        only_line(shell(fmt::format("weft bench mlp --batch-size 4 --steps 2 --json --cpu {}", cpu), dir.path()));
+    CHECK(bench["cpu"] == cpu);
+    if (losses.empty()) losses = bench["loss"].dump();
+    CHECK(bench["loss"].dump() == losses);
+  }
+  spill(dir.file("f.weft"), "func @f(%x: f32[4]) { %0 = exp %x : f32[4] return y = %0 }");
+  weft::write_npy(dir.file("x.npy"), weft::Array::from<float>({-1, 0, 1, 2}, {4}));
+  const std::string run = "weft run f.weft --input x=x.npy";
+  CHECK(shell(run + " --cpu x86-64-v2", dir.path()).out == shell(run + " --interpret", dir.path()).out);
+  const Result report = shell("weft bench mlp --batch-size 4 --steps 2 --report --cpu x86-64-v2", dir.path());
+  INFO(report);
+  CHECK(contains(report.out, " threads, x86-64-v2\n"));
+  CHECK(contains(report.out, "(mul and add of 4 f32)\n"));
+  CHECK(contains(report.out, "code for x86-64-v2; roofs, measured on "));
 }
 
 TEST_CASE("bench reports on each kernel") {

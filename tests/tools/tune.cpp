@@ -29,9 +29,8 @@ const char* const kLayer = R"(func @layer(%x: f32[?,70], %w: f32[70,45], %b: f32
 }
 )";
 
-/// An odd but legal schedule, on this machine, for every contraction of the layer at a batch of 37.
-weft::ScheduleTable odd_schedules() {
-  const weft::CpuTarget target = weft::host_target();
+/// An odd but legal schedule for every contraction of the layer at a batch of 37.
+weft::ScheduleTable odd_schedules(const weft::CpuTarget& target = weft::host_target()) {
   const weft::Program p = weft::make_program(weft::optimize(weft::bind_batch(weft::parse_graph(kLayer), 37)), target);
   weft::ScheduleTable table;
   for (const weft::Kernel& k : p.kernels) {
@@ -94,6 +93,28 @@ TEST_CASE("opt, dump and WEFT_SCHEDULES use a file of schedules") {
   CHECK(shell(command + " --schedules s.txt:empty.txt", dir.path()).out == odd);
   CHECK(shell(command + " --schedules s.txt --target x86-64-v2", dir.path()).out ==
         shell(command + " --target x86-64-v2", dir.path()).out);
+}
+
+TEST_CASE("what was tuned for one cpu is used for that one alone") {
+  const TempDir dir;
+  spill(dir.file("f.weft"), kLayer);
+  const auto kernels = [&](const std::string& options) {
+    return shell("weft opt f.weft --batch 37 --emit kernels --cpu " + options, dir.path()).out;
+  };
+  const std::vector<std::string> cpus = {"native", "x86-64-v2", "x86-64"};  // any machine can run these
+  for (const std::string& cpu : cpus)
+    spill(dir.file(cpu), odd_schedules(weft::target_for(cpu, weft::host_target())).str());
+  for (const std::string& cpu : cpus)
+    for (const std::string& tuned : cpus) {
+      INFO(cpu << " by schedules of " << tuned);
+      CHECK(contains(kernels(cpu + " --schedules " + tuned), "kc=33") == (cpu == tuned));
+    }
+  CHECK(contains(kernels("x86-64 --schedules native:x86-64:x86-64-v2"), "kc=33"));
+  const Result tuned =
+      shell("weft tune f.weft --batch 37 -o s.txt --seconds 0.2 --threads 1 --cpu x86-64 --json", dir.path());
+  INFO(tuned);
+  CHECK(tuned.code == 0);
+  CHECK(contains(tuned.out, R"("cpu":"x86-64")"));
 }
 
 TEST_CASE("a compiled function has the same bits under an odd table of schedules") {

@@ -147,6 +147,20 @@ TEST_CASE("cache: what runs is what the entry holds", "[cache]") {
   CHECK(difference(planted.result, interpret(add(5, kPlanted), random_inputs(add(5, kPlanted), 3))) == "");
 }
 
+TEST_CASE("cache: what was made for one cpu is not used for another", "[cache]") {
+  const TempDir dir;
+  const auto program = std::make_shared<const Program>(add(5));
+  std::int64_t made = 0;
+  for (const CpuTarget& target : played_cpus()) {
+    CacheStatistics s;
+    for (int i = 0; i < 2; ++i)
+      compile(program, target, {.threads = 1, .cache = CacheOptions{dir.path()}, .statistics = &s});
+    CHECK(counts(s) == "1 hits, 1 misses, 0 damaged");
+    CHECK(static_cast<std::int64_t>(entries(dir.path()).size()) == ++made);
+  }
+  CHECK(verify_cache(CacheOptions{dir.path()}, 2).verified == made);
+}
+
 TEST_CASE("cache: verifying modules compiles them", "[cache]") {
   const TempDir dir;
   const CacheOptions cache{dir.path()};
