@@ -71,6 +71,8 @@ std::vector<ValueId> expand::cond(NodeBuilder& b, std::span<const ValueId> opera
 
 namespace {
 
+constexpr std::int64_t kMaxTurns = 1 << 24;
+
 /// How the operands and results of a scan are laid out.
 struct ScanLayout {
   std::size_t carries, slices;
@@ -103,6 +105,7 @@ Type infer::scan(const InferArgs& a) {
     fail("carries={} and slices={} are more than its {}", carries, slices, counted(all, "operand"));
   if (a.attrs.scalar(Attr::reverse) > 1) fail("reverse={} is neither 0 nor 1", a.attrs.scalar(Attr::reverse));
   const ScanLayout layout(a.attrs);
+  if (layout.length > kMaxTurns) fail("length={} is more than {} turns", layout.length, kMaxTurns);
   if (a.operands.size() != body.inputs.size())
     fail("its body takes {}, found {}", counted(body.inputs.size(), "operand"), a.operands.size());
   if (body.outputs.size() < layout.carries)
@@ -153,6 +156,9 @@ std::vector<ValueId> expand::scan(NodeBuilder& b, std::span<const ValueId> opera
   const ScanLayout layout(attrs);
   const Body& body = *attrs.bodies[0];
   if (is_symbol(layout.length)) fail("{}: scan: its length {} is not bound", b.locs.str(), extent_text(layout.length));
+  if (layout.length * std::max<std::int64_t>(body.size, 1) > kMaxBodySize)
+    fail("{}: scan: {} turns of {} are too many: compiled code repeats the body, up to {} nodes", b.locs.str(),
+         layout.length, counted(body.size, "node"), kMaxBodySize);
   std::vector<ValueId> inputs(operands.begin(), operands.end());
   std::vector<std::vector<ValueId>> rows(body.outputs.size() - layout.carries,
                                          std::vector<ValueId>(static_cast<std::size_t>(layout.length)));
@@ -181,7 +187,7 @@ std::vector<ValueId> expand::scan(NodeBuilder& b, std::span<const ValueId> opera
 
 Type infer::result(const InferArgs& a) {
   const Type& t = a.operands[0];
-  if (!is_tuple(t)) fail("takes the tuple that a call or cond gives, found {}", to_string(t));
+  if (!is_tuple(t)) fail("takes the tuple that call, cond or scan gives, found {}", to_string(t));
   const Dims& index = a.attrs[Attr::index];
   if (index.rank() != 1 || index[0] < 0 || index[0] >= static_cast<std::int64_t>(t.parts->size()))
     fail("index {} is out of range for {}", list_text(index), to_string(t));

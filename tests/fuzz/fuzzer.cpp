@@ -7,6 +7,7 @@
 #include "codegen/codegen.h"
 #include "codegen/device.h"
 #include "ir/base/at.h"
+#include "ir/graph/body.h"
 #include "ir/kernel/panels.h"
 #include "mutate.h"
 #include "passes/graph/fuse.h"
@@ -167,8 +168,13 @@ std::string execute_program(const std::string& text, std::uint64_t seed, const F
 }
 
 bool is_small(const Graph& g) {
-  for (ValueId id = 0; id < g.size(); ++id)
-    if (!is_small(g[id].type)) return false;
+  constexpr std::int64_t kTurns = 16;
+  for (ValueId id = 0; id < g.size(); ++id) {
+    const Node& n = g[id];
+    if (!is_tuple(n.type) && !is_small(n.type)) return false;
+    if (n.op == Op::scan && n.attrs.scalar(Attr::length) > kTurns) return false;
+    if (!std::ranges::all_of(n.attrs.bodies, [](const BodyRef& body) { return is_small(*body->graph); })) return false;
+  }
   return true;
 }
 

@@ -205,8 +205,30 @@ TEST_CASE("what does not fit a function is refused, with the place") {
   CHECK(in_main("cond %i, %x {then=@f, else=@f} : (f32[2])")
             .starts_with("m:9:8: error: cond: the condition is i32[]; expected bool[]"));
   CHECK(in_main("cond {then=@f, else=@f} : (f32[2])") == "m:9:8: error: cond: takes 1 operand or more, found 0");
+  const auto scan = [&](const std::string& attributes, const std::string& operands = "%x") {
+    return in_main("scan " + operands + " {" + attributes + ", body=@f} : (f32[2])");
+  };
+  const struct {
+    std::string attributes, operands, message;
+  } kScans[] = {
+      {"carries=2, slices=0, length=1, reverse=0", "%x", "carries=2 and slices=0 are more than its 1 operand"},
+      {"carries=1, slices=0, length=1, reverse=2", "%x", "reverse=2 is neither 0 nor 1"},
+      {"carries=-1, slices=0, length=1, reverse=0", "%x", "carries=[-1] is not one number of 0 or more"},
+      {"carries=1, slices=0, length=-1, reverse=0", "%x", "extent -1 is negative"},
+      {"carries=1, slices=0, length=1", "%x", "scan needs the attribute reverse"},
+      {"carries=0, slices=1, length=1, reverse=0", "%x", "operand 0 is f32[2], expected f32[1,2]"},
+      {"carries=1, slices=0, length=1, reverse=0", "%p", "operand 0 is bool[], expected f32[2]"},
+      {"carries=1, slices=0, length=1, reverse=0", "%x, %x", "its body takes 1 operand, found 2"},
+      {"carries=1, slices=0, length=16777217, reverse=0", "%x", "length=16777217 is more than 16777216 turns"},
+      {"carries=0, slices=1, length=?n, reverse=0", "%x", "operand 0 is f32[2], expected f32[?n,2]"},
+  };
+  for (const auto& c : kScans) {
+    const std::string message = scan(c.attributes, c.operands);
+    INFO(message);
+    CHECK(message.find(c.message) != std::string::npos);
+  }
   CHECK(in_main("result %x {index=0} : f32[2]")
-            .starts_with("m:9:8: error: result: takes the tuple that a call or cond gives, found f32[2]"));
+            .starts_with("m:9:8: error: result: takes the tuple that call, cond or scan gives, found f32[2]"));
   const std::string call = "call %x {body=@f} : (f32[2])\n  ";
   CHECK(in_main(call + "%1 = result %0 {index=1} : f32[2]").find("index [1] is out of range for (f32[2])") !=
         std::string::npos);

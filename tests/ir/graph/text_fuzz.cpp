@@ -4,7 +4,7 @@
 
 #include "catch.h"
 #include "fuzz/mutate.h"
-#include "ir/graph/graph.h"
+#include "ir/graph/body.h"
 #include "ir/kernel/kernel.h"
 #include "random_graph.h"
 
@@ -72,10 +72,18 @@ bool survives(const std::string& text, Parse&& parse, Check&& check) {
 constexpr std::int64_t kSmall = 2000;
 bool is_small(const Shape& shape) { return is_static(shape) && element_count(shape) <= kSmall; }
 
+bool is_small(const Graph& g) {
+  for (ValueId id = 0; id < g.size(); ++id) {
+    const Node& n = g[id];
+    if (!is_small(n.type.shape) || (n.op == Op::scan && n.attrs.scalar(Attr::length) > 16)) return false;
+    if (!std::ranges::all_of(n.attrs.bodies, [](const BodyRef& body) { return is_small(*body->graph); })) return false;
+  }
+  return true;
+}
+
 // What parses and verifies also runs.
 void run(const Graph& g) {
-  for (ValueId id = 0; id < g.size(); ++id)
-    if (!is_small(g[id].type.shape)) return;
+  if (!is_small(g)) return;
   interpret(g, test::random_inputs(g, 1, test::Values::special));
 }
 

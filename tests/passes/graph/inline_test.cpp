@@ -109,6 +109,20 @@ TEST_CASE("a graph that would grow too large is refused") {
         std::string::npos);
 }
 
+TEST_CASE("a loop that would be repeated too often is refused before it grows") {
+  const auto text = [](std::string_view body) {
+    return fmt::format(
+        "func @turn(%x: f32[]) {{\n  {}\n}}\nfunc @main(%x: f32[]) {{\n  %0 = scan %x {{carries=1, slices=0, "
+        "length=16777216, reverse=0, body=@turn}} : (f32[])\n  %1 = result %0 {{index=0}} : f32[]\n"
+        "  return %1\n}}\n",
+        body);
+  };
+  for (std::string_view body : {"return %x", "%0 = neg %x : f32[]\n  return %0"})
+    CHECK(error_of([&] {
+            inline_bodies(parse_graph(text(body)));
+          }).find("are too many: compiled code repeats the body") != std::string::npos);
+}
+
 TEST_CASE("fuse says what must run before it") {
   const Graph g = parse_graph(kLog, "m");
   CHECK(error_of([&] { run_pass("fuse", g); }).find("holds a function; the pass 'inline' runs before") !=
