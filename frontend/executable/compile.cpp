@@ -114,7 +114,11 @@ Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions
            where_prefix(), s == kBatch ? "a batch axis" : "an axis " + extent_text(s),
            s == kBatch ? "batch" : "extents");
   impl->compile_seconds = watch.seconds();
-  if (impl->missing(given).empty()) located("compile", [&] { impl->at(given); });
+  for (const auto& [unknown, extent] : options.extents.entries())
+    if (std::ranges::find(impl->symbols, unknown) == impl->symbols.end())
+      fail("{}compile: CompileOptions::extents: '{}' has no extent {}", where_prefix(), options.name,
+           extent_text(unknown));
+  if (impl->missing(given).empty()) impl->at(given);
   return Executable(std::move(impl));
 }
 

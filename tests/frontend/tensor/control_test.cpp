@@ -203,11 +203,9 @@ TEST_CASE("random numbers differ from turn to turn, and from scan to scan in ano
              return Turn{{}, {inner.each[0], random_bits({2})}};
            },
            {.length = 3});
-  std::vector<std::int32_t> all;
-  for (const Tensor& t : {r.each[0], nested.each[0], nested.each[1]}) {
-    const Array a = run(t);
-    for (std::int32_t v : a.as<std::int32_t>()) all.push_back(v);
-  }
+  const Array drawn =
+      run(concat({reshape(r.each[0], {10}), reshape(nested.each[0], {18}), reshape(nested.each[1], {6})}));
+  std::vector<std::int32_t> all(drawn.as<std::int32_t>().begin(), drawn.as<std::int32_t>().end());
   CHECK(all.size() == 10 + 18 + 6);
   std::ranges::sort(all);
   CHECK(std::ranges::adjacent_find(all) == all.end());

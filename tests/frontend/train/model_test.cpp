@@ -391,10 +391,25 @@ TEST_CASE("the training step is one function over resident data") {
   REQUIRE(out[1].at(0) == 8);  // all samples are the origin: equal scores, so class 0
 }
 
-TEST_CASE("the reference mlp") {
-  REQUIRE(builtin_models().size() == 1);
-  Model model = builtin_model("mlp").make(1, {.loss = softmax_cross_entropy, .metrics = {accuracy}});
-  REQUIRE(model.parameter_count() == 535818);
+TEST_CASE("the reference models") {
+  const struct {
+    std::string name;
+    std::int64_t parameters;
+  } rows[] = {{"mlp", 535818}, {"lstm", 81674}, {"vit", 104970}};
+  REQUIRE(builtin_models().size() == std::size(rows));
+  for (const auto& row : rows) {
+    const BuiltinModel& builtin = builtin_model(row.name);
+    Model model = builtin.make(1, {.loss = softmax_cross_entropy, .metrics = {accuracy}});
+    CAPTURE(row.name);
+    CHECK(model.parameter_count() == row.parameters);
+    const Graph step = model.training_step({{u8, {50, 784}}}, {{i32, {50}}}, 128).optimized(128);
+    double flops = 0;
+    for (ValueId id = 0; id < step.size(); ++id)
+      if (const Node& n = step[id]; n.op == Op::contract)
+        flops += 2.0 * static_cast<double>(element_count(n.type.shape) *
+                                           step[n.operands[0]].type.shape[static_cast<int>(n.attrs[Attr::lhs][0])]);
+    CHECK(builtin.gflop == Approx(flops * 1e-9).epsilon(0.01));
+  }
   REQUIRE(error_of([] { builtin_model("cnn"); }) == "model 'cnn' is not yet built in; there is mlp, lstm, vit");
-  REQUIRE(error_of([] { builtin_model("gpt"); }) == "there is no model 'gpt'; there is mlp");
+  REQUIRE(error_of([] { builtin_model("gpt"); }) == "there is no model 'gpt'; there is mlp, lstm, vit");
 }

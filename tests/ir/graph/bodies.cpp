@@ -213,7 +213,8 @@ TEST_CASE("what does not fit a function is refused, with the place") {
   } kScans[] = {
       {"carries=2, slices=0, length=1, reverse=0", "%x", "carries=2 and slices=0 are more than its 1 operand"},
       {"carries=1, slices=0, length=1, reverse=2", "%x", "reverse=2 is neither 0 nor 1"},
-      {"carries=-1, slices=0, length=1, reverse=0", "%x", "carries=[-1] is not one number of 0 or more"},
+      {"carries=-1, slices=0, length=1, reverse=0", "%x", "carries=-1 and slices=0 are more than its 1 operand"},
+      {"carries=1, slices=0, length=1, reverse=-3", "%x", "reverse=[-3] is not one number of 0 or more"},
       {"carries=1, slices=0, length=-1, reverse=0", "%x", "extent -1 is negative"},
       {"carries=1, slices=0, length=1", "%x", "scan needs the attribute reverse"},
       {"carries=0, slices=1, length=1, reverse=0", "%x", "operand 0 is f32[2], expected f32[1,2]"},
