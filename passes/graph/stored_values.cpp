@@ -105,7 +105,8 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   };
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
     if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;
-  std::vector<int> cost(g.size(), 0);  // of computing a value again outside its group; large when that is impossible
+  std::vector<int> cost(g.size(), 0);  // of computing a value again, with what is not stored of what it takes; large when
+                                       // that is impossible
   std::vector<int> size(g.size(), 0);  // nodes that computing it again takes, in all groups
   std::vector<bool> by_row(g.size(), false);      // doing so reads a value that its group computes once a row
   std::vector<bool> multiplied(g.size(), false);  // by a contraction, which then reads it best as it lies in memory
@@ -127,7 +128,7 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
       if (n.group == kNoGroup) continue;
       cost[v] = is_anchor(n.op) ? kRecomputeCost + 1 : element_cost(n);
       for (ValueId o : n.operands)
-        if (g[o].group == n.group && !stored[o]) cost[v] += cost[o], by_row[v] = by_row[v] || by_row[o];
+        if (!stored[o]) cost[v] += cost[o], by_row[v] = by_row[v] || (g[o].group == n.group && by_row[o]);
       cost[v] = std::min(cost[v], kRecomputeCost + 1);
     }
     stored[v] = must[v] || (outside[v] && is_worth_storing(v));

@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "mlp_step.h"
+#include "passes/graph/autodiff.h"
 #include "passes/graph/fuse.h"
 #include "random_graph.h"
 
@@ -104,4 +105,44 @@ TEST_CASE("lowering by itself takes a graph as fuse leaves it, and no other") {
       "%0\n}\n");
   refused(run_pass("fuse", not_canonical));
   CHECK_NOTHROW(lowered(run_pass("fuse", run_pass("canonicalize", not_canonical))));
+}
+
+TEST_CASE("what goes from turn to turn is stored: no kernel computes it again from the start") {
+  const auto gates = [](std::string_view name, int begin) {
+    return fmt::format("  %{} = slice %1 {{start=[0,{}], limit=[8,{}], stride=[1,1]}} : f32[8,16]\n", name, begin,
+                       begin + 16);
+  };
+  Graph g = parse_graph(
+      "func @turn(%h: f32[8,16], %c: f32[8,16], %x: f32[8,64], %u: f32[16,64]) {\n"
+      "  %0 = contract %h, %u {lhs=[1], rhs=[0]} : f32[8,64]\n  %1 = add %0, %x : f32[8,64]\n" +
+      gates("i", 0) + gates("f", 16) + gates("g", 32) + gates("o", 48) +
+      R"(  %2 = sigmoid %f : f32[8,16]
+  %3 = mul %2, %c : f32[8,16]
+  %4 = sigmoid %i : f32[8,16]
+  %5 = tanh %g : f32[8,16]
+  %6 = mul %4, %5 : f32[8,16]
+  %7 = add %3, %6 : f32[8,16]
+  %8 = sigmoid %o : f32[8,16]
+  %9 = tanh %7 : f32[8,16]
+  %10 = mul %8, %9 : f32[8,16]
+  return %10, %7
+}
+func @main(%h: f32[8,16], %x: f32[20,8,64], %u: f32[16,64]) {
+  %0 = scan %h, %h, %x, %u {carries=2, slices=1, length=20, reverse=0, body=@turn} : (f32[8,16], f32[8,16])
+  %1 = result %0 {index=0} : f32[8,16]
+  %2 = mul %1, %1 : f32[8,16]
+  %3 = reduce_sum %2 {axis=1} : f32[8]
+  %4 = reduce_sum %3 {axis=0} : f32[]
+  return %4
+}
+)");
+  const std::vector<ValueId> wrt{g.find_input("u"), g.find_input("x")};
+  const std::vector<ValueId> gradients = differentiate(g, g.outputs()[0].id, wrt, LocSet::of(Loc{"test", 1, 0}));
+  g.output("du", gradients[0]);
+  const Program p = make_program(optimize(g), CpuTarget{});
+  CHECK(p.kernels.size() > 100);
+  for (const Kernel& k : p.kernels) {
+    INFO(k.name);
+    CHECK(std::ranges::count(k.exprs, Expr::load, &Expr::kind) <= 20);
+  }
 }
