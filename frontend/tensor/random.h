@@ -4,7 +4,8 @@
 // Seed and step are the graph's states `weft.seed` and `weft.step`, or those that CompileOptions names; a Model has its
 // own.
 //
-// Which Philox 4x32-10 block a number comes from (ir/base/philox.h), words from low to high; the key is the seed:
+// Which Philox 4x32-10 block a number comes from (ir/base/philox.h), words from low to high; the key is the seed, and in a
+// turn of scan() (frontend/tensor/control.h) one made of the seed and the turn's number:
 //
 //   initial values  counter = (index < 2^44 with redraw << 48, stream < 2^40)
 //   random calls    counter = (index < 2^44, step < 2^40 with (call + 1) << 40)
