@@ -45,7 +45,7 @@ struct CompileOptions {
   /// is an argument all the same: it is checked, and changes nothing.
   std::vector<Tensor> inputs = {};
   std::int64_t batch = 0;  ///< compile now for this batch extent; 0: at the first call with it
-  Extents extents = {};    ///< the same for other unbound extents
+  Extents extents = {};    ///< the same for other unbound extents; of one that no input has, for every call
   Backend backend = Backend::cpu;
   int threads = 0;     ///< 0: as many as the process may use
   bool check = false;  ///< the emulator looks for races and reads of what was never written (InternalError)

@@ -85,6 +85,10 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
   for (InputKind kind : {InputKind::data, InputKind::state})
     for (const Input& i : old.inputs()) {
       if (i.kind != kind || !used[i.id] || i.id == training_id || map[i.id] != kNoValue) continue;
+      if (i.name.starts_with(kTurnName))
+        fail(
+            "{}compile: the outputs depend on what a turn of the scan() at {} is given, which is nothing outside of it",
+            where_prefix(), old[i.id].locs.str());
       if (kind == InputKind::data && !options.inputs.empty())
         fail("{}compile: the outputs depend on input '{}' {}, which is not among the inputs listed", where_prefix(),
              i.name,

@@ -12,6 +12,8 @@ Recurrent::Recurrent(std::string kind, std::int64_t gates, std::int64_t units, R
     : Layer(kind, options.name, where), gates_(gates), units_(units), options_(std::move(options)) {
   const LocScope scope(where);
   check_count(kind, "units", units_);
+  constexpr std::int64_t kMost = 1 << 24;
+  if (units_ > kMost) fail("{}{}: units is {}; expected at most {}", where_prefix(), kind, units_, kMost);
   callable(options_.weight_init, kind + ": weight_init", where);
   callable(options_.recurrent_init, kind + ": recurrent_init", where);
   callable(options_.bias_init, kind + ": bias_init", where);

@@ -15,9 +15,9 @@ struct RecurrentOptions {
 };
 
 /// What the recurrent layers have in common. They take f32 [batch, time, features], where batch and time may be
-/// unbound, and give [batch, units], or [batch, time, units]. States begin as zeros. Parameters: weight [features,
-/// gates * units], recurrent [units, gates * units], bias [gates * units]; gates lie side by side in the order in which
-/// they are named below.
+/// unbound (in a Model the batch alone), and give [batch, units], or [batch, time, units]. States begin as zeros.
+/// Parameters: weight [features, gates * units], recurrent [units, gates * units], bias [gates * units]; gates lie side
+/// by side in the order in which they are named below.
 class Recurrent : public Layer {
  protected:
   Recurrent(std::string kind, std::int64_t gates, std::int64_t units, RecurrentOptions options,

@@ -94,11 +94,12 @@ std::vector<Tensor> cond(const Tensor& predicate, const Branch& then, const Bran
   std::vector<ValueId> results = ids_of(a);
   for (ValueId v : ids_of(b)) results.push_back(v);
   std::vector<ValueId> operands = captured(g, first, {}, results).outside;
-  std::vector<BodyRef> bodies{outline(g, "then", operands, ids_of(a)), outline(g, "otherwise", operands, ids_of(b))};
-  operands.insert(operands.begin(), predicate.id());
   const LocSet here = LocScope::current();
-  const ValueId tuple = located(
-      "cond", [&] { return g.add(Op::cond, std::move(operands), Attrs::functions(std::move(bodies)), {}, here); });
+  const ValueId tuple = located("cond", [&] {
+    std::vector<BodyRef> bodies{outline(g, "then", operands, ids_of(a)), outline(g, "otherwise", operands, ids_of(b))};
+    operands.insert(operands.begin(), predicate.id());
+    return g.add(Op::cond, std::move(operands), Attrs::functions(std::move(bodies)), {}, here);
+  });
   std::vector<Tensor> chosen;
   for (std::size_t i = 0; i < a.size(); ++i)
     chosen.emplace_back(trace, g.add(Op::result, {tuple}, Attrs::index(static_cast<std::int64_t>(i)), {}, here));
@@ -165,7 +166,7 @@ Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const 
   const auto first = static_cast<ValueId>(g.size());
   std::vector<ValueId> parameters;  // the carries, the turn's number, the slices
   const auto parameter = [&](const Type& t, LocSet locs) {
-    parameters.push_back(g.input(trace->unique_name("scan"), t, InputKind::data, locs));
+    parameters.push_back(g.input(trace->unique_name(std::string(kTurnName)), t, InputKind::data, locs));
     return Tensor(trace, parameters.back());
   };
   Turn given;
@@ -212,9 +213,10 @@ Turn scan(const std::vector<Tensor>& init, const std::vector<Tensor>& xs, const 
               {Attr::slices, Dims{static_cast<std::int64_t>(xs.size())}},
               {Attr::length, Dims{length}},
               {Attr::reverse, Dims{options.reverse ? 1 : 0}}};
-  attrs.bodies = {outline(g, "turn", parameters, results)};
-  const ValueId tuple =
-      located("scan", [&] { return g.add(Op::scan, std::move(operands), std::move(attrs), {}, here); });
+  const ValueId tuple = located("scan", [&] {
+    attrs.bodies = {outline(g, "turn", parameters, results)};
+    return g.add(Op::scan, std::move(operands), std::move(attrs), {}, here);
+  });
   Turn out;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (c.reached[number - first] && i == init.size()) continue;

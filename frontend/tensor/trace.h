@@ -95,6 +95,7 @@ std::vector<bool> reached_from(const Graph&, const std::vector<ValueId>& roots);
 inline constexpr std::string_view kSeedName = "weft.seed";  // state i64[]: seed of the random ops
 inline constexpr std::string_view kStepName =
     "weft.step";  // state i64[]: calls so far, advanced where random ops are used
+inline constexpr std::string_view kTurnName = "weft.turn";  // what a turn of scan() is given, while it is traced
 /// What random call number i adds to the step (frontend/tensor/random.h).
 constexpr std::int64_t call_offset(std::int64_t i) { return (i + 1) << 40; }
 inline constexpr std::int64_t kMostCalls = (1 << 23) - 1;           // of a graph

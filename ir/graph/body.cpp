@@ -51,7 +51,8 @@ BodyRef make_body(Graph g) {
     if (g[id].group != kNoGroup) fail("@{} has kernels: a function that is called has none", g.name);
     for (const BodyRef& inner : g[id].attrs.bodies) {
       body->depth = std::max(body->depth, inner->depth + 1);
-      body->size += inner->size;
+      const std::int64_t turns = g[id].op == Op::scan ? std::max<std::int64_t>(g[id].attrs.scalar(Attr::length), 1) : 1;
+      body->size += std::min(inner->size, kMaxBodySize) * turns;  // both are far from overflowing
     }
     if (body->size > kMaxBodySize)
       fail("@{} is too large: with what it calls, counted at each call, it has more than {} nodes", g.name,

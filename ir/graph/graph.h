@@ -138,7 +138,7 @@ Graph remove_dead(const Graph&);
 /// an op does not fit.
 Graph bind(const Graph&, const Extents&);
 inline Graph bind_batch(const Graph& g, std::int64_t batch) { return bind(g, {{kBatch, batch}}); }
-/// The symbols in the types of a graph's nodes, kBatch first, the others in the order of their first use.
+/// The symbols in a graph, kBatch first, the others in the order of their first use.
 std::vector<std::int64_t> symbols_of(const Graph&);
 /// Runs the graph in the reference interpreter. `inputs` holds data and state inputs in the order of Graph::inputs().
 struct Evaluation {

@@ -35,13 +35,14 @@ void check_inputs(const Graph& g, std::span<const Array> given) {
 
 }  // namespace
 
-Evaluation interpret(const Graph& g, std::span<const Array> inputs) {
-  check_inputs(g, inputs);
+namespace {
+
+Evaluation evaluate(const Graph& g, std::span<const Array> inputs) {
   const FlushSubnormals flush;
   std::vector<std::optional<Array>> values(g.size());
   std::unordered_map<ValueId, std::vector<Array>> tuples;
   const ControlRow::Run run = [](const Body& body, std::span<const Array> arguments) {
-    return interpret(*body.graph, arguments).outputs;
+    return evaluate(*body.graph, arguments).outputs;
   };
   for (std::size_t i = 0; i < inputs.size(); ++i) values[g.inputs()[i].id] = inputs[i];
   const std::vector<bool> live = live_nodes(g);
@@ -65,6 +66,15 @@ Evaluation interpret(const Graph& g, std::span<const Array> inputs) {
   for (const Output& o : g.outputs()) result.outputs.push_back(values[o.id]->clone());
   for (const Update& u : g.updates()) result.states.push_back(values[u.value]->clone());
   return result;
+}
+
+}  // namespace
+
+Evaluation interpret(const Graph& g, std::span<const Array> inputs) {
+  check_inputs(g, inputs);
+  if (const std::vector<std::int64_t> unbound = symbols_of(g); !unbound.empty())
+    fail("@{}: the extent {} is not bound: bind its extents before running the graph", g.name, extent_text(unbound[0]));
+  return evaluate(g, inputs);
 }
 
 }  // namespace weft

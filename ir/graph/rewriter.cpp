@@ -95,10 +95,15 @@ std::vector<std::int64_t> symbols_of(const Graph& g) {
     if (is_symbol(extent) && std::ranges::find(symbols, extent) == symbols.end())
       symbols.insert(extent == kBatch ? symbols.begin() : symbols.end(), extent);
   };
-  for (ValueId id = 0; id < g.size(); ++id)
-    for (std::int64_t extent : g[id].type.shape) add(extent);
-  for (const BodyRef& body : bodies_of(g))
-    for (std::int64_t extent : symbols_of(*body->graph)) add(extent);
+  const auto add_own = [&](const Graph& own) {
+    for (ValueId id = 0; id < own.size(); ++id) {
+      for (std::int64_t extent : own[id].type.shape) add(extent);
+      for (const Attrs::Entry& e : own[id].attrs.entries())
+        if (is_extent(e.name)) std::ranges::for_each(e.value, add);
+    }
+  };
+  add_own(g);
+  for (const BodyRef& body : bodies_of(g)) add_own(*body->graph);
   return symbols;
 }
 

@@ -17,7 +17,7 @@ struct Body {
   std::vector<Type> inputs, outputs;  // tensors
   std::uint64_t hash = 0;             // of what makes bodies equal
   int depth = 1;                      // 1: no node in it holds a body, else one more than the deepest of those
-  std::int64_t size = 0;              // nodes, those of the bodies in it counted wherever they are held
+  std::int64_t size = 0;              // nodes, those of the bodies in it counted wherever they are held, a loop's each turn
 };
 
 inline constexpr int kMaxBodyDepth = 64;

@@ -24,6 +24,9 @@ class Inliner {
 
  private:
   std::vector<ValueId> insert(const Graph& body, std::span<const ValueId> inputs) {
+    visited_ += static_cast<std::int64_t>(body.size()) + 1;  // equal nodes are one: what there is in the end may be little
+    if (visited_ > kMaxBodySize)
+      fail("@{} has more than {} nodes with those of the functions that it calls", g_.name, kMaxBodySize);
     std::vector<ValueId> map(body.size(), kNoValue);
     std::unordered_map<ValueId, std::vector<ValueId>> tuples;
     for (std::size_t i = 0; i < inputs.size(); ++i) map[body.inputs()[i].id] = inputs[i];
@@ -37,14 +40,13 @@ class Inliner {
       else
         map[id] = copy_node(g_, n, map);
     }
-    if (g_.size() > static_cast<std::size_t>(kMaxBodySize))
-      fail("@{} has more than {} nodes with those of the functions that it calls", g_.name, kMaxBodySize);
     std::vector<ValueId> results;
     for (const Output& o : body.outputs()) results.push_back(map[o.id]);
     return results;
   }
 
   Graph& g_;
+  std::int64_t visited_ = 0;  // nodes of bodies
 };
 
 }  // namespace

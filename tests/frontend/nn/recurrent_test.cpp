@@ -123,6 +123,7 @@ TEST_CASE("recurrent layers report mistakes at their lines") {
   require_reported({
       MISTAKE(LSTM(0), "LSTM: units is 0; expected at least 1"),
       MISTAKE(GRU(-3), "GRU: units is -3; expected at least 1"),
+      MISTAKE(LSTM(std::int64_t{1} << 62), "LSTM: units is 4611686018427387904; expected at most 16777216"),
       MISTAKE(SimpleRNN(2)(flat), "expected sequences, [batch, time, features]", "f32[?,4]"),
       MISTAKE(built(wide), "the layer was built for 3 features and is given 4"),
       MISTAKE(LSTM(2)(placeholder(f32, {2, 3, symbol("n")})), "the number of features is unbound"),

@@ -211,6 +211,34 @@ TEST_CASE("random numbers differ from turn to turn, and from scan to scan in ano
   CHECK(std::ranges::adjacent_find(all) == all.end());
 }
 
+TEST_CASE("the length of a scan may be bound when it is compiled") {
+  GraphScope graph;
+  const std::int64_t steps = symbol("steps");
+  const Turn r = scan({full(f32, {}, 1)}, {},
+                      [](const Turn& t) {
+                        return Turn{{t.carry[0] * 2}, {}};
+                      },
+                      {.length = steps});
+  for (const Backend backend : {Backend::interpreter, Backend::cpu})
+    CHECK(compile({r.carry[0]}, {.extents = {{steps, 5}}, .backend = backend})()[0].at(0) == 32);
+  CHECK(error_of([&] { compile({r.carry[0]}); }).find("an axis ?steps and no input that would give its extent") !=
+        std::string::npos);
+}
+
+TEST_CASE("what a turn is given is nothing outside of the scan") {
+  GraphScope graph;
+  const Tensor x = placeholder(f32, {4, 2}, "x");
+  Tensor leak;
+  const Turn r = scan({full(f32, {2}, 0)}, {x}, [&](const Turn& t) {
+    leak = t.each[0] * 2;
+    return Turn{{t.carry[0] + t.each[0]}, {}};
+  });
+  run(r.carry[0], {f({1, 2, 3, 4, 5, 6, 7, 8}, {4, 2})});
+  const std::string message = error_of([&] { compile({leak + r.carry[0]}); });
+  require_parts(message, {"compile: the outputs depend on what a turn of the scan() at",
+                          "control_test.cpp:", "is given, which is nothing outside of it"});
+}
+
 TEST_CASE("scan reports mistakes at their lines") {
   GraphScope graph;
   const Tensor x = placeholder(f32, {4, 2}, "x"), y = placeholder(f32, {3, 2}, "y"), c = placeholder(f32, {2}, "c"),

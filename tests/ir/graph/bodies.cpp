@@ -1,6 +1,8 @@
 // Functions that nodes hold: their text, what inference and limits refuse, and what the interpreter makes of them.
 #include "ir/graph/body.h"
 
+#include <chrono>
+
 #include "catch.h"
 #include "error_of.h"
 #include "ir/graph/build.h"
@@ -248,6 +250,38 @@ TEST_CASE("what does not fit a function is refused, with the place") {
   CHECK(as_f("func @f() {\n}\nfunc @f() {\n}\n") == "m:3:6: error: '@f' is defined twice, first in line 1");
   CHECK(as_f("func @f() {\n}\n") == "m:1:6: error: '@f' is used by no other function; the last one is the graph");
   CHECK(as_f("func @main() {\n}\n") == "m:3:6: error: '@main' is defined twice, first in line 1");
+}
+
+TEST_CASE("deep functions are looked through in linear time") {
+  Graph g = chain(kMaxBodyDepth, 1);
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(symbols_of(g).empty());
+  verify(g);
+  CHECK(print(parse_graph(print(g))) == print(g));
+  CHECK(bind(g, {{kBatch, 2}}) == g);
+  CHECK(interpret(g, std::vector{Array::scalar(3.0f)}).outputs[0].item<float>() == -3);
+  CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < 5);
+}
+
+TEST_CASE("a loop counts each of its turns in the size of a function") {
+  const auto scan = [](const BodyRef& body, std::int64_t length) {
+    Graph g;
+    Builder b{g, kHere};
+    const ValueId x = g.input("x", {f32, {}}, InputKind::data, kHere);
+    Attrs attrs{
+        {Attr::carries, Dims{1}}, {Attr::slices, Dims{0}}, {Attr::length, Dims{length}}, {Attr::reverse, Dims{0}}};
+    attrs.bodies = {body};
+    g.output("y", b.op(Op::result, {b.op(Op::scan, {x}, attrs)}, Attrs::index(0)));
+    return g;
+  };
+  Graph same;
+  same.output("y", same.input("x", {f32, {}}, InputKind::data, kHere));
+  const BodyRef once = make_body(same), many = make_body(scan(once, 100000));
+  CHECK(many->size == 3 + 100000);
+  CHECK(error_of([&] { make_body(scan(many, 100000)); }).find("is too large") != std::string::npos);
+  const Graph open = scan(once, symbol("n"));
+  CHECK(error_of([&] { interpret(open, std::vector{Array::scalar(1.0f)}); }).find("the extent ?n is not bound") !=
+        std::string::npos);
 }
 
 TEST_CASE("functions that call each other too deep or too often are refused before they grow") {

@@ -123,6 +123,18 @@ TEST_CASE("a loop that would be repeated too often is refused before it grows") 
           }).find("are too many: compiled code repeats the body") != std::string::npos);
 }
 
+TEST_CASE("loops whose turns are all the same are refused too, where they are many") {
+  std::string text = "func @turn(%x: f32[]) {\n  return %x\n}\nfunc @main(%x: f32[]) {\n";
+  for (int i = 0; i < 64; ++i)
+    text += fmt::format(
+        "  %t{0} = scan {1} {{carries=1, slices=0, length={2}, reverse=0, body=@turn}} : (f32[])\n"
+        "  %r{0} = result %t{0} {{index=0}} : f32[]\n",
+        i, i ? fmt::format("%r{}", i - 1) : "%x", 1000000 + i);
+  CHECK(error_of([&] {
+          inline_bodies(parse_graph(text + "  return %r63\n}\n"));
+        }).find("nodes with those of the functions that it calls") != std::string::npos);
+}
+
 TEST_CASE("fuse says what must run before it") {
   const Graph g = parse_graph(kLog, "m");
   CHECK(error_of([&] { run_pass("fuse", g); }).find("holds a function; the pass 'inline' runs before") !=
