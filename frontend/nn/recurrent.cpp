@@ -23,8 +23,8 @@ Tensor Recurrent::gate(const Tensor& all, std::int64_t i) const {
   return gates_ == 1 ? all : slice(all, -1, i * units_, (i + 1) * units_);
 }
 
-Tensor Recurrent::run(const Tensor& x, std::size_t states, const Cell& cell, const std::source_location& where) {
-  enter(x, where);
+Tensor Recurrent::run(const Tensor& x, std::size_t states, const Cell& cell) {
+  enter(x);
   if (x.rank() != 3) type_error_of(name(), {x}, "expected sequences, [batch, time, features]");
   const std::int64_t features = x.shape()[2];
   if (is_symbol(features))
@@ -59,12 +59,9 @@ SimpleRNN::SimpleRNN(std::int64_t units, Activation activation, RecurrentOptions
 
 Tensor SimpleRNN::operator()(const Tensor& x, std::source_location where) {
   const LocScope scope(where);
-  return run(
-      x, 1,
-      [&](const std::vector<Tensor>& s, const Tensor& projected, const Tensor& u) {
-        return std::vector{activation_(projected + matmul(s[0], u))};
-      },
-      where);
+  return run(x, 1, [&](const std::vector<Tensor>& s, const Tensor& projected, const Tensor& u) {
+    return std::vector{activation_(projected + matmul(s[0], u))};
+  });
 }
 
 LSTM::LSTM(std::int64_t units, RecurrentOptions options, std::source_location where)
@@ -72,14 +69,11 @@ LSTM::LSTM(std::int64_t units, RecurrentOptions options, std::source_location wh
 
 Tensor LSTM::operator()(const Tensor& x, std::source_location where) {
   const LocScope scope(where);
-  return run(
-      x, 2,
-      [&](const std::vector<Tensor>& s, const Tensor& projected, const Tensor& u) {
-        const Tensor gates = projected + matmul(s[0], u);
-        const Tensor c = sigmoid(gate(gates, 1)) * s[1] + sigmoid(gate(gates, 0)) * tanh(gate(gates, 2));
-        return std::vector{sigmoid(gate(gates, 3)) * tanh(c), c};
-      },
-      where);
+  return run(x, 2, [&](const std::vector<Tensor>& s, const Tensor& projected, const Tensor& u) {
+    const Tensor gates = projected + matmul(s[0], u);
+    const Tensor c = sigmoid(gate(gates, 1)) * s[1] + sigmoid(gate(gates, 0)) * tanh(gate(gates, 2));
+    return std::vector{sigmoid(gate(gates, 3)) * tanh(c), c};
+  });
 }
 
 GRU::GRU(std::int64_t units, RecurrentOptions options, std::source_location where)
@@ -87,16 +81,13 @@ GRU::GRU(std::int64_t units, RecurrentOptions options, std::source_location wher
 
 Tensor GRU::operator()(const Tensor& x, std::source_location where) {
   const LocScope scope(where);
-  return run(
-      x, 1,
-      [&](const std::vector<Tensor>& s, const Tensor& projected, const Tensor& u) {
-        const Tensor h = s[0], product = matmul(h, u);
-        const Tensor z = sigmoid(gate(projected, 0) + gate(product, 0));
-        const Tensor r = sigmoid(gate(projected, 1) + gate(product, 1));
-        const Tensor n = tanh(gate(projected, 2) + r * gate(product, 2));
-        return std::vector{(1 - z) * n + z * h};
-      },
-      where);
+  return run(x, 1, [&](const std::vector<Tensor>& s, const Tensor& projected, const Tensor& u) {
+    const Tensor h = s[0], product = matmul(h, u);
+    const Tensor z = sigmoid(gate(projected, 0) + gate(product, 0));
+    const Tensor r = sigmoid(gate(projected, 1) + gate(product, 1));
+    const Tensor n = tanh(gate(projected, 2) + r * gate(product, 2));
+    return std::vector{(1 - z) * n + z * h};
+  });
 }
 
 }  // namespace weft

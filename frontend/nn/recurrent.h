@@ -26,7 +26,7 @@ class Recurrent : public Layer {
   /// one first.
   using Cell = std::function<std::vector<Tensor>(const std::vector<Tensor>& states, const Tensor& projected,
                                                  const Tensor& recurrent)>;
-  Tensor run(const Tensor& x, std::size_t states, const Cell& cell, const std::source_location& where);
+  Tensor run(const Tensor& x, std::size_t states, const Cell& cell);
   /// Gate number i of [batch, gates * units].
   Tensor gate(const Tensor& all, std::int64_t i) const;
 

@@ -163,13 +163,8 @@ void Trace::compact(const std::vector<bool>& live, const std::vector<std::shared
   for (ValueId id = 0; id < graph.size(); ++id) {
     if (!live[id]) continue;
     const Node& n = graph[id];
-    if (const Input* i = graph.find_input(id)) {
-      map[id] = kept.input(i->name, n.type, i->kind, n.locs);
-      continue;
-    }
-    std::vector<ValueId> operands;
-    for (ValueId v : n.operands) operands.push_back(map[v]);
-    map[id] = kept.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
+    const Input* input = graph.find_input(id);
+    map[id] = input ? kept.input(input->name, n.type, input->kind, n.locs) : copy_node(kept, n, map);
   }
   const auto move = [&](ValueId& id) { id = map[id]; };
   for (const auto& root : roots) move(*root);

@@ -119,16 +119,14 @@ class Reverse {
     }
   }
 
-  void add_to(ValueId& sum, ValueId part, LocSet locs) {
-    sum = sum == kNoValue ? part : Builder{g_, locs | where_}.add(sum, part);
-  }
+  static void add_to(ValueId& sum, ValueId part, Builder b) { sum = sum == kNoValue ? part : b.add(sum, part); }
   void contribute(ValueId v, ValueId part) {
-    if (is_active(v)) add_to(gradients_[v - first_], part, g_[v].locs);
+    if (is_active(v)) add_to(gradients_[v - first_], part, {g_, g_[v].locs | where_});
   }
   void contribute_part(ValueId tuple, std::size_t index, ValueId part) {
     std::vector<ValueId>& parts = of_tuples_[tuple];
     parts.resize(g_[tuple].type.parts->size(), kNoValue);
-    add_to(parts[index], part, g_[tuple].locs);
+    add_to(parts[index], part, {g_, g_[tuple].locs | where_});
   }
 
   void through_op(ValueId id, const Node& n, ValueId incoming) {
@@ -136,10 +134,7 @@ class Reverse {
     std::vector<std::int64_t> known;
     const GradientArgs args{id, incoming, n.operands, n.attrs, known};
     for (std::size_t i = 0; i < n.operands.size(); ++i) {
-      if (!is_active(n.operands[i])) continue;
-      const ValueId part = gradient(n.op, b, args, i);
-      ValueId& sum = gradients_[n.operands[i] - first_];
-      sum = sum == kNoValue ? part : b.add(sum, part);
+      if (is_active(n.operands[i])) add_to(gradients_[n.operands[i] - first_], gradient(n.op, b, args, i), b);
     }
   }
 

@@ -383,13 +383,8 @@ Graph without_groups(const Graph& g) {
   out.name = g.name;
   std::vector<ValueId> map(g.size(), kNoValue);
   for (const Input& i : g.inputs()) map[i.id] = out.input(i.name, g[i.id].type, i.kind, g[i.id].locs);
-  for (ValueId id = 0; id < g.size(); ++id) {
-    const Node& n = g[id];
-    if (n.op == Op::input) continue;
-    std::vector<ValueId> operands;
-    for (ValueId v : n.operands) operands.push_back(map[v]);
-    map[id] = out.add(n.op, std::move(operands), n.attrs, n.type, n.locs);
-  }
+  for (ValueId id = 0; id < g.size(); ++id)
+    if (g[id].op != Op::input) map[id] = copy_node(out, g[id], map);
   for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);
   for (const Update& u : g.updates()) out.update(map[u.state], map[u.value]);
   return out;
