@@ -84,7 +84,8 @@ std::unique_ptr<Executor> make_weft(const Case& c, const Array& x, const Array& 
       "  %z = contract %x, %y {{lhs=[{}], rhs=[{}]{}}} : f32[{}]\n  return %z\n}}\n",
       fmt::join(lhs_dims(c), ","), fmt::join(rhs_dims(c), ","), batched + !c.lhs_transposed, batched + c.rhs_transposed,
       batched ? ", lhs_batch=[0], rhs_batch=[0]" : "", fmt::join(dims_of(c, c.m, c.n, false), ","));
-  auto executor = std::make_unique<Executor>(Compilation(parse_graph(text), machine_of(place)).image(), team_of(place));
+  auto executor =
+      std::make_unique<Executor>(Compilation(parse_graph(text), machine_of(place)).artifact(), team_of(place));
   executor->bind(0, x);
   executor->bind(1, y);
   return executor;

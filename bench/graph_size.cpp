@@ -51,13 +51,12 @@ Counts run_stages(const test::GraphFamily& family, std::int64_t size, Stages& st
   const std::string kernels = timed(stages, "print.kernels", [&] { return print(program, true); });
   timed(stages, "parse.kernels", [&] { return parse_program(kernels); });
 
-  const auto shared = std::make_shared<const Program>(std::move(program));
   // Every kernel is compiled; linking is on this thread alone.
-  Image image = timed(stages, "codegen", [&] { return compile(shared, host_target(), {.cache = {}}); });
-  stages["codegen"] -= image.link_seconds;
-  stages["link"] += image.link_seconds;
-  timed(stages, "load", [&] { return Executor(std::move(image), 1); });
-  return {graph.size(), shared->kernels.size()};
+  HostArtifact artifact = timed(stages, "codegen", [&] { return compile(program, host_target(), {.cache = {}}); });
+  stages["codegen"] -= artifact.link_seconds;
+  stages["link"] += artifact.link_seconds;
+  timed(stages, "load", [&] { return Executor(std::move(artifact), 1); });
+  return {graph.size(), program.kernels.size()};
 }
 
 void graph_size(benchmark::State& state, const test::GraphFamily& family) {

@@ -34,7 +34,7 @@ class Subject {
     work = work_of(compilation.optimized());
     const std::shared_ptr<const Program> program = compilation.program();
     kernels = program->kernels.size();
-    executor_ = std::make_unique<Executor>(compilation.image(), std::move(team));
+    executor_ = std::make_unique<Executor>(compilation.artifact(), std::move(team));
     for (std::size_t i = 0; i < program->inputs.size(); ++i) {
       const Buffer& b = program->buffers[static_cast<std::size_t>(program->inputs[i])];
       executor_->bind(i, operand(b, row.columns, i));

@@ -1,13 +1,13 @@
 // From kernels to machine code: the interface of codegen/, free of LLVM.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include <weft/codegen/cache/cache.h>
 #include <weft/ir/base/target.h>
-#include <weft/ir/kernel/image.h>
+#include <weft/ir/artifact/host_artifact.h>
+#include <weft/ir/kernel/kernel.h>
 
 namespace weft {
 
@@ -44,7 +44,7 @@ CpuTarget target_for(std::string_view cpu, const CpuTarget& machine, bool to_run
 
 /// Compiles every phase of every kernel, in order, or loads it from the cache. The code runs only where `target` is the
 /// host or a subset of it. Thread-safe. Throws InternalError for a program that verify() would reject.
-Image compile(std::shared_ptr<const Program>, const CpuTarget&, const CodegenOptions& = {});
+HostArtifact compile(const Program&, const CpuTarget&, const CodegenOptions& = {});
 
 std::string emit_llvm(const Program&, const CpuTarget&);  ///< LLVM IR of all kernels, each under a comment with its name
 std::string emit_asm(const Program&, const CpuTarget&);   ///< assembly of all kernels, each under a comment with its name

@@ -1,5 +1,5 @@
-// Programs to images: kernels in canonical form are loaded from the object cache, or emitted and compiled in parallel,
-// one context and module each; then they are linked, and given the program's buffers.
+// Programs to artefacts: kernels in canonical form are loaded from the object cache, or emitted and compiled in
+// parallel, one context and module each; then they are linked, and given the program's buffers.
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/Support/raw_ostream.h>
 
@@ -16,8 +16,10 @@
 #include "codegen/llvm/llvm_version.h"
 #include "codegen/llvm/module.h"
 #include "codegen/llvm/parallel.h"
+#include "ir/base/at.h"
 #include "ir/base/float_environment.h"
 #include "ir/base/fork.h"
+#include "ir/kernel/footprint.h"
 #include "ir/kernel/unproven.h"
 
 namespace weft {
@@ -54,8 +56,8 @@ struct Form {
 };
 struct Forms {
   std::vector<Form> list;
-  std::vector<std::size_t> of;             // of each kernel: its form
-  std::vector<std::vector<Place>> places;  // of each kernel: what the form's buffers stand for
+  std::vector<std::size_t> of;                   // of each kernel: its form
+  std::vector<std::vector<Argument>> arguments;  // of each kernel: what the form's buffers stand for
 };
 Forms forms_of(const Program& program, const KeyMaker& make_key) {
   Forms result;
@@ -63,7 +65,7 @@ Forms forms_of(const Program& program, const KeyMaker& make_key) {
   for (const Kernel& kernel : program.kernels) {
     CanonicalKernel form = canonical(program, kernel);
     KernelKey key = make_key(form.program);
-    result.places.push_back(std::move(form.places));
+    result.arguments.push_back(std::move(form.arguments));
     const auto [at, is_new] = known.emplace(key.digest, result.list.size());
     result.of.push_back(at->second);
     if (is_new) result.list.push_back({&kernel, std::move(form), std::move(key), {}});
@@ -85,20 +87,52 @@ std::vector<Form*> costly_first(std::vector<Form>& forms) {
   return order;
 }
 
-/// What an image owns.
-struct Code {
+HostLaunch launch_of(const Program& program, std::size_t k, std::size_t phase, const Forms& forms) {
+  const Kernel& kernel = program.kernels[k];
+  const PhaseCode& code = forms.list[forms.of[k]].code.phases[phase];
+  const AxisSplit& s = code.split;
+  HostLaunch launch{.kernel = static_cast<std::int32_t>(k),
+                    .name = kernel.name,
+                    .symbol = code.symbol,
+                    .arguments = forms.arguments[k],
+                    .units = code.units,
+                    .scratch_bytes = code.scratch_bytes,
+                    .cycles = code.cost};
+  if (s.axis != kNone) launch.split = {at(kernel.axes, s.axis).extent, s.units, s.values, s.fewer};
+  Footprint touched = footprint(program, kernel, kernel.phases[phase], s.axis);
+  launch.uses = std::move(touched.uses);
+  launch.bytes = touched.bytes;
+  if (program.check_indices)
+    for (const UnprovenIndex& u : unproven_indices(program, kernel))
+      launch.checks.push_back(out_of_bounds_text(program, kernel, u));
+  return launch;
+}
+
+/// A thunk for each launch.
+std::vector<Thunk> thunks_of(const std::vector<HostLaunch>& launches, const LinkedCode& code) {
+  std::vector<std::string> symbols;
+  for (const HostLaunch& l : launches) symbols.push_back(l.symbol);
+  const std::vector<void*> addresses = code.addresses(symbols);
+  std::vector<Thunk> thunks;
+  for (std::size_t i = 0; i < launches.size(); ++i)
+    thunks.push_back({reinterpret_cast<KernelFn>(addresses[i]), launches[i].arguments});
+  return thunks;
+}
+
+/// What an artefact owns.
+struct OwnedCode {
   std::unique_ptr<LinkedCode> kernels;
   std::unique_ptr<Thunks> thunks;
 };
 
 }  // namespace
 
-Image compile(std::shared_ptr<const Program> program, const CpuTarget& target, const CodegenOptions& options) {
+HostArtifact compile(const Program& program, const CpuTarget& target, const CodegenOptions& options) {
   const ForkGuard guard;
   const DefaultFloats floats;
   const auto start = std::chrono::steady_clock::now();
   const LlvmUse use;
-  Forms forms = forms_of(*program, KeyMaker(target, options.sanitizer));
+  Forms forms = forms_of(program, KeyMaker(target, options.sanitizer));
   ObjectCache cache(options.verify ? CacheOptions{} : options.cache);
   for (Form& f : forms.list)
     if (auto code = cache.load(f.key, f.kernel().phases.size())) f.code = std::move(*code);
@@ -119,35 +153,20 @@ Image compile(std::shared_ptr<const Program> program, const CpuTarget& target, c
 
   const auto linking = std::chrono::steady_clock::now();
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
-  std::vector<std::string> symbols;
-  std::vector<std::size_t> first_symbol;
-  for (Form& f : forms.list) {
-    objects.push_back(std::move(f.code.object));
-    first_symbol.push_back(symbols.size());
-    for (const PhaseCode& p : f.code.phases) symbols.push_back(p.symbol);
-  }
-  auto code = std::make_shared<Code>();
+  for (Form& f : forms.list) objects.push_back(std::move(f.code.object));
+  auto code = std::make_shared<OwnedCode>();
   code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.sanitizer != Sanitizer::none);
-  const std::vector<void*> addresses = code->kernels->addresses(symbols);
 
-  Image image{program, {}, code, 0, 0};
-  std::vector<Thunk> thunks;
-  for (std::size_t k = 0; k < program->kernels.size(); ++k) {
-    const std::size_t form = forms.of[k];
-    const std::vector<PhaseCode>& phases = forms.list[form].code.phases;
-    for (std::size_t p = 0; p < phases.size(); ++p) {
-      image.code.push_back({nullptr, phases[p].units, phases[p].scratch_bytes, phases[p].cost,
-                            static_cast<std::int32_t>(k), phases[p].split,
-                            program->check_indices && !unproven_indices(*program, program->kernels[k]).empty()});
-      thunks.push_back({reinterpret_cast<KernelFn>(addresses[first_symbol[form] + p]), forms.places[k]});
-    }
-  }
-  code->thunks = std::make_unique<Thunks>(thunks);
-  for (std::size_t i = 0; i < thunks.size(); ++i) image.code[i].fn = code->thunks->functions()[i];
+  HostArtifact artifact{.memory = std::make_shared<const BufferTable>(program), .code = {{}, code}};
+  for (std::size_t k = 0; k < program.kernels.size(); ++k)
+    for (std::size_t p = 0; p < program.kernels[k].phases.size(); ++p)
+      artifact.launches.push_back(launch_of(program, k, p, forms));
+  code->thunks = std::make_unique<Thunks>(thunks_of(artifact.launches, *code->kernels));
+  artifact.code.functions = code->thunks->functions();
   const auto end = std::chrono::steady_clock::now();
-  image.link_seconds = std::chrono::duration<double>(end - linking).count();
-  image.compile_seconds = std::chrono::duration<double>(end - start).count();
-  return image;
+  artifact.link_seconds = std::chrono::duration<double>(end - linking).count();
+  artifact.compile_seconds = std::chrono::duration<double>(end - start).count();
+  return artifact;
 }
 
 std::string emit_llvm(const Program& program, const CpuTarget& target) {

@@ -1,12 +1,12 @@
 // From kernels to device code and PTX: the GPU side of codegen/'s interface, free of LLVM.
 #pragma once
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ir/base/target.h"
-#include "ir/simt/device_image.h"
+#include "ir/artifact/device_artifact.h"
+#include "ir/kernel/kernel.h"
 
 namespace weft {
 
@@ -32,11 +32,12 @@ struct PtxModule {
 /// `persistent`: with one more entry, the one that runs all functions.
 PtxModule emit_ptx(const std::vector<simt::Function>&, const GpuTarget& target, bool persistent = false);
 
-struct DeviceOptions {
-  bool ptx = false;         ///< for a real GPU; the emulator needs none
+/// What code a device is to have.
+struct DeviceCodegenOptions {
+  bool ptx = false;         ///< for a GPU; else for the emulator
   bool persistent = false;  ///< with an entry that runs many steps by itself
 };
 /// Lowers a program for a device.
-DeviceImage compile_device(std::shared_ptr<const Program>, const GpuTarget& target, const DeviceOptions&);
+DeviceArtifact compile_device(const Program&, const GpuTarget& target, const DeviceCodegenOptions& = {});
 
 }  // namespace weft

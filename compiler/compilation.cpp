@@ -4,6 +4,7 @@
 #include "codegen/codegen.h"
 #include "codegen/device.h"
 #include "compiler/interpreter_executor.h"
+#include "ir/artifact/print_artifact.h"
 #include "passes/graph/fuse.h"
 #include "passes/kernel/memory.h"
 
@@ -62,16 +63,20 @@ std::string Compilation::text(Stage stage, bool locs) {
   if (stage == Stage::kernels) return print(*program(), locs);
   if (stage == Stage::llvm) return emit_llvm(*program_for(Machine::cpu), machine_.host);
   if (stage == Stage::assembly) return emit_asm(*program_for(Machine::cpu), machine_.host);
+  if (stage == Stage::artifact)
+    return machine_.kind == Machine::cpu
+               ? print(artifact())
+               : print(compile_device(*program(), machine_.device, {.ptx = true, .persistent = true}));
   const std::vector<simt::Function> functions = device_functions(*program_for(Machine::gpu), machine_.device);
   return stage == Stage::ptx ? emit_ptx(functions, machine_.device).text : simt::print(functions);
 }
 
-Image Compilation::image() { return compile(program_for(Machine::cpu), machine_.host); }
+HostArtifact Compilation::artifact() { return compile(*program_for(Machine::cpu), machine_.host); }
 
 std::unique_ptr<ProgramExecutor> Compilation::executor(const Placement& place) {
   if (place.backend == Backend::interpreter) return std::make_unique<InterpreterExecutor>(graph());
-  if (place.backend == Backend::cpu) return std::make_unique<Executor>(image(), team_of(place));
-  return device_executor(program_for(Machine::gpu), place);
+  if (place.backend == Backend::cpu) return std::make_unique<Executor>(artifact(), team_of(place));
+  return device_executor(*program_for(Machine::gpu), place);
 }
 
 }  // namespace weft

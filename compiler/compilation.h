@@ -43,7 +43,7 @@ class Compilation {
   std::string text(Stage, bool locs = false);
 
   /// Machine code for the CPU of its machine.
-  Image image();
+  HostArtifact artifact();
   /// The function on the machine of `place`, ready to be bound and run. Error when that is a device that is not there,
   /// or when memory cannot be had.
   std::unique_ptr<ProgramExecutor> executor(const Placement& place);

@@ -7,9 +7,9 @@
 namespace weft {
 namespace {
 
-/// A program with the graph's signature.
-std::shared_ptr<const Program> signature_of(const Graph& g) {
-  Program p;
+/// The buffers that the graph's caller knows.
+std::shared_ptr<const BufferTable> signature_of(const Graph& g) {
+  BufferTable p;
   p.name = g.name;
   std::map<ValueId, BufferId> states;
   const auto add = [&](Buffer::Kind kind, const std::string& name, const Type& type) {
@@ -23,7 +23,7 @@ std::shared_ptr<const Program> signature_of(const Graph& g) {
   }
   for (const Output& out : g.outputs()) p.outputs.push_back(add(Buffer::output, out.name, g[out.id].type));
   for (const Update& update : g.updates()) p.updates.push_back(states.at(update.state));
-  return std::make_shared<const Program>(std::move(p));
+  return std::make_shared<const BufferTable>(std::move(p));
 }
 
 void copy(const Array& from, const Array& to) { std::copy_n(from.data(), from.bytes(), to.data()); }
@@ -42,7 +42,7 @@ ExecutorMaker InterpreterExecutor::maker() const {
 
 std::vector<Array> InterpreterExecutor::bound_arrays() const {
   std::vector<Array> arrays;
-  for (const BufferId id : program().inputs) arrays.push_back(array(id).value_or(Array(Type{f32, {0}})));
+  for (const BufferId id : table().inputs) arrays.push_back(array(id).value_or(Array(Type{f32, {0}})));
   return arrays;
 }
 
@@ -50,7 +50,7 @@ void InterpreterExecutor::evaluate(std::span<const Array> inputs, std::span<cons
   Evaluation e = interpret(*graph_, inputs);
   for (std::size_t i = 0; i < outputs.size(); ++i) copy(e.outputs[i], outputs[i]);
   for (Array& next : e.states) next = next.clone();  // it may be another state as it was
-  for (std::size_t i = 0; i < e.states.size(); ++i) copy(e.states[i], *array(program().updates[i]));
+  for (std::size_t i = 0; i < e.states.size(); ++i) copy(e.states[i], *array(table().updates[i]));
 }
 
 void InterpreterExecutor::run() {

@@ -56,13 +56,12 @@ std::shared_ptr<PlacedDevice> device_at(Placement place) {
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 
-std::unique_ptr<ProgramExecutor> device_executor(std::shared_ptr<const Program> program, const Placement& place) {
+std::unique_ptr<ProgramExecutor> device_executor(const Program& program, const Placement& place) {
   const std::shared_ptr<PlacedDevice> on = device_at(place);
   GpuTarget target = on->target;
   target.numerics = place.numerics;
   return std::make_unique<DeviceExecutor>(
-      compile_device(std::move(program), target,
-                     {.ptx = place.backend == Backend::cuda, .persistent = place.persistent}),
+      compile_device(program, target, {.ptx = place.backend == Backend::cuda, .persistent = place.persistent}),
       std::shared_ptr<Device>(on, on->device.get()), ChunkLimits{.persistent = place.persistent});
 }
 

@@ -6,6 +6,7 @@
 
 #include <weft/compiler/backend.h>
 #include <weft/ir/base/target.h>
+#include <weft/ir/kernel/kernel.h>
 #include <weft/runtime/device/device.h>
 #include <weft/runtime/host/executor.h>
 
@@ -34,7 +35,7 @@ std::shared_ptr<PlacedDevice> device_at(Placement);
 std::shared_ptr<ThreadTeam> team_of(const Placement&);
 /// Compiles the program for the device at the place and loads it there. Throws Error when there is none, saying why, or
 /// when memory cannot be had.
-std::unique_ptr<ProgramExecutor> device_executor(std::shared_ptr<const Program>, const Placement&);
+std::unique_ptr<ProgramExecutor> device_executor(const Program&, const Placement&);
 /// The threads that it runs on; 1 where that means nothing.
 int threads_of(const Placement&);
 /// "NVIDIA H200, sm_90, driver 12.8"; what a CPU is called is left to the reader.

@@ -4,7 +4,8 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view kNames[] = {"graph", "optimized", "kernels", "llvm", "asm", "device", "ptx"};  // by Stage
+constexpr std::string_view kNames[] = {"graph", "optimized", "kernels", "llvm",
+                                       "asm",   "device",    "ptx",     "artifact"};  // by Stage
 
 }  // namespace
 

@@ -7,8 +7,9 @@
 
 namespace weft {
 
-/// Up to a CPU's code, or up to a GPU's. `kernels` have the schedules of the machine that the function is compiled for.
-enum class Stage : std::uint8_t { graph, optimized, kernels, llvm, assembly, device, ptx };
+/// Up to what runs on a CPU, or on a GPU. `kernels` and `artifact` are those of the machine that the function is
+/// compiled for.
+enum class Stage : std::uint8_t { graph, optimized, kernels, llvm, assembly, device, ptx, artifact };
 
 std::string_view name(Stage);  ///< "graph", "asm", …
 std::optional<Stage> stage_named(std::string_view);

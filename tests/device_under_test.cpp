@@ -50,17 +50,17 @@ const std::vector<GpuTarget>& device_targets() {
 }
 
 Evaluation run_on_device(const Program& program, std::span<const Array> inputs, const GpuTarget& target) {
-  const auto p = std::make_shared<Program>(program);
-  for (Buffer& b : p->buffers) b.panels = 0;  // a CPU's
-  if (p->arena_bytes == 0) plan_memory(*p);  // built by hand
+  Program p = program;
+  for (Buffer& b : p.buffers) b.panels = 0;  // a CPU's
+  if (p.arena_bytes == 0) plan_memory(p);    // built by hand
   DeviceExecutor executor(compile_device(p, target, {.ptx = on_gpu()}), device_under_test());
   std::vector<Array> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, bound.emplace_back(inputs[i].clone()));
   executor.run();
   Evaluation e;
   for (std::size_t i = 0; i < executor.output_count(); ++i) e.outputs.push_back(executor.output(i).clone());
-  for (const BufferId id : p->updates)
-    e.states.push_back(bound[static_cast<std::size_t>(std::ranges::find(p->inputs, id) - p->inputs.begin())]);
+  for (const BufferId id : p.updates)
+    e.states.push_back(bound[static_cast<std::size_t>(std::ranges::find(p.inputs, id) - p.inputs.begin())]);
   return e;
 }
 

@@ -51,10 +51,10 @@ double copy_seconds(const std::shared_ptr<Device>& device, std::int64_t bytes) {
 /// A program's launches with its buffers on the device, each in a block of its own.
 class Launches {
  public:
-  Launches(std::shared_ptr<Device> device, DeviceImage image)
-      : device_(std::move(device)), image_(std::make_shared<const DeviceImage>(std::move(image))) {
-    loaded_ = device_->load(image_);
-    const Program& p = *image_->program;
+  Launches(std::shared_ptr<Device> device, DeviceArtifact artifact)
+      : device_(std::move(device)), artifact_(std::make_shared<const DeviceArtifact>(std::move(artifact))) {
+    loaded_ = device_->load(artifact_);
+    const BufferTable& p = *artifact_->memory;
     std::vector<DeviceAddress> address(p.buffers.size());
     for (std::size_t i = 0; i < p.buffers.size(); ++i) {
       const Buffer& b = p.buffers[i];
@@ -63,10 +63,9 @@ class Launches {
       const Array values = b.literal ? *b.literal : operand(b.type);
       device_->upload(address[i], values.data(), static_cast<std::int64_t>(values.bytes()));
     }
-    for (const simt::Function& f : image_->launches) {
+    for (const DeviceLaunch& l : artifact_->launches) {
       std::vector<DeviceAddress>& globals = globals_.emplace_back();
-      for (const simt::Memory& m : f.memories)
-        if (m.space == simt::Memory::global) globals.push_back(address[static_cast<std::size_t>(storage(p, m.buffer))]);
+      for (const BufferId id : l.buffers) globals.push_back(address[static_cast<std::size_t>(storage(p, id))]);
     }
   }
   void run() {
@@ -91,7 +90,7 @@ class Launches {
       loaded_->launch_persistent(at + 2 * sizeof(std::int64_t), at, steps);
     });
   }
-  std::int64_t blocks() const { return image_->launches[0].blocks; }
+  std::int64_t blocks() const { return artifact_->launches[0].blocks; }
 
  private:
   /// Small numbers of both signs, the same in every run.
@@ -109,7 +108,7 @@ class Launches {
 
   std::shared_ptr<Device> device_;
   std::vector<DeviceBlock> blocks_;
-  std::shared_ptr<const DeviceImage> image_;
+  std::shared_ptr<const DeviceArtifact> artifact_;
   std::unique_ptr<DeviceProgram> loaded_;
   std::vector<std::vector<DeviceAddress>> globals_;  // of each launch
 };
@@ -184,10 +183,10 @@ void bench_limits(const Placement& place, bool small, bool json) {
   const std::shared_ptr<PlacedDevice> on = device_at(place);
   Device& device = *on->device;
   const int nodes = small ? 8 : kMostRepeats;
-  const DeviceOptions options{.ptx = place.backend == Backend::cuda, .persistent = true};
+  const DeviceCodegenOptions options{.ptx = place.backend == Backend::cuda, .persistent = true};
   auto add_one = [&](std::int64_t n) {
     const Trace trace = [n] { return placeholder(f32, {n}, "x") + 1; };
-    return compile_device(program_of(trace, Numerics::exact), on->target, options);
+    return compile_device(*program_of(trace, Numerics::exact), on->target, options);
   };
   Launches launches(on->device, add_one(1));
   const double launch = seconds_of(device, nodes, [&] {
@@ -217,7 +216,7 @@ void bench_ops(const Placement& place, bool small, bool json) {
     GpuTarget target = on->target;
     target.numerics = numerics;
     Launches launches(on->device,
-                      compile_device(program_of(trace, numerics), target, {.ptx = place.backend == Backend::cuda}));
+                      compile_device(*program_of(trace, numerics), target, {.ptx = place.backend == Backend::cuda}));
     Result r{name, numerics, launches.seconds(repeats_for(flops, bytes, small)), flops, bytes};
     if (copy_rate > 0) r.of_copy = bytes / r.seconds / copy_rate;
     print(r, device.name(), json);

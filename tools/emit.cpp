@@ -13,7 +13,8 @@ namespace {
 constexpr std::string_view kDot = "dot";  // of the optimised graph
 std::string emit_names() { return stage_names() + " or " + std::string(kDot); }
 
-/// Kernels, LLVM IR and assembly carry a CPU's schedules; device code and PTX a GPU's; the others are of no machine.
+/// LLVM IR and assembly are a CPU's, device code and PTX a GPU's, the others any machine's or none's. Kernels are
+/// shown with a CPU's schedules.
 bool for_cpu(std::string_view emit) {
   const std::optional<Stage> stage = stage_named(emit);
   return stage && (stage == Stage::kernels || is_cpu_code(*stage));
@@ -75,7 +76,7 @@ std::string emit(Compilation c, const EmitOptions& o) {
   if (!c.has_graph() && (!stage || *stage < Stage::kernels))
     fail(
         "--emit {}: the input is a program of kernels, which is past that stage; it can be emitted as kernels, llvm, "
-        "asm, device or ptx",
+        "asm, device, ptx or artifact",
         o.emit);
   if (stage != Stage::graph && c.has_graph()) (void)bound(c.graph());
   return stage ? c.text(*stage, o.locs) : to_dot(c.optimized());

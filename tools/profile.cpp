@@ -84,14 +84,15 @@ std::string profile_report(const Graph& fused, const std::vector<Array>& inputs,
   const Machine machine = machine_of(place);
   Compilation compilation(fused, machine, options);
   const std::shared_ptr<const Program> program = compilation.program();
-  Executor executor(compilation.image(), team_of(place));
+  Executor executor(compilation.artifact(), team_of(place));
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, inputs[i].clone());
 
   std::vector<std::vector<double>> times(program->kernels.size(), std::vector<double>(kRuns, 0.0));
   for (int run = 0; run < kRuns; ++run) {
     const std::vector<double> seconds = executor.run_profiled();
     for (std::size_t c = 0; c < seconds.size(); ++c)
-      times[static_cast<std::size_t>(executor.image().code[c].kernel)][static_cast<std::size_t>(run)] += seconds[c];
+      times[static_cast<std::size_t>(executor.artifact().launches[c].kernel)][static_cast<std::size_t>(run)] +=
+          seconds[c];
   }
 
   const MemoryReport& m = executor.memory();

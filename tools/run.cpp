@@ -7,7 +7,7 @@
 
 #include "ir/base/at.h"
 #include "ir/base/lexer.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 #include "runtime/files/npy.h"
 #include "tools/commands.h"
 #include "tools/emit.h"

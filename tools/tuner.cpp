@@ -24,13 +24,13 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 /// Overwrites more memory than the second-level caches hold, on all threads.
 class Sweep {
  public:
-  Sweep(const CpuTarget& target, const Team& team) : executor_(image(target, team->size()), team) {
-    executor_.bind(0, Array(executor_.image().program->buffers[0].type));
+  Sweep(const CpuTarget& target, const Team& team) : executor_(artifact(target, team->size()), team) {
+    executor_.bind(0, Array(executor_.artifact().memory->buffers[0].type));
   }
   void run() { executor_.run(); }
 
  private:
-  static Image image(const CpuTarget& target, int threads) {
+  static HostArtifact artifact(const CpuTarget& target, int threads) {
     const std::int64_t elements = 2 * target.l2_bytes * threads / static_cast<std::int64_t>(size_of(f32));
     Program p = parse_program(fmt::format(R"(program @sweep {{
         state %b: f32[{0}]
@@ -48,7 +48,7 @@ class Sweep {
         }}
       }})",
                                           elements));
-    return compile(std::make_shared<const Program>(std::move(p)), target);
+    return compile(p, target);
   }
   Executor executor_;
 };
@@ -105,7 +105,7 @@ class Tuner {
   void add(const Schedule& s) {
     Program p = lone_;
     p.kernels[0].schedule = s;
-    Runner r{s, std::make_unique<Executor>(compile(std::make_shared<const Program>(std::move(p)), target_), team_), {}};
+    Runner r{s, std::make_unique<Executor>(compile(p, target_), team_), {}};
     for (std::size_t i = 0; i < memory_.size(); ++i) {
       std::copy_n(values_[i].data(), memory_[i].bytes(), memory_[i].data());
       r.executor->bind(i, memory_[i]);
@@ -115,7 +115,7 @@ class Tuner {
     for (std::size_t i = 0; i < memory_.size(); ++i) {
       if (is_first) expected_.push_back(memory_[i].clone());
       ensure(memory_[i].same_bits(expected_[i]), "the result {} of kernel @{} depends on its schedule: {}", i,
-             lone_.kernels[0].name, print(*r.executor->image().program));
+             lone_.kernels[0].name, print(p));
     }
     runners_.push_back(std::move(r));
   }
@@ -188,7 +188,7 @@ std::array<ProgramTimes, 2> race(const std::array<std::shared_ptr<const Program>
   std::array<ProgramTimes, 2> times;
   std::vector<std::unique_ptr<Executor>> executors;
   for (std::size_t p = 0; p < 2; ++p) {
-    executors.push_back(std::make_unique<Executor>(compile(programs[p], target), team));
+    executors.push_back(std::make_unique<Executor>(compile(*programs[p], target), team));
     for (std::size_t i = 0; i < values.size(); ++i) executors[p]->bind(i, values[i]);
     times[p].kernels.resize(programs[p]->kernels.size());
     executors[p]->run();
@@ -198,7 +198,7 @@ std::array<ProgramTimes, 2> race(const std::array<std::shared_ptr<const Program>
       const std::vector<double> parts = executors[p]->run_profiled();
       for (auto& kernel : times[p].kernels) kernel.push_back(0);
       for (std::size_t c = 0; c < parts.size(); ++c)
-        times[p].kernels[static_cast<std::size_t>(executors[p]->image().code[c].kernel)].back() += parts[c];
+        times[p].kernels[static_cast<std::size_t>(executors[p]->artifact().launches[c].kernel)].back() += parts[c];
     }
   return times;
 }

@@ -8,7 +8,7 @@
 #include "codegen/cpu/analysis.h"
 #include "ir/base/at.h"
 #include "ir/base/error.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 
 namespace weft::codegen {
 namespace {
@@ -41,17 +41,17 @@ void renumber_buffers(const Program& program, CanonicalKernel& c) {
   for_each_access(c.program.kernels[0], [&](BufferId& id, const std::vector<Index>& access) {
     ensure(static_cast<int>(access.size()) == at(program.buffers, id).type.shape.rank(),
            "an access of {} indices to {}", access.size(), to_string(at(program.buffers, id).type));
-    const auto next = static_cast<BufferId>(c.places.size());
+    const auto next = static_cast<BufferId>(c.arguments.size());
     const auto [at_number, is_new] = number.emplace(id, next);
     if (is_new) {
       const auto [at_root, owns] = root.emplace(storage(program, id), next);
-      Buffer b{.kind = owns ? Buffer::state : Buffer::view, .name = numbered("b", c.places.size())};
+      Buffer b{.kind = owns ? Buffer::state : Buffer::view, .name = numbered("b", c.arguments.size())};
       b.type = at(program.buffers, id).type;
       b.panels = at(program.buffers, id).panels;
       if (!owns) b.base = at_root->second;
       if (owns) c.program.inputs.push_back(next);
       c.program.buffers.push_back(std::move(b));
-      c.places.push_back({id});
+      c.arguments.push_back({id});
     }
     id = at_number->second;
   });
@@ -63,7 +63,7 @@ void renumber_buffers(const Program& program, CanonicalKernel& c) {
 /// ones.
 void rebase_indices(CanonicalKernel& c) {
   Kernel& k = c.program.kernels[0];
-  std::vector<std::vector<std::int64_t>> begin(c.places.size());  // in each dimension
+  std::vector<std::vector<std::int64_t>> begin(c.arguments.size());  // in each dimension
   for (std::size_t b = 0; b < begin.size(); ++b)
     begin[b].assign(static_cast<std::size_t>(c.program.buffers[b].type.shape.rank()),
                     std::numeric_limits<std::int64_t>::max());
@@ -86,7 +86,7 @@ void rebase_indices(CanonicalKernel& c) {
     if (stored[b] && bytes % kCacheLine != 0)
       std::ranges::fill(begin[b], 0);
     else
-      c.places[b].bytes = bytes;
+      c.arguments[b].bytes = bytes;
   }
   for_each_access(k, [&](BufferId id, std::vector<Index>& access) {
     for (std::size_t d = 0; d < access.size(); ++d) access[d].offset -= at(begin, id)[d];

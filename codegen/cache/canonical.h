@@ -5,23 +5,17 @@
 #pragma once
 #include <vector>
 
+#include "ir/artifact/host_artifact.h"
 #include "ir/kernel/kernel.h"
 
 namespace weft::codegen {
-
-/// What a buffer of a canonical kernel stands for: a buffer of the original program from some byte on.
-struct Place {
-  BufferId buffer = kNone;
-  std::int64_t bytes = 0;
-  friend bool operator==(const Place&, const Place&) = default;
-};
 
 struct CanonicalKernel {
   /// One kernel, with its buffers numbered by first use (states, and views of them where storage is shared), indices
   /// that count from the first row, column, … of a buffer that any access can reach, and all names replaced by numbers.
   /// It passes verify(), and print() of it says all that its code depends on besides the target.
   Program program;
-  std::vector<Place> places;  ///< of each buffer of `program`
+  std::vector<Argument> arguments;  ///< what each buffer of `program` stands for
   const Kernel& kernel() const { return program.kernels[0]; }
 };
 CanonicalKernel canonical(const Program&, const Kernel&);

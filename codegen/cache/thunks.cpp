@@ -23,10 +23,11 @@ void append(std::string& code, T value) {
 /// Appends the code of a thunk (System V calling convention: rdi is the program's table of buffers; rsi, rdx and rcx
 /// pass through). The frame is a chain of rbp, which profilers and debuggers follow.
 void assemble(std::string& code, const Thunk& thunk) {
-  const auto n = static_cast<std::int64_t>(thunk.places.size());
+  const auto n = static_cast<std::int64_t>(thunk.arguments.size());
   constexpr std::int64_t kMaxBuffers = INT32_MAX / kSlot - 1;
-  ensure(n < kMaxBuffers && std::ranges::all_of(thunk.places, [](const Place& p) { return p.buffer < kMaxBuffers; }),
-         "a program or a kernel with more than {} buffers", kMaxBuffers);
+  ensure(
+      n < kMaxBuffers && std::ranges::all_of(thunk.arguments, [](const Argument& a) { return a.buffer < kMaxBuffers; }),
+      "a program or a kernel with more than {} buffers", kMaxBuffers);
   code += "\x55";          // push rbp
   code += "\x48\x89\xe5";  // mov rbp, rsp
   code += "\x48\x81\xec";  // sub rsp, table; a multiple of 16
@@ -34,12 +35,12 @@ void assemble(std::string& code, const Thunk& thunk) {
   // Downwards from the caller's frame, so that the pages of a long table are touched in the order in which a stack
   // grows.
   for (std::int64_t i = n; i-- > 0;) {
-    const Place& place = thunk.places[static_cast<std::size_t>(i)];
+    const Argument& argument = thunk.arguments[static_cast<std::size_t>(i)];
     code += "\x48\x8b\x87";  // mov rax, [rdi + buffer]
-    append(code, static_cast<std::int32_t>(place.buffer * kSlot));
-    if (place.bytes) {
+    append(code, static_cast<std::int32_t>(argument.buffer * kSlot));
+    if (argument.bytes) {
       code += "\x49\xbb";  // mov r11, bytes
-      append(code, place.bytes);
+      append(code, argument.bytes);
       code += "\x4c\x01\xd8";  // add rax, r11
     }
     code += "\x48\x89\x84\x24";  // mov [rsp + i], rax

@@ -5,14 +5,13 @@
 #include <span>
 #include <vector>
 
-#include "codegen/cache/canonical.h"
-#include "ir/kernel/image.h"
+#include "ir/artifact/host_artifact.h"
 
 namespace weft::codegen {
 
 struct Thunk {
   KernelFn target = nullptr;
-  std::span<const Place> places;  // the table that the target takes: which buffers of the program
+  std::span<const Argument> arguments;  // the table that the target takes
 };
 
 /// x86-64 code of its own pages, which are writable while they are filled, then executable, never both.

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "ir/base/at.h"
-#include "ir/kernel/panels.h"
 #include "ir/kernel/unproven.h"
+#include "ir/memory/panels.h"
 #include "ir/ops/scalar.h"
 
 namespace weft::codegen {

@@ -23,7 +23,8 @@
 #include "codegen/cpu/analysis.h"
 #include "codegen/cpu/row_pipeline.h"
 #include "ir/base/target.h"
-#include "ir/kernel/image.h"
+#include "ir/artifact/host_artifact.h"
+#include "ir/kernel/kernel.h"
 
 namespace weft::codegen {
 
@@ -31,13 +32,19 @@ using llvm::Value;
 using Values = llvm::SmallVector<Value*, 4>;
 using Builder = llvm::IRBuilder<>;
 
+/// A UnitSplit of the values of `axis`; kNone: any unit may take any value.
+struct AxisSplit {
+  AxisId axis = kNone;
+  std::int64_t units = 1, values = 1, fewer = 0;
+};
+
 /// What the runtime must know of an emitted function.
 struct PhaseCode {
   std::string symbol;
   std::int64_t units = 0;
   std::int64_t scratch_bytes = 0;
   double cost = 0;
-  UnitSplit split = {};
+  AxisSplit split = {};
 };
 
 struct Lanes {

@@ -40,9 +40,9 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
 
   const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(K_);
   const double epilogue = static_cast<double>(B_ * M_ * N_) / lanes_of_register_ * 4;
-  const UnitSplit split = B_ > 1              ? UnitSplit{schedule_.b, units}
-                          : schedule_.split_n ? UnitSplit{schedule_.n, 1, nr_}
-                                              : UnitSplit{schedule_.m, 1, rows_, short_strips_};
+  const AxisSplit split = B_ > 1              ? AxisSplit{schedule_.b, units}
+                          : schedule_.split_n ? AxisSplit{schedule_.n, 1, nr_}
+                                              : AxisSplit{schedule_.m, 1, rows_, short_strips_};
   return {symbol, B_ * units, scratch_bytes_, products / (2 * lanes_of_register_) + epilogue, split};
 }
 

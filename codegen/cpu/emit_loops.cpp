@@ -253,10 +253,10 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   // The axis that units run along slowest, where it is one of the kernel's and not several merged into one.
   if (const AxisId a = parallel.empty() ? kNone : parallel.front();
       a != kNone && extent(a) > 0 && extent(a) == kernel_.axes[static_cast<std::size_t>(a)].extent)
-    code.split = outer.empty()       ? UnitSplit{a, 1, block}
-                 : chunk == 0        ? UnitSplit{a, code.units / extent(a)}
-                 : outer.size() == 1 ? UnitSplit{a, 1, chunk}
-                                     : UnitSplit{};
+    code.split = outer.empty()       ? AxisSplit{a, 1, block}
+                 : chunk == 0        ? AxisSplit{a, code.units / extent(a)}
+                 : outer.size() == 1 ? AxisSplit{a, 1, chunk}
+                                     : AxisSplit{};
 
   if (along_rows && !in_one_vector(lane_axis)) {
     kept_ = kept_rows(info_, kernel_, lane_axis, kLanes, target_.l2_bytes / 4);

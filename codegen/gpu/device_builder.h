@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ir/kernel/kernel.h"
 #include "ir/simt/simt.h"
 
 namespace weft::codegen {

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "codegen/llvm/module.h"
 
@@ -71,7 +72,7 @@ LinkedCode::~LinkedCode() = default;
 
 std::vector<void*> LinkedCode::addresses(const std::vector<std::string>& symbols) const {
   orc::SymbolLookupSet set;
-  for (const std::string& s : symbols) set.add(session_->session.intern(s));
+  for (const std::string& s : std::set(symbols.begin(), symbols.end())) set.add(session_->session.intern(s));
   const orc::SymbolMap found =
       take(session_->session.lookup(orc::makeJITDylibSearchOrder(&session_->library), std::move(set)));
   std::vector<void*> result;

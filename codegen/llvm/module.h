@@ -50,7 +50,7 @@ class LinkedCode {
   ~LinkedCode();
   LinkedCode(const LinkedCode&) = delete;
   LinkedCode& operator=(const LinkedCode&) = delete;
-  std::vector<void*> addresses(const std::vector<std::string>& symbols) const;
+  std::vector<void*> addresses(const std::vector<std::string>& symbols) const;  ///< of each, some of which may be equal
 
  private:
   struct Session;

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "frontend/executable/executable.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 
 namespace weft {
 namespace {

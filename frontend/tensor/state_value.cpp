@@ -6,7 +6,7 @@
 #include <mutex>
 #include <shared_mutex>
 
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 
 namespace weft {
 

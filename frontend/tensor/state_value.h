@@ -33,7 +33,7 @@ class StateValue {
 /// How a call uses a state.
 struct StateUse {
   StateValue* state = nullptr;
-  std::int64_t panels = 0;  // the width that it wants the memory in (0: row-major; ir/kernel/panels.h)
+  std::int64_t panels = 0;  // the width that it wants the memory in (0: row-major; ir/memory/panels.h)
   bool writes = false;
 };
 /// The order in which calls take states, so that none wait for each other in a circle.

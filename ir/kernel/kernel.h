@@ -24,15 +24,13 @@
 #include <utility>
 #include <vector>
 
-#include <weft/ir/base/array.h>
 #include <weft/ir/base/loc.h>
+#include <weft/ir/memory/buffer.h>
 #include <weft/ir/ops/index.h>
 #include <weft/ir/ops/op.h>
 #include <weft/ir/ops/sum_order.h>
 
 namespace weft {
-
-using BufferId = std::int32_t;
 
 struct Axis {
   std::string name;
@@ -120,46 +118,13 @@ struct Kernel {
   LocSet locs;
 };
 
-/// A named piece of memory.
-struct Buffer {
-  enum Kind : std::uint8_t {
-    input,     // the caller's memory, read only
-    state,     // kept between calls, updated in place
-    output,    // handed to the caller
-    temp,      // in the arena
-    constant,  // `literal`
-    view,      // the storage of `base` under another shape
-  } kind = temp;
-  std::string name;
-  Type type;
-  BufferId base = kNone;    // view
-  std::int64_t offset = 0;  // temp: bytes from the start of the arena, a multiple of 64
-  /// State, temp, their views: the last dimension is stored in panels this wide (ir/kernel/panels.h).
-  std::int64_t panels = 0;
-  std::shared_ptr<const Array> literal;
-};
-
 /// A lowered graph: kernels in order; a kernel may read whatever an earlier one stored.
-struct Program {
-  std::string name;
-  std::vector<Buffer> buffers;
+struct Program : BufferTable {
   std::vector<Kernel> kernels;
-  std::vector<BufferId> inputs;   // one for each Graph::inputs(), data and state
-  std::vector<BufferId> outputs;  // one for each Graph::outputs()
-  std::vector<BufferId>
-      updates;  // one for each Graph::updates(): the state's buffer, which holds the new value afterwards
-  std::int64_t arena_bytes = 0;  // size of the arena that the temps share; set by plan_memory
   /// Code checks, as it runs, the indices that verify() cannot prove to be in bounds (ir/kernel/unproven.h). Lowering
   /// makes none that could leave their buffers; parse_program sets it.
   bool check_indices = false;
 };
-
-/// The buffer that owns the storage of `id`.
-inline BufferId storage(const Program& p, BufferId id) {
-  while (p.buffers[static_cast<std::size_t>(id)].kind == Buffer::view)
-    id = p.buffers[static_cast<std::size_t>(id)].base;
-  return id;
-}
 
 std::string print(const Program&, bool locs = false);
 Program parse_program(std::string_view text,

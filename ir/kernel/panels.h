@@ -1,32 +1,14 @@
-// Panels: a storage order of states and temporaries on the CPU. A buffer [.., K, N] in panels of w elements is stored
-// as the row-major [N / w][.., K][w]: what a contraction reads as its right operand lies in the order in which its
-// microkernel wants it, rows of a tile are neighbours, and nothing is copied first. Only storage is concerned: types,
-// accesses and results are those of the buffer in row-major order.
+// Which kernels can use buffers in panels (ir/memory/panels.h).
 #pragma once
 #include <string>
 
-#include <weft/ir/base/array.h>
 #include <weft/ir/kernel/kernel.h>
 
 namespace weft {
 
-/// Elements from one index to the next in each dimension of a buffer's storage: those of row-major order, and within a
-/// panel where there are panels.
-Dims storage_strides(const Buffer&);
-/// Elements from one panel to the next, less the width: at index n of the last dimension storage moves by
-/// n + n / width * panel_gap(). 0 where there are no panels.
-std::int64_t panel_gap(const Buffer&);
-
-/// What keeps a buffer of this type from being stored in panels of `width`, or "".
-std::string panel_objection(const Type&, std::int64_t width);
 /// What keeps a kernel from using `buffer` in panels, or "": in each of its accesses the last index is one axis alone,
 /// of which no other index depends; in a contraction that axis is n, or k of the right operand (an axis that lanes walk
 /// through from its beginning, so that no vector lies in two panels); a scatter uses rows.
 std::string panel_objection(const Kernel&, BufferId buffer);
-
-/// A copy of a row-major array in panels of `width`, and the other way round. The type stays. 0: a plain copy.
-/// Error where the type does not allow such panels.
-Array to_panels(const Array& rows, std::int64_t width);
-Array from_panels(const Array& panels, std::int64_t width);
 
 }  // namespace weft

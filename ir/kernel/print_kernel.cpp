@@ -10,25 +10,8 @@ std::string axis_name(const Kernel& k, AxisId a) {
   return a >= 0 && static_cast<std::size_t>(a) < k.axes.size() ? k.axes[static_cast<std::size_t>(a)].name
                                                                : fmt::format("?{}", a);
 }
-std::string buffer_name(const Program& p, BufferId b) {
-  return b >= 0 && static_cast<std::size_t>(b) < p.buffers.size()
-             ? "%" + name_text(p.buffers[static_cast<std::size_t>(b)].name)
-             : fmt::format("%?{}", b);
-}
 std::string expr_name(ExprId e) { return fmt::format("%e{}", e); }
 std::string accumulator_name(std::int32_t result) { return fmt::format("%a{}", result); }
-
-std::string buffer_text(const Program& p, const Buffer& b) {
-  std::string s = fmt::format("{} %{}", kBufferKinds[b.kind], name_text(b.name));
-  if (b.kind == Buffer::view) s += " of " + buffer_name(p, b.base);
-  s += ": " + to_string(b.type);
-  std::string storage;
-  if (b.kind == Buffer::temp) storage = fmt::format("offset={}", b.offset);
-  if (b.panels) storage += fmt::format("{}panels={}", storage.empty() ? "" : ", ", b.panels);
-  if (!storage.empty()) s += fmt::format(" {{{}}}", storage);
-  if (b.kind == Buffer::constant && b.literal) s += " = " + literal_text(*b.literal);
-  return s;
-}
 
 std::string schedule_text(const Kernel& k) {
   const Schedule none;
@@ -149,15 +132,7 @@ std::string stage_text(const Program& p, const Kernel& k, const KernelStage& sta
 
 std::string print(const Program& p, bool locs) {
   std::string s = fmt::format("program @{} {{\n", p.name);
-  for (const Buffer& b : p.buffers) s += "  " + buffer_text(p, b) + '\n';
-  if (p.arena_bytes) s += fmt::format("  arena {}\n", p.arena_bytes);
-  const auto list = [&](std::string_view what, const std::vector<BufferId>& ids) {
-    for (std::size_t i = 0; i < ids.size(); ++i) s += (i ? ", " : fmt::format("  {} ", what)) + buffer_name(p, ids[i]);
-    if (!ids.empty()) s += '\n';
-  };
-  list("inputs", p.inputs);
-  list("outputs", p.outputs);
-  list("updates", p.updates);
+  s += buffers_text(p);
   for (const Kernel& k : p.kernels) s += kernel_text(p, k, locs);
   return s + "}\n";
 }

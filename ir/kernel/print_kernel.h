@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <weft/ir/kernel/kernel.h>
+#include <weft/ir/memory/buffer_text.h>
 
 namespace weft {
 
@@ -19,9 +20,6 @@ std::string expr_value_text(const Program&, const Kernel&, const Expr&);
 std::string store_text(const Program&, const Kernel&, const Store&);
 /// The lines of a stage, each indented by `indent` and ended by a newline.
 std::string stage_text(const Program&, const Kernel&, const KernelStage&, const std::string& indent = "");
-
-/// The buffer kinds by name, in the order of Buffer::Kind.
-inline constexpr std::string_view kBufferKinds[] = {"input", "state", "output", "temp", "constant", "view"};
 
 /// The fields of a schedule by name, in print order; exactly one member pointer is set.
 struct ScheduleField {

@@ -39,15 +39,14 @@ std::vector<UnprovenIndex> unproven_indices(const Program& p, const Kernel& k) {
   return found;
 }
 
-std::string out_of_bounds_text(const Program& p, const Kernel& k, const UnprovenIndex& u,
-                               std::optional<std::int64_t> index) {
+std::string out_of_bounds_text(const Program& p, const Kernel& k, const UnprovenIndex& u) {
   const bool is_load = u.load != kNone;
   const Store* store = is_load ? nullptr : &at(at(at(k.phases, u.phase).stages, u.stage).stores, u.store);
   const Buffer& b = at(p.buffers, is_load ? at(k.exprs, u.load).buffer : store->buffer);
-  return fmt::format(
-      "{}: error: kernel @{}: {}: index{} of dimension {} is outside %{}: {}, whose extent there is {}",
-      k.locs.empty() ? "<program>" : k.locs.str(), k.name, is_load ? expr_text(p, k, u.load) : store_text(p, k, *store),
-      index ? fmt::format(" {}", *index) : "", u.dimension, b.name, to_string(b.type), b.type.shape[u.dimension]);
+  return fmt::format("{}: error: kernel @{}: {}: an index of dimension {} is outside %{}: {}, whose extent there is {}",
+                     k.locs.empty() ? "<program>" : k.locs.str(), k.name,
+                     is_load ? expr_text(p, k, u.load) : store_text(p, k, *store), u.dimension, b.name,
+                     to_string(b.type), b.type.shape[u.dimension]);
 }
 
 }  // namespace weft

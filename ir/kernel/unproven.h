@@ -1,6 +1,5 @@
 // Indices that the verifier cannot prove to be inside their buffer: whether they are is known when the kernel runs.
 #pragma once
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,9 +19,8 @@ struct UnprovenIndex {
 /// reports one.
 std::vector<UnprovenIndex> unproven_indices(const Program&, const Kernel&);
 
-/// What a run that finds `index` (where it is known) outside its buffer reports: "k.weft:3:10: error: kernel @k: …",
-/// with the access, dimension, index and extent.
-std::string out_of_bounds_text(const Program&, const Kernel&, const UnprovenIndex&,
-                               std::optional<std::int64_t> index = {});
+/// What a run that finds an index outside its buffer reports: "k.weft:3:10: error: kernel @k: …", with the access,
+/// dimension and extent. Where the index is known, ", found N" follows.
+std::string out_of_bounds_text(const Program&, const Kernel&, const UnprovenIndex&);
 
 }  // namespace weft

@@ -22,7 +22,7 @@
 //     element that the access may touch (ir/kernel/coverage.h). So has, in the end, every element of an output.
 // 12. Schedules: ir/kernel/verify_schedule.cpp.
 // 13. A buffer in panels is a state or a temp and no output, its views have its type and panels, and panel_objection()
-//     (ir/kernel/panels.h) has none.
+//     (ir/memory/panels.h) has none.
 // 14. A phase with a chunk: ir/kernel/verify_chunk.cpp.
 // Races between points are found by the kernel interpreter, which sees the values of indirect indices.
 #include "ir/kernel/verify_kernel.h"

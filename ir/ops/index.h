@@ -6,13 +6,13 @@
 #include <vector>
 
 #include <weft/ir/base/array.h>
+#include <weft/ir/base/at.h>
 #include <weft/ir/ops/op.h>
 
 namespace weft {
 
 using AxisId = std::int32_t;
 using ExprId = std::int32_t;
-inline constexpr std::int32_t kNone = -1;
 
 /// offset + sum of coefficient * axis (+ the i64 expression `indirect`): one dimension of an access, or an index value.
 struct Index {

@@ -16,7 +16,9 @@
 #include <string>
 #include <vector>
 
-#include <weft/ir/kernel/kernel.h>
+#include <weft/ir/base/loc.h>
+#include <weft/ir/memory/buffer.h>
+#include <weft/ir/ops/op.h>
 
 namespace weft::simt {
 

@@ -8,6 +8,7 @@
 
 #include "ir/base/at.h"
 #include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 #include "ir/ops/sum_order.h"
 #include "passes/schedule/schedule.h"
 

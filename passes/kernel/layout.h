@@ -1,4 +1,4 @@
-// Layout assignment: which buffers lie in panels (ir/kernel/panels.h) on a CPU.
+// Layout assignment: which buffers lie in panels (ir/memory/panels.h) on a CPU.
 #pragma once
 #include <weft/ir/base/target.h>
 #include <weft/ir/kernel/kernel.h>

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "ir/base/cache_line.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 #include "ir/ops/sum_order.h"
 #include "passes/schedule/schedule_table.h"
 

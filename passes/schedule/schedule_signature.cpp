@@ -7,7 +7,7 @@
 
 #include "ir/base/at.h"
 #include "ir/graph/graph.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 #include "passes/schedule/schedule_table.h"
 
 namespace weft {

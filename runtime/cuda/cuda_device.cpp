@@ -207,14 +207,13 @@ class Staging {
 
 class CudaProgram final : public DeviceProgram {
  public:
-  CudaProgram(std::shared_ptr<Session> session, std::shared_ptr<const DeviceImage> image, int multiprocessors)
-      : session_(std::move(session)), image_(std::move(image)) {
-    ensure(image_->entries.size() == image_->launches.size() && !image_->ptx.empty(),
-           "device image without PTX: {} launches, {} entries", image_->launches.size(), image_->entries.size());
+  CudaProgram(std::shared_ptr<Session> session, std::shared_ptr<const DeviceArtifact> artifact, int multiprocessors)
+      : session_(std::move(session)), artifact_(std::move(artifact)) {
+    ensure(!artifact_->ptx.empty(), "artefact of {} launches without PTX", artifact_->launches.size());
     load_module();
     try {
-      for (std::size_t i = 0; i < image_->launches.size(); ++i) add_kernel(image_->launches[i], image_->entries[i]);
-      if (!image_->persistent.entry.empty()) add_persistent(image_->persistent, multiprocessors);
+      for (const DeviceLaunch& l : artifact_->launches) add_kernel(l);
+      if (!artifact_->persistent.entry.empty()) add_persistent(artifact_->persistent, multiprocessors);
     } catch (...) {
       unload();
       throw;
@@ -224,22 +223,22 @@ class CudaProgram final : public DeviceProgram {
 
   void launch(std::size_t i, std::span<const DeviceAddress> addresses) override {
     Kernel& k = kernels_[i];
-    ensure(addresses.size() == k.parameters.size(), "{}: {} addresses for {} memories", image_->entries[i],
-           addresses.size(), k.parameters.size());
+    ensure(addresses.size() == k.parameters.size(), "launch @{}: {} addresses for {} buffers",
+           artifact_->launches[i].name, addresses.size(), k.parameters.size());
     if (k.blocks == 0) return;
     std::ranges::copy(addresses, k.addresses.begin());
     const Driver& d = session_->enter();
-    d("launch", image_->entries[i], d.launch, k.function, k.blocks, 1u, 1u, k.threads, 1u, 1u, k.dynamic_bytes,
-      session_->stream(), k.parameters.data(), nullptr);
+    d("launch", artifact_->launches[i].symbol, d.launch, k.function, k.blocks, 1u, 1u, k.threads, 1u, 1u,
+      k.dynamic_bytes, session_->stream(), k.parameters.data(), nullptr);
   }
 
   void launch_persistent(DeviceAddress table, DeviceAddress arrived, std::int64_t steps) override {
     const Kernel& k = persistent_;
-    ensure(k.function != nullptr, "device image without a persistent entry");
+    ensure(k.function != nullptr, "artefact without a persistent entry");
     cuda::Address addresses[] = {table, arrived};
     void* parameters[] = {&addresses[0], &addresses[1], &steps};
     const Driver& d = session_->enter();
-    d("launch", image_->persistent.entry, d.launch_cooperative, k.function, k.blocks, 1u, 1u, k.threads, 1u, 1u,
+    d("launch", artifact_->persistent.entry, d.launch_cooperative, k.function, k.blocks, 1u, 1u, k.threads, 1u, 1u,
       k.dynamic_bytes, session_->stream(), parameters);
   }
 
@@ -256,18 +255,17 @@ class CudaProgram final : public DeviceProgram {
     std::string log(kLogBytes, '\0');
     cuda::JitOption options[] = {cuda::JitOption::error_log, cuda::JitOption::error_log_bytes};
     void* values[] = {log.data(), reinterpret_cast<void*>(log.size() - 1)};
-    if (const cuda::Result r = d.module_load.call(&module_, image_->ptx.c_str(), 2, options, values); r != 0)
-      fail("cuda: cannot load the code of '{}': {}, from {}\n{}", image_->program ? image_->program->name : "",
+    if (const cuda::Result r = d.module_load.call(&module_, artifact_->ptx.c_str(), 2, options, values); r != 0)
+      fail("cuda: cannot load the code of '{}': {}, from {}\n{}", artifact_->memory ? artifact_->memory->name : "",
            d.describe(r), d.module_load.symbol, log.c_str());
   }
-  void add_kernel(const simt::Function& f, const std::string& entry) {
+  void add_kernel(const DeviceLaunch& l) {
     Kernel k;
-    ensure(f.blocks >= 0 && f.blocks <= kMaxBlocks, "{}: {} blocks", entry, f.blocks);
-    k.blocks = static_cast<unsigned>(f.blocks);
-    k.threads = static_cast<unsigned>(f.threads);
-    find(k, entry, simt::shared_layout(f).back());
-    const auto globals = std::ranges::count(f.memories, simt::Memory::global, &simt::Memory::space);
-    k.addresses.resize(static_cast<std::size_t>(globals));
+    ensure(l.blocks >= 0 && l.blocks <= kMaxBlocks, "launch @{}: {} blocks", l.name, l.blocks);
+    k.blocks = static_cast<unsigned>(l.blocks);
+    k.threads = static_cast<unsigned>(l.threads);
+    find(k, l.symbol, l.shared_bytes);
+    k.addresses.resize(l.buffers.size());
     for (cuda::Address& a : k.addresses) k.parameters.push_back(&a);
     kernels_.push_back(std::move(k));
   }
@@ -289,7 +287,7 @@ class CudaProgram final : public DeviceProgram {
       static_cast<std::size_t>(persistent_.dynamic_bytes));
     if (at_once < 1) fail("cuda: a block of {} is more than a multiprocessor has room for", p.entry);
     std::int64_t most = 1;
-    for (const simt::Function& f : image_->launches) most = std::max(most, f.blocks);
+    for (const DeviceLaunch& l : artifact_->launches) most = std::max(most, l.blocks);
     persistent_.blocks = static_cast<unsigned>(std::min(most, std::int64_t{at_once} * multiprocessors));
   }
   void unload() noexcept {
@@ -297,7 +295,7 @@ class CudaProgram final : public DeviceProgram {
   }
 
   std::shared_ptr<Session> session_;
-  std::shared_ptr<const DeviceImage> image_;
+  std::shared_ptr<const DeviceArtifact> artifact_;
   cuda::Module module_ = nullptr;
   std::vector<Kernel> kernels_;
   Kernel persistent_;
@@ -377,8 +375,8 @@ class CudaDevice final : public Device {
     const Driver& d = session_->enter();
     d("wait for the device", "", d.stream_wait, session_->stream());
   }
-  std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceImage> image) override {
-    return std::make_unique<CudaProgram>(session_, std::move(image), multiprocessors_);
+  std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceArtifact> artifact) override {
+    return std::make_unique<CudaProgram>(session_, std::move(artifact), multiprocessors_);
   }
   std::unique_ptr<DeviceGraph> record(const std::function<void()>& body) override {
     return std::make_unique<CudaGraph>(session_, body);

@@ -7,21 +7,21 @@
 #include <span>
 #include <string>
 
-#include <weft/ir/simt/device_image.h>
+#include <weft/ir/artifact/device_artifact.h>
 
 namespace weft {
 
 /// An address in a device's memory. Only that device may follow it.
 using DeviceAddress = std::uint64_t;
 
-/// The launches of an image, ready to run on their device. Work is done in the order in which it is asked for.
+/// The launches of an artefact, ready to run on their device. Work is done in the order in which it is asked for.
 class DeviceProgram {
  public:
   virtual ~DeviceProgram() = default;
-  /// Starts launches[i]; `addresses`: one for each of its global memories.
+  /// Starts launches[i]; `addresses`: one for each of its buffers.
   virtual void launch(std::size_t i, std::span<const DeviceAddress> addresses) = 0;
-  /// Starts all launches in order, `steps` times, as one: ir/simt/device_image.h says what lies at `table` and `arrived` in
-  /// the device's memory. Only where the image was compiled for that. Not recorded.
+  /// Starts all launches in order, `steps` times, as one: ir/artifact/device_artifact.h says what lies at `table` and `arrived` in
+  /// the device's memory. Only where the artefact has that entry. Not recorded.
   virtual void launch_persistent(DeviceAddress table, DeviceAddress arrived, std::int64_t steps) = 0;
 };
 
@@ -45,7 +45,7 @@ class Device {
   virtual void download(std::byte* to, DeviceAddress from, std::int64_t bytes) = 0;  ///< waits for all work before it
   virtual void copy(DeviceAddress to, DeviceAddress from, std::int64_t bytes) = 0;   ///< on the device
   virtual void synchronize() = 0;
-  virtual std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceImage>) = 0;
+  virtual std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceArtifact>) = 0;
   /// Records what `body` asks of this device (launches and copies on the device only) instead of doing it.
   virtual std::unique_ptr<DeviceGraph> record(const std::function<void()>& body) = 0;
 

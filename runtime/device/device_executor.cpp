@@ -33,16 +33,17 @@ DeviceBlock& DeviceBlock::operator=(DeviceBlock&& other) noexcept {
   return *this;
 }
 
-DeviceExecutor::DeviceExecutor(DeviceImage image, std::shared_ptr<Device> device, const ChunkLimits& limits)
-    : ProgramExecutor(image.program), image_(std::move(image)), device_(std::move(device)), limits_(limits) {
+DeviceExecutor::DeviceExecutor(DeviceArtifact artifact, std::shared_ptr<Device> device, const ChunkLimits& limits)
+    : ProgramExecutor(artifact.memory),
+      artifact_(std::make_shared<const DeviceArtifact>(std::move(artifact))),
+      device_(std::move(device)),
+      limits_(limits) {
   ensure(device_ != nullptr, "device executor without a device");
-  const auto count = static_cast<BufferId>(program().buffers.size());
-  for (const simt::Function& f : image_.launches)
-    for (const simt::Memory& m : f.memories)
-      ensure(m.space != simt::Memory::global || (m.buffer >= 0 && m.buffer < count), "{}: memory {} is buffer {} of {}",
-             f.name, m.name, m.buffer, count);
+  const auto count = static_cast<BufferId>(table().buffers.size());
+  for (const DeviceLaunch& l : artifact_->launches)
+    for (const BufferId id : l.buffers) ensure(id >= 0 && id < count, "launch @{}: buffer {} of {}", l.name, id, count);
   std::lock_guard turn(device_->mutex);
-  loaded_ = device_->load(std::make_shared<const DeviceImage>(image_));
+  loaded_ = device_->load(artifact_);
   place_buffers();
 }
 
@@ -55,7 +56,7 @@ DeviceExecutor::~DeviceExecutor() {
 }
 
 void DeviceExecutor::place_buffers() {
-  const Program& p = program();
+  const BufferTable& p = table();
   const auto count = static_cast<BufferId>(p.buffers.size());
   const auto updated = [&](BufferId id) { return std::ranges::count(p.updates, id) > 0; };
   // The states that change come first, together: they are saved and restored as one.
@@ -99,7 +100,7 @@ void DeviceExecutor::upload(BufferId id, const Array& a) {
 }
 
 void DeviceExecutor::upload_bound(std::span<const StepRows> rows) {
-  const Program& p = program();
+  const BufferTable& p = table();
   for (std::size_t i = 0; i < p.inputs.size(); ++i) {
     const BufferId id = p.inputs[i];
     if (std::ranges::count(rows, i, &StepRows::position)) continue;
@@ -112,19 +113,18 @@ void DeviceExecutor::upload_bound(std::span<const StepRows> rows) {
 }
 
 void DeviceExecutor::download_states() {
-  for (const BufferId id : program().updates)
+  for (const BufferId id : table().updates)
     if (const Array& a = *array(id); a.bytes() > 0)
       device_->download(a.data(), address(id), static_cast<std::int64_t>(a.bytes()));
 }
 
 void DeviceExecutor::launch(const Addresses& addresses) {
   std::vector<DeviceAddress> arguments;
-  for (std::size_t i = 0; i < image_.launches.size(); ++i) {
-    const simt::Function& f = image_.launches[i];
-    if (f.blocks == 0) continue;
+  for (std::size_t i = 0; i < artifact_->launches.size(); ++i) {
+    const DeviceLaunch& l = artifact_->launches[i];
+    if (l.blocks == 0) continue;
     arguments.clear();
-    for (const simt::Memory& m : f.memories)
-      if (m.space == simt::Memory::global) arguments.push_back(addresses[static_cast<std::size_t>(m.buffer)]);
+    for (const BufferId id : l.buffers) arguments.push_back(addresses[static_cast<std::size_t>(id)]);
     loaded_->launch(i, arguments);
   }
 }
@@ -136,7 +136,7 @@ void DeviceExecutor::run() {
   upload_bound();
   if (!once_) once_ = device_->record([this] { launch(addresses_); });
   once_->launch();
-  for (BufferId id = 0; id < static_cast<BufferId>(program().buffers.size()); ++id)
+  for (BufferId id = 0; id < static_cast<BufferId>(table().buffers.size()); ++id)
     if (at(id).kind == Buffer::output && array(id)->bytes() > 0)
       device_->download(array(id)->data(), address(id), static_cast<std::int64_t>(array(id)->bytes()));
   download_states();
@@ -144,7 +144,7 @@ void DeviceExecutor::run() {
 }
 
 DeviceExecutor::StepPlan DeviceExecutor::make_plan(std::span<const StepRows> rows) {
-  const Program& p = program();
+  const BufferTable& p = table();
   StepPlan plan;
   const auto add = [&](std::vector<StepPlan::Place>& places, std::int64_t& stride, BufferId id) {
     const std::int64_t bytes = byte_size(at(id).type);
@@ -161,7 +161,7 @@ DeviceExecutor::StepPlan DeviceExecutor::make_plan(std::span<const StepRows> row
                        std::ranges::none_of(plan.outputs, [&](const auto& o) { return o.id == root; }));
     add(plan.outputs, plan.output_stride, id);
   }
-  const auto launches = std::max<std::int64_t>(1, std::ranges::ssize(image_.launches));
+  const auto launches = std::max<std::int64_t>(1, std::ranges::ssize(artifact_->launches));
   const std::int64_t record = std::max<std::int64_t>(1, plan.input_stride + plan.output_stride);
   const bool persistent = limits_.persistent && std::ranges::all_of(plan.own, std::identity());
   plan.most = std::min(limits_.steps, limits_.bytes / record);
@@ -188,11 +188,10 @@ std::vector<std::int64_t> DeviceExecutor::persistent_table(const StepPlan& plan)
     place(stride, o.id, static_cast<DeviceAddress>(plan.output_stride));
   }
   std::vector<std::int64_t> values(2);
-  for (const simt::Function& f : image_.launches)
-    for (const simt::Memory& m : f.memories)
-      if (m.space == simt::Memory::global)
-        for (const Addresses* a : {&first, &stride})
-          values.push_back(static_cast<std::int64_t>((*a)[static_cast<std::size_t>(m.buffer)]));
+  for (const DeviceLaunch& l : artifact_->launches)
+    for (const BufferId id : l.buffers)
+      for (const Addresses* a : {&first, &stride})
+        values.push_back(static_cast<std::int64_t>((*a)[static_cast<std::size_t>(id)]));
   return values;
 }
 

@@ -1,4 +1,4 @@
-// Runs a compiled program on a device: owns one block of its memory for all of the program's buffers, and moves between
+// Runs a compiled function on a device: owns one block of its memory for all of the program's buffers, and moves between
 // it and the arrays that are bound.
 #pragma once
 #include <map>
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include <weft/ir/simt/device_image.h>
+#include <weft/ir/artifact/device_artifact.h>
 #include <weft/runtime/device/device.h>
 #include <weft/runtime/host/program_executor.h>
 
@@ -20,7 +20,7 @@ struct ChunkLimits {
   std::int64_t launches = 4096;   // of all steps of a chunk
   std::int64_t bytes = 64 << 20;  // of their rows and outputs
   double seconds = 0.02;          // about; what is seen after each step is seen this late
-  /// Chunks are one launch of the image's persistent entry (which it must have on a GPU) in place of a recorded graph,
+  /// Chunks are one launch of the artefact's persistent entry (which it must have on a GPU) in place of a recorded graph,
   /// and `launches` does not count. Where an output must be copied after each step they are graphs all the same.
   bool persistent = false;
 };
@@ -45,9 +45,9 @@ class DeviceBlock {
 /// throws for the device's sake leaves the arrays as they were.
 class DeviceExecutor final : public ProgramExecutor {
  public:
-  /// Loads the image, allocates everything that memory() reports, and uploads the constants. Throws Error when the
+  /// Loads the artefact, allocates everything that memory() reports, and uploads the constants. Throws Error when the
   /// device cannot load it, or has not enough memory: then the message says what the program needs and for what.
-  DeviceExecutor(DeviceImage, std::shared_ptr<Device>, const ChunkLimits& = {});
+  DeviceExecutor(DeviceArtifact, std::shared_ptr<Device>, const ChunkLimits& = {});
   ~DeviceExecutor() override;
 
   void run() override;
@@ -101,7 +101,7 @@ class DeviceExecutor final : public ProgramExecutor {
   void run_chunk(StepPlan&, std::int64_t first, std::int64_t steps, std::span<const StepRows> rows,
                  std::span<const Array> outputs);
 
-  DeviceImage image_;
+  std::shared_ptr<const DeviceArtifact> artifact_;
   std::shared_ptr<Device> device_;
   ChunkLimits limits_;
   std::unique_ptr<DeviceProgram> loaded_;

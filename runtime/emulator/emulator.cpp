@@ -66,9 +66,9 @@ struct Allocation {
   std::vector<std::uint8_t> initialised;  // checking: one for each byte
 };
 
-/// The launches of an image, flattened.
+/// The launches of an artefact, flattened.
 struct Loaded {
-  std::shared_ptr<const DeviceImage> image;
+  std::shared_ptr<const DeviceArtifact> artifact;
   std::vector<Code> codes;
 };
 
@@ -135,7 +135,7 @@ class EmulatorDevice : public Device {
     submit({nullptr, 0, {to, from}, bytes});
   }
   void synchronize() override { not_while_recording("synchronize"); }
-  std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceImage>) override;
+  std::unique_ptr<DeviceProgram> load(std::shared_ptr<const DeviceArtifact>) override;
   std::unique_ptr<DeviceGraph> record(const std::function<void()>& body) override;
 
   /// Runs the command, or records it.
@@ -224,11 +224,13 @@ EmulatorDevice::Place EmulatorDevice::find(DeviceAddress address, std::int64_t b
   return {a.data.get() + offset, a.initialised.empty() ? nullptr : a.initialised.data() + offset};
 }
 
-std::unique_ptr<DeviceProgram> EmulatorDevice::load(std::shared_ptr<const DeviceImage> image) {
+std::unique_ptr<DeviceProgram> EmulatorDevice::load(std::shared_ptr<const DeviceArtifact> artifact) {
+  ensure(artifact->functions.size() == artifact->launches.size(), "emulator: {} launches with {} functions",
+         artifact->launches.size(), artifact->functions.size());
   auto loaded = std::make_shared<Loaded>();
-  loaded->image = std::move(image);
-  for (const simt::Function& f : loaded->image->launches)
-    loaded->codes.push_back(flatten(std::shared_ptr<const simt::Function>(loaded->image, &f)));
+  loaded->artifact = std::move(artifact);
+  for (const simt::Function& f : loaded->artifact->functions)
+    loaded->codes.push_back(flatten(std::shared_ptr<const simt::Function>(loaded->artifact, &f)));
   return std::make_unique<EmulatorProgram>(*this, std::move(loaded));
 }
 

@@ -11,7 +11,6 @@
 #include "ir/base/error.h"
 #include "ir/base/float_environment.h"
 #include "ir/base/memory_limit.h"
-#include "ir/kernel/unproven.h"
 
 namespace weft {
 namespace {
@@ -46,46 +45,57 @@ Executor::Memory Executor::allocate(std::int64_t bytes, const char* what) {
   return Memory(static_cast<std::byte*>(p));
 }
 
-Executor::Executor(Image image, int threads) : Executor(std::move(image), std::make_shared<ThreadTeam>(threads)) {}
+Executor::Executor(HostArtifact artifact, int threads)
+    : Executor(std::move(artifact), std::make_shared<ThreadTeam>(threads)) {}
 
-Executor::Executor(Image image, std::shared_ptr<ThreadTeam> team)
-    : Executor(make_plan(std::move(image), std::move(team))) {}
+Executor::Executor(HostArtifact artifact, std::shared_ptr<ThreadTeam> team)
+    : Executor(make_plan(std::move(artifact), std::move(team))) {}
 
 ExecutorMaker Executor::maker() const {
   return [plan = plan_] { return std::unique_ptr<ProgramExecutor>(new Executor(plan)); };
 }
 
-std::shared_ptr<const Executor::Plan> Executor::make_plan(Image image, std::shared_ptr<ThreadTeam> team) {
+std::shared_ptr<const Executor::Plan> Executor::make_plan(HostArtifact artifact, std::shared_ptr<ThreadTeam> team) {
   ensure(team != nullptr, "executor without a thread team");
-  ensure(image.program != nullptr, "image without a program");
+  ensure(artifact.memory != nullptr, "artefact without a table of buffers");
+  ensure(artifact.code.functions.size() == artifact.launches.size(), "artefact of {} launches with {} functions",
+         artifact.launches.size(), artifact.code.functions.size());
+  check_table(*artifact.memory);
   auto plan = std::make_shared<Plan>();
-  for (const KernelCode& code : image.code) {
-    ensure(code.units >= 0 && code.units <= kMaxUnits && code.scratch_bytes >= 0,
-           "kernel {}: {} units, {} scratch bytes", code.kernel, code.units, code.scratch_bytes);
-    ensure(!code.checks || code.scratch_bytes >= static_cast<std::int64_t>(sizeof(IndexFault)),
-           "kernel {} checks indices and has no place to report them", code.kernel);
-    ensure(code.fn != nullptr || code.units == 0, "kernel {} has no code", code.kernel);
-    plan->scratch_stride = std::max(plan->scratch_stride, whole_lines(code.scratch_bytes));
+  for (std::size_t i = 0; i < artifact.launches.size(); ++i) {
+    const HostLaunch& l = artifact.launches[i];
+    ensure(l.units >= 0 && l.units <= kMaxUnits && l.scratch_bytes >= 0, "launch {} (@{}): {} units, {} scratch bytes",
+           i, l.name, l.units, l.scratch_bytes);
+    ensure(l.checks.empty() || l.scratch_bytes >= static_cast<std::int64_t>(sizeof(IndexFault)),
+           "launch {} (@{}) checks indices and has no place to report them", i, l.name);
+    ensure(std::ranges::all_of(l.uses,
+                               [&](const BufferUse& use) {
+                                 return use.buffer >= 0 && use.buffer < std::ssize(artifact.memory->buffers);
+                               }),
+           "launch {} (@{}) uses a buffer that there is not", i, l.name);
+    ensure(artifact.code.functions[i] != nullptr || l.units == 0, "launch {} (@{}) has no code", i, l.name);
+    plan->scratch_stride = std::max(plan->scratch_stride, whole_lines(l.scratch_bytes));
   }
-  plan->phases = plan_phases(image, team->size());
+  plan->phases = plan_phases(artifact, team->size());
   // A phase is alone when thread 0 has all of it.
   if (!std::ranges::all_of(plan->phases, [](const PlannedPhase& p) { return p.bounds[1] == p.bounds.back(); }))
     plan->width = std::min(team->size(), usable_cpus());
-  plan->image = std::move(image);
+  plan->artifact = std::move(artifact);
   plan->team = std::move(team);
   return plan;
 }
 
 Executor::Executor(std::shared_ptr<const Plan> plan)
-    : ProgramExecutor(plan->image.program), plan_(std::move(plan)), pace_(plan_->width) {
+    : ProgramExecutor(plan->artifact.memory), plan_(std::move(plan)), pace_(plan_->width) {
   if (__builtin_mul_overflow(plan_->scratch_stride, threads(), &memory_.scratch_bytes))
     fail("the scratch space of {} threads, {} bytes each, is too large", threads(), plan_->scratch_stride);
-  check_memory(memory_.total(), fmt::format("program @{}", program().name));
+  check_memory(memory_.total(), fmt::format("program @{}", table().name));
   arena_ = allocate(memory_.arena_bytes, "arena");
   scratch_ = allocate(memory_.scratch_bytes, "scratch space");
-  if (std::ranges::any_of(image().code, &KernelCode::checks)) faults_.resize(static_cast<std::size_t>(threads()));
-  addresses_.resize(program().buffers.size());
-  for (BufferId id = 0; id < static_cast<BufferId>(program().buffers.size()); ++id) {
+  if (std::ranges::any_of(artifact().launches, [](const HostLaunch& l) { return !l.checks.empty(); }))
+    faults_.resize(static_cast<std::size_t>(threads()));
+  addresses_.resize(table().buffers.size());
+  for (BufferId id = 0; id < static_cast<BufferId>(table().buffers.size()); ++id) {
     if (at(id).kind == Buffer::temp) place(id, arena_.get() + at(id).offset);
     if (array(id)) place(id, array(id)->data());
   }
@@ -101,26 +111,25 @@ void Executor::bound(BufferId id) { place(id, array(id)->data()); }
 void Executor::run_phase(const PlannedPhase& phase, std::byte* const* addresses, std::int64_t begin, std::int64_t end,
                          int thread) {
   if (begin >= end) return;
-  const KernelCode& code = plan_->image.code[phase.code];
+  const KernelFn run = artifact().code.functions[phase.launch];
   std::byte* const scratch = scratch_.get() + plan_->scratch_stride * thread;
-  if (!code.checks) return code.fn(addresses, begin, end, scratch);
+  if (artifact().launches[phase.launch].checks.empty()) return run(addresses, begin, end, scratch);
   ::new (scratch) IndexFault{};
-  code.fn(addresses, begin, end, scratch);
+  run(addresses, begin, end, scratch);
   Fault& fault = faults_[static_cast<std::size_t>(thread)];
   if (fault.what.number) return;
   std::memcpy(&fault.what, scratch, sizeof(IndexFault));
-  fault.code = phase.code;
+  fault.launch = phase.launch;
 }
 
 void Executor::report_fault() const {
   const Fault* first = nullptr;
   for (const Fault& f : faults_)
-    if (f.what.number && (!first || f.code < first->code)) first = &f;
+    if (f.what.number && (!first || f.launch < first->launch)) first = &f;
   if (!first) return;
-  const Kernel& k = program().kernels[static_cast<std::size_t>(image().code[first->code].kernel)];
-  const auto unproven = unproven_indices(program(), k);
-  throw Error(out_of_bounds_text(program(), k, unproven.at(static_cast<std::size_t>(first->what.number - 1)),
-                                 first->what.index));
+  const std::vector<std::string>& checks = artifact().launches[first->launch].checks;
+  throw Error(
+      fmt::format("{}, found {}", checks.at(static_cast<std::size_t>(first->what.number - 1)), first->what.index));
 }
 
 void Executor::run_share(std::byte* const* addresses, int thread) {
@@ -155,7 +164,7 @@ void Executor::run() {
 
 std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> rows, std::span<const Array> outputs,
                                  const AfterStep& after) {
-  const Program& p = program();
+  const BufferTable& p = table();
   check_steps(steps, rows, outputs);
   check_bindings(rows);
   std::vector<Moving> moving;
@@ -223,7 +232,7 @@ std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> r
 std::vector<double> Executor::run_profiled() {
   check_bindings();
   clear_faults();
-  std::vector<double> taken(plan_->image.code.size());
+  std::vector<double> taken(artifact().launches.size());
   plan_->team->run([&](int thread) {
     plan_->team->barrier();  // waking the team is nobody's time
     auto start = Clock::now();
@@ -233,7 +242,7 @@ std::vector<double> Executor::run_profiled() {
       plan_->team->barrier();
       if (thread != 0) continue;
       const auto now = Clock::now();
-      taken[phase.code] = seconds(now - start);
+      taken[phase.launch] = seconds(now - start);
       start = now;
     }
   });

@@ -1,11 +1,11 @@
-// Runs a compiled program on a team of threads: owns the temporaries of a run, and calls the kernels in order.
+// Runs a compiled function on a team of threads: owns the temporaries of a run, and calls the kernels in order.
 #pragma once
 #include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include <weft/ir/kernel/image.h>
+#include <weft/ir/artifact/host_artifact.h>
 #include <weft/runtime/host/pace.h>
 #include <weft/runtime/host/phase_plan.h>
 #include <weft/runtime/host/program_executor.h>
@@ -18,30 +18,29 @@ namespace weft {
 class Executor final : public ProgramExecutor {
  public:
   /// Allocates everything that memory() reports as the executor's. Throws Error when memory cannot be had,
-  /// InternalError when the image is malformed (a temporary outside the arena, a kernel without code, …).
-  Executor(Image, std::shared_ptr<ThreadTeam>);
+  /// InternalError when the artefact is malformed (a temporary outside the arena, a launch without code, …).
+  Executor(HostArtifact, std::shared_ptr<ThreadTeam>);
   /// With a team of its own; `threads` as for ThreadTeam.
-  explicit Executor(Image image, int threads = 0);
+  explicit Executor(HostArtifact, int threads = 0);
 
   ExecutorMaker maker() const override;
   /// None of the team is woken when all phases are small, or while the caller's thread alone is faster (pace.h). Throws
-  /// Error when an index that is checked (Program::check_indices) was outside its buffer: outputs and states then hold
+  /// Error when an index that is checked (HostLaunch::checks) was outside its buffer: outputs and states then hold
   /// anything.
   void run() override;
-  /// The same; returns the seconds that each KernelCode took (in Image::code's order, waiting for all threads
-  /// included).
+  /// The same; returns the seconds that each launch took, waiting for all threads included.
   std::vector<double> run_profiled();
   /// In few entries of the team. The other threads wait while `after` runs, with subnormals flushed.
   std::int64_t run_steps(std::int64_t steps, std::span<const StepRows> rows, std::span<const Array> outputs,
                          const AfterStep& after = {}) override;
 
-  const Image& image() const { return plan_->image; }
+  const HostArtifact& artifact() const { return plan_->artifact; }
   int threads() const { return plan_->team->size(); }
 
  private:
-  /// What executors of one image on one team share.
+  /// What executors of one artefact on one team share.
   struct Plan {
-    Image image;
+    HostArtifact artifact;
     std::shared_ptr<ThreadTeam> team;
     std::vector<PlannedPhase> phases;
     int width = 1;                    // threads of it that can run at once; 1 where no phase needs the team
@@ -53,7 +52,7 @@ class Executor final : public ProgramExecutor {
   using Memory = std::unique_ptr<std::byte[], AlignedFree>;
 
   explicit Executor(std::shared_ptr<const Plan>);
-  static std::shared_ptr<const Plan> make_plan(Image, std::shared_ptr<ThreadTeam>);
+  static std::shared_ptr<const Plan> make_plan(HostArtifact, std::shared_ptr<ThreadTeam>);
   static Memory allocate(std::int64_t bytes, const char* what);
 
   void place(BufferId, std::byte* address);
@@ -70,7 +69,7 @@ class Executor final : public ProgramExecutor {
   Memory arena_, scratch_;
   Pace pace_;
   struct Fault {
-    std::size_t code = 0;
+    std::size_t launch = 0;
     IndexFault what;
   };
   std::vector<Fault> faults_;  // by thread: the first of a run; empty where no code checks indices

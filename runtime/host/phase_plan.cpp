@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "ir/base/at.h"
 #include "ir/base/error.h"
-#include "ir/kernel/kernel_walk.h"
 
 namespace weft {
 namespace {
@@ -21,12 +21,12 @@ constexpr double kUneven = 1.25;
 // Phases that may be overtaken, and phases of a group: bounds on the time to plan a program of very many kernels.
 constexpr std::size_t kWindow = 64, kGroup = 256;
 
-constexpr BufferId kArena = -1, kAnything = -2;  // places that are no buffer of their own
+constexpr BufferId kArena = -1;  // a place that is no buffer of its own
 
 /// Bytes that a phase touches. With `row` > 0, a thread whose units take values [a, b) of the split axis touches
 /// [begin + a * row, begin + b * row) only.
 struct Access {
-  BufferId place = kAnything;
+  BufferId place = kArena;
   std::int64_t begin = 0, end = 0, row = 0;
   bool store = false;
 };
@@ -44,75 +44,40 @@ struct Range {
 using Bounds = std::vector<std::int64_t>;
 
 struct Node {
-  std::size_t code = 0;
-  const KernelCode* kernel = nullptr;
-  std::int64_t extent = 0;  // of the split axis
-  double cycles = 0;        // estimated
+  std::size_t index = 0;  // in HostArtifact::launches
+  const HostLaunch* launch = nullptr;
+  double cycles = 0;  // estimated
   std::vector<Access> accesses;
   Bounds bounds;  // once it is in a group
 };
 
-class Footprint {
- public:
-  Footprint(const Program& p, const Kernel& k, const Phase& phase, const UnitSplit& split)
-      : p_(p), k_(k), split_(split) {
-    std::vector<ExprId> roots;
-    for (const KernelStage& s : phase.stages) {
-      for (const Store& t : s.stores) add(t.buffer, t.access, true);
-      for (ExprId e : roots_of(s)) roots.push_back(e);
-    }
-    const std::vector<bool> used = needed(k, roots);
-    for (std::size_t i = k.exprs.size(); i-- > 0;)
-      if (const Expr& e = k.exprs[i]; used[i] && e.kind == Expr::load) add(e.buffer, e.access, false);
+/// The bytes of what a launch uses.
+std::vector<Access> accesses_of(const BufferTable& t, const HostLaunch& launch) {
+  std::vector<Access> accesses;
+  for (const BufferUse& use : launch.uses) {
+    const BufferId root = storage(t, use.buffer);
+    const Buffer& from = at(t.buffers, root);
+    const bool in_arena = from.kind == Buffer::temp;
+    const std::int64_t base = in_arena ? from.offset : 0;
+    accesses.push_back({in_arena ? kArena : root, base + use.begin, base + use.end, use.row, use.store});
   }
-  std::vector<Access> take() { return std::move(accesses_); }
-  double bytes() const { return bytes_; }  ///< loaded and stored, at most
-
- private:
-  void add(BufferId id, const std::vector<Index>& access, bool store) {
-    const BufferId root = storage(p_, id);
-    const Buffer& from = p_.buffers[static_cast<std::size_t>(root)];
-    if (from.kind == Buffer::constant) return;
-    const bool in_panels = p_.buffers[static_cast<std::size_t>(id)].panels > 0;  // no row is a range of bytes
-    const Type& type = p_.buffers[static_cast<std::size_t>(id)].type;
-    Access a{root, 0, byte_size(type), 0, store};
-    if (from.kind == Buffer::temp) a = {kArena, from.offset, from.offset + a.end, 0, store};
-    const std::vector<std::pair<AxisId, std::int64_t>> rows = {{split_.axis, 1}};
-    if (split_.axis != kNone && !in_panels && !access.empty() && access[0].terms == rows && access[0].offset == 0 &&
-        access[0].indirect == kNone && type.shape[0] > 0)
-      a.row = byte_size(type) / type.shape[0];
-    accesses_.push_back(a);
-    std::vector<AxisId> axes;
-    for (const Index& i : access)
-      for (auto [axis, coefficient] : i.terms)
-        if (!std::ranges::count(axes, axis)) axes.push_back(axis);
-    double bytes = static_cast<double>(size_of(type.dtype));
-    for (const AxisId axis : axes) bytes *= static_cast<double>(k_.axes[static_cast<std::size_t>(axis)].extent);
-    bytes_ += std::min(bytes, static_cast<double>(byte_size(type)));
-  }
-
-  const Program& p_;
-  const Kernel& k_;
-  const UnitSplit& split_;
-  std::vector<Access> accesses_;
-  double bytes_ = 0;
-};
+  return accesses;
+}
 
 class Planner {
  public:
-  Planner(const Image& image, int threads) : threads_(static_cast<std::size_t>(threads)), load_(threads_, 0) {
-    std::size_t phase = 0;
-    for (std::size_t i = 0; i < image.code.size(); ++i) {
-      const KernelCode& code = image.code[i];
-      phase = i > 0 && image.code[i - 1].kernel == code.kernel ? phase + 1 : 0;
-      if (code.units > 0) nodes_.push_back(node(*image.program, i, code, phase));
+  Planner(const HostArtifact& artifact, int threads) : threads_(static_cast<std::size_t>(threads)), load_(threads_, 0) {
+    for (std::size_t i = 0; i < artifact.launches.size(); ++i) {
+      const HostLaunch& l = artifact.launches[i];
+      if (l.units > 0)
+        nodes_.push_back({i, &l, std::max(l.cycles, l.bytes / kBytesPerCycle), accesses_of(*artifact.memory, l), {}});
     }
   }
 
   std::vector<PlannedPhase> plan() {
     std::vector<PlannedPhase> result;
     if (threads_ == 1 || std::ranges::none_of(nodes_, [&](const Node& n) { return is_large(n); })) {
-      for (Node& n : nodes_) result.push_back({n.code, on_thread(n, 0)});
+      for (Node& n : nodes_) result.push_back({n.index, on_thread(n, 0)});
       return result;
     }
     std::vector<Node*> waiting;  // considered before, and not yet in a group
@@ -125,7 +90,7 @@ class Planner {
       };
       std::ranges::for_each(waiting, consider);
       while (next < nodes_.size() && deferred.size() < kWindow && group.size() < kGroup) consider(&nodes_[next++]);
-      for (const Node* n : group) result.push_back({n->code, n->bounds});
+      for (const Node* n : group) result.push_back({n->index, n->bounds});
       result.back().barrier = true;
       waiting = std::move(deferred);
     }
@@ -134,42 +99,27 @@ class Planner {
   }
 
  private:
-  static Node node(const Program& p, std::size_t i, const KernelCode& code, std::size_t phase) {
-    Node n{i, &code, 0, code.cost, {}, {}};
-    const auto kernel = static_cast<std::size_t>(code.kernel);
-    if (kernel >= p.kernels.size() || phase >= p.kernels[kernel].phases.size()) {
-      n.accesses = {{kAnything, 0, 1, 0, true}};  // code without a kernel that says what it touches
-      return n;
-    }
-    const Kernel& k = p.kernels[kernel];
-    if (code.split.axis != kNone) n.extent = k.axes[static_cast<std::size_t>(code.split.axis)].extent;
-    Footprint footprint(p, k, k.phases[phase], code.split);
-    n.cycles = std::max(code.cost, footprint.bytes() / kBytesPerCycle);
-    n.accesses = footprint.take();
-    return n;
-  }
-
-  bool is_large(const Node& n) const { return n.kernel->units > 1 && n.cycles >= kSharedCycles; }
+  bool is_large(const Node& n) const { return n.launch->units > 1 && n.cycles >= kSharedCycles; }
 
   Bounds on_thread(const Node& n, std::size_t thread) const {
     Bounds bounds(threads_ + 1, 0);
-    std::fill(bounds.begin() + static_cast<std::ptrdiff_t>(thread) + 1, bounds.end(), n.kernel->units);
+    std::fill(bounds.begin() + static_cast<std::ptrdiff_t>(thread) + 1, bounds.end(), n.launch->units);
     return bounds;
   }
 
   Bounds equal_shares(const Node& n) const {
     const auto threads = static_cast<std::int64_t>(threads_);
     Bounds bounds;
-    for (std::int64_t t = 0; t <= threads; ++t) bounds.push_back(n.kernel->units * t / threads);
+    for (std::int64_t t = 0; t <= threads; ++t) bounds.push_back(n.launch->units * t / threads);
     return bounds;
   }
 
   /// Values of the split axis that units [bounds[t], bounds[t + 1]) take.
   static Range values(const Node& n, const Bounds& bounds, std::size_t t) {
     if (bounds[t] >= bounds[t + 1]) return {};
-    const UnitSplit& s = n.kernel->split;
+    const UnitSplit& s = n.launch->split;
     const std::int64_t end = s.start((bounds[t + 1] - 1) / s.units + 1);
-    return {s.start(bounds[t] / s.units), std::min(end, n.extent)};
+    return {s.start(bounds[t] / s.units), std::min(end, s.extent)};
   }
 
   static Range touched(const Node& n, const Bounds& bounds, const Access& a, std::size_t t) {
@@ -181,7 +131,6 @@ class Planner {
 
   static bool may_conflict(const Access& a, const Access& b) {
     if (!a.store && !b.store) return false;
-    if (a.place == kAnything || b.place == kAnything) return true;
     return a.place == b.place && Range{a.begin, a.end}.meets({b.begin, b.end});
   }
 
@@ -197,15 +146,12 @@ class Planner {
     for (const Access& x : a.accesses)
       for (const Access& y : b.accesses) {
         if (!may_conflict(x, y)) continue;
-        const bool unknown = x.place == kAnything || y.place == kAnything;
         for (const bool upwards : {true, false}) {
           Range others;  // what threads before (after) t touch
           for (std::size_t i = 0; i < threads_; ++i) {
             const std::size_t t = upwards ? i : threads_ - 1 - i;
-            Range mine = touched(b, of_b, y, t), theirs = touched(a, a.bounds, x, t);
-            if (unknown) mine = Range{0, !mine.empty()}, theirs = Range{0, !theirs.empty()};
-            if (mine.meets(others)) return true;
-            others.extend(theirs);
+            if (touched(b, of_b, y, t).meets(others)) return true;
+            others.extend(touched(a, a.bounds, x, t));
           }
         }
       }
@@ -220,13 +166,13 @@ class Planner {
 
   /// Shares of n that take the same values of its axis as those of g do of g's.
   std::optional<Bounds> cut_like(const Node& g, const Node& n) const {
-    const UnitSplit &from = g.kernel->split, &to = n.kernel->split;
-    if (from.axis == kNone || to.axis == kNone || g.extent != n.extent) return {};
-    const std::int64_t groups = n.kernel->units / to.units;
+    const UnitSplit &from = g.launch->split, &to = n.launch->split;
+    if (from.extent == 0 || from.extent != to.extent) return {};
+    const std::int64_t groups = n.launch->units / to.units;
     Bounds bounds{0};
     for (std::size_t t = 1; t < threads_; ++t) {
       if (g.bounds[t] % from.units != 0) return {};
-      const std::int64_t value = std::min(from.start(g.bounds[t] / from.units), g.extent);
+      const std::int64_t value = std::min(from.start(g.bounds[t] / from.units), from.extent);
       std::int64_t low = 0, high = groups;  // the first group that starts at `value` or after it
       while (low < high) {
         const std::int64_t middle = low + (high - low) / 2;
@@ -235,10 +181,10 @@ class Planner {
         else
           high = middle;
       }
-      if (std::min(to.start(low), n.extent) != value) return {};
+      if (std::min(to.start(low), to.extent) != value) return {};
       bounds.push_back(low * to.units);
     }
-    bounds.push_back(n.kernel->units);
+    bounds.push_back(n.launch->units);
     return bounds;
   }
 
@@ -253,15 +199,14 @@ class Planner {
     if (first_conflict(group, n, bounds)) return false;
     n.bounds = bounds;
     for (std::size_t t = 0; t < threads_; ++t)
-      load_[t] += n.cycles * static_cast<double>(bounds[t + 1] - bounds[t]) / static_cast<double>(n.kernel->units);
+      load_[t] += n.cycles * static_cast<double>(bounds[t + 1] - bounds[t]) / static_cast<double>(n.launch->units);
     return true;
   }
 
   /// Finds shares of n that conflict with nothing in the group, or says that there are none.
   bool join(Node& n, const std::vector<Node*>& group) {
     const bool large = is_large(n);
-    const bool shared =
-        large || (n.kernel->units >= static_cast<std::int64_t>(threads_) && n.kernel->split.axis != kNone);
+    const bool shared = large || (n.launch->units >= static_cast<std::int64_t>(threads_) && n.launch->split.extent > 0);
     const Node* obstacle = nullptr;
     if (shared) {
       const Bounds equal = equal_shares(n);
@@ -276,7 +221,7 @@ class Planner {
     obstacle = first_conflict(group, n, alone);
     if (!obstacle) return accept(n, group, alone);
     for (std::size_t t = 0; t < threads_; ++t)  // where one thread has all of what is in the way
-      if (obstacle->bounds[t + 1] - obstacle->bounds[t] == obstacle->kernel->units)
+      if (obstacle->bounds[t + 1] - obstacle->bounds[t] == obstacle->launch->units)
         return t != idle && accept(n, group, on_thread(n, t));
     return false;
   }
@@ -288,6 +233,8 @@ class Planner {
 
 }  // namespace
 
-std::vector<PlannedPhase> plan_phases(const Image& image, int threads) { return Planner(image, threads).plan(); }
+std::vector<PlannedPhase> plan_phases(const HostArtifact& artifact, int threads) {
+  return Planner(artifact, threads).plan();
+}
 
 }  // namespace weft

@@ -1,9 +1,9 @@
-// Which thread runs what of a compiled program, and where the threads must meet.
+// Which thread runs what of a compiled function, and where the threads must meet.
 //
 // Rule. Two phases conflict when one stores bytes that the other loads or stores: storage is compared, so views of one
 // buffer and temporaries that take turns in the arena conflict too. What a phase touches is known for each thread:
-// where the first index of an access is the axis that units split (KernelCode::split) a thread touches the rows of its
-// units, else all of the buffer. Between two phases in program order
+// where a buffer lies along the axis that units split (HostLaunch::split) a thread touches the rows of its units, else
+// all of the buffer. Between two phases in program order
 //   - that conflict on one thread only (each thread's share of the one with its own share of the other), order on each
 //     thread suffices;
 //   - that conflict across threads, all threads meet at a barrier.
@@ -15,19 +15,19 @@
 #include <cstdint>
 #include <vector>
 
-#include <weft/ir/kernel/image.h>
+#include <weft/ir/artifact/host_artifact.h>
 
 namespace weft {
 
 /// A phase that has work. Thread t runs its units [bounds[t], bounds[t + 1]).
 struct PlannedPhase {
-  std::size_t code;  // index in Image::code
+  std::size_t launch;  // in HostArtifact::launches
   std::vector<std::int64_t> bounds;
   bool barrier = false;  // all threads meet after it
 };
 
 /// The phases in the order in which every thread goes through them. When none is worth sharing, thread 0 has all the
 /// work and there is no barrier.
-std::vector<PlannedPhase> plan_phases(const Image&, int threads);
+std::vector<PlannedPhase> plan_phases(const HostArtifact&, int threads);
 
 }  // namespace weft

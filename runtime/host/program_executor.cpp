@@ -33,10 +33,10 @@ ArrayVersion new_version() {
   return ++last;
 }
 
-ProgramExecutor::ProgramExecutor(std::shared_ptr<const Program> program) : program_(std::move(program)) {
-  ensure(program_ != nullptr, "image without a program");
-  check_program();
-  const Program& p = *program_;
+ProgramExecutor::ProgramExecutor(std::shared_ptr<const BufferTable> table) : table_(std::move(table)) {
+  ensure(table_ != nullptr, "artefact without a table of buffers");
+  check_table(*table_);
+  const BufferTable& p = *table_;
   arrays_.resize(p.buffers.size());
   versions_.resize(p.buffers.size(), kMayChange);
   views_.resize(p.buffers.size());
@@ -64,8 +64,8 @@ ProgramExecutor::ProgramExecutor(std::shared_ptr<const Program> program) : progr
   }
 }
 
-void ProgramExecutor::check_program() const {
-  const Program& p = *program_;
+void ProgramExecutor::check_table(const BufferTable& p) {
+  const auto at = [&](BufferId id) -> const Buffer& { return p.buffers[static_cast<std::size_t>(id)]; };
   const auto count = static_cast<BufferId>(p.buffers.size());
   const auto known = [&](BufferId id) { return id >= 0 && id < count; };
   for (BufferId id = 0; id < count; ++id) {
@@ -101,9 +101,9 @@ void ProgramExecutor::check_program() const {
 }
 
 void ProgramExecutor::bind(std::size_t position, Array array, ArrayVersion version) {
-  if (position >= program_->inputs.size())
-    fail("cannot bind input number {}: the program has {} inputs and states", position, program_->inputs.size());
-  const BufferId id = program_->inputs[position];
+  if (position >= table_->inputs.size())
+    fail("cannot bind input number {}: the program has {} inputs and states", position, table_->inputs.size());
+  const BufferId id = table_->inputs[position];
   const Buffer& b = at(id);
   if (array.type() != b.type) fail("{}: expected {}, got {}", describe(b), to_string(b.type), to_string(array.type()));
   ensure(b.kind != Buffer::state || reinterpret_cast<std::uintptr_t>(array.data()) % kCacheLine == 0,
@@ -116,13 +116,13 @@ void ProgramExecutor::bind(std::size_t position, Array array, ArrayVersion versi
 
 std::vector<std::int64_t> ProgramExecutor::input_panels() const {
   std::vector<std::int64_t> panels;
-  for (const BufferId id : program_->inputs) panels.push_back(at(id).panels);
+  for (const BufferId id : table_->inputs) panels.push_back(at(id).panels);
   return panels;
 }
 
 void ProgramExecutor::check_bindings(std::span<const StepRows> rows) {
   if (checked_ && rows.empty()) return;
-  const Program& p = *program_;
+  const BufferTable& p = *table_;
   const auto bound_to = [&](std::size_t position) -> const Array* {
     for (const StepRows& r : rows)
       if (r.position == position) return &r.array;
@@ -146,7 +146,7 @@ void ProgramExecutor::check_bindings(std::span<const StepRows> rows) {
 
 void ProgramExecutor::check_steps(std::int64_t steps, std::span<const StepRows> rows,
                                   std::span<const Array> outputs) const {
-  const Program& p = *program_;
+  const BufferTable& p = *table_;
   ensure(steps >= 1 && outputs.size() == p.outputs.size(), "run_steps: {} steps, {} of {} outputs", steps,
          outputs.size(), p.outputs.size());
   for (const StepRows& r : rows) {
@@ -164,7 +164,7 @@ void ProgramExecutor::check_steps(std::int64_t steps, std::span<const StepRows> 
 }
 
 Array ProgramExecutor::output(std::size_t position) const {
-  const Program& p = *program_;
+  const BufferTable& p = *table_;
   if (position >= p.outputs.size()) fail("no output number {}: the program has {}", position, p.outputs.size());
   const BufferId id = p.outputs[position];
   const BufferId root = storage(p, id);
@@ -173,7 +173,7 @@ Array ProgramExecutor::output(std::size_t position) const {
 }
 
 std::vector<Array> ProgramExecutor::take_outputs() {
-  const Program& p = *program_;
+  const BufferTable& p = *table_;
   std::vector<Array> taken;
   taken.reserve(p.outputs.size());
   for (std::size_t i = 0; i < p.outputs.size(); ++i) {

@@ -1,4 +1,4 @@
-// What executors of a program have in common, whatever machine runs it: the arrays that its inputs and states are bound
+// What executors of a compiled function have in common, whatever machine runs it: the arrays that its inputs and states are bound
 // to, the outputs, and the checks of all of them.
 #pragma once
 #include <functional>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <weft/ir/base/array.h>
-#include <weft/ir/kernel/kernel.h>
+#include <weft/ir/memory/buffer.h>
 
 namespace weft {
 
@@ -29,7 +29,7 @@ struct MemoryReport {
 
 /// One row of an array for each step of run_steps().
 struct StepRows {
-  std::size_t position;  // in Program::inputs; a state that the program updates has no rows
+  std::size_t position;  // in BufferTable::inputs; a state that the program updates has no rows
   Array array;           // [steps, …]; a row need be aligned to its elements only
 };
 
@@ -64,13 +64,13 @@ class ProgramExecutor {
   /// call at a time anyway. May be called on several threads at once. It throws Error when memory cannot be had.
   virtual ExecutorMaker maker() const { return {}; }
 
-  /// Binds input or state number `position` of Program::inputs to this array's storage (no copy) until it is bound
+  /// Binds input or state number `position` of BufferTable::inputs to this array's storage (no copy) until it is bound
   /// anew. A state is updated in place, so executors that bind the same array share it; where the program has it in
-  /// panels (ir/kernel/panels.h), so must the array. `version` is for inputs.
+  /// panels (ir/memory/panels.h), so must the array. `version` is for inputs.
   /// Throws Error unless the array has exactly the input's type: "input 'image': expected f32[128,784], got f32[64]".
   /// An input need be aligned to its elements only, a state (which is stored to) to kCacheLine.
   void bind(std::size_t position, Array, ArrayVersion version = kMayChange);
-  std::size_t input_count() const { return program_->inputs.size(); }
+  std::size_t input_count() const { return table_->inputs.size(); }
   /// The panels that each input or state is stored in (0: row-major), by position.
   std::vector<std::int64_t> input_panels() const;
 
@@ -84,21 +84,23 @@ class ProgramExecutor {
   virtual std::int64_t run_steps(std::int64_t steps, std::span<const StepRows> rows, std::span<const Array> outputs,
                                  const AfterStep& after = {}) = 0;
 
-  /// Output number `position` of Program::outputs: a handle to memory that the next run() overwrites. An output that is
+  /// Output number `position` of BufferTable::outputs: a handle to memory that the next run() overwrites. An output that is
   /// an input, a state or a constant of the program is a handle to that.
   Array output(std::size_t position) const;
   /// All outputs, each in memory of its own that no later run touches. Throws Error when memory cannot be had.
   std::vector<Array> take_outputs();
-  std::size_t output_count() const { return program_->outputs.size(); }
+  std::size_t output_count() const { return table_->outputs.size(); }
 
   const MemoryReport& memory() const { return memory_; }
 
  protected:
-  /// Allocates the outputs. Throws InternalError when the program is malformed (a temporary outside the arena, …).
-  explicit ProgramExecutor(std::shared_ptr<const Program>);
+  /// Throws InternalError when the table is malformed (a temporary outside the arena, …).
+  static void check_table(const BufferTable&);
+  /// Allocates the outputs. Throws as check_table() does.
+  explicit ProgramExecutor(std::shared_ptr<const BufferTable>);
 
-  const Program& program() const { return *program_; }
-  const Buffer& at(BufferId id) const { return program_->buffers[static_cast<std::size_t>(id)]; }
+  const BufferTable& table() const { return *table_; }
+  const Buffer& at(BufferId id) const { return table_->buffers[static_cast<std::size_t>(id)]; }
   const std::optional<Array>& array(BufferId id) const { return arrays_[static_cast<std::size_t>(id)]; }
   ArrayVersion version(BufferId id) const { return versions_[static_cast<std::size_t>(id)]; }
   const std::vector<BufferId>& views(BufferId storage) const { return views_[static_cast<std::size_t>(storage)]; }
@@ -112,9 +114,7 @@ class ProgramExecutor {
 
  private:
   virtual void bound(BufferId) {}  // called by bind()
-  void check_program() const;
-
-  std::shared_ptr<const Program> program_;
+  std::shared_ptr<const BufferTable> table_;
   bool checked_ = false;  // nothing was bound since check_bindings()
   std::vector<std::optional<Array>>
       arrays_;                          // by BufferId: outputs, constants, and the inputs and states that are bound

@@ -92,8 +92,8 @@ TEST_CASE("the microkernels keep every sum in a register") {
 }
 
 TEST_CASE("code pages are executable and not writable, and none is both") {
-  const Image image = compile(std::make_shared<Program>(layer(host_target(), 6, 1, true)), host_target());
-  const auto address = reinterpret_cast<std::uintptr_t>(image.code.at(0).fn);
+  const HostArtifact artifact = compile(layer(host_target(), 6, 1, true), host_target());
+  const auto address = reinterpret_cast<std::uintptr_t>(artifact.code.functions.at(0));
   std::ifstream maps("/proc/self/maps");
   std::string found;
   for (std::string line; std::getline(maps, line);) {
@@ -109,14 +109,14 @@ TEST_CASE("code pages are executable and not writable, and none is both") {
 
 TEST_CASE("a sanitized build checks what compiled code touches") {
   if (kSanitizer != Sanitizer::address) return;
-  const Image image = compile(std::make_shared<Program>(identity(100)), host_target());
+  const HostArtifact artifact = compile(identity(100), host_target());
   const Array x(Type{f32, {100}});
   const pid_t child = fork();
   if (child == 0) {
     std::freopen("/dev/null", "w", stderr);  // the sanitizer's report
     std::vector<float> y(99);
     std::byte* buffers[] = {x.data(), reinterpret_cast<std::byte*>(y.data())};
-    image.code[0].fn(buffers, 0, image.code[0].units, nullptr);
+    artifact.code.functions[0](buffers, 0, artifact.launches[0].units, nullptr);
     _exit(0);
   }
   int status = 0;
@@ -126,7 +126,7 @@ TEST_CASE("a sanitized build checks what compiled code touches") {
 
 TEST_CASE("a build for the thread sanitizer sees races of compiled code") {
   if (kSanitizer != Sanitizer::thread) return;
-  const Image image = compile(std::make_shared<Program>(identity(100)), host_target());
+  const HostArtifact artifact = compile(identity(100), host_target());
   const Array x(Type{f32, {100}}), y(Type{f32, {100}}), z(Type{f32, {100}});
   for (const bool race : {false, true}) {
     std::fflush(nullptr);  // or the child's exit writes it once more
@@ -135,7 +135,7 @@ TEST_CASE("a build for the thread sanitizer sees races of compiled code") {
       std::freopen("/dev/null", "w", stderr);  // the sanitizer's report
       const auto copy = [&](const Array& to) {
         std::byte* buffers[] = {x.data(), to.data()};
-        image.code[0].fn(buffers, 0, image.code[0].units, nullptr);
+        artifact.code.functions[0](buffers, 0, artifact.launches[0].units, nullptr);
       };
       std::thread other([&] { copy(y); });
       copy(race ? y : z);
@@ -148,23 +148,23 @@ TEST_CASE("a build for the thread sanitizer sees races of compiled code") {
   }
 }
 
-TEST_CASE("the code outlives the session that made it as long as its image does") {
+TEST_CASE("the code outlives the session that made it as long as its artefact does") {
   const std::vector<Array> inputs{Array::from<float>({1, 2, 3}, {3})};
-  Image copy;
+  HostArtifact copy;
   {
-    const Image image = compile(std::make_shared<Program>(identity(3)), host_target());
-    copy = image;
+    const HostArtifact artifact = compile(identity(3), host_target());
+    copy = artifact;
   }
-  CHECK(run_image(copy, inputs).outputs[0].same_bits(inputs[0]));
+  CHECK(run_artifact(copy, inputs).outputs[0].same_bits(inputs[0]));
 }
 
 TEST_CASE("programs without work compile") {
-  const Image none = compile(std::make_shared<Program>(), host_target());
-  CHECK(none.code.empty());
-  const Image empty = compile(std::make_shared<Program>(identity(0)), host_target());
-  REQUIRE(empty.code.size() == 1);
-  CHECK(empty.code[0].units == 0);
-  empty.code[0].fn(std::vector<std::byte*>(2).data(), 0, 0, nullptr);
+  const HostArtifact none = compile(Program{}, host_target());
+  CHECK(none.launches.empty());
+  const HostArtifact empty = compile(identity(0), host_target());
+  REQUIRE(empty.launches.size() == 1);
+  CHECK(empty.launches[0].units == 0);
+  empty.code.functions[0](std::vector<std::byte*>(2).data(), 0, 0, nullptr);
 }
 
 TEST_CASE("a kernel with more buffers than a page of addresses holds") {
@@ -183,11 +183,11 @@ TEST_CASE("a kernel with more buffers than a page of addresses holds") {
 }
 
 TEST_CASE("units are enough for several threads and cost what they cost") {
-  const Image image = compile(std::make_shared<Program>(identity(1 << 20)), host_target());
-  CHECK(image.code[0].units >= 16);
-  CHECK(image.code[0].cost > 1e4);
-  const Image small = compile(std::make_shared<Program>(identity(64)), host_target());
-  CHECK(small.code[0].cost < 1e3);
+  const HostArtifact artifact = compile(identity(1 << 20), host_target());
+  CHECK(artifact.launches[0].units >= 16);
+  CHECK(artifact.launches[0].cycles > 1e4);
+  const HostArtifact small = compile(identity(64), host_target());
+  CHECK(small.launches[0].cycles < 1e3);
 }
 
 TEST_CASE("targets: the host, names, and an unknown name") {

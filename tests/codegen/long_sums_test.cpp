@@ -104,11 +104,9 @@ class Ways {
   Ways(const Graph& g, std::int64_t elements) {
     if (!test::only_device())
       for (const int threads : {1, 2, 3}) {
-        Image image =
-            compile(std::make_shared<const Program>(make_program(optimize(g), host_target())),
-                    host_target(), {.threads = 1});
-        for (KernelCode& code : image.code) code.cost = 1e9;  // threads share it, however small it is
-        auto executor = std::make_shared<Executor>(std::move(image), threads);
+        HostArtifact artifact = compile(make_program(optimize(g), host_target()), host_target(), {.threads = 1});
+        for (HostLaunch& l : artifact.launches) l.cycles = 1e9;  // threads share it, however small it is
+        auto executor = std::make_shared<Executor>(std::move(artifact), threads);
         ways_.push_back({fmt::format("{} threads", threads), [executor](const Array& x) {
                            executor->bind(0, x);
                            executor->run();

@@ -205,7 +205,7 @@ TEST_CASE("exp on vectors is its definition everywhere, at the limits above all"
     k.schedule().vector_axis = i;
     const Evaluation expected = interpret(b.program(), {&x, 1});
     for (const CpuTarget& target : runnable_targets())
-      CHECK(difference(run_image(compile(b.finish(), target), {&x, 1}), expected) == "");
+      CHECK(difference(run_artifact(compile(*b.finish(), target), {&x, 1}), expected) == "");
   }
 }
 
@@ -273,7 +273,7 @@ TEST_CASE("every function of floats equals the interpreter at its edges, in bits
       k.schedule().vector_axis = i;
       const Evaluation expected = interpret(b.program(), inputs);
       for (const CpuTarget& target : runnable_targets())
-        CHECK(difference(run_image(compile(b.finish(), target), inputs), expected) == "");
+        CHECK(difference(run_artifact(compile(*b.finish(), target), inputs), expected) == "");
     }
   }
 }

@@ -6,7 +6,7 @@
 
 #include "device_under_test.h"
 #include "error_of.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 #include "ir/ops/sum_order.h"
 
 namespace weft {
@@ -100,7 +100,7 @@ struct Buffers {
   std::vector<Array> memory;
   std::vector<std::byte*> base;
 };
-Buffers buffers_of(const Program& p, std::span<const Array> inputs) {
+Buffers buffers_of(const BufferTable& p, std::span<const Array> inputs) {
   Buffers run;
   run.memory.resize(p.buffers.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -116,7 +116,7 @@ Buffers buffers_of(const Program& p, std::span<const Array> inputs) {
   return run;
 }
 
-Evaluation results_of(const Program& p, const Buffers& run) {
+Evaluation results_of(const BufferTable& p, const Buffers& run) {
   Evaluation e;
   for (BufferId id : p.outputs) e.outputs.push_back(run.memory[static_cast<std::size_t>(id)]);
   for (BufferId id : p.updates) {
@@ -128,16 +128,17 @@ Evaluation results_of(const Program& p, const Buffers& run) {
 
 }  // namespace
 
-Evaluation run_image(const Image& image, std::span<const Array> inputs, const Cuts& cuts) {
-  const Program& p = *image.program;
+Evaluation run_artifact(const HostArtifact& artifact, std::span<const Array> inputs, const Cuts& cuts) {
+  const BufferTable& p = *artifact.memory;
   const Buffers run = buffers_of(p, inputs);
   FlushSubnormals flush;
-  for (const KernelCode& code : image.code) {
-    Array scratch(Type{u8, {std::max<std::int64_t>(code.scratch_bytes, 1)}});
+  for (std::size_t i = 0; i < artifact.launches.size(); ++i) {
+    const HostLaunch& l = artifact.launches[i];
+    Array scratch(Type{u8, {std::max<std::int64_t>(l.scratch_bytes, 1)}});
     std::memset(scratch.data(), 0xff, scratch.bytes());  // code that reads what it has not written computes with NaN
     std::int64_t begin = 0;
-    for (std::int64_t end : cuts ? cuts(code.units) : std::vector{code.units}) {
-      code.fn(run.base.data(), begin, end, scratch.data());
+    for (std::int64_t end : cuts ? cuts(l.units) : std::vector{l.units}) {
+      artifact.code.functions[i](run.base.data(), begin, end, scratch.data());
       begin = end;
     }
   }
@@ -197,9 +198,10 @@ std::string check(const Program& program, std::span<const CpuTarget> targets) {
   std::vector<Evaluation> expected;
   for (const auto& run : runs) expected.push_back(interpret(program, run.first));
   for (const CpuTarget& target : test::only_device() ? std::span<const CpuTarget>{} : targets) {
-    const Image image = compile(std::make_shared<Program>(program), target, {.threads = 1, .verify = true});
+    const HostArtifact artifact = compile(program, target, {.threads = 1, .verify = true});
     for (std::size_t i = 0; i < expected.size(); ++i)
-      if (const std::string d = difference(run_image(image, runs[i].first, runs[i].second), expected[i]); !d.empty())
+      if (const std::string d = difference(run_artifact(artifact, runs[i].first, runs[i].second), expected[i]);
+          !d.empty())
         return fmt::format("{}, run {}: {}\n{}", target.cpu, i, d, print(program));
   }
   static std::size_t turn = 0;  // another GPU at each call: callers have loops of their own

@@ -1,4 +1,4 @@
-// Programs built by hand, and a minimal runtime that runs an image on one thread with its units cut anywhere.
+// Programs built by hand, and a minimal runtime that runs an artefact on one thread with its units cut anywhere.
 #pragma once
 #include <functional>
 #include <random>
@@ -67,7 +67,7 @@ std::vector<Array> random_inputs(const Program& p, std::uint32_t seed, bool edge
 
 /// Runs every phase in pieces: cuts(units) gives the ends of consecutive ranges.
 using Cuts = std::function<std::vector<std::int64_t>(std::int64_t)>;
-Evaluation run_image(const Image&, std::span<const Array> inputs, const Cuts& cuts = {});
+Evaluation run_artifact(const HostArtifact&, std::span<const Array> inputs, const Cuts& cuts = {});
 
 /// Targets that this machine can run, the host's own first.
 const std::vector<CpuTarget>& runnable_targets();

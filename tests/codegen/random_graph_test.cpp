@@ -20,17 +20,16 @@ using namespace weft;
 
 namespace {
 
-Image image_of(const Graph& g, const CpuTarget& target, PipelineOptions options = {}) {
+HostArtifact artifact_of(const Graph& g, const CpuTarget& target, PipelineOptions options = {}) {
   options.disable = test::kCpuPasses;
-  return compile(std::make_shared<const Program>(make_program(optimize(g, options), target, options)), target,
-                 {.threads = 1});
+  return compile(make_program(optimize(g, options), target, options), target, {.threads = 1});
 }
 
 /// With `share_all`, threads share out even the smallest kernels: lost barriers show.
-Evaluation run(const Graph& g, std::span<const Array> inputs, Image image, int threads, bool share_all) {
-  for (KernelCode& code : image.code)
-    if (share_all) code.cost = 1e9;
-  Executor executor(std::move(image), threads);
+Evaluation run(const Graph& g, std::span<const Array> inputs, HostArtifact artifact, int threads, bool share_all) {
+  for (HostLaunch& l : artifact.launches)
+    if (share_all) l.cycles = 1e9;
+  Executor executor(std::move(artifact), threads);
   std::vector<Array> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, bound.emplace_back(inputs[i].clone()));
   executor.run();
@@ -44,7 +43,7 @@ Evaluation run(const Graph& g, std::span<const Array> inputs, Image image, int t
 
 test::RunFn compiled(const CpuTarget& target, int threads, PipelineOptions options = {}, bool share_all = false) {
   return [=](const Graph& g, std::span<const Array> inputs) {
-    return run(g, inputs, image_of(g, target, options), threads, share_all);
+    return run(g, inputs, artifact_of(g, target, options), threads, share_all);
   };
 }
 
@@ -181,11 +180,11 @@ TEST_CASE(
   for (const char* cpu : {"x86-64-v2", "sandybridge", "haswell", "znver3", "skylake-avx512", "znver4", "native"}) {
     CpuTarget target;
     if (error_of([&] { target = target_for(cpu, host_target()); }) != "no error") continue;
-    const Image image = image_of(g, target);
+    const HostArtifact artifact = artifact_of(g, target);
     for (int threads : {1, 2, 3}) {
       INFO(target.cpu << ", " << threads << " threads");
       for (const bool share_all : {false, true})
-        CHECK(test::difference(expected, run(g, inputs, image, threads, share_all), g) == "");
+        CHECK(test::difference(expected, run(g, inputs, artifact, threads, share_all), g) == "");
     }
   }
 }

@@ -173,7 +173,7 @@ TEST_CASE("of equal extremes the last one is taken, however a fold is cut") {
         const Evaluation expected = interpret(p, inputs);
         for (const CpuTarget& target : runnable_targets()) {
           INFO(target.cpu);
-          CHECK(difference(run_image(compile(std::make_shared<const Program>(p), target), inputs), expected) == "");
+          CHECK(difference(run_artifact(compile(p, target), inputs), expected) == "");
         }
         const GpuTarget gpu = test::device_targets().front();
         CHECK(difference(test::run_on_device(p, inputs, gpu), expected) == "");

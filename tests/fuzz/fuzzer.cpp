@@ -8,7 +8,7 @@
 #include "codegen/device.h"
 #include "ir/base/at.h"
 #include "ir/graph/body.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 #include "mutate.h"
 #include "passes/graph/fuse.h"
 #include "passes/kernel/memory.h"
@@ -71,19 +71,19 @@ Evaluation run_on(ProgramExecutor& executor, const Program& p, const std::vector
 Evaluation run_compiled(std::shared_ptr<const Program> p, const std::vector<Array>& inputs, int threads) {
   static const std::shared_ptr<ThreadTeam> teams[] = {std::make_shared<ThreadTeam>(1), std::make_shared<ThreadTeam>(2)};
   CodegenOptions options{.threads = 1, .verify = true};
-  Image image = compile(p, host_target(), options);
-  for (KernelCode& code : image.code) code.cost = 1e9;  // shared out, however small
-  Executor executor(std::move(image), teams[threads - 1]);
+  HostArtifact artifact = compile(*p, host_target(), options);
+  for (HostLaunch& l : artifact.launches) l.cycles = 1e9;  // shared out, however small
+  Executor executor(std::move(artifact), teams[threads - 1]);
   return run_on(executor, *p, inputs, true);
 }
 
 Evaluation run_emulated(const Program& program, const std::vector<Array>& inputs, bool checking) {
   static const std::shared_ptr<Device> devices[] = {make_emulator({.threads = 1}),
                                                     make_emulator({.threads = 1, .check = true})};
-  auto p = std::make_shared<Program>(program);
-  for (Buffer& b : p->buffers) b.panels = 0;  // a CPU's
-  DeviceExecutor executor(compile_device(p, GpuTarget{}, {}), devices[checking]);
-  return run_on(executor, *p, inputs, false);
+  Program p = program;
+  for (Buffer& b : p.buffers) b.panels = 0;  // a CPU's
+  DeviceExecutor executor(compile_device(p, GpuTarget{}), devices[checking]);
+  return run_on(executor, p, inputs, false);
 }
 
 std::string difference_of(const Evaluation& found, const Evaluation& expected) {

@@ -102,7 +102,7 @@ TEST_CASE("mistakes on the command line") {
       {"weft train mnist --model resnet", 1, "resnet"},
       {"weft bench resnet", 1, "resnet"},
       {"weft dump mlp --emit machine", 1,
-       "--emit: expected graph, optimized, kernels, llvm, asm, device, ptx or dot, found 'machine'"},
+       "--emit: expected graph, optimized, kernels, llvm, asm, device, ptx, artifact or dot, found 'machine'"},
       {"weft dump mlp --emit ptx --target sm_12", 1,
        "unknown GPU 'sm_12'; expected one of sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a"},
       {"weft dump mlp --emit ptx --target znver4", 1,
@@ -137,8 +137,8 @@ TEST_CASE("what later releases bring is refused clearly") {
   const TempDir dir;
   weft::test::spill(dir.file("m.onnx"), "x");
   for (const std::string command :
-       {"weft train mnist --model cnn", "weft bench cnn", "weft dump cnn", "weft run m.onnx", "weft import m.onnx -o m.weft",
-        "weft compile m.weft -o m.o --header m.h"}) {
+       {"weft train mnist --model cnn", "weft bench cnn", "weft dump cnn", "weft run m.onnx",
+        "weft import m.onnx -o m.weft", "weft compile m.weft -o m.o --header m.h"}) {
     const Result r = shell(command, dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 1);

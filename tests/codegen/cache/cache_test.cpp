@@ -55,9 +55,8 @@ struct Run {
 };
 Run run(const Program& p, const CacheOptions& cache, int threads, std::span<const Array> inputs) {
   Run r;
-  const Image image = compile(std::make_shared<Program>(p), host_target(),
-                              {.threads = threads, .cache = cache, .statistics = &r.cache});
-  r.result = run_image(image, inputs);
+  const HostArtifact artifact = compile(p, host_target(), {.threads = threads, .cache = cache, .statistics = &r.cache});
+  r.result = run_artifact(artifact, inputs);
   return r;
 }
 Run run(const Program& p, const CacheOptions& cache) { return run(p, cache, 1, random_inputs(p, 3)); }
@@ -149,7 +148,7 @@ TEST_CASE("cache: what runs is what the entry holds", "[cache]") {
 
 TEST_CASE("cache: what was made for one cpu is not used for another", "[cache]") {
   const TempDir dir;
-  const auto program = std::make_shared<const Program>(add(5));
+  const Program program = add(5);
   std::int64_t made = 0;
   for (const CpuTarget& target : played_cpus()) {
     CacheStatistics s;
@@ -165,7 +164,7 @@ TEST_CASE("cache: verifying modules compiles them", "[cache]") {
   const TempDir dir;
   const CacheOptions cache{dir.path()};
   CacheStatistics s;
-  compile(std::make_shared<Program>(add(5)), host_target(), {.verify = true, .cache = cache, .statistics = &s});
+  compile(add(5), host_target(), {.verify = true, .cache = cache, .statistics = &s});
   CHECK(counts(s) == kOff);
   CHECK(entries(dir.path()).empty());
 }

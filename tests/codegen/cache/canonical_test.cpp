@@ -7,7 +7,6 @@
 #include "programs.h"
 
 using namespace weft;
-using codegen::Place;
 
 namespace {
 
@@ -20,8 +19,8 @@ std::vector<std::size_t> forms_of(const Program& p) {
   return forms;
 }
 
-std::vector<Place> places_of(const Program& p, std::size_t kernel) {
-  return codegen::canonical(p, p.kernels[kernel]).places;
+std::vector<Argument> arguments_of(const Program& p, std::size_t kernel) {
+  return codegen::canonical(p, p.kernels[kernel]).arguments;
 }
 
 }  // namespace
@@ -40,11 +39,11 @@ TEST_CASE("kernels that are copies share code and use their own buffers") {
   };
   kernel(x, y, out[0], Op::sub);
   kernel(y, x, out[1], Op::sub);  // a copy with the operands exchanged
-  kernel(x, x, out[2], Op::sub);  // not a copy: one buffer in two places
+  kernel(x, x, out[2], Op::sub);  // not a copy: one buffer in two arguments
   kernel(out[0], out[1], out[2], Op::sub);
   CHECK(check(p.program()) == "");
   CHECK(forms_of(p.program()) == std::vector<std::size_t>{0, 0, 1, 0});
-  CHECK(places_of(p.program(), 1) == std::vector<codegen::Place>{{y}, {x}, {out[1]}});
+  CHECK(arguments_of(p.program(), 1) == std::vector<Argument>{{y}, {x}, {out[1]}});
 }
 
 TEST_CASE("kernels that begin elsewhere in a buffer are copies, those that span it otherwise are not") {
@@ -65,9 +64,9 @@ TEST_CASE("kernels that begin elsewhere in a buffer are copies, those that span 
   kernel(2, 3, out[3]);  // the other way round
   CHECK(check(p.program()) == "");
   CHECK(forms_of(p.program()) == std::vector<std::size_t>{0, 0, 1, 2});
-  CHECK(places_of(p.program(), 0) == std::vector<codegen::Place>{{x}, {out[0]}});
-  CHECK(places_of(p.program(), 1) == std::vector<codegen::Place>{{x, 2 * 20 * 4}, {out[1]}});
-  CHECK(places_of(p.program(), 2) == std::vector<codegen::Place>{{x, 1 * 20 * 4}, {out[2]}});
+  CHECK(arguments_of(p.program(), 0) == std::vector<Argument>{{x}, {out[0]}});
+  CHECK(arguments_of(p.program(), 1) == std::vector<Argument>{{x, 2 * 20 * 4}, {out[1]}});
+  CHECK(arguments_of(p.program(), 2) == std::vector<Argument>{{x, 1 * 20 * 4}, {out[2]}});
 }
 
 TEST_CASE("a buffer that is stored to begins at a whole cache line") {
@@ -79,7 +78,7 @@ TEST_CASE("a buffer that is stored to begins at a whole cache line") {
     k.phase({i}).stages = {map_stage({{out, {at(i, 1, first)}, k.load(x, {at(i)})}})};
     k.schedule().vector_axis = i;
     INFO(first);
-    CHECK(places_of(p.program(), 0) == std::vector<codegen::Place>{{x}, {out, first % 16 ? 0 : first * 4}});
+    CHECK(arguments_of(p.program(), 0) == std::vector<Argument>{{x}, {out, first % 16 ? 0 : first * 4}});
   }
 }
 
@@ -121,10 +120,10 @@ TEST_CASE("a buffer begins at the lowest index that is known and does not leave 
     const AxisId i = k.axis("i", 3);
     const ExprId value = c.load(k, x, rows, i);
     k.phase({i}).stages = {map_stage({{y, {at(i)}, value}})};
-    const auto places = places_of(p.program(), 0);
-    const auto place = std::ranges::find(places, x, &Place::buffer);
-    REQUIRE(place != places.end());
-    CHECK(place->bytes == c.row * 4 * 4);
+    const auto arguments = arguments_of(p.program(), 0);
+    const auto argument = std::ranges::find(arguments, x, &Argument::buffer);
+    REQUIRE(argument != arguments.end());
+    CHECK(argument->bytes == c.row * 4 * 4);
     verify(codegen::canonical(p.program(), p.program().kernels[0]).program);
   }
 }
@@ -141,5 +140,5 @@ TEST_CASE("buffers that share storage begin together") {
   const ExprId value = k.load(x, {{{}, 1, kNone}, at(i, 1, 5)});
   k.phase({i}).stages = {map_stage({{flat, {at(i, 1, 15)}, k.op(Op::neg, f32, {value})}})};
   program.kernels.push_back(kernel);
-  CHECK(places_of(program, 0) == std::vector<Place>{{x}, {flat}});
+  CHECK(arguments_of(program, 0) == std::vector<Argument>{{x}, {flat}});
 }

@@ -1,6 +1,7 @@
 // compile() and Executable: arguments, states, updates, batch extents, dumps, gradients, provenance.
 #include <cmath>
 
+#include "ir/kernel/kernel.h"
 #include "support.h"
 
 using namespace weft;

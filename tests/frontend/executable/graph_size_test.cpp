@@ -25,9 +25,8 @@ Program program_of(const Graph& g) {
   return make_program(optimize(g, options), host_target(), options);
 }
 
-Evaluation run(const Graph& g, Program program, std::span<const Array> inputs) {
-  Executor executor(weft::compile(std::make_shared<const Program>(std::move(program)), host_target(), CodegenOptions{}),
-                    1);
+Evaluation run(const Graph& g, const Program& program, std::span<const Array> inputs) {
+  Executor executor(weft::compile(program, host_target(), CodegenOptions{}), 1);
   std::vector<Array> bound;
   std::map<ValueId, std::size_t> position;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -57,7 +56,7 @@ void check_family(std::string_view name, std::int64_t nodes) {
     verify(p);
     const std::string text = print(p);
     CHECK(print(parse_program(text)) == text);
-    return run(g, std::move(p), inputs);
+    return run(g, p, inputs);
   });
   CHECK(difference(expected, actual, g) == "");
   CHECK(seconds < kBoundPerNode * static_cast<double>(g.size()) + 5);

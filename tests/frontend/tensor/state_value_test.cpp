@@ -1,6 +1,6 @@
 // States in panels: whatever order a program keeps them in, its users see row-major values.
 #include "frontend/tensor/state_value.h"
-#include "ir/kernel/panels.h"
+#include "ir/memory/panels.h"
 #include "support.h"
 
 using namespace weft;

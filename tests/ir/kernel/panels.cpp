@@ -4,6 +4,7 @@
 #include "ir/base/array.h"
 #include "ir/base/error.h"
 #include "ir/kernel/kernel.h"
+#include "ir/memory/panels.h"
 
 using namespace weft;
 

@@ -15,25 +15,18 @@ namespace {
 
 /// A kernel that adds 1 to each float of its first memory and stores to its second; one with 64 KiB of shared memory;
 /// one without work.
-std::shared_ptr<DeviceImage> image() {
-  auto i = std::make_shared<DeviceImage>();
-  auto p = std::make_shared<Program>();
-  p->name = "test";
-  i->program = p;
-  simt::Function add{.name = "add", .blocks = 3, .threads = 64};
-  add.memories = {{.name = "x", .dtype = f32, .elements = 4, .buffer = 0, .read_only = true},
-                  {.space = simt::Memory::shared, .name = "s", .dtype = f32, .elements = 16},
-                  {.name = "y", .dtype = f32, .elements = 4, .buffer = 1}};
-  simt::Function big{.name = "big", .blocks = 1, .threads = 1024};
-  big.memories = {{.space = simt::Memory::shared, .name = "s", .dtype = f32, .elements = 16 << 10},
-                  {.name = "y", .dtype = f32, .elements = 4, .buffer = 1}};
-  i->launches = {add, big, simt::Function{.name = "none", .blocks = 0, .threads = 32}};
-  i->entries = {"add", "big", "none"};
-  i->persistent = {.entry = "all", .threads = 96, .shared_bytes = 64 << 10};
-  i->ptx =
-      ".entry add(.param .u64 a, .param .u64 b) {}\n.entry big(.param .u64 a) {}\n.entry none() {}\n"
-      ".entry all(.param .u64 table, .param .u64 arrived, .param .u64 steps) {}";
-  return i;
+std::shared_ptr<DeviceArtifact> artifact() {
+  auto table = std::make_shared<BufferTable>();
+  table->name = "test";
+  return std::make_shared<DeviceArtifact>(DeviceArtifact{
+      .memory = table,
+      .launches =
+          {{.name = "add", .symbol = "add", .blocks = 3, .threads = 64, .shared_bytes = 64, .buffers = {0, 1}},
+           {.name = "big", .symbol = "big", .blocks = 1, .threads = 1024, .shared_bytes = 64 << 10, .buffers = {1}},
+           {.name = "none", .symbol = "none", .threads = 32}},
+      .ptx = ".entry add(.param .u64 a, .param .u64 b) {}\n.entry big(.param .u64 a) {}\n.entry none() {}\n"
+             ".entry all(.param .u64 table, .param .u64 arrived, .param .u64 steps) {}",
+      .persistent = {.entry = "all", .threads = 96, .shared_bytes = 64 << 10}});
 }
 
 void add_one(const FakeCuda::Launch& l) {
@@ -118,8 +111,8 @@ TEST_CASE("kernels are launched with their sizes, shared memory and addresses") 
   LoadedFakeCuda fake;
   fake->on_launch = add_one;
   const auto device = make_cuda(kFakeCuda);
-  const auto program = device->load(image());
-  CHECK(fake->module == image()->ptx);
+  const auto program = device->load(artifact());
+  CHECK(fake->module == artifact()->ptx);
   std::vector<float> x{1, 2, 3, 4}, y(4);
   const DeviceAddress a = device->allocate(16), b = device->allocate(16);
   device->upload(a, bytes(x), 16);
@@ -146,13 +139,13 @@ TEST_CASE("a persistent kernel has as many blocks as run at once, or as there is
     LoadedFakeCuda fake;
     fake->blocks_at_once = at_once;
     const auto device = make_cuda(kFakeCuda);
-    auto many = image();
+    auto many = artifact();
     many->launches[0].blocks = 1000;
     if (at_once == 0) {
       CHECK(error_of([&] { device->load(many); }) == "cuda: a block of all is more than a multiprocessor has room for");
       continue;
     }
-    for (const auto& [loaded, blocks] : {std::pair{image(), 3u}, {many, 16u}}) {
+    for (const auto& [loaded, blocks] : {std::pair{artifact(), 3u}, {many, 16u}}) {
       fake->launches.clear();
       const auto program = device->load(loaded);
       program->launch_persistent(16, 32, 7);
@@ -172,7 +165,7 @@ TEST_CASE("a recording does what it recorded, each time it is launched") {
   LoadedFakeCuda fake;
   fake->on_launch = add_one;
   const auto device = make_cuda(kFakeCuda);
-  const auto program = device->load(image());
+  const auto program = device->load(artifact());
   std::vector<float> x{1, 2, 3, 4}, y(4);
   const DeviceAddress a = device->allocate(16), b = device->allocate(16);
   device->upload(a, bytes(x), 16);
@@ -225,18 +218,18 @@ TEST_CASE("out of memory says what was asked for and what is free") {
 TEST_CASE("code that the driver does not take is shown with the driver's log") {
   LoadedFakeCuda fake;
   const auto device = make_cuda(kFakeCuda);
-  auto broken = image();
+  auto broken = artifact();
   broken->ptx = "nonsense";
   fake->jit_log = "ptxas application ptx input, line 1; fatal : Parsing error near 'nonsense'";
   CHECK(error_of([&] { device->load(broken); }) ==
         "cuda: cannot load the code of 'test': CUDA_ERROR_INVALID_PTX (a PTX JIT compilation failed), from "
         "cuModuleLoadDataEx\n" +
             fake->jit_log);
-  auto other = image();
-  other->entries[0] = "subtract";
+  auto other = artifact();
+  other->launches[0].symbol = "subtract";
   CHECK(error_of([&] { device->load(other); }) ==
         "cuda: cannot find the kernel subtract: error 500, from cuModuleGetFunction");
-  auto none = image();
+  auto none = artifact();
   none->ptx.clear();
   CHECK_THROWS_AS(device->load(none), InternalError);
 }
@@ -246,7 +239,7 @@ TEST_CASE("each function that fails is an error that names it, and nothing is le
   const auto use = [] {
     const auto device = make_cuda(kFakeCuda);
     std::vector<float> x{1, 2, 3, 4};
-    const auto program = device->load(image());
+    const auto program = device->load(artifact());
     const DeviceAddress a = device->allocate(16);
     struct Release {
       Device& device;

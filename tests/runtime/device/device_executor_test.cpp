@@ -18,10 +18,10 @@ constexpr std::int64_t n = 100;
 const Type kVector{f32, {n}};
 
 // temp = x + w;   y = 2 * temp (through a view) + shift;   w = w * 0.5 + step
-enum : std::size_t { x, w, shift, step, temp, y, temp_view, x_view };
+enum : BufferId { x, w, shift, step, temp, y, temp_view, x_view };
 
-std::shared_ptr<Program> program() {
-  auto p = std::make_shared<Program>();
+std::shared_ptr<BufferTable> program() {
+  auto p = std::make_shared<BufferTable>();
   p->name = "test";
   p->buffers = {{Buffer::input, "x", kVector},
                 {Buffer::state, "w", kVector},
@@ -42,23 +42,17 @@ std::shared_ptr<Program> program() {
   return p;
 }
 
-DeviceImage image(std::shared_ptr<const Program> p = program()) {
-  const auto function = [&](const char* name, std::vector<std::size_t> buffers) {
-    simt::Function f{.name = name, .blocks = 1, .threads = 128};
-    for (const std::size_t b : buffers)
-      f.memories.push_back(
-          {.name = p->buffers[b].name, .dtype = f32, .elements = n, .buffer = static_cast<BufferId>(b)});
-    return f;
+DeviceArtifact artifact(std::shared_ptr<const BufferTable> table = program()) {
+  const auto launch = [](const char* name, std::vector<BufferId> buffers) {
+    return DeviceLaunch{
+        .name = name, .symbol = name, .blocks = 1, .threads = 128, .shared_bytes = 0, .buffers = std::move(buffers)};
   };
-  DeviceImage i;
-  i.launches = {function("sum", {x_view, w, temp}), function("twice", {temp_view, shift, y}),
-                function("update", {w, step})};
-  i.entries = {"sum", "twice", "update"};
-  i.ptx =
-      ".entry sum(.param a, .param b, .param c) .entry twice(.param a, .param b, .param c) "
-      ".entry update(.param a, .param b)";
-  i.program = std::move(p);
-  return i;
+  return {.memory = std::move(table),
+          .launches = {launch("sum", {x_view, w, temp}), launch("twice", {temp_view, shift, y}),
+                       launch("update", {w, step})},
+          .ptx =
+              ".entry sum(.param a, .param b, .param c) .entry twice(.param a, .param b, .param c) "
+              ".entry update(.param a, .param b)"};
 }
 
 void run_kernel(const FakeCuda::Launch& l) {
@@ -76,7 +70,7 @@ Array ramp(float first, const Shape& shape = kVector.shape) {
   return a;
 }
 
-std::vector<Array> stacked_outputs(const Program& p, std::int64_t steps) {
+std::vector<Array> stacked_outputs(const BufferTable& p, std::int64_t steps) {
   std::vector<Array> outputs;
   for (const BufferId id : p.outputs) {
     Type type = p.buffers[static_cast<std::size_t>(id)].type;
@@ -91,7 +85,7 @@ std::vector<Array> stacked_outputs(const Program& p, std::int64_t steps) {
 TEST_CASE("a program runs on a device; bound arrays are the truth between calls") {
   LoadedFakeCuda fake;
   fake->on_launch = run_kernel;
-  DeviceExecutor exe(image(), make_cuda(kFakeCuda));
+  DeviceExecutor exe(artifact(), make_cuda(kFakeCuda));
   CHECK(exe.device().name() == "Fake GPU, sm_90, driver 12.8");
   const Array input = ramp(0), state = ramp(10);
   exe.bind(0, input);
@@ -115,7 +109,7 @@ TEST_CASE("a program runs on a device; bound arrays are the truth between calls"
 TEST_CASE("an input bound under a version is uploaded once") {
   LoadedFakeCuda fake;
   fake->on_launch = run_kernel;
-  DeviceExecutor exe(image(), make_cuda(kFakeCuda));
+  DeviceExecutor exe(artifact(), make_cuda(kFakeCuda));
   exe.bind(1, ramp(0));
   exe.bind(2, Array::scalar(0.0f));
   const auto uploads = [&] {
@@ -155,7 +149,7 @@ TEST_CASE("many steps on a device are the same as many runs, in chunks of any si
   LoadedFakeCuda fake;
   fake->on_launch = run_kernel;
   const std::shared_ptr<Device> device = make_cuda(kFakeCuda);
-  DeviceExecutor single(image(p), device);
+  DeviceExecutor single(artifact(p), device);
   const Array single_state = ramp(5);
   single.bind(1, single_state);
   const std::vector<Array> expected = stacked_outputs(*p, kSteps);
@@ -183,7 +177,7 @@ TEST_CASE("many steps on a device are the same as many runs, in chunks of any si
                                 {.seconds = 1e9}};
   for (const ChunkLimits& limit : limits) {
     INFO(&limit - limits);
-    DeviceExecutor many(image(p), device, limit);
+    DeviceExecutor many(artifact(p), device, limit);
     const StepRows step_rows[] = {{0, rows}, {2, shifts}};
     for (const bool watched : {false, true, true}) {  // the second time in larger chunks
       const Array state = ramp(5);
@@ -232,7 +226,7 @@ TEST_CASE("many steps on a device are the same as many runs, in chunks of any si
 TEST_CASE("a chunk of steps is one upload, one launch and one download") {
   LoadedFakeCuda fake;
   fake->on_launch = run_kernel;
-  DeviceExecutor exe(image(), make_cuda(kFakeCuda), {.steps = 8});
+  DeviceExecutor exe(artifact(), make_cuda(kFakeCuda), {.steps = 8});
   exe.bind(0, ramp(0), new_version());
   exe.bind(1, ramp(0));
   const StepRows rows[] = {{2, ramp(0, {24})}};
@@ -250,19 +244,19 @@ TEST_CASE("a chunk of steps is one upload, one launch and one download") {
   CHECK(made("cuMemcpyDtoDAsync_v2") == 0);
 }
 
-TEST_CASE("an image that breaks the contract does not reach the device") {
+TEST_CASE("an artefact that breaks the contract does not reach the device") {
   LoadedFakeCuda fake;
-  DeviceImage i = image();
-  i.launches[0].memories[0].buffer = 99;
+  DeviceArtifact i = artifact();
+  i.launches[0].buffers[0] = 99;
   CHECK_THROWS_AS(DeviceExecutor(i, make_cuda(kFakeCuda)), InternalError);
   CHECK_THROWS_AS(DeviceExecutor({}, make_cuda(kFakeCuda)), InternalError);
-  CHECK_THROWS_AS(DeviceExecutor(image(), nullptr), InternalError);
+  CHECK_THROWS_AS(DeviceExecutor(artifact(), nullptr), InternalError);
 }
 
 TEST_CASE("a program that does not fit the device says what it needs memory for") {
   LoadedFakeCuda fake;
   fake->memory_bytes = 2000;
-  CHECK(error_of([] { DeviceExecutor(image(), make_cuda(kFakeCuda)); }) ==
+  CHECK(error_of([] { DeviceExecutor(artifact(), make_cuda(kFakeCuda)); }) ==
         "cuda: Fake GPU, sm_90, driver 12.8 is out of memory: this needs 2560 bytes, 2000 of 2000 are free\n"
         "'test' was to have 2560 bytes: 512 of temporaries, 404 of states, 400 of inputs, 400 of outputs, 4 of "
         "constants");
@@ -271,7 +265,7 @@ TEST_CASE("a program that does not fit the device says what it needs memory for"
 TEST_CASE("a call that the device fails leaves the arrays as they were") {
   LoadedFakeCuda fake;
   fake->on_launch = run_kernel;
-  DeviceExecutor exe(image(), make_cuda(kFakeCuda));
+  DeviceExecutor exe(artifact(), make_cuda(kFakeCuda));
   const Array state = ramp(1);
   exe.bind(0, ramp(0));
   exe.bind(1, state);

@@ -1,7 +1,7 @@
 // The emulator as a device: memory, programs, recorded sequences, and what it says of mistakes with them.
 #include "catch.h"
-#include "error_of.h"
 #include "emulator_support.h"
+#include "error_of.h"
 
 using namespace weft;
 using test::array_of, test::SimtBuilder;
@@ -20,18 +20,18 @@ std::string internal_error_of(const std::function<void()>& f) {
 }
 
 /// y = x + 1, then y = 2 y.
-std::shared_ptr<const DeviceImage> image() {
-  auto made = std::make_shared<DeviceImage>();
+std::shared_ptr<const DeviceArtifact> artifact() {
+  auto made = std::make_shared<DeviceArtifact>();
   SimtBuilder add("add", 2, 128);
   const auto x = add.global("x", f32, kElements, true), y = add.global("y", f32, kElements);
   const auto i = add.add(add.times(add.block(), 128), add.thread());
   add.store(y, i, add.add(add.load(x, i), add.constant(1.0f)));
-  made->launches.push_back(std::move(add.f));
+  test::add_function(*made, std::move(add.f));
   SimtBuilder twice("twice", 4, 64);
   const auto z = twice.global("z", f32, kElements);
   const auto j = twice.add(twice.times(twice.block(), 64), twice.thread()), w = twice.load(z, j);
   twice.store(z, j, twice.add(w, w));
-  made->launches.push_back(std::move(twice.f));
+  test::add_function(*made, std::move(twice.f));
   return made;
 }
 
@@ -44,7 +44,7 @@ Array iota() {
 TEST_CASE("emulator: a device allocates, runs launches in order, and replays what it recorded", "[emulator]") {
   for (const EmulatorOptions& options : test::kWays) {
     const auto device = make_emulator(options);
-    const auto program = device->load(image());
+    const auto program = device->load(artifact());
     const DeviceAddress x = device->allocate(kBytes), y = device->allocate(kBytes);
     CHECK(x % 256 == 0);
     CHECK(y % 256 == 0);
@@ -58,7 +58,7 @@ TEST_CASE("emulator: a device allocates, runs launches in order, and replays wha
     // Recorded, nothing happens; replayed, it happens each time. The program need not live on.
     std::unique_ptr<DeviceGraph> graph;
     {
-      const auto again = device->load(image());
+      const auto again = device->load(artifact());
       graph = device->record([&] {
         again->launch(1, std::vector{x});
         device->copy(y, x, kBytes / 2);
@@ -100,7 +100,7 @@ TEST_CASE("emulator: memory runs out with a message, and comes back", "[emulator
 
 TEST_CASE("emulator: no address leads outside of its allocation", "[emulator]") {
   const auto device = make_emulator({.threads = 1});
-  const auto program = device->load(image());
+  const auto program = device->load(artifact());
   const DeviceAddress x = device->allocate(kBytes), y = device->allocate(kBytes), small = device->allocate(kBytes - 4);
   Array in = iota();
   struct Row {
@@ -142,7 +142,7 @@ TEST_CASE("emulator: no address leads outside of its allocation", "[emulator]") 
 
 TEST_CASE("emulator: global memory that was never uploaded or stored to is not read unseen", "[emulator]") {
   const auto device = make_emulator({.check = true});
-  const auto program = device->load(image());
+  const auto program = device->load(artifact());
   const DeviceAddress x = device->allocate(kBytes), y = device->allocate(kBytes), z = device->allocate(kBytes);
   const Array in = iota();
   const auto message = [](const char* function, const char* element, int thread, const char* origin) {
@@ -165,9 +165,9 @@ TEST_CASE("emulator: global memory that was never uploaded or stored to is not r
 }
 
 TEST_CASE("emulator: broken device code is refused when it is loaded", "[emulator]") {
-  auto broken = std::make_shared<DeviceImage>();
+  auto broken = std::make_shared<DeviceArtifact>();
   SimtBuilder b("broken", 1, 33);
-  broken->launches.push_back(std::move(b.f));
+  test::add_function(*broken, std::move(b.f));
   CHECK(internal_error_of([&] { make_emulator({.threads = 1})->load(broken); }) ==
         "internal error: verify: device @broken: 33 threads, expected a multiple of 32 up to 1024");
 }

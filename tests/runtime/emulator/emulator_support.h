@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "ir/artifact/device_artifact.h"
 #include "ir/base/array.h"
 #include "runtime/emulator/emulator.h"
 #include "simt_builder.h"
@@ -16,6 +17,12 @@ auto array_of(std::int64_t n, F&& x) {
   auto values = a.as<decltype(x(0))>();
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = x(static_cast<int>(i));
   return a;
+}
+
+/// A launch of an artefact for the emulator.
+inline void add_function(DeviceArtifact& a, simt::Function f) {
+  a.launches.push_back(launch_of(f, f.name));
+  a.functions.push_back(std::move(f));
 }
 
 /// Runs f on its global memories, in order: unchecked on one thread or, when asked, on two; or checked.

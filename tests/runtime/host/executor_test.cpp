@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "catch.h"
+#include "hand_artifact.h"
 #include "support.h"
 
 using namespace weft;
@@ -48,8 +49,8 @@ void never(std::byte* const*, std::int64_t, std::int64_t, std::byte*) { fail("a 
 
 const Type kVector{f32, {n}};
 
-std::shared_ptr<Program> program() {
-  auto p = std::make_shared<Program>();
+std::shared_ptr<BufferTable> program() {
+  auto p = std::make_shared<BufferTable>();
   p->buffers = {{Buffer::input, "x", kVector},
                 {Buffer::state, "w", kVector},
                 {Buffer::constant, "step", {f32, {}}},
@@ -69,13 +70,9 @@ std::shared_ptr<Program> program() {
   return p;
 }
 
-Image image(double cost, std::shared_ptr<const Program> p = program()) {
-  return {.program = std::move(p),
-          .code = {{.fn = sum, .units = n, .cost = cost, .kernel = 0},
-                   {.fn = never, .units = 0, .cost = cost, .kernel = 1},
-                   {.fn = twice_reversed, .units = n, .scratch_bytes = 65, .cost = cost, .kernel = 1},
-                   {.fn = update, .units = n, .cost = cost, .kernel = 2}},
-          .owner = nullptr};
+HostArtifact artifact(double cycles, std::shared_ptr<const BufferTable> table = program()) {
+  return hand_artifact(std::move(table),
+                       {{sum, n, cycles}, {never, 0, cycles}, {twice_reversed, n, cycles, 65}, {update, n, cycles}});
 }
 
 Array ramp(float first) {
@@ -98,7 +95,7 @@ std::size_t allocated_bytes() {
 TEST_CASE("kernels run in order, states are updated in place, at any number of threads and any cost") {
   for (const int threads : {1, 2, 3, 8})
     for (const double cost : {kCheap, kCostly}) {
-      Executor exe(image(cost), threads);
+      Executor exe(artifact(cost), threads);
       CHECK(exe.threads() == threads);
       const Array state = ramp(0), input = ramp(100);
       exe.bind(0, input);
@@ -120,7 +117,7 @@ TEST_CASE("kernels run in order, states are updated in place, at any number of t
 
 TEST_CASE("executors share states, and may share a team") {
   const auto team = std::make_shared<ThreadTeam>(2);
-  Executor train(image(kCostly), team), evaluate(image(kCheap), team);
+  Executor train(artifact(kCostly), team), evaluate(artifact(kCheap), team);
   const Array state = ramp(0);
   train.bind(0, ramp(0));
   train.bind(1, state);
@@ -134,7 +131,7 @@ TEST_CASE("executors share states, and may share a team") {
 }
 
 TEST_CASE("an input can be bound anew; its views follow") {
-  Executor exe(image(kCheap), 1);
+  Executor exe(artifact(kCheap), 1);
   exe.bind(1, Array(kVector));
   for (const float value : {1.0f, 2.0f}) {
     exe.bind(0, Array::filled(kVector, value));
@@ -163,8 +160,7 @@ TEST_CASE("units are shared out in contiguous ranges that cover them once") {
                {0, kCostly, {}}};
   for (const auto& c : cases) {
     ranges.clear();
-    Executor exe({.program = std::make_shared<Program>(), .code = {{.fn = record, .units = c.units, .cost = c.cost}}},
-                 3);
+    Executor exe(hand_artifact(std::make_shared<BufferTable>(), {{record, c.units, c.cost}}), 3);
     exe.run();
     std::ranges::sort(ranges);
     CHECK(ranges == c.expected);
@@ -173,24 +169,20 @@ TEST_CASE("units are shared out in contiguous ranges that cover them once") {
 
 TEST_CASE("phases that thread 0 runs alone mix with shared ones") {
   // Thread 0 doubles all cells, then everybody adds 1 to its own share, and so on: wrong order or a lost barrier shows.
-  auto p = std::make_shared<Program>();
+  auto p = std::make_shared<BufferTable>();
   p->buffers = {{Buffer::state, "cells", {i32, {64}}}};
   p->inputs = {0};
-  const KernelCode twice{.fn =
-                             [](std::byte* const* b, std::int64_t, std::int64_t, std::byte*) {
-                               for (int i = 0; i < 64; ++i) reinterpret_cast<int*>(b[0])[i] *= 2;
+  const HandLaunch twice{[](std::byte* const* b, std::int64_t, std::int64_t, std::byte*) {
+                           for (int i = 0; i < 64; ++i) reinterpret_cast<int*>(b[0])[i] *= 2;
+                         },
+                         1, kCostly};
+  const HandLaunch increment{[](std::byte* const* b, std::int64_t begin, std::int64_t end, std::byte*) {
+                               for (auto i = begin; i < end; ++i) ++reinterpret_cast<int*>(b[0])[i];
                              },
-                         .units = 1,
-                         .cost = kCostly};
-  const KernelCode increment{.fn =
-                                 [](std::byte* const* b, std::int64_t begin, std::int64_t end, std::byte*) {
-                                   for (auto i = begin; i < end; ++i) ++reinterpret_cast<int*>(b[0])[i];
-                                 },
-                             .units = 64,
-                             .cost = kCostly};
-  const Image img{.program = p, .code = {increment, twice, twice, increment, increment, twice}};
+                             64, kCostly};
+  const HostArtifact made = hand_artifact(p, {increment, twice, twice, increment, increment, twice});
   for (const int threads : {1, 2, 5}) {
-    Executor exe(img, threads);
+    Executor exe(made, threads);
     for (int round = 0; round < 200; ++round) {
       const Array cells = Array::filled({i32, {64}}, 1);
       exe.bind(0, cells);
@@ -211,9 +203,7 @@ TEST_CASE("kernels see flushed subnormals and 64-byte aligned private scratch") 
       if (scratch[i] != static_cast<std::byte>(begin)) ++bad;
   };
   for (const double cost : {kCheap, kCostly}) {
-    Executor exe({.program = std::make_shared<Program>(),
-                  .code = {{.fn = check, .units = 40, .scratch_bytes = 100, .cost = cost}}},
-                 4);
+    Executor exe(hand_artifact(std::make_shared<BufferTable>(), {{check, 40, cost, 100}}), 4);
     CHECK(exe.memory().scratch_bytes == 4 * 128);
     for (int i = 0; i < 50; ++i) exe.run();
   }
@@ -225,7 +215,7 @@ TEST_CASE("outputs may be inputs, states, constants or views") {
   p->buffers.push_back({Buffer::view, "y_view", {f32, {2, n / 2}}});
   p->buffers.back().base = y;
   p->outputs = {static_cast<BufferId>(unused + 1), x, w, step};
-  Executor exe(image(kCheap, p), 1);
+  Executor exe(artifact(kCheap, p), 1);
   CHECK(exe.output_count() == 4);
   CHECK(error_of([&] { exe.output(1); }) == "output number 1 is input 'x', which is not bound");
   const Array input = ramp(1), state = ramp(2);
@@ -241,18 +231,14 @@ TEST_CASE("outputs may be inputs, states, constants or views") {
 
 TEST_CASE("a kernel finds its output at a whole cache line, however long the rows are in which steps are collected") {
   static bool misaligned;
-  auto p = std::make_shared<Program>();
+  auto p = std::make_shared<BufferTable>();
   p->buffers.push_back({Buffer::output, "y", {f32, {3}}});
   p->outputs = {0};
-  p->kernels.emplace_back();
-  Image img;
-  img.program = p;
-  img.code.push_back({[](std::byte* const* b, std::int64_t, std::int64_t, std::byte*) {
-                        misaligned |= reinterpret_cast<std::uintptr_t>(b[0]) % 64 != 0;
-                        floats(b, 0)[0] += 1;
-                      },
-                      1, 0, kCheap, 0});
-  Executor exe(img, 1);
+  const KernelFn add_one = [](std::byte* const* b, std::int64_t, std::int64_t, std::byte*) {
+    misaligned |= reinterpret_cast<std::uintptr_t>(b[0]) % 64 != 0;
+    floats(b, 0)[0] += 1;
+  };
+  Executor exe(hand_artifact(p, {{add_one, 1, kCheap}}), 1);
   misaligned = false;
   const std::vector<Array> rows{Array({f32, {4, 3}})};
   CHECK(exe.run_steps(4, {}, rows) == 4);
@@ -280,7 +266,7 @@ TEST_CASE("many steps in one call are the same as many calls") {
   std::iota(rows.as<float>().begin(), rows.as<float>().end(), 3.0f);
   for (const int threads : {1, 2, 3})
     for (const double cost : {kCheap, kCostly}) {
-      Executor single(image(cost, p), threads), many(image(cost, p), threads);
+      Executor single(artifact(cost, p), threads), many(artifact(cost, p), threads);
       const Array single_state = ramp(5), state = ramp(5);
       single.bind(1, single_state);
       many.bind(1, state);
@@ -324,7 +310,7 @@ TEST_CASE("many steps in one call are the same as many calls") {
 }
 
 TEST_CASE("mistakes in the arrays of many steps are explained") {
-  Executor exe(image(kCheap), 1);
+  Executor exe(artifact(kCheap), 1);
   exe.bind(1, ramp(0));
   const Array rows({f32, {2, n}});
   const auto run = [&](std::vector<Executor::Rows> r, const Array& output, std::int64_t steps = 2) {
@@ -342,7 +328,7 @@ TEST_CASE("mistakes in the arrays of many steps are explained") {
 }
 
 TEST_CASE("mistakes in binding are explained") {
-  Executor exe(image(kCheap), 1);
+  Executor exe(artifact(kCheap), 1);
   CHECK(exe.input_count() == 2);
   CHECK(error_of([&] { exe.bind(2, ramp(0)); }) == "cannot bind input number 2: the program has 2 inputs and states");
   CHECK(error_of([&] { exe.bind(0, Array({f32, {n, 1}})); }) == "input 'x': expected f32[1000], got f32[1000,1]");
@@ -358,41 +344,50 @@ TEST_CASE("mistakes in binding are explained") {
   exe.run();
 }
 
-TEST_CASE("an image that breaks the contract is an internal error") {
+TEST_CASE("an artefact that breaks the contract is an internal error") {
   const struct {
     const char* message;
-    std::function<void(Program&, Image&)> spoil;
+    std::function<void(BufferTable&, HostArtifact&)> spoil;
   } cases[] = {
-      {"internal error: image without a program", [](Program&, Image& i) { i.program = nullptr; }},
-      {"internal error: kernel 0 has no code", [](Program&, Image& i) { i.code[0].fn = nullptr; }},
-      {"internal error: kernel 0: -1 units, 0 scratch bytes", [](Program&, Image& i) { i.code[0].units = -1; }},
+      {"internal error: artefact without a table of buffers",
+       [](BufferTable&, HostArtifact& a) { a.memory = nullptr; }},
+      {"internal error: artefact of 4 launches with 3 functions",
+       [](BufferTable&, HostArtifact& a) { a.code.functions.pop_back(); }},
+      {"internal error: launch 0 (@) uses a buffer that there is not",
+       [](BufferTable&, HostArtifact& a) { a.launches[0].uses.push_back({.buffer = 99}); }},
+      {"internal error: launch 0 (@) has no code",
+       [](BufferTable&, HostArtifact& a) { a.code.functions[0] = nullptr; }},
+      {"internal error: launch 0 (@): -1 units, 0 scratch bytes",
+       [](BufferTable&, HostArtifact& a) { a.launches[0].units = -1; }},
       {"internal error: buffer temp: 4000 bytes at 128 in an arena of 4064",
-       [](Program& p, Image&) { p.buffers[temp].offset = 128; }},
+       [](BufferTable& p, HostArtifact&) { p.buffers[temp].offset = 128; }},
       {"internal error: buffer temp: 4000 bytes at 32 in an arena of 4064",
-       [](Program& p, Image&) { p.buffers[temp].offset = 32; }},
+       [](BufferTable& p, HostArtifact&) { p.buffers[temp].offset = 32; }},
       {"internal error: buffer temp_view: view of buffer 99",
-       [](Program& p, Image&) { p.buffers[temp_view].base = 99; }},
+       [](BufferTable& p, HostArtifact&) { p.buffers[temp_view].base = 99; }},
       {"internal error: buffer x_view: view of another dtype or size",
-       [](Program& p, Image&) { p.buffers[x_view].base = step; }},
+       [](BufferTable& p, HostArtifact&) { p.buffers[x_view].base = step; }},
       {"internal error: buffer temp_view: its views do not end at storage",
-       [](Program& p, Image&) {
+       [](BufferTable& p, HostArtifact&) {
          p.buffers[x_view].base = temp_view;
          p.buffers[temp_view].base = x_view;
        }},
       {"internal error: buffer step: literal of another type",
-       [](Program& p, Image&) { p.buffers[step].literal = {}; }},
-      {"internal error: input buffer 3 is neither input nor state", [](Program& p, Image&) { p.inputs[0] = temp; }},
-      {"internal error: input is buffer 99 of 8", [](Program& p, Image&) { p.inputs[0] = 99; }},
-      {"internal error: output buffer 5 is in the arena", [](Program& p, Image&) { p.outputs[0] = temp_view; }},
-      {"internal error: output is buffer -1 of 8", [](Program& p, Image&) { p.outputs[0] = kNone; }},
+       [](BufferTable& p, HostArtifact&) { p.buffers[step].literal = {}; }},
+      {"internal error: input buffer 3 is neither input nor state",
+       [](BufferTable& p, HostArtifact&) { p.inputs[0] = temp; }},
+      {"internal error: input is buffer 99 of 8", [](BufferTable& p, HostArtifact&) { p.inputs[0] = 99; }},
+      {"internal error: output buffer 5 is in the arena",
+       [](BufferTable& p, HostArtifact&) { p.outputs[0] = temp_view; }},
+      {"internal error: output is buffer -1 of 8", [](BufferTable& p, HostArtifact&) { p.outputs[0] = kNone; }},
   };
   for (const auto& c : cases) {
     const auto p = program();
-    Image img = image(kCheap, p);
-    c.spoil(*p, img);
+    HostArtifact made = artifact(kCheap, p);
+    c.spoil(*p, made);
     std::string message = "no error";
     try {
-      Executor exe(img, 1);
+      Executor exe(made, 1);
     } catch (const InternalError& e) {
       message = e.what();
     }
@@ -402,7 +397,7 @@ TEST_CASE("an image that breaks the contract is an internal error") {
 
 TEST_CASE("memory is what the report says, and no more") {
   const std::int64_t big = 1 << 20;
-  auto p = std::make_shared<Program>();
+  auto p = std::make_shared<BufferTable>();
   p->buffers = {{Buffer::input, "x", {u8, {3 * big}}},  {Buffer::state, "w", {u8, {5 * big}}},
                 {Buffer::temp, "t", {u8, {7 * big}}},   {Buffer::temp, "u", {u8, {7 * big}}},
                 {Buffer::output, "y", {u8, {2 * big}}}, {Buffer::view, "v", {u8, {2, big}}},
@@ -417,11 +412,9 @@ TEST_CASE("memory is what the report says, and no more") {
     std::memset(scratch, 1, big);
   };
   const auto team = std::make_shared<ThreadTeam>(2);
-  const Image img{.program = p,
-                  .code = {{.fn = fn, .units = 7 * big, .scratch_bytes = big, .cost = kCostly},
-                           {.fn = fn, .units = 7 * big, .scratch_bytes = 10, .cost = kCheap}}};
+  const HostArtifact made = hand_artifact(p, {{fn, 7 * big, kCostly, big}, {fn, 7 * big, kCheap, 10}});
   const std::int64_t before = static_cast<std::int64_t>(allocated_bytes());
-  Executor exe(img, team);
+  Executor exe(made, team);
   const MemoryReport& m = exe.memory();
   CHECK(m.arena_bytes == 7 * big);
   CHECK(m.state_bytes == 5 * big);
@@ -448,10 +441,11 @@ TEST_CASE("memory is what the report says, and no more") {
 
 #ifndef WEFT_SANITIZE  // whose allocators end the process instead
 TEST_CASE("an arena that cannot be had is an error") {
-  auto p = std::make_shared<Program>();
+  auto p = std::make_shared<BufferTable>();
   p->arena_bytes = std::int64_t{1} << 60;
-  CHECK(error_of([&] { Executor({.program = p}, 1); })
-            .starts_with("program @ needs 1.0 EiB of memory, more than the "));
+  CHECK(error_of([&] {
+          Executor(hand_artifact(p, {}), 1);
+        }).starts_with("program @ needs 1.0 EiB of memory, more than the "));
 }
 #endif
 
@@ -461,11 +455,8 @@ TEST_CASE("a profile has one time for each kernel") {
   };
   const KernelFn fast = [](std::byte* const*, std::int64_t, std::int64_t, std::byte*) {};
   for (const int threads : {1, 2}) {
-    Executor exe({.program = std::make_shared<Program>(),
-                  .code = {{.fn = fast, .units = 8, .cost = kCostly},
-                           {.fn = slow, .units = 8, .cost = kCostly},
-                           {.fn = fast, .units = 0, .cost = kCostly},
-                           {.fn = slow, .units = 8, .cost = kCheap}}},
+    Executor exe(hand_artifact(std::make_shared<BufferTable>(),
+                               {{fast, 8, kCostly}, {slow, 8, kCostly}, {fast, 0, kCostly}, {slow, 8, kCheap}}),
                  threads);
     const auto seconds = exe.run_profiled();
     REQUIRE(seconds.size() == 4);
@@ -481,9 +472,7 @@ TEST_CASE("an exception of a kernel reaches the caller, and the executor can run
   const KernelFn fn = [](std::byte* const*, std::int64_t, std::int64_t end, std::byte*) {
     if (broken && end == 8) fail("kernel failed");  // on the last thread that has a share
   };
-  Executor exe({.program = std::make_shared<Program>(),
-                .code = {{.fn = fn, .units = 8, .cost = kCostly}, {.fn = fn, .units = 8, .cost = kCostly}}},
-               2);
+  Executor exe(hand_artifact(std::make_shared<BufferTable>(), {{fn, 8, kCostly}, {fn, 8, kCostly}}), 2);
   for (int i = 0; i < 20; ++i) {
     broken = true;
     CHECK(error_of([&] { exe.run(); }) == "kernel failed");

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "catch.h"
+#include "ir/kernel/footprint.h"
 #include "runtime/host/executor.h"
 #include "support.h"
 
@@ -72,33 +73,46 @@ std::string scalar(const std::string& from, const std::string& to) {
 )";
 }
 
+struct Split {
+  AxisId axis = kNone;
+  UnitSplit values = {};  // but for the extent
+};
 struct Work {
   std::int64_t units;
-  double cost;
-  UnitSplit split = {};
+  double cycles;
+  Split split = {};
 };
-constexpr UnitSplit kRowSplit{0, 1};      // a unit is a row
-constexpr UnitSplit kPairs{0, 1, 2};      // … two rows
-constexpr UnitSplit kStrips{0, 1, 5, 3};  // … 4, 4, 4 rows: 5 less one
-constexpr UnitSplit kQuarters{0, 4};      // … a quarter of a row
+constexpr Split kRowSplit{0, {.units = 1}};                         // a unit is a row
+constexpr Split kPairs{0, {.units = 1, .values = 2}};               // … two rows
+constexpr Split kStrips{0, {.units = 1, .values = 5, .fewer = 3}};  // … 4, 4, 4 rows: 5 less one
+constexpr Split kQuarters{0, {.units = 4}};                         // … a quarter of a row
 
-Image image(const std::string& kernels, const std::vector<Work>& work) {
-  Image i{.program = program(kernels), .code = {}, .owner = nullptr};
-  for (const Work& w : work)
-    i.code.push_back({.fn = [](std::byte* const*, std::int64_t, std::int64_t, std::byte*) {},
-                      .units = w.units,
-                      .cost = w.cost,
-                      .kernel = static_cast<std::int32_t>(i.code.size()),
-                      .split = w.split});
-  return i;
+/// The launches of a program's kernels, each of one phase.
+HostArtifact artifact(const Program& p, const std::vector<Work>& work) {
+  HostArtifact a{.memory = std::make_shared<const BufferTable>(p)};
+  for (const Work& w : work) {
+    const Kernel& k = p.kernels.at(a.launches.size());
+    HostLaunch l{.kernel = static_cast<std::int32_t>(a.launches.size()), .name = k.name, .units = w.units};
+    l.cycles = w.cycles;
+    l.split = w.split.values;
+    if (w.split.axis != kNone) l.split.extent = k.axes[static_cast<std::size_t>(w.split.axis)].extent;
+    const Footprint touched = footprint(p, k, k.phases[0], w.split.axis);
+    l.uses = touched.uses;
+    l.bytes = touched.bytes;
+    a.launches.push_back(l);
+    a.code.functions.push_back([](std::byte* const*, std::int64_t, std::int64_t, std::byte*) {});
+  }
+  return a;
+}
+HostArtifact artifact(const std::string& kernels, const std::vector<Work>& work) {
+  return artifact(*program(kernels), work);
 }
 
 /// "a_to_b 6 12 | b_to_c 0 12": each phase with the ends of the threads' shares, | for a barrier.
-std::string text(const Image& image, int threads = 2) {
+std::string text(const HostArtifact& a, int threads = 2) {
   std::string s;
-  for (const PlannedPhase& p : plan_phases(image, threads)) {
-    s += (s.empty() || s.back() == ' ' ? "" : ", ") +
-         image.program->kernels[static_cast<std::size_t>(image.code[p.code].kernel)].name;
+  for (const PlannedPhase& p : plan_phases(a, threads)) {
+    s += (s.empty() || s.back() == ' ' ? "" : ", ") + a.launches[p.launch].name;
     for (std::size_t t = 1; t < p.bounds.size(); ++t) s += fmt::format(" {}", p.bounds[t]);
     if (p.barrier) s += " | ";
   }
@@ -121,7 +135,10 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
       {"the rows backwards", a_to_b + loads("b", "[-i + 11, j]", "c"), {shared, shared}, "a_to_b 6 12 | b_to_c 6 12"},
       {"one row for all", a_to_b + loads("b", "[0, j]", "c"), {shared, shared}, "a_to_b 6 12 | b_to_c 6 12"},
       {"no rows known", a_to_b + rows("b", "c"), {shared, {12, kLarge}}, "a_to_b 6 12 | b_to_c 6 12"},
-      {"the other axis is split", a_to_b + rows("b", "c"), {shared, {4, kLarge, {1, 1}}}, "a_to_b 6 12 | b_to_c 2 4"},
+      {"the other axis is split",
+       a_to_b + rows("b", "c"),
+       {shared, {4, kLarge, {1, {.units = 1}}}},
+       "a_to_b 6 12 | b_to_c 2 4"},
       {"nothing in common", a_to_b + rows("c", "v"), {shared, {12, kLarge}}, "a_to_b 6 12, c_to_v 6 12"},
       {"both load", a_to_b + loads("a", "[j, 0]", "c"), {shared, shared}, "a_to_b 6 12, a_to_c 6 12"},
       {"write after read", loads("a", "[j, 0]", "b") + rows("c", "a"), {shared, shared}, "a_to_b 6 12 | c_to_a 6 12"},
@@ -180,7 +197,7 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
   };
   for (const auto& c : cases) {
     INFO(c.what);
-    CHECK(text(image(c.kernels, c.work)) == c.plan);
+    CHECK(text(artifact(c.kernels, c.work)) == c.plan);
   }
 }
 
@@ -201,19 +218,19 @@ TEST_CASE("a phase that computes little and moves much is shared") {
 }}
 )",
                                             rows);
-    Image img = image(scalar("z", "y"), {{rows, kSmall, kRowSplit}});
-    img.program = std::make_shared<const Program>(parse_program(text_of));
-    CHECK(text(img) == (rows == 16 ? "copy 16 16" : "copy 512 1024"));
+    CHECK(text(artifact(parse_program(text_of), {{rows, kSmall, kRowSplit}})) ==
+          (rows == 16 ? "copy 16 16" : "copy 512 1024"));
   }
 }
 
 TEST_CASE("plans for other numbers of threads") {
   const Work shared{12, kLarge, kRowSplit};
-  const Image chain = image(rows("a", "b") + rows("b", "c"), {shared, shared});
+  const HostArtifact chain = artifact(rows("a", "b") + rows("b", "c"), {shared, shared});
   CHECK(text(chain, 1) == "a_to_b 12, b_to_c 12");
   CHECK(text(chain, 3) == "a_to_b 4 8 12, b_to_c 4 8 12");
   CHECK(text(chain, 16) == "a_to_b 0 1 2 3 3 4 5 6 6 7 8 9 9 10 11 12, b_to_c 0 1 2 3 3 4 5 6 6 7 8 9 9 10 11 12");
-  const Image small = image(rows("a", "b") + scalar("z", "z") + rows("c", "v"), {shared, {1, 200}, {1, kSmall}});
+  const HostArtifact small =
+      artifact(rows("a", "b") + scalar("z", "z") + rows("c", "v"), {shared, {1, 200}, {1, kSmall}});
   CHECK(text(small, 3) == "a_to_b 4 8 12, z_to_z 1 1 1, c_to_v 0 1 1");
 }
 
@@ -221,16 +238,10 @@ TEST_CASE("planning takes time in proportion to the number of phases") {
   // Chains of conflicts and phases without any: each would be quadratic without bounds on groups and overtaking.
   const std::string shift = loads("a", "[j, 0]", "a");
   for (const bool conflicts : {true, false}) {
-    Image many = image(conflicts ? shift : rows("a", "b"), {{12, kLarge, kRowSplit}});
-    if (!conflicts) many.code[0].split = kRowSplit;
-    many.code.resize(1);
-    const KernelCode one = many.code[0];
+    HostArtifact many = artifact(conflicts ? shift : rows("a", "b"), {{12, kLarge, kRowSplit}});
+    const HostLaunch one = many.launches[0];
     auto seconds = [&](std::size_t n) {
-      many.code.clear();
-      for (std::size_t i = 0; i < n; ++i) {
-        many.code.push_back({.fn = one.fn, .units = 0, .kernel = 1});  // the next is phase 0 of kernel 0 again
-        many.code.push_back(one);
-      }
+      many.launches.assign(n, one);
       double best = HUGE_VAL;  // of CPU time: other processes do not count
       for (int i = 0; i < 3; ++i) {
         const auto start = std::clock();
@@ -265,22 +276,23 @@ TEST_CASE("chains over rows run without barriers and without races") {
                 "%a0 = reduce_sum over i: %e1\n      map: store %z[] = %e2");
   total.replace(total.find("[i, j]\n"), 7, "[i, 0]\n    %e1: f32 = mul %e0, %e0\n    %e2: f32 = accumulator %a0\n");
   const Work shared{12, kLarge, kRowSplit};
-  Image img = image(rows("a", "b") + rows("b", "c") + rows("c", "a") + total, {shared, shared, shared, {1, kSmall}});
+  HostArtifact made =
+      artifact(rows("a", "b") + rows("b", "c") + rows("c", "a") + total, {shared, shared, shared, {1, kSmall}});
   using std::integral_constant;
   const integral_constant<std::size_t, a> ia;
   const integral_constant<std::size_t, b> ib;
   const integral_constant<std::size_t, c> ic;
-  img.code[0].fn = add_one(ia, ib);
-  img.code[1].fn = add_one(ib, ic);
-  img.code[2].fn = add_one(ic, ia);
-  img.code[3].fn = sum;
+  made.code.functions[0] = add_one(ia, ib);
+  made.code.functions[1] = add_one(ib, ic);
+  made.code.functions[2] = add_one(ic, ia);
+  made.code.functions[3] = sum;
   for (const int threads : {1, 2, 3, 5}) {
-    const auto plan = plan_phases(img, threads);
+    const auto plan = plan_phases(made, threads);
     CHECK(std::ranges::count_if(plan, [](const PlannedPhase& p) { return p.barrier; }) == (threads > 1));
-    Executor exe(img, threads);
+    Executor exe(made, threads);
     std::vector<Array> bound;
     for (std::size_t i = 0; i < exe.input_count(); ++i)
-      exe.bind(i, bound.emplace_back(img.program->buffers[static_cast<std::size_t>(img.program->inputs[i])].type));
+      exe.bind(i, bound.emplace_back(made.memory->buffers[static_cast<std::size_t>(made.memory->inputs[i])].type));
     for (int round = 1; round <= 300; ++round) {
       exe.run();
       REQUIRE(bound[z].item<float>() == static_cast<float>(48 * 3 * round));

@@ -37,22 +37,23 @@ GpuTarget target_for_gpu(const GpuTarget& found) {
   fail("this GPU is {}; weft needs sm_80 or newer", found.name);
 }
 
-DeviceImage compile_device(std::shared_ptr<const Program> program, const GpuTarget& target,
-                           const DeviceOptions& options) {
+DeviceArtifact compile_device(const Program& program, const GpuTarget& target, const DeviceCodegenOptions& options) {
   const ForkGuard guard;
   const DefaultFloats floats;
   const auto start = std::chrono::steady_clock::now();
-  DeviceImage image;
-  image.launches = device_functions(*program, target);
-  image.program = std::move(program);
+  DeviceArtifact artifact{.memory = std::make_shared<const BufferTable>(program)};
+  std::vector<simt::Function> functions = device_functions(program, target);
+  for (const simt::Function& f : functions) artifact.launches.push_back(launch_of(f, f.name));
   if (options.ptx) {
-    PtxModule ptx = emit_ptx(image.launches, target, options.persistent);
-    image.ptx = std::move(ptx.text);
-    image.entries = std::move(ptx.entries);
-    image.persistent = std::move(ptx.persistent);
+    PtxModule ptx = emit_ptx(functions, target, options.persistent);
+    artifact.ptx = std::move(ptx.text);
+    artifact.persistent = std::move(ptx.persistent);
+    for (std::size_t i = 0; i < functions.size(); ++i) artifact.launches[i].symbol = std::move(ptx.entries[i]);
+  } else {
+    artifact.functions = std::move(functions);
   }
-  image.compile_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return image;
+  artifact.compile_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return artifact;
 }
 
 }  // namespace weft

@@ -1,0 +1,71 @@
+// Bytes are told apart by the leading indices of an access: what a kernel does with one row of a buffer, or with rows
+// of its own, is nothing to one that is busy with others.
+#include "ir/kernel/footprint.h"
+
+#include <algorithm>
+
+#include "ir/kernel/coverage.h"
+#include "ir/kernel/kernel_walk.h"
+
+namespace weft {
+namespace {
+
+/// The dimensions before the first that is no constant say where the bytes begin; that one, where they end, and whether
+/// they lie by the axis `split`.
+BufferUse use_of(const Kernel& k, const Buffer& b, BufferId id, const std::vector<Index>& access, bool store,
+                 AxisId split) {
+  BufferUse use{id, store, 0, byte_size(b.type), 0};
+  if (b.panels > 0 || use.end == 0) return use;
+  const auto is_constant = [](const Index& i) { return i.terms.empty() && i.indirect == kNone; };
+  std::int64_t pitch = use.end;  // bytes of one index of the dimension before
+  for (std::size_t d = 0; d < access.size(); ++d) {
+    const Index& index = access[d];
+    const std::int64_t extent = b.type.shape[static_cast<int>(d)];
+    pitch /= extent;
+    if (index.indirect != kNone) break;
+    auto [low, high] = affine_range(k, index);
+    low = std::clamp<std::int64_t>(low, 0, extent - 1), high = std::clamp<std::int64_t>(high, 0, extent - 1);
+    const std::vector<std::pair<AxisId, std::int64_t>> rows = {{split, 1}};
+    if (split != kNone && index.terms == rows && index.offset >= 0) use.row = pitch, low = index.offset;
+    use.end = use.begin + (high + 1) * pitch;
+    use.begin += low * pitch;
+    if (!is_constant(index)) break;
+  }
+  return use;
+}
+
+/// An element for every point of the axes that the access depends on, and no more than there are.
+double bytes_of(const Kernel& k, const Buffer& b, const std::vector<Index>& access) {
+  std::vector<AxisId> axes;
+  for (const Index& i : access)
+    for (const auto& [axis, coefficient] : i.terms)
+      if (!std::ranges::count(axes, axis)) axes.push_back(axis);
+  double bytes = static_cast<double>(size_of(b.type.dtype));
+  for (const AxisId axis : axes) bytes *= static_cast<double>(at(k.axes, axis).extent);
+  return std::min(bytes, static_cast<double>(byte_size(b.type)));
+}
+
+}  // namespace
+
+Footprint footprint(const Program& p, const Kernel& k, const Phase& phase, AxisId split) {
+  Footprint result;
+  const auto add = [&](BufferId id, const std::vector<Index>& access, bool store) {
+    if (at(p.buffers, storage(p, id)).kind == Buffer::constant) return;
+    const Buffer& b = at(p.buffers, id);
+    result.uses.push_back(use_of(k, b, id, access, store, split));
+    result.bytes += bytes_of(k, b, access);
+  };
+  std::vector<ExprId> roots;
+  for (const KernelStage& s : phase.stages) {
+    for (const Store& t : s.stores) add(t.buffer, t.access, true);
+    for (const ExprId e : roots_of(s)) roots.push_back(e);
+  }
+  const std::vector<bool> used = needed(k, roots);
+  for (std::size_t i = 0; i < k.exprs.size(); ++i)
+    if (const Expr& e = k.exprs[i]; used[i] && e.kind == Expr::load) add(e.buffer, e.access, false);
+  std::ranges::sort(result.uses);
+  result.uses.erase(std::ranges::unique(result.uses).begin(), result.uses.end());
+  return result;
+}
+
+}  // namespace weft
