@@ -49,20 +49,12 @@ double bytes_of(const Kernel& k, const Buffer& b, const std::vector<Index>& acce
 
 Footprint footprint(const Program& p, const Kernel& k, const Phase& phase, AxisId split) {
   Footprint result;
-  const auto add = [&](BufferId id, const std::vector<Index>& access, bool store) {
+  for_each_access(k, phase, [&](BufferId id, const std::vector<Index>& access, ExprId load) {
     if (at(p.buffers, storage(p, id)).kind == Buffer::constant) return;
     const Buffer& b = at(p.buffers, id);
-    result.uses.push_back(use_of(k, b, id, access, store, split));
+    result.uses.push_back(use_of(k, b, id, access, load == kNone, split));
     result.bytes += bytes_of(k, b, access);
-  };
-  std::vector<ExprId> roots;
-  for (const KernelStage& s : phase.stages) {
-    for (const Store& t : s.stores) add(t.buffer, t.access, true);
-    for (const ExprId e : roots_of(s)) roots.push_back(e);
-  }
-  const std::vector<bool> used = needed(k, roots);
-  for (std::size_t i = 0; i < k.exprs.size(); ++i)
-    if (const Expr& e = k.exprs[i]; used[i] && e.kind == Expr::load) add(e.buffer, e.access, false);
+  });
   std::ranges::sort(result.uses);
   result.uses.erase(std::ranges::unique(result.uses).begin(), result.uses.end());
   return result;

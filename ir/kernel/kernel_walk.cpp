@@ -3,12 +3,24 @@
 
 namespace weft {
 
+std::vector<AxisId> axes_of(const KernelStage& s) {
+  if (s.kind == KernelStage::contract) return s.roles.k;
+  return s.axis == kNone ? std::vector<AxisId>{} : std::vector<AxisId>{s.axis};
+}
+
 std::vector<ExprId> roots_of(const KernelStage& s) {
   std::vector<ExprId> roots = {s.predicate, s.value, s.lhs, s.rhs};
   for (const Store& t : s.stores) {
     roots.push_back(t.value);
     for (const Index& i : t.access) roots.push_back(i.indirect);
   }
+  return roots;
+}
+
+std::vector<ExprId> roots_of(const Phase& phase) {
+  std::vector<ExprId> roots;
+  for (const KernelStage& s : phase.stages)
+    for (ExprId e : roots_of(s)) roots.push_back(e);
   return roots;
 }
 
@@ -25,5 +37,22 @@ std::vector<bool> needed(const Kernel& k, const std::vector<ExprId>& roots) {
   }
   return need;
 }
+
+namespace {
+
+template <class... Part>
+Touched touched_by(const Program& p, const Part&... part) {
+  Touched t;
+  for_each_access(part..., [&](BufferId id, const std::vector<Index>&, ExprId load) {
+    (load == kNone ? t.stores : t.loads).push_back(storage(p, id));
+  });
+  return t;
+}
+
+}  // namespace
+
+Touched touched(const Program& p, const Kernel& k) { return touched_by(p, k); }
+Touched touched(const Program& p, const Kernel& k, const Phase& phase) { return touched_by(p, k, phase); }
+Touched touched(const Program& p, const Kernel& k, const KernelStage& s) { return touched_by(p, k, s); }
 
 }  // namespace weft

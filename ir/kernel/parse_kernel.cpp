@@ -7,6 +7,7 @@
 
 #include "ir/base/at.h"
 #include "ir/base/text.h"
+#include "ir/kernel/kernel_builder.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/kernel/verify_kernel.h"
 
@@ -34,6 +35,7 @@ class ProgramParser {
   void map(KernelStage&);
   void scatter(KernelStage&);
   void accumulate(KernelStage&);
+  void contract(KernelStage&);
 
   Store store();
   void access(BufferId&, std::vector<Index>&);
@@ -51,9 +53,8 @@ class ProgramParser {
   Token name_;   // of the program
   Token arena_;  // its size
   // Of the kernel that is being parsed:
-  Kernel kernel_;
+  KernelBuilder builder_;
   Names axes_, exprs_, accumulators_;
-  std::unordered_map<std::string, ExprId> known_;  // expressions by their text: equal ones are one
 };
 
 Program ProgramParser::run() {
@@ -135,14 +136,13 @@ void ProgramParser::kernel() {
   lex_.next();
   const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
   kernel_tokens_.push_back(name);
-  kernel_ = {};
-  kernel_.name = name.text;
+  builder_ = {};
+  builder_.kernel.name = name.text;
   axes_ = {};
   exprs_ = {};
   accumulators_ = {};
-  known_ = {};
   lex_.expect('{', "before the body of a kernel");
-  kernel_.locs = parse_locs(lex_, lex_.loc(name));
+  builder_.kernel.locs = parse_locs(lex_, lex_.loc(name));
   while (!lex_.accept('}')) {
     const Token t = lex_.peek();
     if (lex_.accept("axes"))
@@ -157,7 +157,7 @@ void ProgramParser::kernel() {
       lex_.fail_at(t, "expected axes, schedule, an expression such as '%e0: f32 = …', phase or '}}', found {}",
                    describe(t));
   }
-  program_.kernels.push_back(std::move(kernel_));
+  program_.kernels.push_back(std::move(builder_.kernel));
 }
 
 // axes m=128, n=512
@@ -165,9 +165,9 @@ void ProgramParser::axes() {
   do {
     const Token name = lex_.expect(Token::word, "the name of an axis");
     lex_.expect('=', "after the name of an axis");
-    if (kernel_.axes.size() == kMaxAxes) lex_.fail_at(name, "a kernel has at most {} axes", kMaxAxes);
-    define(axes_, name, static_cast<AxisId>(kernel_.axes.size()));
-    kernel_.axes.push_back({std::string(name.text), parse_integer(lex_, "the extent of an axis")});
+    if (builder_.kernel.axes.size() == kMaxAxes) lex_.fail_at(name, "a kernel has at most {} axes", kMaxAxes);
+    define(axes_, name, static_cast<AxisId>(builder_.kernel.axes.size()));
+    builder_.kernel.axes.push_back({std::string(name.text), parse_integer(lex_, "the extent of an axis")});
   } while (lex_.accept(','));
 }
 
@@ -183,7 +183,7 @@ void ProgramParser::schedule() {
       for (const ScheduleField& f : kScheduleFields) known += (known.empty() ? "" : ", ") + std::string(f.name);
       lex_.fail_at(name, "a schedule has no field {}; it has {}", describe(name), known);
     }
-    Schedule& s = kernel_.schedule;
+    Schedule& s = builder_.kernel.schedule;
     if (field->flag) {
       s.*field->flag = true;
       continue;
@@ -239,10 +239,7 @@ void ProgramParser::expression() {
     do e.args.push_back(expr());
     while (lex_.accept(','));
   }
-  std::string key = fmt::format("{} {}", weft::name(e.dtype), expr_value_text(program_, kernel_, e));
-  const auto [known, is_new] = known_.emplace(std::move(key), static_cast<ExprId>(kernel_.exprs.size()));
-  define(exprs_, name, known->second);
-  if (is_new) kernel_.exprs.push_back(std::move(e));
+  define(exprs_, name, builder_.add(std::move(e)));
 }
 
 // phase (m, n) chunk=256 { stage … }
@@ -260,7 +257,7 @@ void ProgramParser::phase() {
   }
   lex_.expect('{', "before the stages of a phase");
   while (!lex_.accept('}')) stage(phase);
-  kernel_.phases.push_back(std::move(phase));
+  builder_.kernel.phases.push_back(std::move(phase));
 }
 
 void ProgramParser::stage(Phase& phase) {
@@ -316,26 +313,45 @@ void ProgramParser::scatter(KernelStage& s) {
   if (lex_.accept("if")) s.predicate = expr();
 }
 
-// %a0 = contract over k: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2 | … tree: %e2
+// %a0 = contract m=m, n=(n0, n1) over k: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2 | … tree: %e2
 void ProgramParser::accumulate(KernelStage& s) {
   s.result = accumulator("an accumulator", true);
   lex_.expect('=', "after an accumulator");
   const Token op_name = lex_.expect(Token::word, "contract or a reduction");
   const std::optional<Op> op = parse_op(op_name.text);
-  const bool contract = op == Op::contract;
-  if (!contract && (!op || info(*op).cls != OpClass::reduce))
+  if (op == Op::contract) return contract(s);
+  if (!op || info(*op).cls != OpClass::reduce)
     lex_.fail_at(op_name, "{} is not contract or a reduction", describe(op_name));
-  s.kind = contract ? KernelStage::contract : KernelStage::reduce;
+  s.kind = KernelStage::reduce;
+  s.op = *op;
   lex_.expect_word("over", "before the axis");
   s.axis = axis();
-  if (!contract) {
-    s.op = *op;
-    s.striped = lex_.accept("striped");
-    s.tree = lex_.accept("tree");
-  }
+  s.striped = lex_.accept("striped");
+  s.tree = lex_.accept("tree");
   lex_.expect(':', "before what is accumulated");
-  (contract ? s.lhs : s.value) = expr();
-  if (!contract) return;
+  s.value = expr();
+}
+
+void ProgramParser::contract(KernelStage& s) {
+  s.kind = KernelStage::contract;
+  if (!lex_.peek().is("over")) {
+    do {
+      const Token name = lex_.expect(Token::word, "a role (b, m or n), or 'over', before the axes");
+      const auto role = std::ranges::find(kRoles, name.text, [](const auto& r) { return r.first; });
+      if (role == std::end(kRoles) || !(s.roles.*role->second).empty())
+        lex_.fail_at(name, "expected each of the roles b, m and n at most once, then 'over', found {}", describe(name));
+      lex_.expect('=', "after a role");
+      const bool several = lex_.accept('(');
+      do (s.roles.*role->second).push_back(axis());
+      while (several && lex_.accept(','));
+      if (several) lex_.expect(')', "or ',' after an axis");
+    } while (lex_.accept(','));
+  }
+  lex_.expect_word("over", "before the axes");
+  do s.roles.k.push_back(axis());
+  while (lex_.accept(','));
+  lex_.expect(':', "before what is accumulated");
+  s.lhs = expr();
   lex_.expect('*', "between the factors");
   s.rhs = expr();
 }

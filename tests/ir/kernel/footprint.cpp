@@ -71,6 +71,7 @@ TEST_CASE("a use is named once; constants are none; bytes are counted for the ax
 }
 )");
   const Footprint f = footprint(p, p.kernels[0], p.kernels[0].phases[0], 0);
-  CHECK(f.uses == std::vector<BufferUse>{{0, false, 0, 16, 4}, {0, false, 12, 16, 0}, {1, false, 0, 128, 32}, {1, true, 0, 128, 32}});
+  CHECK(f.uses == std::vector<BufferUse>{
+                      {0, false, 0, 16, 4}, {0, false, 12, 16, 0}, {1, false, 0, 128, 32}, {1, true, 0, 128, 32}});
   CHECK(f.bytes == 16 + 4 + 128 + 128);
 }
