@@ -11,7 +11,7 @@
 #include "ir/kernel/panels.h"
 #include "ir/memory/panels.h"
 #include "ir/ops/sum_order.h"
-#include "passes/schedule/schedule.h"
+#include "passes/schedule/cpu.h"
 
 namespace weft {
 namespace {
