@@ -146,7 +146,7 @@ void DeviceExecutor::run() {
 DeviceExecutor::StepPlan DeviceExecutor::make_plan(std::span<const StepRows> rows) {
   const BufferTable& p = table();
   StepPlan plan;
-  const auto add = [&](std::vector<StepPlan::Place>& places, std::int64_t& stride, BufferId id) {
+  const auto add = [&](std::vector<StepPlan::Field>& places, std::int64_t& stride, BufferId id) {
     const std::int64_t bytes = byte_size(at(id).type);
     places.push_back({storage(p, id), stride, bytes});
     stride += round_up(bytes);

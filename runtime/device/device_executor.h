@@ -64,12 +64,12 @@ class DeviceExecutor final : public ProgramExecutor {
   /// How steps of one call of run_steps() find their rows: a record of rows of the moving inputs for each step, and one
   /// of its outputs.
   struct StepPlan {
-    struct Place {
+    struct Field {
       BufferId id;
       std::int64_t offset, bytes;  // in the record
     };
     std::vector<std::size_t> positions;  // of the moving inputs
-    std::vector<Place> inputs, outputs;
+    std::vector<Field> inputs, outputs;
     std::vector<bool> own;  // by output: stored to the record by its kernel (else copied)
     std::int64_t input_stride = 0, output_stride = 0;
     std::int64_t most = 1;  // steps of a chunk

@@ -123,7 +123,7 @@ class EmulatorDevice : public Device {
   void upload(DeviceAddress to, const std::byte* from, std::int64_t bytes) override {
     not_while_recording("upload");
     if (bytes == 0) return;
-    const Place place = find(to, bytes, "upload");
+    const Found place = find(to, bytes, "upload");
     std::memcpy(place.data, from, static_cast<std::size_t>(bytes));
     if (place.initialised) std::memset(place.initialised, 1, static_cast<std::size_t>(bytes));
   }
@@ -148,11 +148,11 @@ class EmulatorDevice : public Device {
   void execute(const Command&);
 
  private:
-  struct Place {
+  struct Found {
     std::byte* data;
     std::uint8_t* initialised;  // null when nothing is checked
   };
-  Place find(DeviceAddress, std::int64_t bytes, const std::string& what);
+  Found find(DeviceAddress, std::int64_t bytes, const std::string& what);
   void not_while_recording(const char* what) const {
     ensure(!recording_, "emulator: {} while launches are recorded", what);
   }
@@ -213,7 +213,7 @@ DeviceAddress EmulatorDevice::allocate(std::int64_t bytes) {
   return address;
 }
 
-EmulatorDevice::Place EmulatorDevice::find(DeviceAddress address, std::int64_t bytes, const std::string& what) {
+EmulatorDevice::Found EmulatorDevice::find(DeviceAddress address, std::int64_t bytes, const std::string& what) {
   auto after = allocations_.upper_bound(address);
   ensure(after != allocations_.begin(), "emulator: {}: no memory is allocated at {:#x}", what, address);
   Allocation& a = std::prev(after)->second;
@@ -251,7 +251,7 @@ std::unique_ptr<DeviceGraph> EmulatorDevice::record(const std::function<void()>&
 void EmulatorDevice::execute(const Command& c) {
   if (!c.loaded) {
     if (c.bytes == 0) return;
-    const Place to = find(c.addresses[0], c.bytes, "copy to"), from = find(c.addresses[1], c.bytes, "copy from");
+    const Found to = find(c.addresses[0], c.bytes, "copy to"), from = find(c.addresses[1], c.bytes, "copy from");
     std::memmove(to.data, from.data, static_cast<std::size_t>(c.bytes));
     if (to.initialised) std::memmove(to.initialised, from.initialised, static_cast<std::size_t>(c.bytes));
     return;
@@ -266,8 +266,8 @@ void EmulatorDevice::execute(const Command& c) {
     if (m.space != simt::Memory::global) continue;
     const DeviceAddress address = c.addresses[next++];
     const std::int64_t bytes = m.elements * static_cast<std::int64_t>(size_of(m.dtype));
-    const Place place =
-        bytes == 0 ? Place{} : find(address, bytes, fmt::format("launch of @{}, %{}", code.function->name, m.name));
+    const Found place =
+        bytes == 0 ? Found{} : find(address, bytes, fmt::format("launch of @{}, %{}", code.function->name, m.name));
     ensure(address % size_of(m.dtype) == 0, "emulator: launch of @{}: %{} is not aligned", code.function->name, m.name);
     globals.push_back(place.data);
     initialised.push_back(place.initialised);

@@ -161,7 +161,7 @@ template <class T>
 void copy(const Step& s, Machine& m) {
   T* z = m.values<T>(s.at[0]);
   const T* x = m.values<T>(s.at[1]);
-  if (s.mask == kNowhere) return for_lanes(s.n, [=](int i) { z[i] = x[i]; });
+  if (s.mask == kNoSlot) return for_lanes(s.n, [=](int i) { z[i] = x[i]; });
   const bool* active = m.values<bool>(s.mask);
   for_lanes(s.n, [=](int i) { z[i] = active[i] ? x[i] : z[i]; });
 }

@@ -128,13 +128,13 @@ void Checker::touch(Access access, const Touch& now, MemoryId id, std::int64_t e
 }
 
 template <class F>
-void Checker::each_thread(const Step& s, Machine& m, const bool* active, Place index, DType t, F&& f) {
+void Checker::each_thread(const Step& s, Machine& m, const bool* active, Slot index, DType t, F&& f) {
   const auto each = [&](auto* elements) {
     if (s.n > 1) {
       for (int i = 0; i < s.n; ++i)
         if (!active || active[i]) f(i, std::int64_t{elements[i]});
     } else if (!active || *active) {  // all threads that are here, at the same element
-      const bool* here = s.mask == kNowhere ? nullptr : m.values<bool>(s.mask);
+      const bool* here = s.mask == kNoSlot ? nullptr : m.values<bool>(s.mask);
       for (int i = 0; i < code_.function->threads; ++i)
         if (!here || here[i]) f(i, std::int64_t{*elements});
     }

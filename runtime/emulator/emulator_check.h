@@ -55,7 +55,7 @@ class Checker {
   void add_global(std::size_t memory, std::byte*);
   void add_shared(std::size_t memory);
   template <class F>
-  void each_thread(const Step&, Machine&, const bool* active, Place index, DType, F&&);
+  void each_thread(const Step&, Machine&, const bool* active, Slot index, DType, F&&);
   void touch(Access, const Touch& now, simt::MemoryId, std::int64_t element);
   void remember_reader(Shadow&, const Touch& now) const;
   bool conflicts(const Touch& earlier, const Touch& now, bool shared) const;

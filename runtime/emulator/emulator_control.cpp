@@ -43,7 +43,7 @@ void parting_loop_begin(const Step& s, Machine& m) {
   T* counter = m.values<T>(s.at[0]);
   const T *start = m.values<T>(s.at[1]), *end = m.values<T>(s.at[2]);
   bool* mask = m.values<bool>(s.at[3]);
-  const bool* outer = s.mask == kNowhere ? nullptr : m.values<bool>(s.mask);
+  const bool* outer = s.mask == kNoSlot ? nullptr : m.values<bool>(s.mask);
   for_lanes(s.n, [=](int i) {
     counter[i] = start[i];
     mask[i] = start[i] < end[i];
@@ -84,7 +84,7 @@ void when_uniform(const Step& s, Machine& m) {
 void when_varying(const Step& s, Machine& m) {
   bool* mask = m.values<bool>(s.at[0]);
   const bool* condition = m.values<bool>(s.at[1]);
-  if (s.mask == kNowhere) {
+  if (s.mask == kNoSlot) {
     for_lanes(s.n, [=](int i) { mask[i] = condition[i]; });
   } else {
     const bool* outer = m.values<bool>(s.mask);

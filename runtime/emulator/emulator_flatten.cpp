@@ -1,5 +1,5 @@
-// Flattens the tree of a device function into steps: gives values places in the frame, reused as values die so that the
-// frame stays in the first caches, and lets an update of a variable write to the variable's place at once.
+// Flattens the tree of a device function into steps: gives values slots in the frame, reused as values die so that the
+// frame stays in the first caches, and lets an update of a variable write to the variable's slot at once.
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -18,7 +18,7 @@ struct Analysis {
   explicit Analysis(const Function&);
 
   std::vector<bool> varying;
-  std::vector<bool> spread;  // has a place with an element for each thread
+  std::vector<bool> spread;  // has a slot with an element for each thread
   std::vector<int> parted;   // constructs around the definition at which threads may have parted
   std::vector<int> uses;
   std::vector<std::vector<RegisterId>> dying;  // by position: the values whose last use that is
@@ -123,36 +123,36 @@ void Analysis::consider_update(const Inst& set, int region, int parted_here) {
     at(written_to, value) = variable;
 }
 
-/// Hands out places of a few sizes, the latest returned first: it is the likeliest to be in cache.
+/// Hands out slots of a few sizes, the latest returned first: it is the likeliest to be in cache.
 class Frame {
  public:
   explicit Frame(int threads) : threads_(static_cast<std::size_t>(threads)) {}
-  Place take(std::size_t element, bool spread) {
-    std::vector<Place>& free = free_[{element, spread}];
+  Slot take(std::size_t element, bool spread) {
+    std::vector<Slot>& free = free_[{element, spread}];
     if (free.empty()) return take_for_good(element, spread);
-    const Place p = free.back();
+    const Slot p = free.back();
     free.pop_back();
     return p;
   }
-  void give_back(Place p, std::size_t element, bool spread) { free_[{element, spread}].push_back(p); }
-  /// A place that nothing else has: for what is set once, before the first block.
-  Place take_for_good(std::size_t element, bool spread) {
+  void give_back(Slot p, std::size_t element, bool spread) { free_[{element, spread}].push_back(p); }
+  /// A slot that nothing else has: for what is set once, before the first block.
+  Slot take_for_good(std::size_t element, bool spread) {
     const std::size_t lines = spread ? (threads_ * element / kLine + 1) | 1 : 1;  // a mask needs a byte more
-    const std::size_t place = std::exchange(bytes_, bytes_ + lines * kLine);
-    ensure(bytes_ < kNowhere, "emulator: a frame of {} bytes", bytes_);
-    return static_cast<Place>(place);
+    const std::size_t slot = std::exchange(bytes_, bytes_ + lines * kLine);
+    ensure(bytes_ < kNoSlot, "emulator: a frame of {} bytes", bytes_);
+    return static_cast<Slot>(slot);
   }
   std::size_t bytes() const { return bytes_; }
 
  private:
   std::size_t threads_, bytes_ = 0;
-  std::map<std::pair<std::size_t, bool>, std::vector<Place>> free_;
+  std::map<std::pair<std::size_t, bool>, std::vector<Slot>> free_;
 };
 
 class Flattener {
  public:
   explicit Flattener(std::shared_ptr<const Function> f)
-      : f_(*f), facts_(f_), frame_(f_.threads), place_(f_.types.size(), kNowhere) {
+      : f_(*f), facts_(f_), frame_(f_.threads), slot_(f_.types.size(), kNoSlot) {
     code_.function = std::move(f);
   }
   Code run();
@@ -167,7 +167,7 @@ class Flattener {
   void emit_set(const Inst&, Step);
   void emit_loop(const Inst&, Step);
   void emit_when(const Inst&, Step);
-  void emit_body(const Inst&, Place own_mask);
+  void emit_body(const Inst&, Slot own_mask);
   void emit_constant(const Inst&);
   void emit_listed(Step, Handler, const Inst&);
   void emit(Step s, Handler run) {
@@ -177,23 +177,23 @@ class Flattener {
   /// Spreads a value that was computed once.
   void spread(RegisterId v) {
     if (at(facts_.varying, v) || !at(facts_.spread, v)) return;
-    emit(Step{.at = {place(v)}, .n = f_.threads}, splat_handler(f_.type(v)));
+    emit(Step{.at = {slot(v)}, .n = f_.threads}, splat_handler(f_.type(v)));
   }
-  void take(RegisterId v) { at(place_, v) = frame_.take(size_of(f_.type(v)), at(facts_.spread, v)); }
+  void take(RegisterId v) { at(slot_, v) = frame_.take(size_of(f_.type(v)), at(facts_.spread, v)); }
   void release_dying();
-  Place place(RegisterId v) const { return v == kNone ? kNowhere : at(place_, v); }
+  Slot slot(RegisterId v) const { return v == kNone ? kNoSlot : at(slot_, v); }
   std::uint32_t here() const { return static_cast<std::uint32_t>(code_.steps.size()); }
 
   const Function& f_;
   Code code_;
   Analysis facts_;
   Frame frame_;
-  std::vector<Place> place_;
-  std::vector<bool> pinned_ = std::vector<bool>(f_.types.size(), false);  // shares a place that stays taken
-  std::map<std::tuple<DType, std::uint64_t, bool>, Place> constants_;
-  Place threads_ = kNowhere;  // the thread numbers
-  Place mask_ = kNowhere;     // of the threads that are here
-  int parted_ = 0;            // as Analysis::parted
+  std::vector<Slot> slot_;
+  std::vector<bool> pinned_ = std::vector<bool>(f_.types.size(), false);  // shares a slot that stays taken
+  std::map<std::tuple<DType, std::uint64_t, bool>, Slot> constants_;
+  Slot threads_ = kNoSlot;  // the thread numbers
+  Slot mask_ = kNoSlot;     // of the threads that are here
+  int parted_ = 0;          // as Analysis::parted
   int position_ = 0;
 };
 
@@ -211,11 +211,11 @@ Code Flattener::run() {
   return std::move(code_);
 }
 
-// Those that have a place by now: a result that nobody uses dies at its own definition.
+// Those that have a slot by now: a result that nobody uses dies at its own definition.
 void Flattener::release_dying() {
   for (RegisterId v : at(facts_.dying, position_)) {
-    if (at(place_, v) == kNowhere || at(pinned_, v)) continue;
-    frame_.give_back(std::exchange(at(place_, v), kNowhere), size_of(f_.type(v)), at(facts_.spread, v));
+    if (at(slot_, v) == kNoSlot || at(pinned_, v)) continue;
+    frame_.give_back(std::exchange(at(slot_, v), kNoSlot), size_of(f_.type(v)), at(facts_.spread, v));
   }
 }
 
@@ -224,23 +224,23 @@ void Flattener::emit(const Inst& inst) {
   switch (inst.kind) {
     case Inst::constant: emit_constant(inst); break;
     case Inst::thread:
-      if (threads_ == kNowhere) {
+      if (threads_ == kNoSlot) {
         threads_ = frame_.take_for_good(size_of(i32), true);
         code_.once.push_back({.run = thread_numbers, .at = {threads_}, .n = f_.threads});
       }
-      at(place_, inst.result) = threads_;
+      at(slot_, inst.result) = threads_;
       at(pinned_, inst.result) = true;
       break;
     case Inst::block:
       take(inst.result);
-      emit(Step{.at = {place(inst.result)}}, block_number);
+      emit(Step{.at = {slot(inst.result)}}, block_number);
       spread(inst.result);
       break;
     case Inst::apply: emit_apply(inst, s); break;
     case Inst::shuffle_down:
     case Inst::shuffle_from:
       take(inst.result);
-      emit(Step{.inst = &inst, .at = {place(inst.result), place(inst.args[0])}, .n = s.n},
+      emit(Step{.inst = &inst, .at = {slot(inst.result), slot(inst.args[0])}, .n = s.n},
            shuffle_handler(inst.kind, inst.dtype));
       break;
     case Inst::load:
@@ -251,7 +251,7 @@ void Flattener::emit(const Inst& inst) {
     case Inst::barrier: emit(s, barrier); break;
     case Inst::variable:
       take(inst.result);
-      emit(Step{.at = {place(inst.result), place(inst.args[0])}, .n = s.n}, copy_handler(inst.dtype));
+      emit(Step{.at = {slot(inst.result), slot(inst.args[0])}, .n = s.n}, copy_handler(inst.dtype));
       spread(inst.result);
       break;
     case Inst::set: emit_set(inst, s); break;
@@ -267,64 +267,64 @@ void Flattener::emit(const Inst& inst) {
 void Flattener::emit_constant(const Inst& inst) {
   if (at(facts_.uses, inst.result) == 0) return;
   const bool spread = at(facts_.spread, inst.result);
-  const auto [found, is_new] = constants_.try_emplace({inst.dtype, inst.bits, spread}, kNowhere);
+  const auto [found, is_new] = constants_.try_emplace({inst.dtype, inst.bits, spread}, kNoSlot);
   if (is_new) {
     found->second = frame_.take_for_good(size_of(inst.dtype), spread);
     code_.once.push_back(
         {.run = constant_handler(inst.dtype), .inst = &inst, .at = {found->second}, .n = spread ? f_.threads : 1});
   }
-  at(place_, inst.result) = found->second;
+  at(slot_, inst.result) = found->second;
   at(pinned_, inst.result) = true;
 }
 
-// The result may take the place of an argument that dies: handlers read an element before they write it.
+// The result may take the slot of an argument that dies: handlers read an element before they write it.
 void Flattener::emit_apply(const Inst& inst, Step s) {
-  for (std::size_t i = 0; i < inst.args.size(); ++i) s.at[i + 1] = place(inst.args[i]);
+  for (std::size_t i = 0; i < inst.args.size(); ++i) s.at[i + 1] = slot(inst.args[i]);
   release_dying();
   const RegisterId variable = at(facts_.written_to, inst.result);
   if (variable == kNone) {
     take(inst.result);
   } else {
-    at(place_, inst.result) = place(variable);
+    at(slot_, inst.result) = slot(variable);
     at(pinned_, inst.result) = true;
   }
-  s.at[0] = place(inst.result);
+  s.at[0] = slot(inst.result);
   const DType operand = f_.type(inst.args[inst.op == Op::select ? 1 : 0]);
   emit(s, apply_handler(inst.op, operand, inst.dtype));
   spread(variable == kNone ? inst.result : variable);
 }
 
-/// A step whose results and arguments are listed in Code::places.
+/// A step whose results and arguments are listed in Code::slots.
 void Flattener::emit_listed(Step s, Handler run, const Inst& inst) {
-  s.more = static_cast<std::uint32_t>(code_.places.size());
+  s.more = static_cast<std::uint32_t>(code_.slots.size());
   for (int i = 0; i < result_count(inst); ++i) {
     take(inst.result + i);
-    code_.places.push_back(place(inst.result + i));
+    code_.slots.push_back(slot(inst.result + i));
   }
-  for (RegisterId v : inst.args) code_.places.push_back(place(v));
+  for (RegisterId v : inst.args) code_.slots.push_back(slot(v));
   emit(s, run);
 }
 
 void Flattener::emit_access(const Inst& inst, Step s) {
-  s.at[0] = place(inst.args[0]);
-  s.at[1] = place(inst.predicate);
+  s.at[0] = slot(inst.args[0]);
+  s.at[1] = slot(inst.predicate);
   const DType index = f_.type(inst.args[0]), dtype = at(f_.memories, inst.memory).dtype;
-  s.more = static_cast<std::uint32_t>(code_.places.size());
+  s.more = static_cast<std::uint32_t>(code_.slots.size());
   switch (inst.kind) {
     case Inst::load:
       for (int i = 0; i < inst.width; ++i) {
         take(inst.result + i);
-        code_.places.push_back(place(inst.result + i));
+        code_.slots.push_back(slot(inst.result + i));
       }
       emit(s, load_handler(dtype, index, inst.width));
       for (int i = 0; i < inst.width; ++i) spread(inst.result + i);
       break;
     case Inst::store:
-      for (std::size_t i = 1; i < inst.args.size(); ++i) code_.places.push_back(place(inst.args[i]));
+      for (std::size_t i = 1; i < inst.args.size(); ++i) code_.slots.push_back(slot(inst.args[i]));
       emit(s, store_handler(dtype, index, inst.width));
       break;
     default:
-      s.at[2] = std::exchange(s.at[1], place(inst.args[1]));
+      s.at[2] = std::exchange(s.at[1], slot(inst.args[1]));
       emit(s, copy_async_handler(index, f_.type(inst.args[1])));
   }
 }
@@ -332,19 +332,19 @@ void Flattener::emit_access(const Inst& inst, Step s) {
 void Flattener::emit_set(const Inst& inst, Step s) {
   const RegisterId variable = inst.args[0], value = inst.args[1];
   if (at(facts_.written_to, value) == variable) return;
-  if (parted_ == at(facts_.parted, variable)) s.mask = kNowhere;  // the threads elsewhere have no such variable
-  s.at[0] = place(variable);
-  s.at[1] = place(value);
+  if (parted_ == at(facts_.parted, variable)) s.mask = kNoSlot;  // the threads elsewhere have no such variable
+  s.at[0] = slot(variable);
+  s.at[1] = slot(value);
   emit(s, copy_handler(f_.type(variable)));
   spread(variable);
 }
 
 // The body between two positions: that of the instruction and that of its end.
-void Flattener::emit_body(const Inst& inst, Place own_mask) {
+void Flattener::emit_body(const Inst& inst, Slot own_mask) {
   release_dying();
   ++position_;
-  const bool parts = own_mask != kNowhere;
-  const Place outer = std::exchange(mask_, parts ? own_mask : mask_);
+  const bool parts = own_mask != kNoSlot;
+  const Slot outer = std::exchange(mask_, parts ? own_mask : mask_);
   parted_ += parts;
   emit_region(*inst.body);
   parted_ -= parts;
@@ -354,9 +354,9 @@ void Flattener::emit_body(const Inst& inst, Place own_mask) {
 void Flattener::emit_loop(const Inst& inst, Step s) {
   const bool varying = at(facts_.varying, inst.result);
   take(inst.result);
-  const Place own_mask = varying ? frame_.take(size_of(boolean), true) : kNowhere;
-  const Place places[] = {place(inst.result), place(inst.args[0]), place(inst.args[1]), own_mask};
-  std::copy(std::begin(places), std::end(places), s.at);
+  const Slot own_mask = varying ? frame_.take(size_of(boolean), true) : kNoSlot;
+  const Slot slots[] = {slot(inst.result), slot(inst.args[0]), slot(inst.args[1]), own_mask};
+  std::copy(std::begin(slots), std::end(slots), s.at);
   const std::uint32_t begin = here();
   emit(s, loop_begin_handler(inst.dtype, varying));
   s.target = here();
@@ -369,8 +369,8 @@ void Flattener::emit_loop(const Inst& inst, Step s) {
 
 void Flattener::emit_when(const Inst& inst, Step s) {
   const bool varying = at(facts_.varying, inst.args[0]);
-  const Place condition = place(inst.args[0]);
-  const Place own_mask = varying ? frame_.take(size_of(boolean), true) : kNowhere;
+  const Slot condition = slot(inst.args[0]);
+  const Slot own_mask = varying ? frame_.take(size_of(boolean), true) : kNoSlot;
   s.at[0] = varying ? own_mask : condition;
   s.at[1] = condition;
   const std::uint32_t begin = here();

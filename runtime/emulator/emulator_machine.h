@@ -44,13 +44,13 @@ struct Machine {
   void run_block(std::int32_t number);
 
   template <class T>
-  T* values(Place p) {
+  T* values(Slot p) {
     return reinterpret_cast<T*>(frame + p);
   }
   const simt::Function& function() const { return *code->function; }
 };
 
-/// Calls f(i) for i = 0 … n-1, vectorised. Places that f reads and writes are the same one or do not overlap.
+/// Calls f(i) for i = 0 … n-1, vectorised. Slots that f reads and writes are the same one or do not overlap.
 template <class F>
 void for_lanes(int n, F f) {
   with_native_fma([=] {
@@ -66,21 +66,21 @@ std::string place_of(const simt::Function&);
 /// `loads %a[17] (load %t49[m, k])`, for messages.
 std::string what_it_does(const simt::Function&, const simt::Inst&);
 
-// Handlers. Places, unless said otherwise: at[0] the result, at[1] … the arguments.
+// Handlers. Slots, unless said otherwise: at[0] the result, at[1] … the arguments.
 Handler apply_handler(Op, DType operand, DType result);  // `operand` as for eval_scalar
 Handler constant_handler(DType);
 Handler copy_handler(DType);   // result = argument, where `mask` is true
 Handler splat_handler(DType);  // spreads element 0 of at[0] over the others
 void thread_numbers(const Step&, Machine&);
 void block_number(const Step&, Machine&);
-Handler load_handler(DType, DType index, int width);   // at[0] the index, at[1] the predicate, results in Code::places
-Handler store_handler(DType, DType index, int width);  // at[0] the index, at[1] the predicate, values in Code::places
+Handler load_handler(DType, DType index, int width);   // at[0] the index, at[1] the predicate, results in Code::slots
+Handler store_handler(DType, DType index, int width);  // at[0] the index, at[1] the predicate, values in Code::slots
 Handler copy_async_handler(DType index, DType source_index);  // at[0], at[1] the indices, at[2] the predicate
 void commit_async(const Step&, Machine&);
 void wait_async(const Step&, Machine&);
 void barrier(const Step&, Machine&);
 Handler shuffle_handler(simt::Inst::Kind, DType);
-void mma_tf32(const Step&, Machine&);  // results, then arguments in Code::places, as for mma_bf16
+void mma_tf32(const Step&, Machine&);  // results, then arguments in Code::slots, as for mma_bf16
 void mma_bf16(const Step&, Machine&);
 // Control flow. A loop's at[]: counter, start, end, and its own mask when threads leave it one by one.
 Handler loop_begin_handler(DType, bool varying);

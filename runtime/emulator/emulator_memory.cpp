@@ -21,11 +21,11 @@ bool all(const bool* flags, int n) {
 }
 
 /// The threads that are here and whose predicate is true; null when that is all of them.
-const bool* active_threads(const Step& s, Place predicate, Machine& m) {
+const bool* active_threads(const Step& s, Slot predicate, Machine& m) {
   // A value that all threads share: where there is no thread, its step is not reached.
-  const bool* here = s.mask == kNowhere || s.n == 1 ? nullptr : m.values<bool>(s.mask);
+  const bool* here = s.mask == kNoSlot || s.n == 1 ? nullptr : m.values<bool>(s.mask);
   if (here && here[s.n]) here = nullptr;
-  const bool* wanted = predicate == kNowhere ? nullptr : m.values<bool>(predicate);
+  const bool* wanted = predicate == kNoSlot ? nullptr : m.values<bool>(predicate);
   if (wanted && all(wanted, s.n)) wanted = nullptr;
   if (!here || !wanted) return here ? here : wanted;
   bool* both = m.active;
@@ -35,7 +35,7 @@ const bool* active_threads(const Step& s, Place predicate, Machine& m) {
 
 /// The thread of lane i: of a step that is done once for all, the first one that is here.
 int thread_of(const Step& s, int lane, Machine& m) {
-  if (s.n > 1 || s.mask == kNowhere) return lane;
+  if (s.n > 1 || s.mask == kNoSlot) return lane;
   const bool* here = m.values<bool>(s.mask);
   return static_cast<int>(std::find(here, here + m.function().threads, true) - here);
 }
@@ -112,7 +112,7 @@ struct Rows {
   typedef T Whole __attribute__((vector_size(32)));
   Whole rows[4];
 
-  /// The elements of eight threads in a place.
+  /// The elements of eight threads in a slot.
   static Whole* at(T* p) { return reinterpret_cast<Whole*>(p); }
   static const Whole* at(const T* p) { return reinterpret_cast<const Whole*>(p); }
   void read(int i, const T* low, const T* high) {
@@ -203,9 +203,9 @@ void scatter(T* to, const I* index, int n, std::array<const T*, W> from) {
 
 template <class T, int W>
 std::array<T*, W> listed(const Step& s, Machine& m) {
-  std::array<T*, W> places;
-  for (std::size_t k = 0; k < W; ++k) places[k] = m.values<std::remove_const_t<T>>(m.code->places[s.more + k]);
-  return places;
+  std::array<T*, W> slots;
+  for (std::size_t k = 0; k < W; ++k) slots[k] = m.values<std::remove_const_t<T>>(m.code->slots[s.more + k]);
+  return slots;
 }
 
 template <class T, class I, int W>
@@ -252,7 +252,7 @@ void copy_async(const Step& s, Machine& m) {
   const Inst& inst = *s.inst;
   const I* to = m.values<I>(s.at[0]);
   const J* from = m.values<J>(s.at[1]);
-  const bool* here = active_threads(s, kNowhere, m);
+  const bool* here = active_threads(s, kNoSlot, m);
   check_indices(s, m, inst.memory, to, here);
   const bool* wanted = active_threads(s, s.at[2], m);
   check_indices(s, m, inst.source, from, wanted);

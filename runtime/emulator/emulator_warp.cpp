@@ -43,7 +43,7 @@ float to_bf16(float x) {
   return std::bit_cast<float>((bits + 0x7fffu + (bits >> 16 & 1)) & ~0xffffu);
 }
 
-/// A place in a fragment's matrix. Lane l of a warp has group l / 4 and number l % 4 in it.
+/// A slot in a fragment's matrix. Lane l of a warp has group l / 4 and number l % 4 in it.
 struct Cell {
   int row, column;
 };
@@ -67,8 +67,8 @@ Cell cell_of_c(int group, int number, int i) { return {group + (i >> 1) * 8, num
 template <class M>
 void mma(const Step& s, Machine& m) {
   constexpr int results = 4;
-  const Place* places = &m.code->places[s.more];
-  const auto value = [&](int i) { return m.values<float>(places[i]); };
+  const Slot* slots = &m.code->slots[s.more];
+  const auto value = [&](int i) { return m.values<float>(slots[i]); };
   for (int warp = 0; warp < s.n; warp += kWarp) {
     float a[16][M::k], b[M::k][8];
     for (int lane = 0; lane < kWarp; ++lane) {

@@ -38,11 +38,11 @@ struct Copied {
 
 void Executor::AlignedFree::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{kCacheLine}); }
 
-Executor::Memory Executor::allocate(std::int64_t bytes, const char* what) {
+Executor::Block Executor::allocate(std::int64_t bytes, const char* what) {
   if (bytes == 0) return {};
   void* p = ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{kCacheLine}, std::nothrow);
   if (!p) fail("cannot allocate {} bytes for the {} of a compiled program", bytes, what);
-  return Memory(static_cast<std::byte*>(p));
+  return Block(static_cast<std::byte*>(p));
 }
 
 Executor::Executor(HostArtifact artifact, int threads)
@@ -148,7 +148,7 @@ void Executor::run() {
   check_bindings();
   clear_faults();
   const FlushSubnormals flush;
-  if (pace_.settled()) {
+  if (pace_.is_fixed()) {
     run_alone(addresses_.data());
   } else {
     const auto start = Clock::now();
@@ -200,7 +200,7 @@ std::int64_t Executor::run_steps(std::int64_t steps, std::span<const StepRows> r
                   static_cast<std::size_t>(c.bytes));
     go_on = (!after || after(done)) && done + 1 < steps;
     ++done;
-    if (pace_.settled()) return;
+    if (pace_.is_fixed()) return;
     const auto now = Clock::now();
     pace_.record(seconds(now - start));
     start = now;

@@ -49,11 +49,11 @@ class Executor final : public ProgramExecutor {
   struct AlignedFree {
     void operator()(std::byte* p) const;
   };
-  using Memory = std::unique_ptr<std::byte[], AlignedFree>;
+  using Block = std::unique_ptr<std::byte[], AlignedFree>;
 
   explicit Executor(std::shared_ptr<const Plan>);
   static std::shared_ptr<const Plan> make_plan(HostArtifact, std::shared_ptr<ThreadTeam>);
-  static Memory allocate(std::int64_t bytes, const char* what);
+  static Block allocate(std::int64_t bytes, const char* what);
 
   void place(BufferId, std::byte* address);
   void bound(BufferId) override;
@@ -66,7 +66,7 @@ class Executor final : public ProgramExecutor {
 
   std::shared_ptr<const Plan> plan_;
   std::vector<std::byte*> addresses_;  // by BufferId: what kernels get; a view has its storage's
-  Memory arena_, scratch_;
+  Block arena_, scratch_;
   Pace pace_;
   struct Fault {
     std::size_t launch = 0;

@@ -6,7 +6,7 @@
 namespace weft {
 
 void Pace::record(double seconds) {
-  if (settled()) return;
+  if (is_fixed()) return;
   if (together_ && (quickest_ == 0 || seconds < quickest_)) quickest_ = seconds;
   window_ += seconds;
   ++runs_;

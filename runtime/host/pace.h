@@ -14,7 +14,7 @@ class Pace {
   explicit Pace(int width) : width_(width), together_(width > 1) {}
 
   /// Always alone: there is nothing to record.
-  bool settled() const { return width_ < 2; }
+  bool is_fixed() const { return width_ < 2; }
   /// How the next run is done.
   bool together() const { return together_; }
   /// What the last run took, done in the way that together() said.

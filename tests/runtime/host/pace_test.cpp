@@ -55,6 +55,6 @@ TEST_CASE("a neighbour that is there from the beginning is noticed too") {
 
 TEST_CASE("one thread has no choice") {
   Pace pace(1);
-  CHECK(pace.settled());
+  CHECK(pace.is_fixed());
   CHECK(!pace.together());
 }
