@@ -3,6 +3,7 @@
 #include "passes/graph/autodiff.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 #include "ir/graph/body.h"
@@ -78,7 +79,9 @@ class Reverse {
 
   std::vector<ValueId> run(std::span<const ValueId> wrt) {
     for (ValueId id = last_ + 1; id-- > first_;) {
-      if (!is_active(id) || !info(g_[id].op).differentiable()) continue;
+      if (!is_active(id)) continue;
+      join_pads(id);
+      if (!info(g_[id].op).differentiable()) continue;
       const Node n = g_[id];  // a copy: adding nodes moves the originals
       if (n.op == Op::scan)
         through_scan(id, n);
@@ -121,7 +124,72 @@ class Reverse {
 
   static void add_to(ValueId& sum, ValueId part, Builder b) { sum = sum == kNoValue ? part : b.add(sum, part); }
   void contribute(ValueId v, ValueId part) {
-    if (is_active(v)) add_to(gradients_[v - first_], part, {g_, g_[v].locs | where_});
+    if (is_active(v)) contribute(v, part, {g_, g_[v].locs | where_});
+  }
+  void contribute(ValueId v, ValueId part, Builder b) {
+    if (is_zero_pad(part))
+      pads_[v].push_back(part);
+    else
+      add_to(gradients_[v - first_], part, b);
+  }
+
+  /// What a slice leaves of a gradient: zeros before and behind it, along one axis.
+  bool is_zero_pad(ValueId v) const {
+    const Node& n = g_[v];
+    if (n.op != Op::pad) return false;
+    const Node& value = g_[n.operands[1]];
+    if (value.op != Op::constant || !value.attrs.literal->same_bits(Array(value.type))) return false;
+    return padded_axis(n) >= 0;
+  }
+  /// The one axis that a pad makes longer; -1: none, or several.
+  static int padded_axis(const Node& pad) {
+    const Dims &low = pad.attrs[Attr::low], &high = pad.attrs[Attr::high];
+    int axis = -1;
+    for (int d = 0; d < low.rank(); ++d) {
+      if (low[d] < 0 || high[d] < 0) return -1;
+      if (low[d] == 0 && high[d] == 0) continue;
+      if (axis >= 0) return -1;
+      axis = d;
+    }
+    return axis;
+  }
+  /// Adds the gradients that slices of v gave. Those of slices side by side are joined, not added up: a value that is
+  /// cut in four, as the gates of a recurrent layer are, has a gradient that is stored once.
+  void join_pads(ValueId v) {
+    const auto found = pads_.find(v);
+    if (found == pads_.end()) return;
+    std::vector<ValueId> pads = std::move(found->second);
+    pads_.erase(found);
+    Builder b{g_, g_[v].locs | where_};
+    const int axis = padded_axis(g_[pads[0]]);
+    const auto begin = [&](ValueId pad) { return g_[pad].attrs[Attr::low][axis]; };
+    bool apart = pads.size() > 1 && std::ranges::all_of(pads, [&](ValueId p) { return padded_axis(g_[p]) == axis; });
+    if (apart) {
+      std::ranges::stable_sort(pads, {}, begin);
+      for (std::size_t i = 1; i < pads.size(); ++i)
+        apart = apart && begin(pads[i]) >= begin(pads[i - 1]) + g_[g_[pads[i - 1]].operands[0]].type.shape[axis];
+    }
+    ValueId& sum = gradients_[v - first_];
+    if (!apart) {
+      for (const ValueId pad : pads) add_to(sum, pad, b);
+      return;
+    }
+    std::vector<ValueId> pieces;
+    std::int64_t end = 0;
+    const Type whole = g_[v].type;
+    const auto fill = [&](std::int64_t until) {
+      Type gap = whole;
+      gap.shape[axis] = until - end;
+      if (until > end) pieces.push_back(b.fill(gap, 0));
+      end = until;
+    };
+    for (const ValueId pad : pads) {
+      fill(begin(pad));
+      pieces.push_back(g_[pad].operands[0]);
+      end += g_[pieces.back()].type.shape[axis];
+    }
+    fill(whole.shape[axis]);
+    add_to(sum, b.op(Op::concat, pieces, Attrs::axis(axis)), b);
   }
   void contribute_part(ValueId tuple, std::size_t index, ValueId part) {
     std::vector<ValueId>& parts = of_tuples_[tuple];
@@ -134,7 +202,7 @@ class Reverse {
     std::vector<std::int64_t> known;
     const GradientArgs args{id, incoming, n.operands, n.attrs, known};
     for (std::size_t i = 0; i < n.operands.size(); ++i) {
-      if (is_active(n.operands[i])) add_to(gradients_[n.operands[i] - first_], gradient(n.op, b, args, i), b);
+      if (is_active(n.operands[i])) contribute(n.operands[i], gradient(n.op, b, args, i), b);
     }
   }
 
@@ -157,8 +225,39 @@ class Reverse {
     for (std::size_t i = 0; i < wanted.size(); ++i) contribute(n.operands[lead + wanted[i]], part(b, gradients, i));
   }
 
-  /// The gradient of a scan is a scan the other way. It carries the gradients of the carries and sums of those of what
-  /// every turn uses, and is given the carries that each turn began with, which a scan like this one saves.
+  /// A gradient of what every turn of a scan uses that is the sum over the turns of transpose(contract(x, y)): one
+  /// contraction over the turns too, of x and y of all turns, takes its place.
+  struct OverTurns {
+    std::vector<Dims> transposes;  // the outermost first
+    ValueId x = kNoValue, y = kNoValue;
+    Attrs attrs;  // of the contraction
+  };
+  /// `turning`: what differs from turn to turn, or is computed from it, and no input is else.
+  static std::optional<OverTurns> over_turns(const Graph& g, ValueId d, const std::vector<bool>& turning) {
+    OverTurns found;
+    for (; g[d].op == Op::transpose; d = g[d].operands[0]) found.transposes.push_back(g[d].attrs[Attr::perm]);
+    if (g[d].op != Op::contract) return {};
+    found.x = g[d].operands[0], found.y = g[d].operands[1], found.attrs = g[d].attrs;
+    for (const ValueId v : {found.x, found.y})
+      if (!turning[v] || g[v].type.shape.rank() == kMaxRank) return {};
+    return found;
+  }
+  static Dims after_turns(Dims axes) {
+    for (int i = 0; i < axes.rank(); ++i) axes[i] = axes[i] + 1;
+    return axes;
+  }
+  static ValueId contracted(Builder& b, const OverTurns& o, ValueId all_x, ValueId all_y) {
+    Dims lhs = after_turns(o.attrs[Attr::lhs]), rhs = after_turns(o.attrs[Attr::rhs]);
+    lhs.insert(0, 0), rhs.insert(0, 0);
+    ValueId d = b.contract(all_x, all_y, lhs, rhs, after_turns(o.attrs[Attr::lhs_batch]),
+                           after_turns(o.attrs[Attr::rhs_batch]));
+    for (std::size_t i = o.transposes.size(); i-- > 0;) d = b.transpose(d, o.transposes[i]);
+    return d;
+  }
+
+  /// The gradient of a scan is a scan the other way. It carries the gradients of the carries, and the sums of those of
+  /// what every turn uses (but for those that one contraction gives afterwards), and is given the carries that each
+  /// turn began with, which a scan like this one saves.
   void through_scan(ValueId id, const Node& n) {
     const auto parts = of_tuples_.find(id);
     if (parts == of_tuples_.end()) return;
@@ -166,8 +265,7 @@ class Reverse {
     const auto carries = static_cast<std::size_t>(n.attrs.scalar(Attr::carries));
     const auto slices = static_cast<std::size_t>(n.attrs.scalar(Attr::slices));
     const auto is_wanted = [&](std::size_t i) { return is_active(n.operands[i]) && is_float(body.inputs[i].dtype); };
-    std::vector<std::size_t> smooth, stacked, wanted_slices,
-        wanted_rest;  // numbers of operands; of `stacked`: of results
+    std::vector<std::size_t> smooth, stacked, wanted_slices, wanted_rest;  // numbers of operands; `stacked`: of results
     for (std::size_t i = 0; i < carries; ++i)
       if (is_float(body.inputs[i].dtype)) smooth.push_back(i);
     for (std::size_t r = carries; r < body.outputs.size(); ++r)
@@ -181,52 +279,102 @@ class Reverse {
     saving.bodies = {with_carries(body, carries)};
     const ValueId forward = b.op(Op::scan, n.operands, saving);
 
-    // The body: (gradients of carries, sums; carries, slices, gradients of stacked results; the rest).
-    Graph back;
-    back.name = body.graph->name + "_grad";
-    const auto input = [&](std::string_view prefix, std::size_t i, const Type& t) {
-      return back.input(fmt::format("{}{}", prefix, i), t, InputKind::data, n.locs | where_);
+    // The gradients in one turn, of (gradients of carries; carries, slices, gradients of stacked results; the rest).
+    Graph turn;
+    turn.name = body.graph->name + "_grad";
+    std::vector<ValueId> of_turns;  // by input of `turn`, of those that differ from turn to turn: what stacks them
+    const auto input = [&](Graph& g, std::string_view prefix, std::size_t i, const Type& t) {
+      return g.input(fmt::format("{}{}", prefix, i), t, InputKind::data, n.locs | where_);
     };
-    std::vector<ValueId> at_carries, sums, inputs, at_stacked;
-    for (std::size_t i : smooth) at_carries.push_back(input("dc", i, body.inputs[i]));
-    for (std::size_t i : wanted_rest) sums.push_back(input("sum", i, body.inputs[i]));
-    for (std::size_t i = 0; i < carries + slices; ++i) inputs.push_back(input("x", i, body.inputs[i]));
-    for (std::size_t r : stacked) at_stacked.push_back(input("dy", r, body.outputs[r]));
-    for (std::size_t i = carries + slices; i < n.operands.size(); ++i) inputs.push_back(input("x", i, body.inputs[i]));
-    const std::vector<ValueId> results = insert(back, *body.graph, inputs);
+    std::vector<ValueId> at_carries, inputs, at_stacked;
+    for (std::size_t i : smooth) at_carries.push_back(input(turn, "dc", i, body.inputs[i]));
+    for (std::size_t i = 0; i < carries + slices; ++i) {
+      inputs.push_back(input(turn, "x", i, body.inputs[i]));
+      of_turns.push_back(i < carries ? part(b, forward, body.outputs.size() + i) : n.operands[i]);
+    }
+    for (std::size_t r : stacked) {
+      at_stacked.push_back(input(turn, "dy", r, body.outputs[r]));
+      of_turns.push_back(incoming[r]);
+    }
+    for (std::size_t i = carries + slices; i < n.operands.size(); ++i)
+      inputs.push_back(input(turn, "x", i, body.inputs[i]));
+    const std::vector<ValueId> results = insert(turn, *body.graph, inputs);
     std::vector<Cotangent> from;
     for (std::size_t i = 0; i < smooth.size(); ++i) from.push_back({results[smooth[i]], at_carries[i]});
     for (std::size_t i = 0; i < stacked.size(); ++i) from.push_back({results[stacked[i]], at_stacked[i]});
     std::vector<ValueId> wrt;
     for (const auto* list : {&smooth, &wanted_rest, &wanted_slices})
       for (std::size_t i : *list) wrt.push_back(inputs[i]);
-    const std::vector<ValueId> gradients = pull_back(back, from, wrt, where_);
-    Builder in{back, n.locs | where_};
-    for (std::size_t i = 0; i < wrt.size(); ++i) {
-      ValueId d = gradients[i];
-      const bool is_sum = i >= smooth.size() && i < smooth.size() + sums.size();
-      if (is_sum && d != kNoValue) d = in.add(sums[i - smooth.size()], d);
-      if (d == kNoValue) d = is_sum ? sums[i - smooth.size()] : in.like(wrt[i], 0);
-      back.output(fmt::format("d{}", i), d);
+    const std::vector<ValueId> gradients = pull_back(turn, from, wrt, where_);
+    const auto gradient_at = [&](std::size_t i) {
+      return gradients[i] != kNoValue ? gradients[i] : Builder{turn, n.locs | where_}.like(wrt[i], 0);
+    };
+
+    // What is left to sum, and what to stack for contractions over the turns.
+    std::vector<ValueId> stacks(turn.size(), kNoValue);  // of values of `turn`: what holds them for all turns
+    for (std::size_t i = 0; i < of_turns.size(); ++i) stacks[turn.inputs()[smooth.size() + i].id] = of_turns[i];
+    std::vector<bool> turning(turn.size(), false);
+    for (ValueId v = 0; v < turn.size(); ++v)
+      turning[v] = stacks[v] != kNoValue || std::ranges::count(at_carries, v) ||
+                   std::ranges::any_of(turn[v].operands, [&](ValueId o) { return turning[o]; });
+    std::vector<std::size_t> summed;  // numbers in wanted_rest
+    std::vector<std::pair<std::size_t, OverTurns>> contractions;
+    std::vector<ValueId> to_stack;
+    for (std::size_t i = 0; i < wanted_rest.size(); ++i) {
+      const ValueId d = gradients[smooth.size() + i];
+      if (d == kNoValue) continue;
+      const auto found = over_turns(turn, d, turning);
+      if (!found) {
+        summed.push_back(i);
+        continue;
+      }
+      contractions.emplace_back(i, *found);
+      for (const ValueId v : {found->x, found->y})
+        if (stacks[v] == kNoValue && !std::ranges::count(to_stack, v)) to_stack.push_back(v);
     }
+
+    // The results of a turn: gradients of carries, what is summed, gradients of slices, what is stacked.
+    const auto result = [&](ValueId v) { turn.output(fmt::format("d{}", turn.outputs().size()), v); };
+    for (std::size_t i = 0; i < smooth.size(); ++i) result(gradient_at(i));
+    for (std::size_t i : summed) result(gradients[smooth.size() + i]);
+    for (std::size_t i = 0; i < wanted_slices.size(); ++i) result(gradient_at(smooth.size() + wanted_rest.size() + i));
+    for (ValueId v : to_stack) result(v);
+    Graph back;  // the same with sums among the carries
+    back.name = turn.name;
+    std::vector<ValueId> sums, given;
+    for (std::size_t i = 0; i < turn.inputs().size(); ++i) {
+      const Input& in = turn.inputs()[i];
+      if (i == smooth.size())
+        for (std::size_t k : summed) sums.push_back(input(back, "sum", wanted_rest[k], body.inputs[wanted_rest[k]]));
+      given.push_back(back.input(in.name, turn[in.id].type, InputKind::data, turn[in.id].locs));
+    }
+    std::vector<ValueId> given_back = insert(back, turn, given);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      ValueId& d = given_back[smooth.size() + i];
+      d = Builder{back, n.locs | where_}.add(sums[i], d);
+    }
+    for (std::size_t i = 0; i < given_back.size(); ++i) back.output(fmt::format("d{}", i), given_back[i]);
 
     std::vector<ValueId> operands;
     for (std::size_t i : smooth) operands.push_back(incoming[i] != kNoValue ? incoming[i] : b.like(n.operands[i], 0));
-    for (std::size_t i : wanted_rest) operands.push_back(b.like(n.operands[i], 0));
-    for (std::size_t i = 0; i < carries; ++i) operands.push_back(part(b, forward, body.outputs.size() + i));
-    for (std::size_t i = carries; i < carries + slices; ++i) operands.push_back(n.operands[i]);
-    for (std::size_t r : stacked) operands.push_back(incoming[r]);
-    for (std::size_t i = carries + slices; i < n.operands.size(); ++i) operands.push_back(n.operands[i]);
+    for (std::size_t i : summed) operands.push_back(b.like(n.operands[wanted_rest[i]], 0));
+    operands.insert(operands.end(), of_turns.begin(), of_turns.end());
+    operands.insert(operands.end(), n.operands.begin() + static_cast<std::ptrdiff_t>(carries + slices),
+                    n.operands.end());
     const auto number = [](std::size_t i) { return static_cast<std::int64_t>(i); };
     Attrs backward{{Attr::carries, Dims{number(smooth.size() + sums.size())}},
-                   {Attr::slices, Dims{number(carries + slices + stacked.size())}},
+                   {Attr::slices, Dims{number(of_turns.size())}},
                    {Attr::length, n.attrs[Attr::length]},
                    {Attr::reverse, Dims{1 - n.attrs.scalar(Attr::reverse)}}};
     backward.bodies = {make_body(std::move(back))};
     const ValueId scanned = b.op(Op::scan, std::move(operands), std::move(backward));
     std::size_t at = 0;
-    for (const auto* list : {&smooth, &wanted_rest, &wanted_slices})
-      for (std::size_t i : *list) contribute(n.operands[i], part(b, scanned, at++));
+    for (std::size_t i : smooth) contribute(n.operands[i], part(b, scanned, at++));
+    for (std::size_t i : summed) contribute(n.operands[wanted_rest[i]], part(b, scanned, at++));
+    for (std::size_t i : wanted_slices) contribute(n.operands[i], part(b, scanned, at++));
+    for (ValueId v : to_stack) stacks[v] = part(b, scanned, at++);
+    for (const auto& [i, o] : contractions)
+      contribute(n.operands[wanted_rest[i]], contracted(b, o, stacks[o.x], stacks[o.y]));
   }
 
   ValueId part(Builder& b, ValueId tuple, std::size_t i) {
@@ -240,6 +388,7 @@ class Reverse {
   std::vector<bool> active_;                                     // by id - first_
   std::vector<ValueId> gradients_;                               // the same; kNoValue: none yet
   std::unordered_map<ValueId, std::vector<ValueId>> of_tuples_;  // a gradient for each part, or kNoValue
+  std::unordered_map<ValueId, std::vector<ValueId>> pads_;       // contributions that join_pads() has yet to add
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 //             axis ("outer"): softmax, layer norm and cross-entropy are one such kernel each
 //   contract  a contraction and the elementwise values of its result's shape: bias, activation, mask, the optimiser
 //   scatter   an indexed accumulation by itself
+//   concat    a concat that is stored, by itself
 // Leaves, views and cheap elementwise values belong to no group until the end: each consumer computes them for itself,
 // which makes them prologues of the kernels that read them.
 //
@@ -59,7 +60,7 @@ struct Readers {
 };
 
 struct Fuser {
-  enum Kind : std::uint8_t { map, loop, contract, scatter };
+  enum Kind : std::uint8_t { map, loop, contract, scatter, concat };
   struct GroupState {
     Kind kind;
     Shape domain;
@@ -79,7 +80,7 @@ struct Fuser {
   std::vector<Streams> streams;
   std::vector<Readers> readers;
   std::vector<bool> result;  // output or update
-  const std::vector<bool> large;
+  const std::vector<bool> large, concats;
   using Loops = std::map<std::pair<ValueId, int>, std::int32_t>;  // (value, axis) -> loop group
   Loops reducing;                                                 // the group that reduces the value
   Loops reading;  // the group that reads the value for a reduction, other than an arg-reduction
@@ -97,11 +98,14 @@ struct Fuser {
         streams(graph.size()),
         readers(graph.size()),
         result(graph.size(), false),
-        large(large_values(graph, large_bytes)) {
+        large(large_values(graph, large_bytes)),
+        concats(stored_concats(graph)) {
     for (const Output& o : g.outputs()) result[o.id] = true;
     for (const Update& u : g.updates()) result[u.value] = true;
     for (ValueId v = 0; v < g.size(); ++v) {
       readers[v].storing |= result[v];
+      if (concats[v])
+        for (ValueId o : g[v].operands) readers[without_unit_axes(g, o)].storing = true;
       for (ValueId o : g[v].operands) switch (info(g[v].op).cls) {
           case OpClass::contract:
           case OpClass::scatter: readers[o].storing = true; break;
@@ -162,7 +166,7 @@ struct Fuser {
     const std::int32_t in = latest[v];
     if (in == kNoGroup) return false;
     const GroupState& s = groups[static_cast<std::size_t>(in)];
-    if (s.kind == scatter || is_full(in)) return false;
+    if (s.kind == scatter || s.kind == concat || is_full(in)) return false;
     bool is_outer = false;
     const bool same = s.kind == loop ? shape(v) == s.domain : squeezed(shape(v)) == squeezed(s.domain);
     if (!same) {
@@ -285,7 +289,7 @@ struct Fuser {
   }
 
   bool must_be_in_memory(ValueId v) const {
-    if (result[v] || (is_long_concat(g[v]))) return true;
+    if (result[v]) return true;
     if (large[v]) return false;
     return std::ranges::any_of(uses[v], [&](ValueId u) {
       if (g[u].op == Op::reshape) return wants_memory(g, u, large);
@@ -307,7 +311,9 @@ struct Fuser {
       case OpClass::leaf:
         if (n.op == Op::input) return;
         break;
-      case OpClass::view: break;
+      case OpClass::view:
+        if (concats[v]) return place(v, open(concat, n.type.shape));
+        break;
       case OpClass::control: fail("{}: {} holds a function; the pass 'inline' runs before", n.locs.str(), name(n.op));
     }
     cost[v] = element_cost(n);
@@ -349,7 +355,7 @@ struct Fuser {
     order = rw.live();
     auto key = [&](ValueId v) { return group[v] != kNoGroup ? 2 * group[v] : 2 * latest[v] + 1; };
     std::ranges::stable_sort(order, {}, key);
-    static constexpr std::string_view kNames[] = {"map", "loop", "contract", "scatter"};
+    static constexpr std::string_view kNames[] = {"map", "loop", "contract", "scatter", "concat"};
     std::vector<std::int32_t> number(groups.size(), kNoGroup);
     for (ValueId v : order) {
       const ValueId id = rw.copy(v);

@@ -24,7 +24,26 @@ int element_cost(const Node& n) {
   return info(n.op).cost;
 }
 
-bool is_long_concat(const Node& n) { return n.op == Op::concat && n.operands.size() > 8; }
+std::vector<bool> stored_concats(const Graph& g) {
+  constexpr std::size_t kLong = 8;
+  std::vector<bool> concats(g.size(), false), wanted(g.size(), false);
+  for (const Output& o : g.outputs()) wanted[o.id] = true;
+  for (const Update& u : g.updates()) wanted[u.value] = true;
+  for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
+    const Node& n = g[v];
+    concats[v] = n.op == Op::concat && (wanted[v] || n.operands.size() > kLong);
+    if (concats[v] || info(n.op).cls == OpClass::contract)
+      for (ValueId o : n.operands) wanted[o] = true;
+    if (n.op == Op::reshape && wanted[v]) wanted[n.operands[0]] = true;
+  }
+  return concats;
+}
+
+ValueId without_unit_axes(const Graph& g, ValueId v) {
+  while (g[v].op == Op::reshape && squeezed(g[v].type.shape) == squeezed(g[g[v].operands[0]].type.shape))
+    v = g[v].operands[0];
+  return v;
+}
 
 bool is_affine_reshape(const Shape& from, const Shape& to) {
   if (std::ranges::count(from, 0)) return true;  // nothing is read
@@ -41,6 +60,7 @@ std::vector<bool> large_values(const Graph& g, std::int64_t large_bytes) {
   std::vector<bool> large(g.size(), false);
   std::vector<std::int64_t> reads(g.size(), 0);  // bytes of the largest array in memory that v is computed from
   std::vector<int> cost(g.size(), 0), size(g.size(), 0);
+  const std::vector<bool> concats = stored_concats(g);
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
     const std::int64_t bytes = is_static(n.type.shape) ? byte_size(n.type) : 0;
@@ -54,7 +74,7 @@ std::vector<bool> large_values(const Graph& g, std::int64_t large_bytes) {
       reads[v] = std::max(reads[v], reads[o]);
       cost[v] += cost[o], size[v] += size[o];
     }
-    if (cost[v] > kMaxVirtualCost || is_long_concat(n) || size[v] > kMaxVirtual) {
+    if (cost[v] > kMaxVirtualCost || concats[v] || size[v] > kMaxVirtual) {
       reads[v] = bytes, cost[v] = size[v] = 0;  // some kernel stores it
       continue;
     }
@@ -82,8 +102,16 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   std::vector<bool> must(g.size(), false), outside(g.size(), false), stored(g.size(), false);
   for (const Output& o : g.outputs()) must[o.id] = true;
   for (const Update& u : g.updates()) must[u.value] = true;
+  const std::vector<bool> concats = stored_concats(g);
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
+    if (concats[id]) {
+      must[id] = true;
+      for (ValueId v : n.operands)
+        if (const ValueId piece = without_unit_axes(g, v);
+            g[piece].group != kNoGroup && g[piece].group != n.group && !large[piece])
+          must[piece] = true;
+    }
     for (ValueId v : n.operands) {
       if (wants_memory(g, id, large)) must[v] = true;
       if (n.group != g[v].group) outside[v] = true;
@@ -105,8 +133,8 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   };
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
     if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;
-  std::vector<int> cost(g.size(), 0);  // of computing a value again, with what is not stored of what it takes; large when
-                                       // that is impossible
+  std::vector<int> cost(g.size(), 0);  // of computing a value again, with what is not stored of what it takes; large
+                                       // when that is impossible
   std::vector<int> size(g.size(), 0);  // nodes that computing it again takes, in all groups
   std::vector<bool> by_row(g.size(), false);      // doing so reads a value that its group computes once a row
   std::vector<bool> multiplied(g.size(), false);  // by a contraction, which then reads it best as it lies in memory

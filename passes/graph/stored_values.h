@@ -14,8 +14,12 @@ bool is_anchor(Op);
 /// Rough cost of evaluating one element, in vector instructions, its operands not counted.
 int element_cost(const Node&);
 
-/// A concat of so many operands that it is stored: reading it elsewhere would take a select for each.
-bool is_long_concat(const Node&);
+/// concats[v]: v is a concat that is stored, in a kernel of its own. Reading it elsewhere would take a select for each
+/// operand but one: so those of many operands are, those that a contraction reads, results, and those that are a piece
+/// of such a one. The pieces that other kernels compute are stored to it at once.
+std::vector<bool> stored_concats(const Graph&);
+/// The value that v is under another shape, through reshapes that add and drop unit axes alone.
+ValueId without_unit_axes(const Graph&, ValueId v);
 
 /// A value this cheap is computed again beside its stored operands instead of being stored too.
 inline constexpr int kRecomputeCost = 2;

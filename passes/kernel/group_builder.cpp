@@ -34,8 +34,9 @@ ExprId GroupBuilder::value(ValueId v, const std::vector<Index>& index, ExprId pr
   kernel.locs |= g_[v].locs;
   if (std::ranges::count(g_[v].type.shape, 0))
     return constant(g_[v].type.dtype, 0);  // never read: there is no such element
-  const BufferId buffer = buffers_.buffer_of(v, group_);
-  const ExprId e = buffer != kNone ? load(buffer, index, g_[v].type.dtype, predicate) : compute(v, index, predicate);
+  std::vector<Index> place = index;
+  const BufferId buffer = buffers_.place_of(v, group_, place);
+  const ExprId e = buffer != kNone ? load(buffer, place, g_[v].type.dtype, predicate) : compute(v, index, predicate);
   memo_[key] = e;
   return e;
 }

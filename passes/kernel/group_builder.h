@@ -13,6 +13,8 @@ struct BufferMap {
   virtual ~BufferMap() = default;
   /// The buffer of value v as seen from kernel group `group`, or kNone when v must be computed there.
   virtual BufferId buffer_of(ValueId v, std::int32_t group) = 0;
+  /// The same, and in the place of an index of v that of the element in the buffer.
+  virtual BufferId place_of(ValueId v, std::int32_t group, std::vector<Index>&) { return buffer_of(v, group); }
 };
 
 class GroupBuilder final : public KernelBuilder, public ElementBuilder {

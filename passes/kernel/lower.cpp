@@ -2,6 +2,7 @@
 #include "passes/kernel/lower.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "passes/graph/stored_values.h"
@@ -13,16 +14,18 @@ namespace {
 
 struct Lowering final : BufferMap {
   const Graph& g;
-  const std::vector<bool> large, stored;
+  const std::vector<bool> large, stored, concats;
   Program p;
-  std::vector<BufferId> buffers;   // of values that are in memory
-  std::vector<BufferId> in_place;  // views of states that hold the new value
+  std::vector<BufferId> buffers;  // of values that are in memory
+  std::vector<BufferId> news;     // of each update: the temporary of the state's new value
 
   Lowering(const Graph& graph, std::int64_t large_bytes)
       : g(graph),
         large(large_values(graph, large_bytes)),
         stored(stored_values(graph, large)),
-        buffers(graph.size(), kNone) {
+        concats(stored_concats(graph)),
+        buffers(graph.size(), kNone),
+        news(graph.updates().size(), kNone) {
     p.name = g.name;
   }
 
@@ -48,12 +51,10 @@ struct Lowering final : BufferMap {
     b.type = type;
     return add_buffer(std::move(b));
   }
-  /// Where a state's new value goes. It has a name of its own, so that kernels that load the old value can be told from
-  /// those that load the new one.
-  BufferId add_new_value(BufferId state) {
-    const Buffer& old = p.buffers[static_cast<std::size_t>(state)];
-    in_place.push_back(add_view(state, old.name + ".new", Type(old.type)));
-    return in_place.back();
+  /// Where the new value of an update goes, until all is computed.
+  BufferId add_new_value(std::size_t update) {
+    const Buffer& old = p.buffers[static_cast<std::size_t>(p.updates[update])];
+    return news[update] = add_buffer(Buffer::temp, old.name + ".new", Type(old.type));
   }
 
   BufferId buffer_of(ValueId v, std::int32_t group) override {
@@ -96,24 +97,70 @@ struct Lowering final : BufferMap {
     under_shape_[output] = true;
   }
 
+  /// A value that is stored as a piece of a concat, from `begin` on along its axis. `as` is the concat's operand: the
+  /// value, with other unit axes perhaps.
+  struct Piece {
+    ValueId whole = kNoValue, as = kNoValue;
+    std::int64_t begin = 0;
+  };
+  std::map<ValueId, Piece> pieces_;
+  void find_pieces() {
+    const auto uses = users(g);
+    for (ValueId v = 0; v < g.size(); ++v) {
+      if (!concats[v] || !stored[v] || g[v].group == kNoGroup) continue;
+      std::int64_t begin = 0;
+      for (const ValueId as : g[v].operands) {
+        const ValueId piece = without_unit_axes(g, as);
+        const Node& n = g[piece];
+        const bool is_computed = n.group != kNoGroup && n.group != g[v].group && n.op != Op::constant &&
+                                 info(n.op).cls != OpClass::scatter && stored[piece] && buffers[piece] == kNone;
+        const bool is_viewed = std::ranges::any_of(uses[piece], [&](ValueId u) { return wants_memory(g, u, large); });
+        if (is_computed && !is_viewed && !is_empty(n.type.shape)) pieces_.try_emplace(piece, Piece{v, as, begin});
+        begin += g[as].type.shape[g[v].attrs.axis()];
+      }
+    }
+  }
+  /// Where a stored value lies: itself, or the concat that it is a piece of. `index` becomes that of the element there.
+  BufferId locate(ValueId v, std::vector<Index>& index) const {
+    for (auto it = pieces_.find(v); it != pieces_.end(); it = pieces_.find(v)) {
+      const Shape &as = g[it->second.as].type.shape, &own = g[v].type.shape;
+      std::vector<Index> there(static_cast<std::size_t>(as.rank()));
+      int from = 0;
+      for (int d = 0; d < as.rank(); ++d) {
+        if (as[d] == 1) continue;
+        while (own[from] == 1) ++from;
+        there[static_cast<std::size_t>(d)] = index[static_cast<std::size_t>(from++)];
+      }
+      index = std::move(there);
+      v = it->second.whole;
+      index[static_cast<std::size_t>(g[v].attrs.axis())].offset += it->second.begin;
+    }
+    return buffers[v];
+  }
+  BufferId place_of(ValueId v, std::int32_t group, std::vector<Index>& index) override {
+    return g[v].group != group && pieces_.contains(v) ? locate(v, index) : buffer_of(v, group);
+  }
+
   void make_buffers() {
     for (const Input& i : g.inputs()) {
       buffers[i.id] = add_buffer(i.kind == InputKind::state ? Buffer::state : Buffer::input, i.name, g[i.id].type);
       p.inputs.push_back(buffers[i.id]);
     }
-    // An output or a new state that a kernel computes is stored where it belongs at once; a second name for it is a
-    // copy.
+    // An output that a kernel computes is stored where it belongs at once; a second name for it is a copy.
     for (const Output& o : g.outputs()) {
       const BufferId b = add_buffer(Buffer::output, o.name, g[o.id].type);
       p.outputs.push_back(b);
       if (stored[o.id] && buffers[o.id] == kNone) buffers[o.id] = b, store_under_shape(o.id);
     }
-    for (const Update& u : g.updates()) {
+    for (std::size_t i = 0; i < g.updates().size(); ++i) {
+      const Update& u = g.updates()[i];
       p.updates.push_back(buffers[u.state]);
-      if (stored[u.value] && buffers[u.value] == kNone) buffers[u.value] = add_new_value(buffers[u.state]);
+      if (stored[u.value] && buffers[u.value] == kNone) buffers[u.value] = add_new_value(i);
     }
+    find_pieces();
     for (ValueId v = 0; v < g.size(); ++v)
-      if (stored[v] && buffers[v] == kNone) buffers[v] = add_buffer(Buffer::temp, fmt::format("t{}", v), g[v].type);
+      if (stored[v] && buffers[v] == kNone && !pieces_.contains(v))
+        buffers[v] = add_buffer(Buffer::temp, fmt::format("t{}", v), g[v].type);
   }
 
   static bool is_empty(const Shape& s) { return std::ranges::count(s, 0) > 0; }
@@ -130,7 +177,9 @@ struct Lowering final : BufferMap {
   }
 
   Store store(GroupBuilder& b, ValueId v, const std::vector<Index>& index) {
-    return {buffers[v], index, b.value(v, index)};
+    std::vector<Index> there = index;
+    const BufferId buffer = locate(v, there);
+    return {buffer, std::move(there), b.value(v, index)};
   }
   /// The same for a value whose shape differs from the kernel's domain by unit axes.
   Store store(GroupBuilder& b, ValueId v, const Shape& domain, const std::vector<Index>& index) {
@@ -143,6 +192,41 @@ struct Lowering final : BufferMap {
     Phase phase{all_axes(b), {KernelStage{}}};
     for (ValueId v : outs) phase.stages[0].stores.push_back(store(b, v, domain, index));
     return finish(b, std::move(phase));
+  }
+
+  /// The operands of a concat that no other kernel has stored there, those of one length in one kernel.
+  void concat_kernels(std::int32_t group, ValueId v) {
+    constexpr std::size_t kMost = 32;  // operands of a kernel
+    const int axis = g[v].attrs.axis();
+    std::map<std::int64_t, std::vector<std::pair<ValueId, std::int64_t>>> by_length;  // (operand, where it begins)
+    std::int64_t begin = 0;
+    for (const ValueId o : g[v].operands) {
+      const std::int64_t length = g[o].type.shape[axis];
+      const auto piece = pieces_.find(without_unit_axes(g, o));
+      const bool is_there =
+          piece != pieces_.end() && piece->second.whole == v && piece->second.as == o && piece->second.begin == begin;
+      if (!is_there && !is_empty(g[o].type.shape)) by_length[length].emplace_back(o, begin);
+      begin += length;
+    }
+    int number = 0;
+    for (const auto& [length, operands] : by_length)
+      for (std::size_t first = 0; first < operands.size(); first += kMost) {
+        GroupBuilder b(g, group, *this);
+        b.kernel.name = g.groups()[static_cast<std::size_t>(group)].name;
+        if (number++ > 0) b.kernel.name += fmt::format("_{}", number);
+        b.kernel.locs |= g[v].locs;
+        const std::vector<Index> index = b.axes(g[operands[0].first].type.shape);
+        Phase phase{all_axes(b), {}};
+        for (std::size_t i = first; i < std::min(first + kMost, operands.size()); ++i) {
+          std::vector<Index> there = index;
+          there[static_cast<std::size_t>(axis)].offset += operands[i].second;
+          const BufferId buffer = locate(v, there);
+          KernelStage stage;
+          stage.stores = {{buffer, std::move(there), b.value(operands[i].first, index)}};
+          phase.stages.push_back(std::move(stage));
+        }
+        p.kernels.push_back(finish(b, std::move(phase)));
+      }
   }
 
   /// Reductions over one axis of a domain, then the stores of that domain, then those of the domain without the axis.
@@ -268,6 +352,7 @@ struct Lowering final : BufferMap {
     }
     std::erase_if(outs, [&](ValueId v) { return under_shape_[v] || is_empty(g[v].type.shape); });
     if (outs.empty()) return;
+    if (concats[outs[0]]) return concat_kernels(group, outs[0]);
     GroupBuilder b(g, group, *this);
     b.kernel.name = g.groups()[static_cast<std::size_t>(group)].name;
     for (ValueId v : members) b.kernel.locs |= g[v].locs;
@@ -278,8 +363,13 @@ struct Lowering final : BufferMap {
                                                    : map_kernel(b, outs));
   }
 
-  void copy(ValueId v, BufferId to) {
-    if (!is_empty(g[v].type.shape)) p.kernels.push_back(copy_kernel(p, buffers[v], to, g[v].locs));
+  std::set<std::string> kernel_names_;  // once all groups have theirs
+  void copy(ValueId v, BufferId to) { copy(buffers[v], to, g[v].locs); }
+  void copy(BufferId from, BufferId to, LocSet locs) {
+    if (is_empty(p.buffers[static_cast<std::size_t>(to)].type.shape)) return;
+    Kernel k = copy_kernel(p, from, to, locs);
+    while (!kernel_names_.insert(k.name).second) k.name += '_';
+    p.kernels.push_back(std::move(k));
   }
 
   Program run() {
@@ -288,14 +378,12 @@ struct Lowering final : BufferMap {
     for (ValueId v = 0; v < g.size(); ++v)
       if (g[v].group != kNoGroup) members[static_cast<std::size_t>(g[v].group)].push_back(v);
     for (std::size_t i = 0; i < members.size(); ++i) make_kernel(static_cast<std::int32_t>(i), members[i]);
+    for (const Kernel& k : p.kernels) kernel_names_.insert(k.name);
     for (std::size_t i = 0; i < g.outputs().size(); ++i)
       if (buffers[g.outputs()[i].id] != p.outputs[i]) copy(g.outputs()[i].id, p.outputs[i]);
-    for (std::size_t i = 0; i < g.updates().size(); ++i) {
-      const ValueId v = g.updates()[i].value;
-      const bool stored_there = p.buffers[static_cast<std::size_t>(buffers[v])].base == p.updates[i];
-      if (!stored_there) copy(v, add_new_value(p.updates[i]));
-    }
-    order_kernels(p, in_place);
+    for (std::size_t i = 0; i < g.updates().size(); ++i)
+      if (news[i] == kNone) copy(g.updates()[i].value, add_new_value(i));
+    for (std::size_t i = 0; i < g.updates().size(); ++i) copy(news[i], p.updates[i], g[g.updates()[i].value].locs);
     return std::move(p);
   }
 };

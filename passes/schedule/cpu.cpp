@@ -128,7 +128,8 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   // line or two, or few panels do so (512x256x128 in 14x32 tiles: 229 GFLOP/s in place, 203 packed; 512x512x128 in
   // 6x16: 194 and 211). A panel of rhs that few strips of rows read does not repay packing (measured with 14x32 tiles:
   // 0.98 of the peak read in place at 128 rows, 0.93 packed), unless its rows lie pages apart (with rows of 8 KiB: 0.60
-  // in place, 0.82 packed). One that lies in panels need never be packed.
+  // in place, 0.82 packed), or evict each other from the L2: then the second strip pays. One that lies in panels need
+  // never be packed.
   constexpr std::int64_t kL2Ways = 8, kLongStep = 16, kFewPanels = 16, kFewReaders = 12;
   constexpr std::int64_t kFar = 8192;  // bytes from one row of rhs to the next
   const std::int64_t strips = ceil_div(x.m, s.mr), panels = ceil_div(x.n, s.nr);
@@ -142,14 +143,16 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   const bool lhs_plain = is_readable_in_place(p, k, sum.lhs, kNone);
   const std::int64_t along_k = lhs_plain ? stride_along(p, lhs, axes.k) : 0;
   const std::int64_t along_m = lhs_plain ? stride_along(p, lhs, axes.m) : 0;
-  const bool by_columns = along_m == 1 && (fit_l1(2 * chunk, along_k) ||
-                                           ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k)));
+  const bool stays = x.k <= chunk || x.m * x.k * x.element <= target.l2_bytes / 2;  // from one panel to the next
+  const bool by_columns =
+      along_m == 1 &&
+      (fit_l1(2 * chunk, along_k) || ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k) && stays));
   s.pack_lhs = !by_columns && !(along_k == 1 && fit_l1(s.mr, along_m));
 
   const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, axes.n);
   const std::int64_t rhs_row = rhs_plain ? stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], axes.k) : 0;
-  const std::int64_t readers = rhs_row * x.element >= kFar ? 2 : kFewReaders;
   const std::int64_t rhs_lines = chunk * ceil_div(s.nr * x.element, kCacheLine);
+  const std::int64_t readers = !fit_l2(rhs_lines, rhs_row) ? 1 : rhs_row * x.element >= kFar ? 2 : kFewReaders;
   s.pack_rhs =
       !x.panels && !(rhs_plain && (x.m <= readers * s.mr || (by_columns && long_step && fit_l2(rhs_lines, rhs_row))));
 
