@@ -2,6 +2,7 @@
 // each expression depends on, and adjacent parallel axes merged into one where every access allows it.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -48,10 +49,9 @@ struct PhaseInfo {
   bool depends_on(ExprId e, AxisId a) const { return depends[static_cast<std::size_t>(e)].axes >> a & 1; }
 };
 
-/// `lane_axis`, when it is a parallel axis of the phase, becomes the last of PhaseInfo::phase.parallel, unless the phase
-/// has a chunk: then the order of the points counts.
-/// `phase` is one of the kernel's. With `merge`, an axis o is folded into the next one, n, where coefficient[o] ==
-/// extent[n] * coefficient[n] in every access.
+/// `lane_axis`, when it is a parallel axis of the phase, becomes the last of PhaseInfo::phase.parallel, unless the
+/// phase has a chunk: then the order of the points counts. `phase` is one of the kernel's. With `merge`, an axis o is
+/// folded into the next one, n, where coefficient[o] == extent[n] * coefficient[n] in every access.
 PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis, bool merge);
 
 /// A scatter that adds a row to a row, neighbour by neighbour: `stage` of the phase.
@@ -67,6 +67,14 @@ std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vect
 
 /// Rough cycles of one evaluation of all the phase's expressions and stores on one register each; stage loops included.
 double point_cost(const PhaseInfo&, const Kernel&);
+
+/// Vector registers that the stages from `first` on take for one register of neighbours along `lane_axis`, when they
+/// are computed store by store in the order of their values, each stored before the next is begun; no number where
+/// stages are more than that, an op's code is long, or a store overwrites what a later one's value loads. A register
+/// has as many lanes as elements of `element` bytes; `broadcasts`: an operand in memory may be one element for all
+/// lanes.
+std::optional<int> registers_needed(const Program&, const PhaseInfo&, const Kernel&, std::size_t first,
+                                    AxisId lane_axis, std::size_t element, bool broadcasts);
 
 /// A costly value along the row axis that several stages need: the first one keeps the row in scratch space, at
 /// `offset` bytes, and the others read it there.
