@@ -264,4 +264,116 @@ std::vector<KeptRow> kept_rows(const PhaseInfo& info, const Kernel& kernel, Axis
   return kept;
 }
 
+namespace {
+
+/// Registers that the code of an op takes beside those of its operands and its result; none known: it is long.
+std::optional<int> temporaries(Op op, DType t, bool with_constant) {
+  switch (op) {
+    case Op::max:
+    case Op::min: return with_constant ? 1 : 2;  // comparisons, for NaN
+    case Op::neg:
+    case Op::abs: return 1;  // the bit of the sign
+    case Op::div: return is_float(t) ? std::optional(0) : std::nullopt;
+    case Op::add:
+    case Op::sub:
+    case Op::mul:
+    case Op::fma:
+    case Op::sqrt:
+    case Op::eq:
+    case Op::ne:
+    case Op::lt:
+    case Op::le:
+    case Op::gt:
+    case Op::ge:
+    case Op::select:
+    case Op::stop_gradient:
+    case Op::logical_not: return 0;
+    default: return {};
+  }
+}
+
+/// The expressions that the stages' stores need, in the order of registers_needed(), if there is one.
+std::optional<std::vector<ExprId>> store_by_store(const Program& program, const PhaseInfo& info, const Kernel& kernel,
+                                                  std::size_t first) {
+  std::vector<ExprId> order;
+  std::vector<bool> done(kernel.exprs.size(), false);
+  for (std::size_t s = first; s < info.phase.stages.size(); ++s) {
+    const KernelStage& stage = info.phase.stages[s];
+    if (stage.kind != KernelStage::map || stage.axis != kNone) return {};
+    std::vector<Store> stores = stage.stores;
+    std::ranges::sort(stores, {}, &Store::value);
+    for (std::size_t i = 0; i < stores.size(); ++i) {
+      std::vector<bool> needed(kernel.exprs.size(), false);
+      auto need = [&](ExprId e) { needed[static_cast<std::size_t>(e)] = true; };
+      need(stores[i].value);
+      for (std::size_t e = needed.size(); e-- > 0;)
+        if (needed[e]) for_each_operand(info, kernel, e, need);
+      for (std::size_t e = 0; e < needed.size(); ++e)
+        if (needed[e] && !done[e]) done[e] = true, order.push_back(static_cast<ExprId>(e));
+      std::vector<ExprId> later;
+      for (std::size_t j = i + 1; j < stores.size(); ++j) later.push_back(stores[j].value);
+      for (ExprId e : loads_under(kernel, later))
+        if (!done[static_cast<std::size_t>(e)] &&
+            storage(program, kernel.exprs[static_cast<std::size_t>(e)].buffer) == storage(program, stores[i].buffer))
+          return {};
+    }
+  }
+  return order;
+}
+
+}  // namespace
+
+std::optional<int> registers_needed(const Program& program, const PhaseInfo& info, const Kernel& kernel,
+                                    std::size_t first, AxisId lane_axis, std::size_t element, bool broadcasts) {
+  const auto order = store_by_store(program, info, kernel, first);
+  if (!order) return {};
+  std::vector<int> uses(kernel.exprs.size(), 0);  // still to come
+  for (ExprId e : *order)
+    for_each_operand(info, kernel, static_cast<std::size_t>(e), [&](ExprId o) { ++uses[static_cast<std::size_t>(o)]; });
+  auto registers = [&](std::size_t e) {
+    return std::max(1, static_cast<int>(size_of(kernel.exprs[e].dtype) / element));
+  };
+  std::vector<bool> held(kernel.exprs.size(), false);  // in registers until its last use
+  int live = 0, most = 0;
+  auto hold = [&](std::size_t e) {
+    if (uses[e] > 0) held[e] = true, live += registers(e);
+  };
+  for (ExprId id : *order) {
+    const auto at = static_cast<std::size_t>(id);
+    const Expr& e = kernel.exprs[at];
+    int extra = 0;
+    if (e.kind == Expr::load) {
+      const Linear& a = info.access[at];
+      const std::int64_t step = a.coefficient[static_cast<std::size_t>(lane_axis)];
+      if (!e.args.empty() || !a.indirect.empty() || step < 0 || step > 1) return {};
+      if (uses[at] == 1) continue;  // an operand in memory
+    } else if (e.kind == Expr::apply) {
+      const Expr& last = kernel.exprs[static_cast<std::size_t>(e.args.back())];
+      bool constant = false;
+      for (ExprId o : e.args) {
+        const auto arg = static_cast<std::size_t>(o);
+        const bool one_for_all = kernel.exprs[arg].kind != Expr::load ||
+                                 info.access[arg].coefficient[static_cast<std::size_t>(lane_axis)] == 0;
+        constant |= kernel.exprs[arg].kind == Expr::constant;
+        if (!held[arg] && one_for_all && !broadcasts) extra += registers(arg);
+      }
+      const auto own = temporaries(e.op, last.dtype, constant);
+      if (!own) return {};
+      extra += *own * registers(at);
+    } else if (e.kind == Expr::index) {
+      return {};
+    } else if (e.kind == Expr::constant) {
+      continue;
+    }
+    most = std::max(most, live + extra);
+    for_each_operand(info, kernel, at, [&](ExprId o) {
+      const auto arg = static_cast<std::size_t>(o);
+      if (--uses[arg] == 0 && held[arg]) held[arg] = false, live -= registers(arg);
+    });
+    hold(at);
+    most = std::max({most, live, registers(at)});
+  }
+  return most;
+}
+
 }  // namespace weft::codegen

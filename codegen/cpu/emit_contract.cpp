@@ -14,8 +14,8 @@ void ContractEmitter::emit_micro_kernels(const std::string& symbol) {
       const bool occurs = (!is_short || short_strips_ > 0) && (is_last || panels_ > 1);
       const std::int64_t columns = is_last ? last_columns() : nr_;
       const int registers = static_cast<int>((columns + lanes_of_register_ - 1) / lanes_of_register_);
-      const MicroKernel m{rows_ - is_short, registers, static_cast<int>(columns - (registers - 1) * lanes_of_register_),
-                          interleaved_};
+      const MicroKernel m{rows_ - is_short, registers,
+                          static_cast<int>(columns - (registers - 1) * lanes_of_register_)};
       const bool as_last = !is_last && columns == last_columns();
       micro_kernels_[is_short][is_last] =
           !occurs || as_last ? micro_kernels_[is_short && short_strips_ > 0][1]
@@ -24,9 +24,10 @@ void ContractEmitter::emit_micro_kernels(const std::string& symbol) {
 }
 
 PhaseCode ContractEmitter::emit(const std::string& symbol) {
-  find_prefetches();
+  epilogue_ = emit_epilogue(symbol + "_epilogue");
   emit_micro_kernels(symbol);
   open_function(symbol);
+  b_.CreateAlignedStore(buffers_, work_slot(0), llvm::Align(8));
   const std::int64_t units = schedule_.split_n ? panels_ : strips_;
   Value* first_batch = b_.CreateSDiv(begin_, i64(units));
   Value* last_batch = b_.CreateSDiv(b_.CreateAdd(end_, i64(units - 1)), i64(units));
@@ -73,10 +74,10 @@ void ContractEmitter::run_group(const Group& g) {
   columns.end = minimum(columns.end, i64(N_));
   if (interleaved_) {
     multiply(g, g.first, {i64(0), i64(K_)}, rows, columns);
-    when(b_.CreateICmpEQ(g.last, g.block_end), [&] { epilogue(tile_of(g.first), rows, columns); });
+    when(b_.CreateICmpEQ(g.last, g.block_end), [&] { whole_epilogue(tile_of(g.first), rows, columns); });
     return;
   }
-  if (!prefetches_.empty())
+  if (!prefetches_.empty() && !in_runs_)
     for_each("prefetch", rows.begin, rows.end, 1, [&](Value* row) { prefetch(row, columns.begin); });
   for_each("kblock", i64(0), i64(K_), k_block_, [&](Value* k) {
     Value* k_end = minimum(b_.CreateAdd(k, i64(k_block_)), i64(K_));
@@ -93,15 +94,15 @@ void ContractEmitter::run_group(const Group& g) {
     when(b_.CreateOr(b_.CreateICmpEQ(k_end, i64(K_)), chunk_ends),
          [&] { add_to_total(b_.CreateICmpSLT(k, i64(kContractChunk))); });
   });
-  epilogue(scratch_at(K_ > kContractChunk ? total_offset_ : tile_offset_), rows, columns);
+  whole_epilogue(i64(K_ > kContractChunk ? total_offset_ : tile_offset_), rows, columns);
 }
 
-/// Where the sums of the group that begins with `piece` go: one of two tiles in turns, when the other's epilogue is
-/// still to come.
+/// Where in scratch memory the sums of the group that begins with `piece` go: one of two tiles in turns, when the
+/// other's epilogue is still to come.
 Value* ContractEmitter::tile_of(Value* piece) {
-  Value* tile = scratch_at(tile_offset_);
-  if (!interleaved_) return tile;
-  return offset_elements(dtype_, tile, b_.CreateMul(b_.CreateAnd(piece, i64(1)), i64(tile_elements_)));
+  if (!interleaved_) return i64(tile_offset_);
+  const auto bytes = tile_elements_ * static_cast<std::int64_t>(size_of(dtype_));
+  return b_.CreateAdd(b_.CreateMul(b_.CreateAnd(piece, i64(1)), i64(bytes)), i64(tile_offset_));
 }
 
 /// The first row of strip s: those of rows_ - 1 rows come first.
@@ -134,19 +135,17 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
   Value* offset = schedule_.split_n
                       ? b_.CreateMul(b_.CreateSub(strip_start(piece), strip_start(g.first)), i64(tile_row_))
                       : b_.CreateMul(b_.CreateSub(piece, g.first), i64(nr_));
-  Value* tile = offset_elements(dtype_, tile_of(g.first), offset);
+  Value* tile = offset_elements(dtype_, b_.CreateGEP(b_.getInt8Ty(), scratch_, tile_of(g.first)), offset);
   Value* continued = b_.CreateICmpNE(b_.CreateAnd(k.begin, i64(kContractChunk - 1)), i64(0));
-
-  Value* done = llvm::Constant::getNullValue(b_.getPtrTy());
-  Value *done_row = i64(0), *done_end = i64(0), *done_column = i64(0);
-  if (interleaved_) {  // the piece before this one; the first of a block has none
-    Value* before = b_.CreateSub(piece, i64(1));
-    done = tile_of(before);
-    done_row = schedule_.split_n ? strip_start(before) : rows.begin;
-    done_end = b_.CreateSelect(b_.CreateICmpEQ(piece, g.block), done_row, schedule_.split_n ? rows.begin : rows.end);
-    done_column = schedule_.split_n ? columns.begin : b_.CreateSub(columns.begin, i64(nr_));
+  if (in_runs_) {  // the piece before this one; the first of a block has none
+    Value *before = b_.CreateSub(piece, i64(1)), *is_first = b_.CreateICmpEQ(piece, g.block);
+    Range done = schedule_.split_n ? Range{strip_start(before), rows.begin} : rows;
+    done.end = b_.CreateSelect(is_first, done.begin, done.end);
+    Value* back = i64(schedule_.split_n ? 0 : nr_);  // the piece before is whole
+    Value* column = b_.CreateSub(columns.begin, back);
+    Value* column_end = schedule_.split_n ? columns.end : columns.begin;
+    set_work({batch(), tile_of(before), done, {column, column_end}, rows.begin, columns.begin});
   }
-  Value* batch = axes_.b == kNone ? i64(0) : coordinate_[static_cast<std::size_t>(axes_.b)];
 
   auto choose = [&](Value* condition, Value* yes, Value* no) {
     return yes == no ? yes : b_.CreateSelect(condition, yes, no);
@@ -157,8 +156,17 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
   Value* micro =
       choose(is_short, choose(is_last, kernels[1][1], kernels[1][0]), choose(is_last, kernels[0][1], kernels[0][0]));
   b_.CreateCall(kernels[0][0]->getFunctionType(), micro,
-                {x, y, tile, b_.CreateSub(k.end, k.begin), continued, buffers_, done, done_row, done_end, done_column,
-                 batch, rows.begin, columns.begin});
+                {x, y, tile, b_.CreateSub(k.end, k.begin), continued, scratch_});
+}
+
+Value* ContractEmitter::batch() {
+  return axes_.b == kNone ? i64(0) : coordinate_[static_cast<std::size_t>(axes_.b)];
+}
+
+/// The epilogue of a whole tile, at an offset in scratch memory.
+void ContractEmitter::whole_epilogue(Value* tile, const Range& rows, const Range& columns) {
+  set_work({batch(), tile, rows, columns, i64(0), i64(0)});
+  b_.CreateCall(epilogue_, {scratch_});
 }
 
 /// total = tile for the first chunk of k, total + tile for later ones.
@@ -168,66 +176,6 @@ void ContractEmitter::add_to_total(Value* first_chunk) {
     Value *from = offset_elements(dtype_, tile, i), *to = offset_elements(dtype_, total, i);
     Value *x = read(dtype_, from, lanes_of_register_), *sum = read(dtype_, to, lanes_of_register_);
     write(dtype_, to, b_.CreateSelect(first_chunk, x, emit_op(b_, Op::add, dtype_, dtype_, {sum, x})));
-  });
-}
-
-/// Finds what the epilogue loads or overwrites at a place of its own for each row and column.
-void ContractEmitter::find_prefetches() {
-  auto add = [&](BufferId buffer, const Linear& access, bool written) {
-    bool moves = access.indirect.empty() && access.coefficient[static_cast<std::size_t>(axes_.n)] == 1 &&
-                 access.coefficient[static_cast<std::size_t>(axes_.m)] != 0;
-    for (std::size_t a = 0; a < access.coefficient.size(); ++a)  // not along an axis of a stage
-      moves &= access.coefficient[a] == 0 || std::ranges::count(info_.phase.parallel, static_cast<AxisId>(a)) > 0;
-    const bool known = std::ranges::any_of(prefetches_, [&](const Prefetch& p) {
-      return storage(program_, p.buffer) == storage(program_, buffer) && p.access->offset == access.offset;
-    });
-    if (moves && !known) prefetches_.push_back({buffer, &access, written});
-  };
-  std::vector<ExprId> roots;
-  for (std::size_t s = 1; s < info_.phase.stages.size(); ++s)
-    for (std::size_t i = 0; i < stage(s).stores.size(); ++i) {
-      roots.push_back(stage(s).stores[i].value);
-      add(stage(s).stores[i].buffer, info_.store[s][i], true);
-    }
-  for (ExprId e : loads_under(kernel_, roots)) add(expr(e).buffer, info_.access[static_cast<std::size_t>(e)], false);
-}
-
-/// Asks for the memory that the epilogue of a row of a group will touch, which arrives while the sums are computed.
-void ContractEmitter::prefetch(Value* row, Value* column) {
-  bind(axes_.m, row);
-  for (const Prefetch& p : prefetches_) {
-    const DType t = program_.buffers[static_cast<std::size_t>(p.buffer)].type.dtype;
-    const std::int64_t columns = group_columns();
-    const std::int64_t piece = p.access->panel_axis == kNone ? columns : std::min(columns, p.access->panel_width);
-    for (std::int64_t first = 0; first < columns; first += piece) {
-      push_level();
-      bind(axes_.n, b_.CreateAdd(column, i64(first)));
-      Value* pointer = address(p.buffer, *p.access).pointer;
-      for (std::int64_t at = 0; at < piece * static_cast<std::int64_t>(size_of(t)); at += kCacheLine)
-        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
-                           {b_.CreateConstGEP1_64(b_.getInt8Ty(), pointer, static_cast<std::uint64_t>(at)),
-                            b_.getInt32(p.written), b_.getInt32(3), b_.getInt32(1)});
-      pop_level();
-    }
-  }
-}
-
-/// Runs the later stages for the bound row and lanes, whose sums are at `sums`.
-void ContractEmitter::run_epilogue(Value* sums) {
-  point_level_ = depth();
-  accumulator(stage_.result) = read(dtype_, sums, tile_lanes_);
-  stages(1);
-}
-
-/// Runs the later stages for a range of rows and columns, whose sums are in the tile.
-void ContractEmitter::epilogue(Value* tile, const Range& rows, const Range& columns) {
-  for_each("row", rows.begin, rows.end, 1, [&](Value* row) {
-    bind(axes_.m, row);
-    Value* sums = offset_elements(dtype_, tile, b_.CreateMul(b_.CreateSub(row, rows.begin), i64(tile_row_)));
-    for_lanes(axes_.n, tile_lanes_, columns.begin, columns.end, [&] {
-      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.n)], columns.begin);
-      run_epilogue(offset_elements(dtype_, sums, at));
-    });
   });
 }
 

@@ -2,10 +2,11 @@
 //
 //   z[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
 //
-// x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, CpuSchedule::split_n)
-// of one b; the other operand is walked in blocks that stay in the second-level cache, packed there once for all units
-// of a call. A microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory; the epilogue
-// reads them there.
+// x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, CpuSchedule::split_n) of
+// one b; the other operand is walked in blocks that stay in the second-level cache, packed there once for all units of
+// a call. A microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory, which stays in
+// the L1. The epilogue is a function of its own that reads them there: its values and constants share no register with
+// sums.
 #pragma once
 #include "codegen/cpu/emit.h"
 
@@ -31,27 +32,25 @@ class ContractEmitter : public PhaseEmitter {
     std::int64_t offset = 0;                      // of the packed pieces in scratch, bytes
   };
   void plan();
+  std::optional<int> epilogue_registers() const;
   Operand plan_lhs() const;
   Operand plan_rhs() const;
   std::int64_t reserve(std::int64_t bytes);
 
   // emit_micro.cpp
   /// An internal function: tile[rows][columns] = x * y over `k` products, on top of what the tile holds when
-  /// `continued`. `interleaved`: over all K, and it runs the epilogue of the tile `done` meanwhile.
+  /// `continued`. Where epilogues are interleaved: over all K, and it works off the tile that is done meanwhile.
   struct MicroKernel {
     int rows = 1, registers = 1;  // the tile: rows x (registers * lanes of one)
     int last_lanes = 1;           // lanes of the last register that exist in y; it is no wider than they need
-    bool interleaved = false;
     int sums() const { return rows * registers; }
   };
   struct MicroArguments {
     Value *x, *y, *tile, *k, *continued;
-    Value *done, *done_row, *done_end, *done_column;  // a tile whose rows [done_row, done_end) await the epilogue
-    Value *batch, *row, *column;                      // where this tile begins
   };
   void emit_micro_kernels(const std::string& symbol);
   llvm::Function* emit_micro_kernel(const MicroKernel&, const std::string& name);
-  void open_micro_kernel(const std::string& name);
+  void open_internal(const std::string& name, llvm::ArrayRef<llvm::Type*> parameters);
   int lanes_of(const MicroKernel&, int r) const;
   std::int64_t rhs_offset(int k, int r) const;
   llvm::Type* register_of(const MicroKernel&, int r);
@@ -59,7 +58,7 @@ class ContractEmitter : public PhaseEmitter {
   Value* read_tile(const MicroKernel&, int sum);
   void step(const MicroKernel&, int k, Values& state);
   Values steps(const MicroKernel&, Value* count, Values state);
-  Values interleaved_steps(const MicroKernel&, Values state);
+  Values steps_in_runs(const MicroKernel&, Values state);
 
   struct Range {
     Value *begin = nullptr, *end = nullptr;
@@ -70,12 +69,30 @@ class ContractEmitter : public PhaseEmitter {
   void run_units(Value* first, Value* last);
   void run_group(const Group&);
   void multiply(const Group&, Value* piece, const Range& k, const Range& rows, const Range& columns);
+  void whole_epilogue(Value* tile, const Range& rows, const Range& columns);
   void add_to_total(Value* first_chunk);
+
+  // emit_epilogue.cpp
+  /// What the epilogue works on, in scratch memory, where it takes no register of a microkernel.
+  struct Work {
+    Value *batch, *tile;            // the tile's offset in scratch memory
+    Range rows, columns;            // of that tile
+    Value *next_row, *next_column;  // where the tile begins whose memory the epilogue will need soon
+  };
+  static constexpr std::size_t kWorkSlots = 9;  // and the table of buffers
+  Value* work_slot(std::size_t i) { return scratch_at(work_offset_ + static_cast<std::int64_t>(i) * 8); }
+  void set_work(const Work&);
+  Work get_work();
+  /// An internal function of scratch memory: the epilogue of the tile that the work there describes.
+  llvm::Function* emit_epilogue(const std::string& name);
+  void run_epilogue(Value* sums, int lanes);
+  void between_runs(llvm::function_ref<void(const Work&)> body);
+  void epilogue_of_row(Value* i);
+  void load_constants(llvm::BasicBlock*);
   void find_prefetches();
   void prefetch(Value* row, Value* column);
-  void epilogue(Value* tile, const Range& rows, const Range& columns);
-  void run_epilogue(Value* sums);
   Value* tile_of(Value* piece);
+  Value* batch();
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
 
   // emit_pack.cpp; products k of a piece, the first of them to the piece's beginning
@@ -106,7 +123,8 @@ class ContractEmitter : public PhaseEmitter {
   std::int64_t packed_k_;       // products packed at once: all, or a chunk of a long sum
   std::int64_t tile_row_;       // elements from one row of the tile to the next
   Operand lhs_, rhs_;
-  std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0;
+  std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0, work_offset_ = 0;
+  bool in_runs_;  // the microkernel asks for the epilogue's memory between runs of products
   /// The epilogue of one inner piece runs inside the microkernel of the next, on the other of two tiles.
   bool interleaved_;
   std::int64_t tile_elements_;
@@ -118,6 +136,7 @@ class ContractEmitter : public PhaseEmitter {
   std::vector<Prefetch> prefetches_;          // what the epilogue touches at a row and column of its own
   MicroArguments micro_{};                    // while a microkernel is emitted
   llvm::Function* micro_kernels_[2][2] = {};  // [short strip][last panel]
+  llvm::Function* epilogue_ = nullptr;
 };
 
 }  // namespace weft::codegen

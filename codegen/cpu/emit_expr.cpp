@@ -13,7 +13,7 @@
 namespace weft::codegen {
 
 PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) {
-  for (std::size_t l = static_cast<std::size_t>(level); l < e.levels_.size(); ++l) {
+  for (std::size_t l = static_cast<std::size_t>(std::max(level, e.first_level_)); l < e.levels_.size(); ++l) {
     if (!e.levels_[l].hoist) continue;
     llvm::Instruction* hoist = e.levels_[l].hoist;
     if (e.b_.GetInsertBlock() == hoist->getParent() && e.b_.GetInsertPoint() == hoist->getIterator()) break;
@@ -25,7 +25,7 @@ PhaseEmitter::AtLevel::AtLevel(PhaseEmitter& e, int level) {
 
 int PhaseEmitter::level_of(ExprId id) const {
   const Dependence& d = info_.depends[static_cast<std::size_t>(id)];
-  int level = d.pinned ? stage_level_ : 0;
+  int level = d.pinned ? stage_level_ : first_level_;
   if (d.accumulator) level = std::max(level, point_level_);
   for (std::size_t a = 0; a < axis_level_.size(); ++a) {
     if (!(d.axes >> a & 1)) continue;

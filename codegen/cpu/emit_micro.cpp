@@ -1,9 +1,9 @@
 // The microkernel: the only loop of a contraction whose every cycle counts. All sums live in registers; each step of k
 // loads one row of the panel, and broadcasts one element of x for each row of the tile.
 //
-// Between runs of k steps it works off the tile that was finished before, row by row: the epilogue's loads, stores,
-// divisions and square roots then fill what the multiply-adds leave idle. (Measured on Zen 4, Adam after 128 products:
-// the epilogue one tile at a time after its sums costs a fifth of the time.)
+// An epilogue for which the registers suffice runs here, between runs of k steps and row by row, for the tile that was
+// finished before: its loads, stores, divisions and square roots then fill what the multiply-adds leave idle. (Measured
+// on Zen 4, Adam after 128 products: the epilogue one tile at a time after its sums costs a fifth of the time.)
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/Intrinsics.h>
 
@@ -14,14 +14,18 @@
 namespace weft::codegen {
 namespace {
 
-/// Steps of k in one trip. A large tile has work enough in one, and no register to spare for what LLVM would move
-/// ahead.
-constexpr int kUnroll = 4, kLargeTile = 24;
+/// Steps of k in one trip.
+constexpr int kUnroll = 4;
 
 }  // namespace
 
 llvm::Function* ContractEmitter::emit_micro_kernel(const MicroKernel& m, const std::string& name) {
-  open_micro_kernel(name);
+  llvm::Type *pointer = b_.getPtrTy(), *i64 = b_.getInt64Ty();
+  open_internal(name, {pointer, pointer, pointer, i64, b_.getInt1Ty(), pointer});
+  for (unsigned i = 0; i < 3; ++i) function_->addParamAttr(i, llvm::Attribute::NoAlias);
+  Value** arguments[] = {&micro_.x, &micro_.y, &micro_.tile, &micro_.k, &micro_.continued, &scratch_};
+  for (unsigned i = 0; i < std::size(arguments); ++i) *arguments[i] = function_->getArg(i);
+
   llvm::BasicBlock* entry = b_.GetInsertBlock();
   auto* resume = llvm::BasicBlock::Create(module_.getContext(), "continued", function_);
   auto* start = llvm::BasicBlock::Create(module_.getContext(), "start", function_);
@@ -38,7 +42,7 @@ llvm::Function* ContractEmitter::emit_micro_kernel(const MicroKernel& m, const s
     phi->addIncoming(h, resume);
     state.push_back(phi);
   }
-  state = m.interleaved ? interleaved_steps(m, std::move(state)) : steps(m, micro_.k, std::move(state));
+  state = in_runs_ ? steps_in_runs(m, std::move(state)) : steps(m, micro_.k, std::move(state));
   for (int i = 0; i < m.sums(); ++i) {
     const llvm::Align align(size_of(dtype_));
     b_.CreateAlignedStore(state[static_cast<std::size_t>(i) + 2], tile_pointer(m, i), align);
@@ -48,19 +52,13 @@ llvm::Function* ContractEmitter::emit_micro_kernel(const MicroKernel& m, const s
   return f;
 }
 
-void ContractEmitter::open_micro_kernel(const std::string& name) {
-  llvm::Type *pointer = b_.getPtrTy(), *i64 = b_.getInt64Ty();
-  auto* type = llvm::FunctionType::get(
-      b_.getVoidTy(), {pointer, pointer, pointer, i64, b_.getInt1Ty(), pointer, pointer, i64, i64, i64, i64, i64, i64},
-      false);
+/// Opens a function that only this kernel's code calls. Its calls are real ones, so that nothing of the caller's is
+/// live in its vector registers.
+void ContractEmitter::open_internal(const std::string& name, llvm::ArrayRef<llvm::Type*> parameters) {
+  auto* type = llvm::FunctionType::get(b_.getVoidTy(), parameters, false);
   function_ = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module_);
   function_->addFnAttr(kRegisterBits, std::to_string(8 * target_.vector_bytes));
   function_->addFnAttr(llvm::Attribute::NoInline);
-  for (unsigned i : {0, 1, 2, 5, 6}) function_->addParamAttr(i, llvm::Attribute::NoAlias);
-  Value** arguments[] = {&micro_.x,     &micro_.y,    &micro_.tile,     &micro_.k,        &micro_.continued,
-                         &buffers_,     &micro_.done, &micro_.done_row, &micro_.done_end, &micro_.done_column,
-                         &micro_.batch, &micro_.row,  &micro_.column};
-  for (unsigned i = 0; i < std::size(arguments); ++i) *arguments[i] = function_->getArg(i);
   b_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", function_));
   push_level();
 }
@@ -126,7 +124,11 @@ void ContractEmitter::step(const MicroKernel& m, int k, Values& state) {
 
 /// `count` products more.
 Values ContractEmitter::steps(const MicroKernel& m, Value* count, Values state) {
-  const int unroll = m.sums() < kLargeTile ? kUnroll : 1;
+  // A large tile has work enough in one step, and no register to spare for what LLVM would move ahead: products that
+  // are added later, and splats, above all where each has one use.
+  constexpr int kLargeTile = 24;
+  const bool fused = target_.fma && is_float(dtype_);
+  const int unroll = m.sums() < kLargeTile && fused && m.registers > 1 ? kUnroll : 1;
   auto advance = [&](int by) {
     return [&, by](Value*, const Values& in) -> Values {
       Values s = in;
@@ -141,29 +143,16 @@ Values ContractEmitter::steps(const MicroKernel& m, Value* count, Values state) 
   return unroll == 1 ? state : loop("k.rest", whole, count, 1, std::move(state), advance(1));
 }
 
-/// All K products. Before the last of them, after each run of K / rows: a request for the memory that the epilogue of
-/// one row of this tile will touch, and the epilogue of the same row of the tile that was done before.
-Values ContractEmitter::interleaved_steps(const MicroKernel& m, Values state) {
-  if (axes_.b != kNone) bind(axes_.b, micro_.batch);
-  const std::int64_t run = K_ / rows_;
+/// All K products, in runs. Where interleaved, each run but the last is followed by the epilogue of one row of the tile
+/// that was done before. Otherwise this tile's epilogue comes right after, and the runs are short: the memory of its
+/// rows, asked for between them, is there in time.
+Values ContractEmitter::steps_in_runs(const MicroKernel& m, Values state) {
+  const std::int64_t most = std::max<std::int64_t>(1, K_ / (interleaved_ ? rows_ : 2 * rows_));
+  const std::int64_t run = most > kUnroll ? most / kUnroll * kUnroll : most;
   state = loop("run", i64(0), i64(rows_), 1, std::move(state), [&](Value* i, const Values& in) -> Values {
     Values s = steps(m, i64(run), in);
-    push_level();
-    prefetch(b_.CreateAdd(micro_.row, i), micro_.column);
-    pop_level();
-    Value* row = b_.CreateAdd(micro_.done_row, i);
-    when(b_.CreateICmpSLT(row, micro_.done_end), [&] {
-      bind(axes_.m, row);
-      Value* sums = offset_elements(dtype_, micro_.done, b_.CreateMul(i, i64(tile_row_)));
-      for (int c = 0; c < nr_; c += tile_lanes_) {
-        push_level();
-        bind(axes_.n, b_.CreateAdd(micro_.done_column, i64(c)));
-        lanes_ = {tile_lanes_ > 1 ? axes_.n : kNone, tile_lanes_, tile_lanes_};
-        run_epilogue(offset_elements(dtype_, sums, i64(c)));
-        lanes_ = {};
-        pop_level();
-      }
-    });
+    between_runs([&](const Work& w) { prefetch(b_.CreateAdd(w.next_row, i), w.next_column); });
+    if (interleaved_) epilogue_of_row(i);
     return s;
   });
   return steps(m, i64(K_ - run * rows_), std::move(state));

@@ -44,6 +44,11 @@ std::int64_t ContractEmitter::reserve(std::int64_t bytes) {
   return at;
 }
 
+/// Registers that the epilogue takes for one register of columns, if there is a number.
+std::optional<int> ContractEmitter::epilogue_registers() const {
+  return registers_needed(program_, info_, kernel_, 1, axes_.n, size_of(dtype_), target_.vector_registers > 16);
+}
+
 void ContractEmitter::plan() {
   const auto element = static_cast<std::int64_t>(size_of(dtype_));
   lanes_of_register_ = target_.vector_bytes / static_cast<int>(element);
@@ -73,7 +78,13 @@ void ContractEmitter::plan() {
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
   tile_elements_ = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
   const bool whole_panels = !schedule_.split_n || last_columns() == nr_;
-  interleaved_ = !info_.checks && K_ <= k_block_ && K_ >= rows_ && block_ > 1 && whole_panels;
+  constexpr std::int64_t kShortRun = 4;  // products between two rows of an epilogue
+  const bool whole = K_ <= k_block_ && K_ >= kShortRun * rows_;
+  const std::optional<int> needed = epilogue_registers();  // and one in reserve
+  interleaved_ = whole && !info_.checks && block_ > 1 && whole_panels && needed &&
+                 *needed + 1 + rows_ * (nr_ / lanes_of_register_) <= target_.vector_registers;
+  find_prefetches();
+  in_runs_ = interleaved_ || (whole && !prefetches_.empty());
 
   auto place = [&](Operand& operand, bool is_inner) {
     if (operand.packed)
@@ -85,6 +96,7 @@ void ContractEmitter::plan() {
   const std::int64_t tile = tile_elements_ * element;
   tile_offset_ = reserve(interleaved_ ? 2 * tile : tile);
   if (K_ > kContractChunk) total_offset_ = reserve(tile);
+  work_offset_ = reserve(kWorkSlots * 8);
 }
 
 namespace {

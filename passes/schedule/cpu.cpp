@@ -36,6 +36,7 @@ struct Product {
   std::int64_t m, n, k, lanes, element;
   bool cold;
   std::int64_t panels;  // the width of those that rhs lies in along n, or 0
+  DType dtype;
 };
 
 /// Modelled cycles (in multiply-adds of a vector, per step of k) of a product cut into strips of `strips` and panels of
@@ -65,10 +66,10 @@ double tile_cost(const Product& p, std::int64_t strips, std::int64_t cols) {
 Tile choose_tile(const Product& p, const CpuTarget& target) {
   Tile best;
   double least = 0;
-  for (std::int64_t cols = 1; most_rows(cols, target) >= 1; ++cols) {
+  for (std::int64_t cols = 1; most_rows(p.dtype, cols, target) >= 1; ++cols) {
     if (cols > 1 && (cols - 1) * p.lanes >= p.n) break;
     if (!fits_panels(cols * p.lanes, p.panels)) continue;
-    const std::int64_t strips = ceil_div(p.m, std::min(most_rows(cols, target), p.m)), rows = ceil_div(p.m, strips);
+    const std::int64_t strips = ceil_div(p.m, std::min(most_rows(p.dtype, cols, target), p.m)), rows = ceil_div(p.m, strips);
     const double cost = tile_cost(p, strips, cols);
     if (least == 0 || cost < 0.99 * least) least = cost, best = {rows, cols};
   }
@@ -92,7 +93,7 @@ Product product_of(const Program& p, const Kernel& k, const CpuTarget& target) {
   auto extent = [&](AxisId a) { return k.axes[static_cast<std::size_t>(a)].extent; };
   auto at_least_1 = [&](AxisId a) { return std::max<std::int64_t>(1, extent(a)); };
   const std::int64_t bytes = static_cast<std::int64_t>(size_of(rhs.dtype));
-  Product x{at_least_1(s.m), at_least_1(s.n), at_least_1(s.k), lanes_of(rhs.dtype, target), bytes, false, 0};
+  Product x{at_least_1(s.m), at_least_1(s.n), at_least_1(s.k), lanes_of(rhs.dtype, target), bytes, false, 0, rhs.dtype};
   x.panels = rhs_panels(p, k);
   x.cold = is_readable_in_place(p, k, sum.rhs, s.n) && s.b != kNone && stride_along(p, rhs, s.b) != 0 &&
            extent(s.b) * x.n * x.k * bytes > target.l2_bytes;
@@ -180,8 +181,13 @@ std::int64_t rhs_panels(const Program& p, const Kernel& k) {
 
 bool fits_panels(std::int64_t nr, std::int64_t panels) { return panels == 0 || nr % panels == 0 || panels % nr == 0; }
 
-std::int64_t most_rows(std::int64_t cols, const CpuTarget& target) {
-  return (target.vector_registers - 1 - cols) / cols;
+std::int64_t most_rows(DType t, std::int64_t cols, const CpuTarget& target) {
+  // The product on its way to a sum, and beside an integer's what its halves take.
+  const std::int64_t product = target.fma && is_float(t) ? 0 : 2;
+  // Where no operand in memory is broadcast and each splat is used once, LLVM puts sums in place of splats, and splats
+  // ahead of time.
+  const std::int64_t ahead = cols == 1 && target.vector_registers == 16 ? 2 : 0;
+  return (target.vector_registers - 1 - cols - product - ahead) / cols;
 }
 
 std::int64_t cache_block(std::int64_t whole, std::int64_t tile, std::int64_t k, DType t, const CpuTarget& target) {

@@ -13,8 +13,8 @@ void tile_contraction(const Program&, Kernel&, const CpuTarget&);
 /// Elements of the widest register.
 std::int64_t lanes_of(DType, const CpuTarget&);
 /// The most rows of a register tile of `cols` vectors: it needs rows * cols sums, cols vectors of rhs and one splat of
-/// lhs, so rows * cols + cols + 1 <= the number of registers.
-std::int64_t most_rows(std::int64_t cols, const CpuTarget&);
+/// lhs, so rows * cols + cols + 1 <= the number of registers; somewhat fewer where a step takes more.
+std::int64_t most_rows(DType, std::int64_t cols, const CpuTarget&);
 /// Rows (columns) of a block of packed pieces, `tile` wide and k products long, that each piece of the other operand
 /// walks through: the whole, or a multiple of the tile.
 std::int64_t cache_block(std::int64_t whole, std::int64_t tile, std::int64_t k, DType, const CpuTarget&);

@@ -51,13 +51,13 @@ Contraction contraction_of(const Program& p, const Kernel& k) {
 Objection objection(const Contraction& c, const CpuSchedule& s, const CpuTarget& target) {
   const std::int64_t lanes = lanes_of(c.dtype, target);
   std::int64_t most_cols = 1;
-  while (most_rows(most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
+  while (most_rows(c.dtype, most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
   if (s.nr < lanes || s.nr % lanes != 0 || s.nr > most_cols * lanes)
     return {"nr", fmt::format("found {}, expected a multiple of {} up to {}", s.nr, lanes, most_cols * lanes)};
   if (!s.pack_rhs && !fits_panels(s.nr, c.rhs_panels))
     return {"nr", fmt::format("found {}, expected a multiple or a divisor of {}, the width of its panels", s.nr,
                               c.rhs_panels)};
-  const std::int64_t rows = std::min(c.m, most_rows(s.nr / lanes, target));
+  const std::int64_t rows = std::min(c.m, most_rows(c.dtype, s.nr / lanes, target));
   if (s.mr < 1 || s.mr > rows) return {"mr", fmt::format("found {}, expected 1 to {}", s.mr, rows)};
   const std::int64_t chunk = std::min(c.k, kContractChunk);
   if (s.kc < 1 || s.kc > chunk) return {"kc", fmt::format("found {}, expected 1 to {}", s.kc, chunk)};
@@ -82,8 +82,8 @@ std::vector<CpuSchedule> tile_candidates(const Program& p, const Kernel& kernel,
   std::vector<Candidate> found;
   Kernel k = kernel;
   const CpuSchedule& own = std::get<CpuSchedule>(kernel.schedule);
-  for (std::int64_t cols = 1; most_rows(cols, target) >= 1 && (cols == 1 || (cols - 1) * lanes < c.n); ++cols) {
-    const std::int64_t fewest = ceil_div(c.m, std::min(most_rows(cols, target), c.m));
+  for (std::int64_t cols = 1; most_rows(c.dtype, cols, target) >= 1 && (cols == 1 || (cols - 1) * lanes < c.n); ++cols) {
+    const std::int64_t fewest = ceil_div(c.m, std::min(most_rows(c.dtype, cols, target), c.m));
     for (std::int64_t strips = fewest; strips <= std::min(fewest + kMoreStrips, c.m); ++strips)
       for (int flags = 0; flags < 8; ++flags) {
         CpuSchedule& s = k.schedule.emplace<CpuSchedule>(own);

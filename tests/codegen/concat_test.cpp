@@ -4,7 +4,6 @@
 #include "programs.h"
 
 using namespace weft;
-using namespace weft::test;
 
 namespace {
 

@@ -72,10 +72,10 @@ CpuSchedule random_schedule(Rng& rng, const Contraction& c, const CpuSchedule& f
   const std::int64_t lanes = lanes_of(c.dtype, target);
   CpuSchedule s = from;
   std::int64_t most_cols = 1;
-  while (most_rows(most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
+  while (most_rows(c.dtype, most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
   const std::int64_t cols = rng.between(1, most_cols);
   s.nr = static_cast<int>(cols * lanes);
-  s.mr = static_cast<int>(rng.between(1, std::min(c.m, most_rows(cols, target))));
+  s.mr = static_cast<int>(rng.between(1, std::min(c.m, most_rows(c.dtype, cols, target))));
   const std::int64_t chunk = std::min(c.k, kContractChunk);
   s.kc = c.k > kContractChunk ? std::int64_t{1} << rng.between(0, 10) : rng.chance(0.5) ? chunk : rng.between(1, chunk);
   auto block = [&](std::int64_t whole, std::int64_t tile) {
