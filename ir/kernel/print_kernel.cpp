@@ -16,7 +16,7 @@ std::string accumulator_name(std::int32_t result) { return fmt::format("%a{}", r
 std::string schedule_text(const Kernel&, std::monostate) { return ""; }
 template <class S>
 std::string schedule_text(const Kernel& k, const S& schedule) {
-  const S none;
+  static constexpr S none{};
   std::string s;
   for (const ScheduleField<S>& f : fields_of(schedule)) {
     const std::string separator = s.empty() ? "" : ", ";

@@ -41,6 +41,7 @@ const char* kEverything = R"(program @step {
   }
   kernel @row {
     axes m=8, n=4
+    schedule gpu {threads=n}
     %e0: f32 = load %t0[m, n]
     %e1: f32 = accumulator %a0
     %e2: i32 = accumulator %a1
