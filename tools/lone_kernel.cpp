@@ -6,19 +6,10 @@
 
 #include "ir/base/at.h"
 #include "ir/base/dtype.h"
+#include "ir/kernel/kernel_walk.h"
 
 namespace weft::tools {
 namespace {
-
-/// Calls f(buffer, stored) for every buffer that the kernel mentions.
-template <class K, class F>
-void for_buffers(K& k, F f) {
-  for (auto& e : k.exprs)
-    if (e.kind == Expr::load) f(e.buffer, false);
-  for (auto& phase : k.phases)
-    for (auto& stage : phase.stages)
-      for (auto& store : stage.stores) f(store.buffer, true);
-}
 
 /// The least extent that the integers under `root` index in the kernel; grows smaller only.
 void limit(const Kernel& k, ExprId root, std::int64_t extent, std::vector<std::int64_t>& most) {
@@ -31,10 +22,10 @@ void limit(const Kernel& k, ExprId root, std::int64_t extent, std::vector<std::i
 
 Program lone_kernel(const Program& p, const Kernel& kernel) {
   std::vector<bool> stored(p.buffers.size()), used(p.buffers.size());
-  for_buffers(kernel, [&](BufferId id, bool is_store) {
+  for_each_access(kernel, [&](BufferId id, const std::vector<Index>&, ExprId load) {
     const auto root = static_cast<std::size_t>(storage(p, id));
     used[static_cast<std::size_t>(id)] = used[root] = true;
-    if (is_store) stored[root] = true;
+    if (load == kNone) stored[root] = true;
   });
   Program lone;
   lone.name = "lone";
@@ -55,7 +46,7 @@ Program lone_kernel(const Program& p, const Kernel& kernel) {
     lone.buffers.push_back(std::move(b));
   }
   lone.kernels.push_back(kernel);
-  for_buffers(lone.kernels[0], [&](BufferId& id, bool) { id = at(number, id); });
+  for_each_access(lone.kernels[0], [&](BufferId& id, const std::vector<Index>&, ExprId) { id = at(number, id); });
   return lone;
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "compiler/compilation.h"
+#include "ir/kernel/kernel_walk.h"
 #include "runtime/host/executor.h"
 #include "tools/peak.h"
 
@@ -49,18 +50,13 @@ void collect_axes(const Kernel& k, const std::vector<Index>& access, std::set<Ax
 
 double bytes_moved(const Program& p, const Kernel& k) {
   double bytes = 0;
-  const auto count = [&](BufferId buffer, const std::vector<Index>& access) {
+  for_each_access(k, [&](BufferId buffer, const std::vector<Index>& access, ExprId) {
     std::set<AxisId> axes;
     collect_axes(k, access, axes);
     const Type& type = p.buffers[static_cast<std::size_t>(buffer)].type;
     const double elements = std::min(extent_product(k, axes), static_cast<double>(element_count(type.shape)));
     bytes += elements * static_cast<double>(size_of(type.dtype));
-  };
-  for (const Expr& e : k.exprs)
-    if (e.kind == Expr::load) count(e.buffer, e.access);
-  for (const Phase& phase : k.phases)
-    for (const KernelStage& stage : phase.stages)
-      for (const Store& store : stage.stores) count(store.buffer, store.access);
+  });
   return bytes;
 }
 

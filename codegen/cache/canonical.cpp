@@ -8,22 +8,13 @@
 #include "codegen/cpu/analysis.h"
 #include "ir/base/at.h"
 #include "ir/base/error.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/panels.h"
 
 namespace weft::codegen {
 namespace {
 
 std::string numbered(const char* prefix, std::size_t i) { return prefix + std::to_string(i); }
-
-/// Calls visit(buffer, access) for every access of the kernel.
-template <class F>
-void for_each_access(Kernel& k, F visit) {
-  for (Expr& e : k.exprs)
-    if (e.kind == Expr::load) visit(e.buffer, e.access);
-  for (Phase& p : k.phases)
-    for (KernelStage& s : p.stages)
-      for (Store& t : s.stores) visit(t.buffer, t.access);
-}
 
 /// The lowest value of an index at any point of the kernel's axes: how far its buffer can begin later. 0 when it may be
 /// negative (where a predicate keeps it from memory) or is not known.
@@ -38,7 +29,7 @@ std::int64_t lowest(const Kernel& k, const Index& index) {
 /// Numbers the buffers by first use and replaces them by states and views.
 void renumber_buffers(const Program& program, CanonicalKernel& c) {
   std::unordered_map<BufferId, BufferId> number, root;  // new numbers, by buffer and by its storage
-  for_each_access(c.program.kernels[0], [&](BufferId& id, const std::vector<Index>& access) {
+  for_each_access(c.program.kernels[0], [&](BufferId& id, const std::vector<Index>& access, ExprId) {
     ensure(static_cast<int>(access.size()) == at(program.buffers, id).type.shape.rank(),
            "an access of {} indices to {}", access.size(), to_string(at(program.buffers, id).type));
     const auto next = static_cast<BufferId>(c.places.size());
@@ -67,16 +58,14 @@ void rebase_indices(CanonicalKernel& c) {
   for (std::size_t b = 0; b < begin.size(); ++b)
     begin[b].assign(static_cast<std::size_t>(c.program.buffers[b].type.shape.rank()),
                     std::numeric_limits<std::int64_t>::max());
-  for_each_access(k, [&](BufferId id, const std::vector<Index>& access) {
+  std::vector<bool> stored(begin.size(), false);
+  for_each_access(k, [&](BufferId id, const std::vector<Index>& access, ExprId load) {
+    if (load == kNone) stored[static_cast<std::size_t>(id)] = true;
     for (std::size_t d = 0; d < access.size(); ++d) at(begin, id)[d] = std::min(at(begin, id)[d], lowest(k, access[d]));
   });
   for (std::size_t b = 0; b < begin.size(); ++b)
     if (const Buffer& buffer = c.program.buffers[b]; buffer.kind == Buffer::view)
       for (std::vector<std::int64_t>* shared : {&begin[b], &at(begin, buffer.base)}) std::ranges::fill(*shared, 0);
-  std::vector<bool> stored(begin.size(), false);
-  for (const Phase& phase : k.phases)
-    for (const KernelStage& stage : phase.stages)
-      for (const Store& store : stage.stores) stored[static_cast<std::size_t>(store.buffer)] = true;
   for (std::size_t b = 0; b < begin.size(); ++b) {
     const Type& type = c.program.buffers[b].type;
     const Dims strides = storage_strides(c.program.buffers[b]);  // in panels the last index is an axis: it begins at 0
@@ -88,7 +77,7 @@ void rebase_indices(CanonicalKernel& c) {
     else
       c.places[b].bytes = bytes;
   }
-  for_each_access(k, [&](BufferId id, std::vector<Index>& access) {
+  for_each_access(k, [&](BufferId id, std::vector<Index>& access, ExprId) {
     for (std::size_t d = 0; d < access.size(); ++d) access[d].offset -= at(begin, id)[d];
   });
 }

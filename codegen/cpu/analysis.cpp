@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ir/base/at.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/panels.h"
 #include "ir/kernel/unproven.h"
 #include "ir/ops/scalar.h"
@@ -82,9 +83,7 @@ void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
 }
 
 void find_dependences(PhaseInfo& info, const Program& program, const Kernel& kernel) {
-  std::vector<BufferId> stored;
-  for (const KernelStage& s : info.phase.stages)
-    for (const Store& t : s.stores) stored.push_back(storage(program, t.buffer));
+  const std::vector<BufferId> stored = touched(program, kernel, info.phase).stores;
   info.depends.assign(kernel.exprs.size(), {});
   for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
     const Expr& e = kernel.exprs[i];
@@ -158,23 +157,11 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
     if (e.kind == Expr::load) info.access[i] = linearise(e.access, at(program.buffers, e.buffer), kernel.axes.size());
     if (e.kind == Expr::index) info.access[i] = linearise(e.access, Dims{1}, kernel.axes.size());
   }
-  info.used.assign(kernel.exprs.size(), false);
-  auto use = [&](ExprId e) {
-    if (e != kNone) info.used[static_cast<std::size_t>(e)] = true;
-  };
+  info.used = needed(kernel, roots_of(phase));
   for (const KernelStage& s : phase.stages) {
     std::vector<Linear>& stores = info.store.emplace_back();
-    for (const Store& t : s.stores) {
+    for (const Store& t : s.stores)
       stores.push_back(linearise(t.access, at(program.buffers, t.buffer), kernel.axes.size()));
-      use(t.value);
-      for (const Index& index : t.access) use(index.indirect);
-    }
-    for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) use(e);
-  }
-  for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
-    if (!info.used[i]) continue;
-    for (ExprId arg : kernel.exprs[i].args) use(arg);
-    for (auto [stride, arg] : info.access[i].indirect) use(arg);
   }
   find_checks(info, program, kernel, static_cast<std::int32_t>(&phase - kernel.phases.data()));
   std::vector<AxisId>& parallel = info.phase.parallel;
@@ -196,17 +183,10 @@ bool is_along_row(const PhaseInfo& info, const Kernel& kernel, std::size_t stage
 
 bool is_associative(Op reduce, DType t) { return !is_float(t) || info(fold_op(reduce)).traits.associates; }
 
-std::vector<ExprId> loads_under(const Kernel& kernel, const PhaseInfo& info, const std::vector<ExprId>& roots) {
-  std::vector<bool> need(kernel.exprs.size(), false);
-  for (ExprId e : roots)
-    if (e != kNone) need[static_cast<std::size_t>(e)] = true;
+std::vector<ExprId> loads_under(const Kernel& kernel, const std::vector<ExprId>& roots) {
   std::vector<ExprId> loads;
-  for (std::size_t e = kernel.exprs.size(); e-- > 0;) {
-    if (!need[e]) continue;
-    for (ExprId a : kernel.exprs[e].args) need[static_cast<std::size_t>(a)] = true;
-    for (auto [stride, a] : info.access[e].indirect) need[static_cast<std::size_t>(a)] = true;
-    if (kernel.exprs[e].kind == Expr::load) loads.push_back(static_cast<ExprId>(e));
-  }
+  for_each_load(kernel, roots, [&](BufferId, const std::vector<Index>&, ExprId load) { loads.push_back(load); });
+  std::ranges::reverse(loads);
   return loads;
 }
 
@@ -216,17 +196,13 @@ double point_cost(const PhaseInfo& info, const Kernel& kernel) {
   };
   double total = 0;
   for (const KernelStage& s : info.phase.stages) {
-    std::vector<bool> seen(kernel.exprs.size(), false);
-    auto need = [&](ExprId e) {
-      if (e != kNone) seen[static_cast<std::size_t>(e)] = true;
-    };
-    for (const Store& t : s.stores) need(t.value);
-    for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) need(e);
+    std::vector<ExprId> values = {s.predicate, s.value, s.lhs, s.rhs};
+    for (const Store& t : s.stores) values.push_back(t.value);
+    const std::vector<bool> seen = needed(kernel, values);
     double inner = static_cast<double>(s.stores.size()) + 1, outer = 0;
     for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
       if (!seen[i]) continue;
       const Expr& e = kernel.exprs[i];
-      for_each_operand(info, kernel, i, need);
       const double cost = e.kind == Expr::apply ? weft::info(e.op).cost : e.kind == Expr::load ? 1 : 0;
       (s.axis != kNone && !info.depends_on(static_cast<ExprId>(i), s.axis) ? outer : inner) += cost;
     }

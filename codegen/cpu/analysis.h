@@ -48,10 +48,9 @@ struct PhaseInfo {
   bool depends_on(ExprId e, AxisId a) const { return depends[static_cast<std::size_t>(e)].axes >> a & 1; }
 };
 
-/// `lane_axis`, when it is a parallel axis of the phase, becomes the last of PhaseInfo::phase.parallel, unless the phase
-/// has a chunk: then the order of the points counts.
-/// `phase` is one of the kernel's. With `merge`, an axis o is folded into the next one, n, where coefficient[o] ==
-/// extent[n] * coefficient[n] in every access.
+/// `lane_axis`, when it is a parallel axis of the phase, becomes the last of PhaseInfo::phase.parallel, unless the
+/// phase has a chunk: then the order of the points counts. `phase` is one of the kernel's. With `merge`, an axis o is
+/// folded into the next one, n, where coefficient[o] == extent[n] * coefficient[n] in every access.
 PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis, bool merge);
 
 /// A scatter that adds a row to a row, neighbour by neighbour: `stage` of the phase.
@@ -62,8 +61,8 @@ bool is_along_row(const PhaseInfo&, const Kernel&, std::size_t stage);
 /// extremes.
 bool is_associative(Op reduce, DType);
 
-/// The loads that the expressions `roots` (kNone: none) need, indices included.
-std::vector<ExprId> loads_under(const Kernel&, const PhaseInfo&, const std::vector<ExprId>& roots);
+/// The loads that the expressions `roots` (kNone: none) need, indices included, the last ones first.
+std::vector<ExprId> loads_under(const Kernel&, const std::vector<ExprId>& roots);
 
 /// Rough cycles of one evaluation of all the phase's expressions and stores on one register each; stage loops included.
 double point_cost(const PhaseInfo&, const Kernel&);

@@ -189,8 +189,7 @@ void ContractEmitter::find_prefetches() {
       roots.push_back(stage(s).stores[i].value);
       add(stage(s).stores[i].buffer, info_.store[s][i], true);
     }
-  for (ExprId e : loads_under(kernel_, info_, roots))
-    add(expr(e).buffer, info_.access[static_cast<std::size_t>(e)], false);
+  for (ExprId e : loads_under(kernel_, roots)) add(expr(e).buffer, info_.access[static_cast<std::size_t>(e)], false);
 }
 
 /// Asks for the memory that the epilogue of a row of a group will touch, which arrives while the sums are computed.

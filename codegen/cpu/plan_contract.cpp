@@ -101,7 +101,7 @@ bool panels_fit(const Linear& access, std::int64_t nr) {
 int load_cost(const Kernel& kernel, const PhaseInfo& info, ExprId root, AxisId axis) {
   constexpr int kUniform = 0, kNeighbours = 1, kScattered = kReduceStripes;
   int cost = 0;
-  for (ExprId e : loads_under(kernel, info, {root})) {
+  for (ExprId e : loads_under(kernel, {root})) {
     const Linear& a = info.access[static_cast<std::size_t>(e)];
     const std::int64_t step = a.coefficient[static_cast<std::size_t>(axis)];
     const bool scattered = std::any_of(a.indirect.begin(), a.indirect.end(),

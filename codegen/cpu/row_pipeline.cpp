@@ -5,6 +5,7 @@
 #include <map>
 
 #include "ir/base/at.h"
+#include "ir/kernel/kernel_walk.h"
 
 namespace weft::codegen {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 /// What a stage reads and writes, as far as other stages are concerned.
 struct StageUse {
   std::vector<std::int32_t> results;
-  std::vector<BufferId> loaded, stored;
+  Touched memory;
 };
 
 template <class T>
@@ -20,26 +21,11 @@ bool meet(const std::vector<T>& a, const std::vector<T>& b) {
   return std::ranges::any_of(a, [&](T x) { return std::ranges::find(b, x) != b.end(); });
 }
 
-StageUse use_of(const Program& program, const PhaseInfo& info, const Kernel& kernel, const KernelStage& s) {
-  StageUse use;
-  std::vector<bool> needed(kernel.exprs.size(), false);
-  auto need = [&](ExprId e) {
-    if (e != kNone) needed[static_cast<std::size_t>(e)] = true;
-  };
-  for (ExprId e : {s.predicate, s.value, s.lhs, s.rhs}) need(e);
-  for (const Store& t : s.stores) {
-    need(t.value);
-    for (const Index& i : t.access) need(i.indirect);
-    use.stored.push_back(storage(program, t.buffer));
-  }
-  for (std::size_t i = needed.size(); i-- > 0;) {
-    if (!needed[i]) continue;
-    const Expr& e = kernel.exprs[i];
-    for (ExprId arg : e.args) need(arg);
-    for (auto [stride, arg] : info.access[i].indirect) need(arg);
-    if (e.kind == Expr::accumulator) use.results.push_back(e.result);
-    if (e.kind == Expr::load) use.loaded.push_back(storage(program, e.buffer));
-  }
+StageUse use_of(const Program& program, const Kernel& kernel, const KernelStage& s) {
+  StageUse use{{}, touched(program, kernel, s)};
+  const std::vector<bool> need = needed(kernel, roots_of(s));
+  for (std::size_t e = 0; e < need.size(); ++e)
+    if (need[e] && kernel.exprs[e].kind == Expr::accumulator) use.results.push_back(kernel.exprs[e].result);
   return use;
 }
 
@@ -56,13 +42,14 @@ std::vector<PipelineStep> pipeline_steps(const Program& program, const PhaseInfo
     const bool walks = s.kind == KernelStage::map || is_along_row(info, kernel, uses.size()) ||
                        (s.kind == KernelStage::reduce && s.striped && !is_arg_reduce(s.op));
     if (!once && (s.axis != along || !walks)) return {};
-    const StageUse& use = uses.emplace_back(use_of(program, info, kernel, s));
+    const StageUse& use = uses.emplace_back(use_of(program, kernel, s));
     std::size_t step = 0;
     for (std::size_t i = 0; i < step_of.size(); ++i) {
-      const bool needs = std::ranges::count(use.results, stages[i].result) > 0 || meet(use.loaded, uses[i].stored) ||
-                         meet(use.stored, uses[i].stored);
+      const bool needs = std::ranges::count(use.results, stages[i].result) > 0 ||
+                         meet(use.memory.loads, uses[i].memory.stores) ||
+                         meet(use.memory.stores, uses[i].memory.stores);
       // A walk may overwrite the element that it has just read, but nothing may be overwritten before it is read.
-      const bool overwrites = meet(use.stored, uses[i].loaded);
+      const bool overwrites = meet(use.memory.stores, uses[i].memory.loads);
       const bool waits = !once && (needs || (overwrites && stages[i].axis == kNone));
       if (needs || overwrites) step = std::max(step, step_of[i] + (waits ? 1 : 0));
     }

@@ -47,7 +47,7 @@ bool DeviceContract::is_plain_load(ExprId id) const {
 
 /// Neighbours along `axis` that every load under the expression can take at once, at most `most`.
 int DeviceContract::operand_lanes(ExprId root, AxisId axis, int most) const {
-  const std::vector<ExprId> loads = loads_under(kernel_, info_, {root});
+  const std::vector<ExprId> loads = loads_under(kernel_, {root});
   for (int lanes = most; lanes > 1; lanes /= 2) {
     bool all = extent(axis) % lanes == 0, along = false;
     for (ExprId load : loads) {
@@ -68,7 +68,7 @@ DeviceContract::Operand DeviceContract::plan(ExprId value, AxisId free) const {
   // Where neither axis has vectors, that one whose neighbours are neighbours in memory.
   bool k_is_contiguous = false;
   if (along_k == 1 && along_free == 1)
-    for (ExprId load : loads_under(kernel_, info_, {value})) {
+    for (ExprId load : loads_under(kernel_, {value})) {
       const Linear& l = info_.access[static_cast<std::size_t>(load)];
       k_is_contiguous |=
           l.coefficient[static_cast<std::size_t>(axis_k_)] == 1 && l.coefficient[static_cast<std::size_t>(free)] != 0;

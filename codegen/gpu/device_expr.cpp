@@ -4,6 +4,7 @@
 
 #include "codegen/gpu/device_phase.h"
 #include "ir/base/error.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/ops/scalar.h"
 
@@ -13,12 +14,9 @@ DType index_type(const Program& p, const Kernel& k) {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
   auto small = [&](BufferId id) { return element_count(p.buffers[static_cast<std::size_t>(id)].type.shape) < kMost; };
   bool all = true;
-  for (const Expr& e : k.exprs) all &= e.kind != Expr::load || small(e.buffer);
-  std::int64_t points = 1;
+  for_each_access(k, [&](BufferId id, const std::vector<Index>&, ExprId) { all &= small(id); });
   for (const Phase& phase : k.phases) {
-    for (const KernelStage& s : phase.stages)
-      for (const Store& t : s.stores) all &= small(t.buffer);
-    points = 1;
+    std::int64_t points = 1;
     for (AxisId a : phase.parallel) {
       points *= k.axes[static_cast<std::size_t>(a)].extent;
       all &= points < kMost / 64;  // lanes and the threads of a last block included
@@ -82,11 +80,7 @@ void DevicePhase::when(RegisterId condition, const std::function<void()>& body) 
 MemoryId DevicePhase::memory(BufferId id) { return b_.global(program_, id, !is_stored(id)); }
 
 bool DevicePhase::is_stored(BufferId id) const {
-  const BufferId root = storage(program_, id);
-  for (const KernelStage& s : info_.phase.stages)
-    for (const Store& t : s.stores)
-      if (storage(program_, t.buffer) == root) return true;
-  return false;
+  return std::ranges::count(touched(program_, kernel_, info_.phase).stores, storage(program_, id)) > 0;
 }
 
 RegisterId DevicePhase::index(const Linear& l, int lane, DType t) {

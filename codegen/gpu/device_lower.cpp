@@ -2,6 +2,7 @@
 #include "codegen/device.h"
 #include "codegen/gpu/device_contract.h"
 #include "codegen/gpu/device_points.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/unproven.h"
 
 namespace weft {
@@ -10,18 +11,13 @@ namespace {
 /// Throws Error where the kernel is for a CPU only.
 void check_for_device(const Program& program, const Kernel& kernel) {
   const std::string place = fmt::format("{}: error: kernel @{}", kernel.locs.str(), kernel.name);
-  const auto check = [&](BufferId id) {
+  for_each_access(kernel, [&](BufferId id, const std::vector<Index>&, ExprId) {
     const Buffer& b = program.buffers[static_cast<std::size_t>(id)];
     if (b.panels)
       fail("{}: %{} lies in panels of {}, a CPU's storage order; expected row-major buffers", place, b.name, b.panels);
-  };
-  for (const Expr& e : kernel.exprs)
-    if (e.kind == Expr::load) check(e.buffer);
-  for (const Phase& phase : kernel.phases) {
+  });
+  for (const Phase& phase : kernel.phases)
     if (phase.chunk) fail("{} runs points in chunks of {}, which only a CPU's code does", place, phase.chunk);
-    for (const KernelStage& stage : phase.stages)
-      for (const Store& s : stage.stores) check(s.buffer);
-  }
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ void DevicePoints::separate_stages(std::size_t index) {
     for (const Index& i : t.access) roots.push_back(i.indirect);
     now.stored.push_back(storage(program_, t.buffer));
   }
-  for (ExprId load : loads_under(kernel_, info_, roots)) now.loaded.push_back(storage(program_, expr(load).buffer));
+  for (ExprId load : loads_under(kernel_, roots)) now.loaded.push_back(storage(program_, expr(load).buffer));
   auto meet = [](const std::vector<BufferId>& a, const std::vector<BufferId>& b) {
     return std::ranges::any_of(a, [&](BufferId id) { return std::ranges::count(b, id) > 0; });
   };

@@ -8,6 +8,7 @@
 #include "ir/base/at.h"
 #include "ir/base/philox.h"
 #include "ir/graph/graph.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/lane_memory.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/ops/scalar.h"
@@ -34,25 +35,11 @@ std::string place_of(const Kernel& k) {
 
 Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
   Plan plan{&stage, stage.axis == kNone ? 1 : at(k.axes, stage.axis).extent, {}, {}, {}, {}};
-  std::vector<bool> used(k.exprs.size()), varies(k.exprs.size());
-  const auto use = [&](ExprId e) {
-    if (e != kNone) used[static_cast<std::size_t>(e)] = true;
-  };
-  const auto use_access = [&](const std::vector<Index>& access) {
-    for (const Index& i : access) use(i.indirect);
-  };
-  for (ExprId root : {stage.predicate, stage.value, stage.lhs, stage.rhs}) use(root);
-  for (const Store& s : stage.stores) {
-    use(s.value);
-    use_access(s.access);
+  const std::vector<bool> used = needed(k, roots_of(stage));
+  std::vector<bool> varies(k.exprs.size());
+  for (const Store& s : stage.stores)
     plan.stores.push_back(
         {.what = fmt::format("{}: {}", place_of(k), store_text(p, k, s)), .buffer = s.buffer, .index = &s.access});
-  }
-  for (std::size_t e = k.exprs.size(); e-- > 0;) {
-    if (!used[e]) continue;
-    for (ExprId arg : k.exprs[e].args) use(arg);
-    use_access(k.exprs[e].access);
-  }
   for (std::size_t i = 0; i < k.exprs.size(); ++i) {
     if (!used[i]) continue;
     const auto id = static_cast<ExprId>(i);

@@ -12,6 +12,13 @@ std::vector<ExprId> roots_of(const KernelStage& s) {
   return roots;
 }
 
+std::vector<ExprId> roots_of(const Phase& phase) {
+  std::vector<ExprId> roots;
+  for (const KernelStage& s : phase.stages)
+    for (ExprId e : roots_of(s)) roots.push_back(e);
+  return roots;
+}
+
 std::vector<bool> needed(const Kernel& k, const std::vector<ExprId>& roots) {
   std::vector<bool> need(k.exprs.size(), false);
   const auto use = [&](ExprId e) {
@@ -25,5 +32,22 @@ std::vector<bool> needed(const Kernel& k, const std::vector<ExprId>& roots) {
   }
   return need;
 }
+
+namespace {
+
+template <class... Part>
+Touched touched_by(const Program& p, const Part&... part) {
+  Touched t;
+  for_each_access(part..., [&](BufferId id, const std::vector<Index>&, ExprId load) {
+    (load == kNone ? t.stores : t.loads).push_back(storage(p, id));
+  });
+  return t;
+}
+
+}  // namespace
+
+Touched touched(const Program& p, const Kernel& k) { return touched_by(p, k); }
+Touched touched(const Program& p, const Kernel& k, const Phase& phase) { return touched_by(p, k, phase); }
+Touched touched(const Program& p, const Kernel& k, const KernelStage& s) { return touched_by(p, k, s); }
 
 }  // namespace weft

@@ -5,24 +5,12 @@
 #include <cstring>
 
 #include "ir/base/at.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/verify_kernel.h"
 #include "ir/ops/sum_order.h"
 
 namespace weft {
 namespace {
-
-/// The expressions that `root` is computed from, itself included.
-std::vector<bool> under(const Kernel& k, ExprId root) {
-  std::vector<bool> found(k.exprs.size(), false);
-  found[static_cast<std::size_t>(root)] = true;
-  for (std::size_t e = k.exprs.size(); e-- > 0;) {
-    if (!found[e]) continue;
-    for (ExprId arg : k.exprs[e].args) found[static_cast<std::size_t>(arg)] = true;
-    for (const Index& i : k.exprs[e].access)
-      if (i.indirect != kNone) found[static_cast<std::size_t>(i.indirect)] = true;
-  }
-  return found;
-}
 
 /// The axis that alone is the last index of an access, and that no other index of it has; kNone: there is none.
 AxisId last_axis(const std::vector<Index>& access) {
@@ -39,14 +27,9 @@ AxisId last_axis(const std::vector<Index>& access) {
 /// The buffers in panels that a kernel uses, each once.
 std::vector<BufferId> panel_buffers(const Program& p, const Kernel& k) {
   std::vector<BufferId> found;
-  auto use = [&](BufferId id) {
+  for_each_access(k, [&](BufferId id, const std::vector<Index>&, ExprId) {
     if (at(p.buffers, id).panels && std::ranges::find(found, id) == found.end()) found.push_back(id);
-  };
-  for (const Expr& e : k.exprs)
-    if (e.kind == Expr::load) use(e.buffer);
-  for (const Phase& phase : k.phases)
-    for (const KernelStage& stage : phase.stages)
-      for (const Store& s : stage.stores) use(s.buffer);
+  });
   return found;
 }
 
@@ -111,17 +94,13 @@ std::string panel_objection(const Kernel& k, BufferId buffer) {
       scatters |= stage.kind == KernelStage::scatter;
     }
   std::vector<bool> left, right;
-  if (contraction) left = under(k, contraction->lhs), right = under(k, contraction->rhs);
+  if (contraction) left = needed(k, {contraction->lhs}), right = needed(k, {contraction->rhs});
   bool used = false;
-  for (std::size_t e = 0; e < k.exprs.size(); ++e) {
-    if (k.exprs[e].kind != Expr::load || k.exprs[e].buffer != buffer) continue;
+  for_each_access(k, [&](BufferId id, const std::vector<Index>& access, ExprId load) {
+    if (id != buffer) return;
     used = true;
-    check(k.exprs[e].access, contraction && right[e] && !left[e]);
-  }
-  for (const Phase& phase : k.phases)
-    for (const KernelStage& stage : phase.stages)
-      for (const Store& s : stage.stores)
-        if (s.buffer == buffer) used = true, check(s.access, false);
+    check(access, contraction && load != kNone && at(right, load) && !at(left, load));
+  });
   if (used && scatters) why = "a scatter uses it";
   return why;
 }

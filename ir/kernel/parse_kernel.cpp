@@ -7,6 +7,7 @@
 
 #include "ir/base/at.h"
 #include "ir/base/text.h"
+#include "ir/kernel/kernel_builder.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/kernel/verify_kernel.h"
 
@@ -51,9 +52,8 @@ class ProgramParser {
   Token name_;   // of the program
   Token arena_;  // its size
   // Of the kernel that is being parsed:
-  Kernel kernel_;
+  KernelBuilder builder_;
   Names axes_, exprs_, accumulators_;
-  std::unordered_map<std::string, ExprId> known_;  // expressions by their text: equal ones are one
 };
 
 Program ProgramParser::run() {
@@ -135,14 +135,13 @@ void ProgramParser::kernel() {
   lex_.next();
   const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
   kernel_tokens_.push_back(name);
-  kernel_ = {};
-  kernel_.name = name.text;
+  builder_ = {};
+  builder_.kernel.name = name.text;
   axes_ = {};
   exprs_ = {};
   accumulators_ = {};
-  known_ = {};
   lex_.expect('{', "before the body of a kernel");
-  kernel_.locs = parse_locs(lex_, lex_.loc(name));
+  builder_.kernel.locs = parse_locs(lex_, lex_.loc(name));
   while (!lex_.accept('}')) {
     const Token t = lex_.peek();
     if (lex_.accept("axes"))
@@ -157,7 +156,7 @@ void ProgramParser::kernel() {
       lex_.fail_at(t, "expected axes, schedule, an expression such as '%e0: f32 = …', phase or '}}', found {}",
                    describe(t));
   }
-  program_.kernels.push_back(std::move(kernel_));
+  program_.kernels.push_back(std::move(builder_.kernel));
 }
 
 // axes m=128, n=512
@@ -165,9 +164,9 @@ void ProgramParser::axes() {
   do {
     const Token name = lex_.expect(Token::word, "the name of an axis");
     lex_.expect('=', "after the name of an axis");
-    if (kernel_.axes.size() == kMaxAxes) lex_.fail_at(name, "a kernel has at most {} axes", kMaxAxes);
-    define(axes_, name, static_cast<AxisId>(kernel_.axes.size()));
-    kernel_.axes.push_back({std::string(name.text), parse_integer(lex_, "the extent of an axis")});
+    if (builder_.kernel.axes.size() == kMaxAxes) lex_.fail_at(name, "a kernel has at most {} axes", kMaxAxes);
+    define(axes_, name, static_cast<AxisId>(builder_.kernel.axes.size()));
+    builder_.kernel.axes.push_back({std::string(name.text), parse_integer(lex_, "the extent of an axis")});
   } while (lex_.accept(','));
 }
 
@@ -183,7 +182,7 @@ void ProgramParser::schedule() {
       for (const ScheduleField& f : kScheduleFields) known += (known.empty() ? "" : ", ") + std::string(f.name);
       lex_.fail_at(name, "a schedule has no field {}; it has {}", describe(name), known);
     }
-    Schedule& s = kernel_.schedule;
+    Schedule& s = builder_.kernel.schedule;
     if (field->flag) {
       s.*field->flag = true;
       continue;
@@ -239,10 +238,7 @@ void ProgramParser::expression() {
     do e.args.push_back(expr());
     while (lex_.accept(','));
   }
-  std::string key = fmt::format("{} {}", weft::name(e.dtype), expr_value_text(program_, kernel_, e));
-  const auto [known, is_new] = known_.emplace(std::move(key), static_cast<ExprId>(kernel_.exprs.size()));
-  define(exprs_, name, known->second);
-  if (is_new) kernel_.exprs.push_back(std::move(e));
+  define(exprs_, name, builder_.add(std::move(e)));
 }
 
 // phase (m, n) chunk=256 { stage … }
@@ -260,7 +256,7 @@ void ProgramParser::phase() {
   }
   lex_.expect('{', "before the stages of a phase");
   while (!lex_.accept('}')) stage(phase);
-  kernel_.phases.push_back(std::move(phase));
+  builder_.kernel.phases.push_back(std::move(phase));
 }
 
 void ProgramParser::stage(Phase& phase) {

@@ -1,7 +1,10 @@
-// Invariant 14 of ir/kernel/verify_kernel.cpp: a phase whose points run in order within chunks. A chunk is not negative and at
-// most kMaxPoints, there is no contraction, and what a scatter adds to is the business of that scatter alone: all else
-// is as if the points were independent, so that several rows may be under way at once. Only there does a scatter have a
-// second store: to another buffer, with the access and the value of the first one, and without a predicate.
+// Invariant 14 of ir/kernel/verify_kernel.cpp: a phase whose points run in order within chunks. A chunk is not negative
+// and at most kMaxPoints, there is no contraction, and what a scatter adds to is the business of that scatter alone:
+// all else is as if the points were independent, so that several rows may be under way at once. Only there does a
+// scatter have a second store: to another buffer, with the access and the value of the first one, and without a
+// predicate.
+#include <algorithm>
+
 #include "ir/base/at.h"
 #include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/print_kernel.h"
@@ -12,16 +15,10 @@ namespace {
 
 /// Whether some stage of the phase, other than `scatter`, loads or stores the storage `sum` that it adds to.
 bool is_shared(const Program& p, const Kernel& k, const Phase& phase, const KernelStage& scatter, BufferId sum) {
-  for (const KernelStage& s : phase.stages)
-    for (const Store& t : s.stores)
-      if (&s != &scatter && storage(p, t.buffer) == sum) return true;
-  std::vector<ExprId> roots;
-  for (const KernelStage& s : phase.stages)
-    for (ExprId e : roots_of(s)) roots.push_back(e);
-  const std::vector<bool> used = needed(k, roots);
-  for (std::size_t i = 0; i < used.size(); ++i)
-    if (used[i] && k.exprs[i].kind == Expr::load && storage(p, k.exprs[i].buffer) == sum) return true;
-  return false;
+  return std::ranges::any_of(phase.stages, [&](const KernelStage& s) {
+    const Touched t = touched(p, k, s);
+    return std::ranges::count(t.loads, sum) || (&s != &scatter && std::ranges::count(t.stores, sum));
+  });
 }
 
 /// What is wrong with a scatter's stores, the first of which is well-formed; empty: nothing.

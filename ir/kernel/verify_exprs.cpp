@@ -1,8 +1,9 @@
 // Invariant 6 of ir/kernel/verify_kernel.cpp:
 //
 //  a. Arguments precede their expression, no two expressions are equal, and none is nested deeper than kMaxDepth (code
-//     generation recurses). Dtypes are what inference says on scalars: an index, an indirect index and random's
-//     arguments are i64, a predicate is bool.
+//     generation recurses). What its kind has no use for is as Expr{} has it, so that == is what equal means. Dtypes
+//     are what inference says on scalars: an index, an indirect index and random's arguments are i64, a predicate is
+//     bool.
 //  b. An access has an Index for each dimension, whose terms are sorted by axis with coefficients other than 0.
 //  c. No affine index, counted in elements of its buffer, leaves +-kMaxIndex, whatever its predicate is: code
 //  generation
@@ -10,9 +11,9 @@
 #include "ir/kernel/verify_exprs.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "ir/base/at.h"
+#include "ir/kernel/kernel_builder.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/ops/infer.h"
 
@@ -57,11 +58,25 @@ DType expected_dtype(const Program& p, const Kernel& k, const Expr& e) {
   return infer::scalar(e.op, dtypes, e.dtype);
 }
 
+/// The expression with nothing but what its kind uses.
+Expr plain(const Expr& e) {
+  Expr p{.kind = e.kind, .dtype = e.dtype};
+  switch (e.kind) {
+    case Expr::constant: p.bits = e.bits << (64 - 8 * size_of(e.dtype)) >> (64 - 8 * size_of(e.dtype)); break;
+    case Expr::index: p.access = e.access; break;
+    case Expr::load: p.args = e.args, p.buffer = e.buffer, p.access = e.access; break;
+    case Expr::apply: p.op = e.op, p.args = e.args; break;
+    case Expr::accumulator: p.result = e.result; break;
+  }
+  return p;
+}
+
 void check_expr(const Program& p, const Kernel& k, ExprId id) {
   const Expr& e = at(k.exprs, id);
   if (e.kind > Expr::accumulator || e.dtype > f16 || is_reserved(e.dtype) || static_cast<int>(e.op) >= kOpCount)
     fail("%e{}: unknown kind, op or dtype", id);
   const std::string what = expr_text(p, k, id);
+  if (!(plain(e) == e)) fail("{}: has a value for what it has no use for", what);
   for (ExprId arg : e.args)
     if (arg < 0 || arg >= id) fail("{}: %e{} does not precede it", what, arg);
   if (e.kind == Expr::load) {
@@ -89,7 +104,8 @@ void check_access(const Program& p, const Kernel& k, BufferId buffer, const std:
   if (!has(p.buffers, buffer)) fail("{}: buffer {} does not exist", what, buffer);
   const Type& type = at(p.buffers, buffer).type;
   if (static_cast<int>(access.size()) != type.shape.rank())
-    fail("{}: {} for {}", what, access.size() == 1 ? "1 index" : fmt::format("{} indices", access.size()), to_string(type));
+    fail("{}: {} for {}", what, access.size() == 1 ? "1 index" : fmt::format("{} indices", access.size()),
+         to_string(type));
   const Dims strides = row_major_strides(type.shape);
   for (int d = 0; d < strides.rank(); ++d) check_index(k, at(access, d), strides[d], limit, what);
 }
@@ -97,7 +113,7 @@ void check_access(const Program& p, const Kernel& k, BufferId buffer, const std:
 void check_exprs(const Program& p, const Kernel& k) {
   if (k.exprs.size() > kMaxExprs) fail("{} expressions, more than {}", k.exprs.size(), kMaxExprs);
   std::vector<std::size_t> depth(k.exprs.size());
-  std::unordered_map<std::string, ExprId> known;
+  KernelBuilder seen;
   for (ExprId e = 0; has(k.exprs, e); ++e) {
     check_expr(p, k, e);
     const Expr& expr = at(k.exprs, e);
@@ -108,9 +124,7 @@ void check_exprs(const Program& p, const Kernel& k) {
     if (expr.kind == Expr::load || expr.kind == Expr::index)
       for (const Index& index : expr.access) below(index.indirect);
     if (at(depth, e) > kMaxDepth) fail("{}: nested deeper than {}", expr_text(p, k, e), kMaxDepth);
-    const auto [equal, inserted] =
-        known.emplace(fmt::format("{} {}", name(expr.dtype), expr_value_text(p, k, expr)), e);
-    if (!inserted) fail("{}: equals %e{}", expr_text(p, k, e), equal->second);
+    if (const ExprId equal = seen.add(expr); equal != e) fail("{}: equals %e{}", expr_text(p, k, e), equal);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "ir/base/at.h"
+#include "ir/kernel/kernel_builder.h"
 #include "ir/kernel/kernel_walk.h"
 #include "ir/ops/sum_order.h"
 #include "passes/graph/stored_values.h"
@@ -64,24 +65,9 @@ AxisId row_axis(const Kernel& k) {
   return axis;
 }
 
-/// The roots of the buffers that a kernel loads and stores.
-struct Touched {
-  std::vector<BufferId> loads, stores;
-};
-
 template <class T>
 bool meet(const std::vector<T>& a, const std::vector<T>& b) {
   return std::ranges::any_of(a, [&](const T& x) { return std::ranges::find(b, x) != b.end(); });
-}
-
-Touched touched(const Program& p, const Kernel& k) {
-  Touched t;
-  for (const Expr& e : k.exprs)
-    if (e.kind == Expr::load) t.loads.push_back(storage(p, e.buffer));
-  for (const Phase& phase : k.phases)
-    for (const KernelStage& s : phase.stages)
-      for (const Store& store : s.stores) t.stores.push_back(storage(p, store.buffer));
-  return t;
 }
 
 /// An access as one index into its buffer's elements; none where it has an indirect part.
@@ -100,182 +86,130 @@ std::optional<Index> flat(const Program& p, BufferId buffer, const std::vector<I
 class Split {
  public:
   /// A row kernel, which keeps its stages.
-  Split(Program& p, const Kernel& host) : p_(p), k_(host), columns_(row_axis(host)) {
+  Split(Program& p, const Kernel& host) : p_(p), b_(host), columns_(row_axis(host)) {
     for (AxisId a : host.phases[0].parallel) row_ = sum(scaled(row_, extent(host, a)), axis_index(a));
     for (const KernelStage& s : host.phases[0].stages) results_ = std::max(results_, s.result + 1);
     begin(extents(host.phases[0].parallel));
   }
   /// Nothing but the sums of `guest`.
   Split(Program& p, const Kernel& guest, const ColumnSums& sums) : p_(p), columns_(sums.columns) {
-    k_.name = guest.name;
-    k_.axes = guest.axes;
-    k_.phases = {{{sums.rows}, {}}};
+    b_.kernel.name = guest.name;
+    b_.kernel.axes = guest.axes;
+    b_.kernel.phases = {{{sums.rows}, {}}};
     row_ = axis_index(sums.rows);
     begin(extent(guest, sums.rows));
   }
 
   /// False, and nothing is changed, where the sums need what the host has not at hand.
   bool add(const Kernel& guest, const ColumnSums& sums) {
-    const Kernel before = k_;
-    if (copy_exprs(guest, sums)) {
-      add_stages(guest, sums);
+    const KernelBuilder before = b_;
+    KernelRewriter copy(guest, b_, [&](AxisId a) { return a == sums.rows ? row_ : axis_index(columns_); });
+    if (copy_exprs(guest, copy)) {
+      add_stages(guest, sums, copy);
       return true;
     }
-    k_ = before;
+    b_ = before;
     return false;
   }
 
   Kernel finish() {
     fold_.stages.insert(fold_.stages.end(), once_.begin(), once_.end());
-    k_.phases = {zero_, k_.phases[0], fold_};
-    return std::move(k_);
+    b_.kernel.phases = {zero_, rows(), fold_};
+    return std::move(b_.kernel);
   }
 
  private:
   std::int64_t extents(const std::vector<AxisId>& axes) const {
     std::int64_t n = 1;
-    for (AxisId a : axes) n *= extent(k_, a);
+    for (AxisId a : axes) n *= extent(b_.kernel, a);
     return n;
   }
+  Phase& rows() { return b_.kernel.phases[0]; }
 
-  AxisId add_axis(const std::string& name, std::int64_t n) {
-    std::string unique = name;
-    while (std::ranges::count(k_.axes, unique, &Axis::name)) unique += '_';
-    k_.axes.push_back({unique, n});
-    return static_cast<AxisId>(k_.axes.size() - 1);
-  }
-
-  void begin(std::int64_t rows) {
-    const std::int64_t chunk = sequential_order(rows).chunk;
-    parts_ = ceil_div(rows, chunk);
-    part_ = add_axis("part", parts_);
-    Expr n, index, quotient;
-    n.dtype = index.dtype = quotient.dtype = i64;
-    n.bits = static_cast<std::uint64_t>(chunk);
-    index.kind = Expr::index;
-    index.access = {row_};
-    quotient.kind = Expr::apply;
-    quotient.op = Op::div;
-    quotient.args = {add(index), add(n)};
-    chunk_.indirect = add(quotient);
-    k_.phases[0].chunk = chunk;
+  void begin(std::int64_t n) {
+    const std::int64_t chunk = sequential_order(n).chunk;
+    parts_ = ceil_div(n, chunk);
+    part_ = b_.axis("part", parts_);
+    const ExprId row = b_.add({.kind = Expr::index, .dtype = i64, .access = {row_}});
+    chunk_.indirect = b_.op(Op::div, i64, {row, b_.constant(i64, static_cast<std::uint64_t>(chunk))});
+    rows().chunk = chunk;
     zero_.parallel = {part_, columns_};
     zero_.stages.resize(1);
     fold_.parallel = {columns_};
   }
 
-  ExprId add(Expr e) {
-    if (const auto known = std::ranges::find(k_.exprs, e); known != k_.exprs.end())
-      return static_cast<ExprId>(known - k_.exprs.begin());
-    k_.exprs.push_back(std::move(e));
-    return static_cast<ExprId>(k_.exprs.size() - 1);
-  }
-
-  /// The guest's rows are the host's, counted as one axis.
-  Index translated(const Index& i, const ColumnSums& sums) const {
-    Index t = constant_index(i.offset);
-    for (auto [axis, c] : i.terms) t = sum(t, scaled(axis == sums.rows ? row_ : axis_index(columns_), c));
-    if (i.indirect != kNone) t.indirect = at(map_, i.indirect);
-    return t;
-  }
-
-  std::vector<Index> translated(const std::vector<Index>& access, const ColumnSums& sums) const {
-    std::vector<Index> out;
-    for (const Index& i : access) out.push_back(translated(i, sums));
-    return out;
-  }
-
   /// A stage from `first` on stores to what a value is computed from.
-  bool overwritten(ExprId value, std::size_t first) const {
-    const std::vector<bool> need = needed(k_, {value});
-    std::vector<BufferId> loaded, stored;
-    for (std::size_t e = 0; e < need.size(); ++e)
-      if (need[e] && k_.exprs[e].kind == Expr::load) loaded.push_back(storage(p_, k_.exprs[e].buffer));
-    for (std::size_t s = first; s < k_.phases[0].stages.size(); ++s)
-      for (const Store& t : k_.phases[0].stages[s].stores) stored.push_back(storage(p_, t.buffer));
-    return meet(loaded, stored);
+  bool overwritten(ExprId value, std::size_t first) {
+    bool found = false;
+    for_each_load(b_.kernel, {value}, [&](BufferId id, const std::vector<Index>&, ExprId) {
+      for (std::size_t s = first; s < rows().stages.size(); ++s)
+        found |= std::ranges::any_of(rows().stages[s].stores,
+                                     [&](const Store& t) { return storage(p_, t.buffer) == storage(p_, id); });
+    });
+    return found;
   }
 
   /// What the host stores at the element that a load reads: its value, or the load after the store where computing the
   /// value anew would give another one. kNone where the host does not store there.
   ExprId at_hand(const Expr& load) {
     const std::optional<Index> element = flat(p_, load.buffer, load.access);
-    const std::vector<KernelStage>& stages = k_.phases[0].stages;
+    const std::vector<KernelStage>& stages = rows().stages;
     for (std::size_t s = stages.size(); s-- > 0;)
       for (const Store& t : stages[s].stores)
         if (stages[s].kind == KernelStage::map && storage(p_, t.buffer) == storage(p_, load.buffer) && element &&
             flat(p_, t.buffer, t.access) == element)
-          return overwritten(t.value, s) ? add(load) : t.value;
+          return overwritten(t.value, s) ? b_.add(load) : t.value;
     return kNone;
   }
 
-  bool copy_exprs(const Kernel& guest, const ColumnSums& sums) {
+  bool copy_exprs(const Kernel& guest, KernelRewriter& copy) {
     std::vector<BufferId> stored;
-    for (const KernelStage& s : k_.phases[0].stages)
+    for (const KernelStage& s : rows().stages)
       for (const Store& t : s.stores) stored.push_back(storage(p_, t.buffer));
-    map_.clear();
-    for (const Expr& original : guest.exprs) {
-      Expr e = original;
-      for (ExprId& arg : e.args) arg = at(map_, arg);
-      e.access = translated(e.access, sums);
+    for (ExprId id = 0; id < static_cast<ExprId>(guest.exprs.size()); ++id) {
+      Expr e = copy.mapped(id);
       if (e.kind == Expr::accumulator) e.result += results_;
       ExprId known = kNone;
       if (e.kind == Expr::load && std::ranges::count(stored, storage(p_, e.buffer))) {
         known = e.args.empty() ? at_hand(e) : kNone;
         if (known == kNone) return false;
       }
-      map_.push_back(known == kNone ? add(e) : known);
+      copy.set(id, known == kNone ? b_.add(std::move(e)) : known);
     }
     return true;
   }
 
-  void add_stages(const Kernel& guest, const ColumnSums& sums) {
+  void add_stages(const Kernel& guest, const ColumnSums& sums, const KernelRewriter& copy) {
     const std::vector<KernelStage>& stages = guest.phases[0].stages;
     for (std::size_t f = 0; f < sums.folds; ++f) {
-      const ExprId x = at(map_, stages[f].value);
-      const DType t = at(k_.exprs, x).dtype;
-      const Type parts{t, {parts_, extent(k_, columns_)}};
+      const ExprId x = copy(stages[f].value);
+      const DType t = at(b_.kernel.exprs, x).dtype;
+      const Type parts{t, {parts_, extent(b_.kernel, columns_)}};
       const BufferId part = add_buffer("part", parts), run = add_buffer("run", parts);
-      Expr zero;
-      zero.dtype = t;
-      for (BufferId b : {part, run})
-        zero_.stages[0].stores.push_back({b, {axis_index(part_), axis_index(columns_)}, add(zero)});
+      const std::vector<Index> place = {axis_index(part_), axis_index(columns_)};
+      for (BufferId b : {part, run}) zero_.stages[0].stores.push_back({b, place, b_.constant(t, 0)});
       KernelStage into;
       into.kind = KernelStage::scatter;
       into.axis = columns_;
       into.stores = {{run, {chunk_, axis_index(columns_)}, x}, {part, {chunk_, axis_index(columns_)}, x}};
-      k_.phases[0].stages.push_back(into);
-      Expr sum;
-      sum.kind = Expr::apply;
-      sum.dtype = t;
-      sum.op = Op::add;
-      for (BufferId b : {part, run}) {
-        Expr load;
-        load.kind = Expr::load;
-        load.dtype = t;
-        load.buffer = b;
-        load.access = {axis_index(part_), axis_index(columns_)};
-        sum.args.push_back(add(load));
-      }
+      rows().stages.push_back(into);
+      std::vector<ExprId> loads;
+      for (BufferId b : {part, run}) loads.push_back(b_.load(b, place, t));
       KernelStage total = stages[f];
       total.axis = part_;
       total.tree = true;
-      total.value = add(sum);
+      total.value = b_.op(Op::add, t, std::move(loads));
       total.result += results_;
       fold_.stages.push_back(total);
     }
-    for (std::size_t s = sums.folds; s < stages.size(); ++s) {
-      KernelStage once = stages[s];
-      for (Store& t : once.stores) t = {t.buffer, translated(t.access, sums), at(map_, t.value)};
-      once_.push_back(once);
-    }
+    for (std::size_t s = sums.folds; s < stages.size(); ++s) once_.push_back(copy.stage(stages[s]));
     results_ += static_cast<std::int32_t>(sums.folds);
-    k_.locs |= guest.locs;
+    b_.kernel.locs |= guest.locs;
   }
 
   BufferId add_buffer(std::string_view what, Type type) {
     Buffer b;
-    b.name = fmt::format("{}.{}{}", k_.name, what, zero_.stages[0].stores.size() / 2);
+    b.name = fmt::format("{}.{}{}", b_.kernel.name, what, zero_.stages[0].stores.size() / 2);
     while (std::ranges::count(p_.buffers, b.name, &Buffer::name)) b.name += '_';
     b.type = std::move(type);
     p_.buffers.push_back(std::move(b));
@@ -283,14 +217,13 @@ class Split {
   }
 
   Program& p_;
-  Kernel k_;
+  KernelBuilder b_;
   AxisId columns_ = kNone, part_ = kNone;
   std::int64_t parts_ = 0;
   Index row_, chunk_;  // of the point's row: its number, the number of its chunk
   Phase zero_, fold_;
   std::vector<KernelStage> once_;  // after the folds
   std::int32_t results_ = 0;
-  std::vector<ExprId> map_;  // the guest's expressions
 };
 
 /// Drops stores to temporaries that nothing loads, and what only they need.
@@ -301,40 +234,24 @@ void drop_unread(Program& p, Kernel& k) {
                                  [&](const Expr& e) { return e.kind == Expr::load && storage(p, e.buffer) == root; });
     });
   };
+  KernelBuilder b;
+  KernelRewriter kept(k, b);
+  std::vector<Phase> phases = k.phases;
   std::vector<ExprId> roots;
-  for (Phase& phase : k.phases) {
+  for (Phase& phase : phases) {
     for (KernelStage& s : phase.stages)
       std::erase_if(s.stores, [&](const Store& t) {
         const BufferId root = storage(p, t.buffer);
         return at(p.buffers, root).kind == Buffer::temp && !read(root);
       });
     std::erase_if(phase.stages, [](const KernelStage& s) { return s.kind == KernelStage::map && s.stores.empty(); });
-    for (const KernelStage& s : phase.stages)
-      for (ExprId e : roots_of(s)) roots.push_back(e);
+    for (ExprId e : roots_of(phase)) roots.push_back(e);
   }
-  const std::vector<bool> need = needed(k, roots);
-  std::vector<ExprId> moved(k.exprs.size(), kNone);
-  std::vector<Expr> exprs;
-  const auto renumber = [&](ExprId& e) {
-    if (e != kNone) e = at(moved, e);
-  };
-  for (std::size_t i = 0; i < need.size(); ++i) {
-    if (!need[i]) continue;
-    Expr e = k.exprs[i];
-    for (ExprId& arg : e.args) renumber(arg);
-    for (Index& index : e.access) renumber(index.indirect);
-    moved[i] = static_cast<ExprId>(exprs.size());
-    exprs.push_back(std::move(e));
-  }
-  k.exprs = std::move(exprs);
-  for (Phase& phase : k.phases)
-    for (KernelStage& s : phase.stages) {
-      for (ExprId* e : {&s.predicate, &s.value, &s.lhs, &s.rhs}) renumber(*e);
-      for (Store& t : s.stores) {
-        renumber(t.value);
-        for (Index& index : t.access) renumber(index.indirect);
-      }
-    }
+  kept.copy_all(roots);
+  for (Phase& phase : phases)
+    for (KernelStage& s : phase.stages) s = kept.stage(std::move(s));
+  k.exprs = std::move(b.kernel.exprs);
+  k.phases = std::move(phases);
 }
 
 /// Removes the temporaries that no kernel touches, and their views.
@@ -359,13 +276,8 @@ void remove_untouched(Program& p) {
   p.buffers = std::move(buffers);
   for (std::vector<BufferId>* list : {&p.inputs, &p.outputs, &p.updates})
     for (BufferId& id : *list) id = at(moved, id);
-  for (Kernel& k : p.kernels) {
-    for (Expr& e : k.exprs)
-      if (e.kind == Expr::load) e.buffer = at(moved, e.buffer);
-    for (Phase& phase : k.phases)
-      for (KernelStage& s : phase.stages)
-        for (Store& t : s.stores) t.buffer = at(moved, t.buffer);
-  }
+  for (Kernel& k : p.kernels)
+    for_each_access(k, [&](BufferId& id, const std::vector<Index>&, ExprId) { id = at(moved, id); });
 }
 
 class Splitter {

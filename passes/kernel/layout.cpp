@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/base/at.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/panels.h"
 #include "ir/ops/sum_order.h"
 #include "passes/schedule/schedule.h"
@@ -54,17 +55,11 @@ class Layouts {
       seen.push_back(id);
       u.possible = panel_objection(k, id).empty();
     };
-    for (std::size_t e = 0; e < k.exprs.size(); ++e) {
-      const Expr& x = k.exprs[e];
-      if (x.kind != Expr::load) continue;
-      const bool right =
-          contraction && first.rhs == static_cast<ExprId>(e) && is_readable_in_place(p_, k, first.rhs, k.schedule.n);
-      use(x.buffer, right);
-    }
-    for (const Phase& phase : k.phases)
-      for (const KernelStage& s : phase.stages)
-        for (const Store& store : s.stores)
-          use(store.buffer, contraction && at(p_.buffers, storage(p_, store.buffer)).kind == Buffer::state);
+    for_each_access(k, [&](BufferId id, const std::vector<Index>&, ExprId load) {
+      const bool right = load != kNone && load == first.rhs && is_readable_in_place(p_, k, load, k.schedule.n);
+      const bool state = load == kNone && at(p_.buffers, storage(p_, id)).kind == Buffer::state;
+      use(id, contraction && (right || state));
+    });
   }
 
   const Program& p_;

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "passes/graph/stored_values.h"
-#include "passes/kernel/kernel_builder.h"
+#include "passes/kernel/group_builder.h"
 #include "passes/kernel/order.h"
 
 namespace weft {
@@ -118,26 +118,26 @@ struct Lowering final : BufferMap {
 
   static bool is_empty(const Shape& s) { return std::ranges::count(s, 0) > 0; }
 
-  Kernel finish(KernelBuilder& b, Phase phase) {
+  Kernel finish(GroupBuilder& b, Phase phase) {
     b.kernel.phases.push_back(std::move(phase));
     return std::move(b.kernel);
   }
 
-  std::vector<AxisId> all_axes(const KernelBuilder& b) {
+  std::vector<AxisId> all_axes(const GroupBuilder& b) {
     std::vector<AxisId> axes;
     for (AxisId a = 0; a < static_cast<AxisId>(b.kernel.axes.size()); ++a) axes.push_back(a);
     return axes;
   }
 
-  Store store(KernelBuilder& b, ValueId v, const std::vector<Index>& index) {
+  Store store(GroupBuilder& b, ValueId v, const std::vector<Index>& index) {
     return {buffers[v], index, b.value(v, index)};
   }
   /// The same for a value whose shape differs from the kernel's domain by unit axes.
-  Store store(KernelBuilder& b, ValueId v, const Shape& domain, const std::vector<Index>& index) {
+  Store store(GroupBuilder& b, ValueId v, const Shape& domain, const std::vector<Index>& index) {
     return store(b, v, b.reshaped(g[v].type.shape, domain, index));
   }
 
-  Kernel map_kernel(KernelBuilder& b, const std::vector<ValueId>& outs) {
+  Kernel map_kernel(GroupBuilder& b, const std::vector<ValueId>& outs) {
     const Shape& domain = g[outs[0]].type.shape;
     const auto index = b.axes(domain);
     Phase phase{all_axes(b), {KernelStage{}}};
@@ -146,7 +146,7 @@ struct Lowering final : BufferMap {
   }
 
   /// Reductions over one axis of a domain, then the stores of that domain, then those of the domain without the axis.
-  Kernel loop_kernel(KernelBuilder& b, const std::vector<ValueId>& members, const std::vector<ValueId>& outs) {
+  Kernel loop_kernel(GroupBuilder& b, const std::vector<ValueId>& members, const std::vector<ValueId>& outs) {
     const ValueId first =
         *std::ranges::find_if(members, [&](ValueId v) { return info(g[v].op).cls == OpClass::reduce; });
     const Shape& domain = g[g[first].operands[0]].type.shape;
@@ -183,7 +183,7 @@ struct Lowering final : BufferMap {
     return finish(b, std::move(phase));
   }
 
-  Kernel contract_kernel(KernelBuilder& b, ValueId v, const std::vector<ValueId>& outs) {
+  Kernel contract_kernel(GroupBuilder& b, ValueId v, const std::vector<ValueId>& outs) {
     const Node& n = g[v];
     const Shape &x = g[n.operands[0]].type.shape, &y = g[n.operands[1]].type.shape;
     const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
@@ -231,7 +231,7 @@ struct Lowering final : BufferMap {
     return finish(b, std::move(phase));
   }
 
-  Kernel scatter_kernel(KernelBuilder& b, ValueId v) {
+  Kernel scatter_kernel(GroupBuilder& b, ValueId v) {
     const Node& n = g[v];
     const Shape &x = n.type.shape, &k = g[n.operands[1]].type.shape;
     const auto axis = static_cast<std::size_t>(n.attrs.axis());
@@ -268,7 +268,7 @@ struct Lowering final : BufferMap {
     }
     std::erase_if(outs, [&](ValueId v) { return under_shape_[v] || is_empty(g[v].type.shape); });
     if (outs.empty()) return;
-    KernelBuilder b(g, group, *this);
+    GroupBuilder b(g, group, *this);
     b.kernel.name = g.groups()[static_cast<std::size_t>(group)].name;
     for (ValueId v : members) b.kernel.locs |= g[v].locs;
     const OpClass kind = anchor == kNoValue ? OpClass::elementwise : info(g[anchor].op).cls;

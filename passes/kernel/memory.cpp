@@ -9,6 +9,7 @@
 
 #include "ir/base/cache_line.h"
 #include "ir/base/error.h"
+#include "ir/kernel/kernel_walk.h"
 
 namespace weft {
 namespace {
@@ -59,19 +60,12 @@ struct FreeList {
 void plan_memory(Program& p) {
   const int kernels = static_cast<int>(p.kernels.size());
   std::vector<int> first(p.buffers.size(), kernels), last(p.buffers.size(), -1);
-  auto touch = [&](BufferId b, int k) {
-    const auto s = static_cast<std::size_t>(storage(p, b));
-    first[s] = std::min(first[s], k);
-    last[s] = std::max(last[s], k);
-  };
-  for (int k = 0; k < kernels; ++k) {
-    const Kernel& kernel = p.kernels[static_cast<std::size_t>(k)];
-    for (const Expr& e : kernel.exprs)
-      if (e.kind == Expr::load) touch(e.buffer, k);
-    for (const Phase& phase : kernel.phases)
-      for (const KernelStage& stage : phase.stages)
-        for (const Store& store : stage.stores) touch(store.buffer, k);
-  }
+  for (int k = 0; k < kernels; ++k)
+    for_each_access(p.kernels[static_cast<std::size_t>(k)], [&](BufferId b, const std::vector<Index>&, ExprId) {
+      const auto s = static_cast<std::size_t>(storage(p, b));
+      first[s] = std::min(first[s], k);
+      last[s] = std::max(last[s], k);
+    });
   std::vector<std::vector<std::size_t>> starts(p.kernels.size()), ends(p.kernels.size());
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
     if (p.buffers[b].kind != Buffer::temp) continue;

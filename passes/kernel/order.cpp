@@ -5,6 +5,8 @@
 #include <set>
 
 #include "ir/base/lexer.h"
+#include "ir/kernel/kernel_builder.h"
+#include "ir/kernel/kernel_walk.h"
 
 namespace weft {
 namespace {
@@ -26,13 +28,6 @@ struct Order {
     return b;
   }
 
-  template <class F>
-  void for_each_store(const Kernel& k, F&& f) {
-    for (const Phase& phase : k.phases)
-      for (const KernelStage& stage : phase.stages)
-        for (const Store& store : stage.stores) f(store);
-  }
-
   void update_late(BufferId updated) {
     late.emplace_back(updated, buffer(updated).base);
     Buffer& b = buffer(updated);
@@ -44,13 +39,13 @@ struct Order {
   /// A kernel that loads the old value at another index than the one it stores the new value to may not store in place.
   void find_unsafe() {
     for (const Kernel& k : p.kernels)
-      for_each_store(k, [&](const Store& s) {
-        if (!is_new[static_cast<std::size_t>(s.buffer)]) return;
-        const BufferId state = buffer(s.buffer).base;
+      for_each_access(k, [&](BufferId stored, const std::vector<Index>& place, ExprId load) {
+        if (load != kNone || !is_new[static_cast<std::size_t>(stored)]) return;
+        const BufferId state = buffer(stored).base;
         const bool unsafe = std::ranges::any_of(k.exprs, [&](const Expr& e) {
-          return e.kind == Expr::load && version(e.buffer) == state && !(e.buffer == state && e.access == s.access);
+          return e.kind == Expr::load && version(e.buffer) == state && !(e.buffer == state && e.access == place);
         });
-        if (unsafe) update_late(s.buffer);
+        if (unsafe) update_late(stored);
       });
   }
 
@@ -62,12 +57,10 @@ struct Order {
     data_waits.assign(n, 0);
     state_waits.assign(n, 0);
     std::vector<std::set<std::size_t>> writers(p.buffers.size()), readers(p.buffers.size());
-    for (std::size_t k = 0; k < n; ++k) {
-      for_each_store(p.kernels[k],
-                     [&](const Store& s) { writers[static_cast<std::size_t>(version(s.buffer))].insert(k); });
-      for (const Expr& e : p.kernels[k].exprs)
-        if (e.kind == Expr::load) readers[static_cast<std::size_t>(version(e.buffer))].insert(k);
-    }
+    for (std::size_t k = 0; k < n; ++k)
+      for_each_access(p.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
+        (load == kNone ? writers : readers)[static_cast<std::size_t>(version(id))].insert(k);
+      });
     std::set<std::pair<std::size_t, std::size_t>> seen;
     for (std::size_t b = 0; b < p.buffers.size(); ++b)
       for (std::size_t w : writers[b]) {
@@ -94,8 +87,8 @@ struct Order {
       if (ready.empty()) {
         ensure(!blocked.empty(), "kernels depend on each other in a circle");
         const std::size_t k = *blocked.begin();
-        for_each_store(p.kernels[k], [&](const Store& s) {
-          if (is_new[static_cast<std::size_t>(s.buffer)]) update_late(s.buffer);
+        for_each_access(p.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
+          if (load == kNone && is_new[static_cast<std::size_t>(id)]) update_late(id);
         });
         for (std::size_t r : state_before[k]) state_next[r].erase(k);
         state_waits[k] = 0;
@@ -116,31 +109,21 @@ struct Order {
 }  // namespace
 
 Kernel copy_kernel(const Program& p, BufferId from, BufferId to, LocSet locs) {
-  Kernel k;
-  k.name = "copy_" + identifier_of(p.buffers[static_cast<std::size_t>(to)].name);
-  k.locs = locs;
-  const Type& type = p.buffers[static_cast<std::size_t>(to)].type;
-  Expr load;
-  load.kind = Expr::load;
-  load.dtype = type.dtype;
-  load.buffer = from;
+  const Buffer& b = p.buffers[static_cast<std::size_t>(to)];
+  KernelBuilder k;
+  k.kernel.name = "copy_" + identifier_of(b.name);
+  k.kernel.locs = locs;
   Phase phase;
-  for (int d = 0; d < type.shape.rank(); ++d) {
-    Index i;
-    if (type.shape[d] != 1) {
-      k.axes.push_back({fmt::format("i{}", d), type.shape[d]});
-      const auto axis = static_cast<AxisId>(k.axes.size() - 1);
-      phase.parallel.push_back(axis);
-      i.terms = {{axis, 1}};
-    }
-    load.access.push_back(i);
+  std::vector<Index> place;
+  for (int d = 0; d < b.type.shape.rank(); ++d) {
+    place.emplace_back();
+    if (b.type.shape[d] == 1) continue;
+    phase.parallel.push_back(k.axis(fmt::format("i{}", d), b.type.shape[d]));
+    place.back() = axis_index(phase.parallel.back());
   }
-  KernelStage map;
-  map.stores.push_back({to, load.access, 0});
-  phase.stages.push_back(std::move(map));
-  k.exprs.push_back(std::move(load));
-  k.phases.push_back(std::move(phase));
-  return k;
+  phase.stages.push_back({.stores = {{to, place, k.load(from, place, b.type.dtype)}}});
+  k.kernel.phases.push_back(std::move(phase));
+  return std::move(k.kernel);
 }
 
 void order_kernels(Program& p, const std::vector<BufferId>& in_place) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "ir/base/at.h"
+#include "ir/kernel/kernel_builder.h"
 #include "ir/kernel/kernel_walk.h"
 #include "passes/graph/stored_values.h"
 
@@ -25,14 +26,13 @@ AxisId folded_axis(const Program& p, const Kernel& k) {
   if (k.phases.size() != 1 || k.phases[0].chunk) return kNone;
   AxisId axis = kNone;
   std::vector<ExprId> values;
-  std::vector<BufferId> stored;
   for (const KernelStage& s : k.phases[0].stages) {
     const bool once = s.kind == KernelStage::map && s.axis == kNone;
     const bool folds = s.kind == KernelStage::reduce && s.striped && (axis == kNone || s.axis == axis);
     if (!once && !folds) return kNone;
-    for (const Store& t : s.stores) stored.push_back(storage(p, t.buffer));
     if (folds) axis = s.axis, values.push_back(s.value);
   }
+  const std::vector<BufferId> stored = touched(p, k).stores;
   const std::vector<bool> need = needed(k, values);
   for (std::size_t e = 0; e < need.size(); ++e) {
     const Expr& expr = k.exprs[e];
@@ -55,12 +55,13 @@ bool is_large(const Kernel& k, AxisId row, const CpuTarget& target) {
 class Split {
  public:
   Split(Program& p, const Kernel& k, AxisId row) : p_(p), from_(k), row_(row) {
-    to_.name = k.name, to_.axes = k.axes, to_.locs = k.locs;
+    Kernel& made = to_.kernel;
+    made.name = k.name, made.axes = k.axes, made.locs = k.locs;
     const std::int64_t n = extent(k, row), whole = n / kChunk, rest = n % kChunk;
-    at(to_.axes, row).extent = kChunk;
-    const AxisId chunk = add_axis("chunk", whole), all = rest ? add_axis("chunks", whole + 1) : chunk;
+    at(made.axes, row).extent = kChunk;
+    const AxisId chunk = to_.axis("chunk", whole), all = rest ? to_.axis("chunks", whole + 1) : chunk;
     for (AxisId a : points()) parts_.push_back(extent(k, a));
-    parts_.push_back(extent(to_, all));
+    parts_.push_back(extent(made, all));
     for (const KernelStage& s : stages())
       if (s.kind == KernelStage::reduce) {
         next_result_ = std::max(next_result_, s.result + 1);
@@ -71,22 +72,16 @@ class Split {
     chunks.push_back(chunk);
     fold_chunks(chunks, row, sum(axis_index(row), scaled(axis_index(chunk), kChunk)), axis_index(chunk));
     if (rest) {
-      const AxisId tail = add_axis("tail", rest);
+      const AxisId tail = to_.axis("tail", rest);
       fold_chunks(points(), tail, sum(axis_index(tail), constant_index(whole * kChunk)), constant_index(whole));
     }
     fold_parts(all);
   }
-  Kernel finish() { return std::move(to_); }
+  Kernel finish() { return std::move(to_.kernel); }
 
  private:
   const std::vector<AxisId>& points() const { return from_.phases[0].parallel; }
   const std::vector<KernelStage>& stages() const { return from_.phases[0].stages; }
-
-  AxisId add_axis(std::string name, std::int64_t n) {
-    while (std::ranges::count(to_.axes, name, &Axis::name)) name += '_';
-    to_.axes.push_back({name, n});
-    return static_cast<AxisId>(to_.axes.size() - 1);
-  }
 
   void add_buffer(DType t) {
     Buffer b;
@@ -97,30 +92,9 @@ class Split {
     buffers_.push_back(static_cast<BufferId>(p_.buffers.size() - 1));
   }
 
-  ExprId add(Expr e) {
-    if (const auto known = std::ranges::find(to_.exprs, e); known != to_.exprs.end())
-      return static_cast<ExprId>(known - to_.exprs.begin());
-    to_.exprs.push_back(std::move(e));
-    return static_cast<ExprId>(to_.exprs.size() - 1);
-  }
-
-  /// Copies what `roots` need, with `k` in place of the row axis; where they are now is in map_.
-  void copy(const std::vector<ExprId>& roots, const Index& k) {
-    const std::vector<bool> need = needed(from_, roots);
-    map_.assign(need.size(), kNone);
-    for (std::size_t i = 0; i < need.size(); ++i) {
-      if (!need[i]) continue;
-      Expr e = from_.exprs[i];
-      for (ExprId& arg : e.args) arg = at(map_, arg);
-      for (Index& index : e.access) index = translated(index, k);
-      map_[i] = add(std::move(e));
-    }
-  }
-  Index translated(const Index& index, const Index& k) const {
-    Index t = constant_index(index.offset);
-    for (auto [axis, c] : index.terms) t = sum(t, scaled(axis == row_ ? k : axis_index(axis), c));
-    if (index.indirect != kNone) t.indirect = at(map_, index.indirect);
-    return t;
+  /// With `k` in place of the row axis.
+  KernelRewriter rewriter(Index k) {
+    return {from_, to_, [row = row_, k = std::move(k)](AxisId a) { return a == row ? k : axis_index(a); }};
   }
 
   std::vector<Index> part(const Index& chunk) const {
@@ -134,51 +108,47 @@ class Split {
   void fold_chunks(std::vector<AxisId> parallel, AxisId axis, const Index& k, const Index& chunk) {
     Phase phase{std::move(parallel), {}};
     KernelStage store;
+    KernelRewriter copy = rewriter(k);
     for (const KernelStage& s : stages()) {
       if (s.kind != KernelStage::reduce) continue;
-      copy({s.value}, k);
-      KernelStage fold = s;
-      fold.axis = axis, fold.value = at(map_, s.value), fold.result = next_result_++;
-      Expr result;
-      result.kind = Expr::accumulator, result.dtype = at(to_.exprs, fold.value).dtype, result.result = fold.result;
-      store.stores.push_back({buffers_[store.stores.size()], part(chunk), add(result)});
+      copy.copy_all({s.value});
+      KernelStage fold = copy.stage(s);
+      fold.axis = axis, fold.result = next_result_++;
+      const ExprId result = to_.accumulator(fold.result, at(to_.kernel.exprs, fold.value).dtype);
+      store.stores.push_back({buffers_[store.stores.size()], part(chunk), result});
       phase.stages.push_back(std::move(fold));
     }
     phase.stages.push_back(std::move(store));
-    to_.phases.push_back(std::move(phase));
+    to_.kernel.phases.push_back(std::move(phase));
   }
 
   /// The last phase: the trees over `chunks`, and what the kernel does once for each row.
   void fold_parts(AxisId chunks) {
     Phase phase{points(), {}};
     std::size_t folds = 0;
+    KernelRewriter copy = rewriter({});
     for (const KernelStage& s : stages()) {
-      KernelStage copied = s;
       if (s.kind == KernelStage::reduce) {
-        Expr load;
-        load.kind = Expr::load, load.buffer = buffers_[folds++], load.access = part(axis_index(chunks));
-        load.dtype = at(p_.buffers, load.buffer).type.dtype;
-        copied.axis = chunks, copied.value = add(load), copied.striped = false, copied.tree = true;
+        const BufferId parts = buffers_[folds++];
+        KernelStage tree = s;
+        tree.axis = chunks, tree.striped = false, tree.tree = true;
+        tree.value = to_.load(parts, part(axis_index(chunks)), at(p_.buffers, parts).type.dtype);
+        phase.stages.push_back(std::move(tree));
       } else {
-        copy(roots_of(s), {});
-        for (Store& t : copied.stores) {
-          t.value = at(map_, t.value);
-          for (Index& index : t.access) index = translated(index, {});
-        }
+        copy.copy_all(roots_of(s));
+        phase.stages.push_back(copy.stage(s));
       }
-      phase.stages.push_back(std::move(copied));
     }
-    to_.phases.push_back(std::move(phase));
+    to_.kernel.phases.push_back(std::move(phase));
   }
 
   Program& p_;
   const Kernel& from_;
   AxisId row_;
-  Kernel to_;
+  KernelBuilder to_;
   Shape parts_;                    // of a buffer of chunks
   std::vector<BufferId> buffers_;  // of each reduction's chunks
   std::int32_t next_result_ = 0;
-  std::vector<ExprId> map_;
 };
 
 }  // namespace

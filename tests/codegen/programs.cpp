@@ -6,6 +6,7 @@
 
 #include "device_under_test.h"
 #include "error_of.h"
+#include "ir/kernel/kernel_builder.h"
 #include "ir/kernel/panels.h"
 #include "ir/ops/sum_order.h"
 
@@ -41,9 +42,10 @@ ExprId HandBuilder::load(BufferId b, std::vector<Index> access, ExprId predicate
 }
 
 ExprId HandBuilder::add(Expr e) {
-  auto found = std::find(k_.exprs.begin(), k_.exprs.end(), e);
-  if (found == k_.exprs.end()) found = k_.exprs.insert(k_.exprs.end(), std::move(e));
-  return static_cast<ExprId>(found - k_.exprs.begin());
+  KernelBuilder b(std::move(k_));
+  const ExprId id = b.add(std::move(e));
+  k_ = std::move(b.kernel);
+  return id;
 }
 
 KernelStage map_stage(std::vector<Store> stores, AxisId axis) {

@@ -308,6 +308,8 @@ const Broken kKernels[] = {
        for (ExprId e = 1; e <= 1026; ++e)
          p.kernels[1].exprs.push_back({.kind = Expr::apply, .dtype = f32, .op = Op::neg, .args = {e}});
      }},
+    {"kernel @row: %e1: f32 = accumulator %a0: has a value for what it has no use for",
+     [](Program& p) { expr(p, 1, 1).buffer = 0; }},
     // Schedules.
     {"kernel @dense: schedule: axis 3 of vector does not exist",
      [](Program& p) { p.kernels[0].schedule.vector_axis = 3; }},

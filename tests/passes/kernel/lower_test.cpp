@@ -6,6 +6,7 @@
 
 #include "catch.h"
 #include "golden.h"
+#include "ir/kernel/kernel_walk.h"
 #include "mlp_step.h"
 #include "passes/kernel/memory.h"
 #include "passes/pipeline.h"
@@ -100,16 +101,11 @@ TEST_CASE("temporaries that are alive together do not overlap, and the arena is 
     std::vector<Life> lives(p.buffers.size());
     std::int64_t highest = 0;
     for (std::size_t k = 0; k < p.kernels.size(); ++k) {
-      auto touch = [&](BufferId b) {
+      for_each_access(p.kernels[k], [&](BufferId b, const std::vector<Index>&, ExprId) {
         Life& l = lives[static_cast<std::size_t>(storage(p, b))];
         l.first = std::min(l.first, static_cast<int>(k));
         l.last = std::max(l.last, static_cast<int>(k));
-      };
-      for (const Expr& e : p.kernels[k].exprs)
-        if (e.kind == Expr::load) touch(e.buffer);
-      for (const Phase& phase : p.kernels[k].phases)
-        for (const KernelStage& s : phase.stages)
-          for (const Store& store : s.stores) touch(store.buffer);
+      });
     }
     for (std::size_t b = 0; b < p.buffers.size(); ++b) {
       if (p.buffers[b].kind != Buffer::temp || lives[b].last < 0) continue;

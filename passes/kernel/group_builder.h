@@ -1,12 +1,10 @@
-// Builds the expressions of one kernel from graph values: views become index arithmetic, stored values loads, the rest
+// Builds the kernel of one fused group from graph values: views become index arithmetic, stored values loads, the rest
 // ops.
 #pragma once
-#include <map>
-#include <tuple>
 #include <unordered_map>
 
 #include <weft/ir/graph/graph.h>
-#include <weft/ir/kernel/kernel.h>
+#include <weft/ir/kernel/kernel_builder.h>
 
 namespace weft {
 
@@ -17,26 +15,22 @@ struct BufferMap {
   virtual BufferId buffer_of(ValueId v, std::int32_t group) = 0;
 };
 
-class KernelBuilder final : public ElementBuilder {
+class GroupBuilder final : public KernelBuilder, public ElementBuilder {
  public:
-  KernelBuilder(const Graph& g, std::int32_t group, BufferMap& buffers) : g_(g), group_(group), buffers_(buffers) {}
+  GroupBuilder(const Graph& g, std::int32_t group, BufferMap& buffers) : g_(g), group_(group), buffers_(buffers) {}
 
-  Kernel kernel;
-
-  AxisId axis(std::string name, std::int64_t extent);
   /// The index of a value of `shape`: one new axis for each extent that is not 1, named `prefix`0, 1, ….
   std::vector<Index> axes(const Shape& shape, std::string_view prefix = "i");
   ExprId value(ValueId v, const std::vector<Index>& index, ExprId predicate = kNone) override;
   /// From now on, v at `index` is accumulator `result`.
   void bind_accumulator(ValueId v, const std::vector<Index>& index, std::int32_t result);
 
-  ExprId op(Op, DType, std::vector<ExprId> args) override;
-  ExprId literal(const Array& scalar) override;
-  ExprId index_value(const Index&) override;
-  ExprId load(BufferId, const std::vector<Index>&, DType, ExprId predicate = kNone);
+  using ElementBuilder::constant;
+  ExprId op(Op o, DType t, std::vector<ExprId> args) override { return KernelBuilder::op(o, t, std::move(args)); }
+  ExprId literal(const Array& scalar) override { return KernelBuilder::constant(scalar); }
+  ExprId index_value(const Index& index) override { return KernelBuilder::index_value(index); }
 
  private:
-  ExprId add(Expr e);
   ExprId compute(ValueId v, const std::vector<Index>& index, ExprId predicate);
 
   struct Key {
@@ -52,7 +46,6 @@ class KernelBuilder final : public ElementBuilder {
   std::int32_t group_;
   BufferMap& buffers_;
   std::unordered_map<Key, ExprId, KeyHash> memo_;
-  std::unordered_multimap<std::size_t, ExprId> exprs_;  // hash -> expression, for sharing equal ones
 };
 
 }  // namespace weft
