@@ -28,7 +28,7 @@ double contraction_flops(const Kernel& k) {
     for (const KernelStage& stage : phase.stages) {
       if (stage.kind != KernelStage::contract) continue;
       std::set<AxisId> axes(phase.parallel.begin(), phase.parallel.end());
-      axes.insert(stage.axis);
+      axes.insert(stage.roles.k.begin(), stage.roles.k.end());
       flops += 2 * extent_product(k, axes);
     }
   return flops;

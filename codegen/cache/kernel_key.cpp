@@ -41,9 +41,10 @@ constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by
 [[maybe_unused]] void fields_of_the_key(const CpuTarget& target, const Schedule& schedule, const Expr& expr,
                                         const KernelStage& stage, const Phase& phase, const Index& index) {
   [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l1_ways, l2, l3] = target;
-  [[maybe_unused]] const auto& [vector, b, m, n, k, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
+  [[maybe_unused]] const auto& [vector, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
   [[maybe_unused]] const auto& [kind, dtype, op, args, bits, buffer, access, result] = expr;
-  [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, striped, tree, value, lhs, rhs] = stage;
+  [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, striped, tree, value, lhs, rhs, roles] =
+      stage;
   [[maybe_unused]] const auto& [parallel, stages, chunk] = phase;
   [[maybe_unused]] const auto& [terms, offset, indirect] = index;
 }

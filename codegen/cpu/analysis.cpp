@@ -146,6 +146,12 @@ std::int64_t PhaseInfo::points() const {
   return n;
 }
 
+std::int64_t PhaseInfo::steps(const KernelStage& s) const {
+  std::int64_t n = 1;
+  for (AxisId a : axes_of(s)) n *= extent[static_cast<std::size_t>(a)];
+  return n;
+}
+
 PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& phase, AxisId lane_axis, bool merge) {
   ensure(kernel.axes.size() <= 64, "kernel {} has {} axes, more than 64", kernel.name, kernel.axes.size());
   PhaseInfo info;
@@ -191,22 +197,22 @@ std::vector<ExprId> loads_under(const Kernel& kernel, const std::vector<ExprId>&
 }
 
 double point_cost(const PhaseInfo& info, const Kernel& kernel) {
-  auto extent = [&](AxisId a) {
-    return a == kNone ? 1.0 : static_cast<double>(info.extent[static_cast<std::size_t>(a)]);
-  };
   double total = 0;
   for (const KernelStage& s : info.phase.stages) {
     std::vector<ExprId> values = {s.predicate, s.value, s.lhs, s.rhs};
     for (const Store& t : s.stores) values.push_back(t.value);
     const std::vector<bool> seen = needed(kernel, values);
+    const std::vector<AxisId> axes = axes_of(s);
     double inner = static_cast<double>(s.stores.size()) + 1, outer = 0;
     for (std::size_t i = kernel.exprs.size(); i-- > 0;) {
       if (!seen[i]) continue;
       const Expr& e = kernel.exprs[i];
       const double cost = e.kind == Expr::apply ? weft::info(e.op).cost : e.kind == Expr::load ? 1 : 0;
-      (s.axis != kNone && !info.depends_on(static_cast<ExprId>(i), s.axis) ? outer : inner) += cost;
+      const bool varies =
+          std::ranges::any_of(axes, [&](AxisId a) { return info.depends_on(static_cast<ExprId>(i), a); });
+      (axes.empty() || varies ? inner : outer) += cost;
     }
-    total += outer + inner * extent(s.axis);
+    total += outer + inner * static_cast<double>(info.steps(s));
   }
   return total;
 }

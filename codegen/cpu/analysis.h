@@ -44,7 +44,8 @@ struct PhaseInfo {
   std::vector<std::vector<IndexCheck>> load_checks;  // one list for each expression
   std::vector<std::vector<std::vector<IndexCheck>>> store_checks;  // one for each stage and store
 
-  std::int64_t points() const;  // product of the parallel extents
+  std::int64_t points() const;                   // product of the parallel extents
+  std::int64_t steps(const KernelStage&) const;  // product of the extents of the axes that it walks along
   bool depends_on(ExprId e, AxisId a) const { return depends[static_cast<std::size_t>(e)].axes >> a & 1; }
 };
 

@@ -31,7 +31,7 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
   Value* first_batch = b_.CreateSDiv(begin_, i64(units));
   Value* last_batch = b_.CreateSDiv(b_.CreateAdd(end_, i64(units - 1)), i64(units));
   for_each("batch", first_batch, last_batch, 1, [&](Value* batch) {
-    if (schedule_.b != kNone) bind(schedule_.b, batch);
+    if (axes_.b != kNone) bind(axes_.b, batch);
     Value* base = b_.CreateMul(batch, i64(units));
     Value* first = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b_.CreateSub(begin_, base), i64(0));
     run_units(first, minimum(b_.CreateSub(end_, base), i64(units)));
@@ -40,9 +40,9 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
 
   const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(K_);
   const double epilogue = static_cast<double>(B_ * M_ * N_) / lanes_of_register_ * 4;
-  const UnitSplit split = B_ > 1              ? UnitSplit{schedule_.b, units}
-                          : schedule_.split_n ? UnitSplit{schedule_.n, 1, nr_}
-                                              : UnitSplit{schedule_.m, 1, rows_, short_strips_};
+  const UnitSplit split = B_ > 1              ? UnitSplit{axes_.b, units}
+                          : schedule_.split_n ? UnitSplit{axes_.n, 1, nr_}
+                                              : UnitSplit{axes_.m, 1, rows_, short_strips_};
   return {symbol, B_ * units, scratch_bytes_, products / (2 * lanes_of_register_) + epilogue, split};
 }
 
@@ -113,8 +113,8 @@ Value* ContractEmitter::strip_start(Value* strip) {
 Value* ContractEmitter::operand_pointer(const Operand& o, Value* piece, Value* packed_index) {
   if (o.packed) return offset_elements(dtype_, scratch_at(o.offset), b_.CreateMul(packed_index, i64(o.piece)));
   push_level();
-  bind(o.free, o.free == schedule_.m ? strip_start(piece) : b_.CreateMul(piece, i64(nr_)));
-  bind(schedule_.k, i64(0));
+  bind(o.free, o.free == axes_.m ? strip_start(piece) : b_.CreateMul(piece, i64(nr_)));
+  bind(axes_.k, i64(0));
   Value* p = address(expr(o.value).buffer, info_.access[static_cast<std::size_t>(o.value)]).pointer;
   pop_level();
   return p;
@@ -146,7 +146,7 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
     done_end = b_.CreateSelect(b_.CreateICmpEQ(piece, g.block), done_row, schedule_.split_n ? rows.begin : rows.end);
     done_column = schedule_.split_n ? columns.begin : b_.CreateSub(columns.begin, i64(nr_));
   }
-  Value* batch = schedule_.b == kNone ? i64(0) : coordinate_[static_cast<std::size_t>(schedule_.b)];
+  Value* batch = axes_.b == kNone ? i64(0) : coordinate_[static_cast<std::size_t>(axes_.b)];
 
   auto choose = [&](Value* condition, Value* yes, Value* no) {
     return yes == no ? yes : b_.CreateSelect(condition, yes, no);
@@ -174,8 +174,8 @@ void ContractEmitter::add_to_total(Value* first_chunk) {
 /// Finds what the epilogue loads or overwrites at a place of its own for each row and column.
 void ContractEmitter::find_prefetches() {
   auto add = [&](BufferId buffer, const Linear& access, bool written) {
-    bool moves = access.indirect.empty() && access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 &&
-                 access.coefficient[static_cast<std::size_t>(schedule_.m)] != 0;
+    bool moves = access.indirect.empty() && access.coefficient[static_cast<std::size_t>(axes_.n)] == 1 &&
+                 access.coefficient[static_cast<std::size_t>(axes_.m)] != 0;
     for (std::size_t a = 0; a < access.coefficient.size(); ++a)  // not along an axis of a stage
       moves &= access.coefficient[a] == 0 || std::ranges::count(info_.phase.parallel, static_cast<AxisId>(a)) > 0;
     const bool known = std::ranges::any_of(prefetches_, [&](const Prefetch& p) {
@@ -194,14 +194,14 @@ void ContractEmitter::find_prefetches() {
 
 /// Asks for the memory that the epilogue of a row of a group will touch, which arrives while the sums are computed.
 void ContractEmitter::prefetch(Value* row, Value* column) {
-  bind(schedule_.m, row);
+  bind(axes_.m, row);
   for (const Prefetch& p : prefetches_) {
     const DType t = program_.buffers[static_cast<std::size_t>(p.buffer)].type.dtype;
     const std::int64_t columns = group_columns();
     const std::int64_t piece = p.access->panel_axis == kNone ? columns : std::min(columns, p.access->panel_width);
     for (std::int64_t first = 0; first < columns; first += piece) {
       push_level();
-      bind(schedule_.n, b_.CreateAdd(column, i64(first)));
+      bind(axes_.n, b_.CreateAdd(column, i64(first)));
       Value* pointer = address(p.buffer, *p.access).pointer;
       for (std::int64_t at = 0; at < piece * static_cast<std::int64_t>(size_of(t)); at += kCacheLine)
         b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
@@ -222,10 +222,10 @@ void ContractEmitter::run_epilogue(Value* sums) {
 /// Runs the later stages for a range of rows and columns, whose sums are in the tile.
 void ContractEmitter::epilogue(Value* tile, const Range& rows, const Range& columns) {
   for_each("row", rows.begin, rows.end, 1, [&](Value* row) {
-    bind(schedule_.m, row);
+    bind(axes_.m, row);
     Value* sums = offset_elements(dtype_, tile, b_.CreateMul(b_.CreateSub(row, rows.begin), i64(tile_row_)));
-    for_lanes(schedule_.n, tile_lanes_, columns.begin, columns.end, [&] {
-      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.n)], columns.begin);
+    for_lanes(axes_.n, tile_lanes_, columns.begin, columns.end, [&] {
+      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.n)], columns.begin);
       run_epilogue(offset_elements(dtype_, sums, at));
     });
   });

@@ -94,6 +94,7 @@ class ContractEmitter : public PhaseEmitter {
   Value* scratch_at(std::int64_t bytes) { return b_.CreateGEP(b_.getInt8Ty(), scratch_, i64(bytes)); }
 
   const KernelStage& stage_;
+  const RoleAxes axes_;
   const Schedule& schedule_;
   DType dtype_;
   std::int64_t B_, M_, N_, K_;

@@ -144,7 +144,7 @@ Values ContractEmitter::steps(const MicroKernel& m, Value* count, Values state) 
 /// All K products. Before the last of them, after each run of K / rows: a request for the memory that the epilogue of
 /// one row of this tile will touch, and the epilogue of the same row of the tile that was done before.
 Values ContractEmitter::interleaved_steps(const MicroKernel& m, Values state) {
-  if (schedule_.b != kNone) bind(schedule_.b, micro_.batch);
+  if (axes_.b != kNone) bind(axes_.b, micro_.batch);
   const std::int64_t run = K_ / rows_;
   state = loop("run", i64(0), i64(rows_), 1, std::move(state), [&](Value* i, const Values& in) -> Values {
     Values s = steps(m, i64(run), in);
@@ -153,12 +153,12 @@ Values ContractEmitter::interleaved_steps(const MicroKernel& m, Values state) {
     pop_level();
     Value* row = b_.CreateAdd(micro_.done_row, i);
     when(b_.CreateICmpSLT(row, micro_.done_end), [&] {
-      bind(schedule_.m, row);
+      bind(axes_.m, row);
       Value* sums = offset_elements(dtype_, micro_.done, b_.CreateMul(i, i64(tile_row_)));
       for (int c = 0; c < nr_; c += tile_lanes_) {
         push_level();
-        bind(schedule_.n, b_.CreateAdd(micro_.done_column, i64(c)));
-        lanes_ = {tile_lanes_ > 1 ? schedule_.n : kNone, tile_lanes_, tile_lanes_};
+        bind(axes_.n, b_.CreateAdd(micro_.done_column, i64(c)));
+        lanes_ = {tile_lanes_ > 1 ? axes_.n : kNone, tile_lanes_, tile_lanes_};
         run_epilogue(offset_elements(dtype_, sums, i64(c)));
         lanes_ = {};
         pop_level();

@@ -26,7 +26,7 @@ void ContractEmitter::pack_outer(Value* unit, const Range& k) {
 
 void ContractEmitter::pack(const Operand& o, Value* piece, Value* packed_index, const Range& k) {
   Value* to = operand_pointer(o, piece, packed_index);
-  if (o.free == schedule_.m) {
+  if (o.free == axes_.m) {
     Value* row = strip_start(piece);
     // A short strip followed by a longer one may as well copy the row after its last.
     if (o.along_k) return pack_strip_along_k(o, {row, strip_start(b_.CreateAdd(piece, i64(1)))}, k, to);
@@ -47,8 +47,8 @@ void ContractEmitter::pack_strip_along_k(const Operand& o, const Range& rows, co
   for_each("pack.row", rows.begin, rows.end, 1, [&](Value* row) {
     bind(o.free, row);
     Value* row_to = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(row, rows.begin), i64(o.free_stride)));
-    for_lanes(schedule_.k, kReduceStripes, k.begin, k.end, [&] {
-      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.k)], k.begin);
+    for_lanes(axes_.k, kReduceStripes, k.begin, k.end, [&] {
+      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.k)], k.begin);
       write(dtype_, offset_elements(dtype_, row_to, at), lanes(o.value));
     });
   });
@@ -58,9 +58,9 @@ void ContractEmitter::pack_strip_along_k(const Operand& o, const Range& rows, co
 /// overwrites.
 void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count, const Range& k, Value* to) {
   const int enough = static_cast<int>(std::bit_ceil(static_cast<unsigned>(count)));
-  const int width = o.free == schedule_.n ? tile_lanes_ : std::min(kReduceStripes, enough);
+  const int width = o.free == axes_.n ? tile_lanes_ : std::min(kReduceStripes, enough);
   auto copy_row = [&](Value* at) {
-    bind(schedule_.k, at);
+    bind(axes_.k, at);
     Value* row = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(at, k.begin), i64(o.k_stride)));
     for (int i = 0; i < count; i += width) {
       push_level();
@@ -91,8 +91,8 @@ void ContractEmitter::pack_panel_along_k(const Operand& o, Value* column, int co
   const bool straight =
       expr(o.value).kind == Expr::load && count % n == 0;  // loads are worth repeating, a prologue is not
   Value* copy = scratch_at(block_copy_);
-  for_lanes(schedule_.k, n, k.begin, k.end, [&] {
-    Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(schedule_.k)], k.begin);
+  for_lanes(axes_.k, n, k.begin, k.end, [&] {
+    Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.k)], k.begin);
     Value* row = offset_elements(dtype_, to, b_.CreateMul(at, i64(nr_)));
     for_each("pack.block", i64(0), i64(count), n, [&](Value* j) {
       Values block;

@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "codegen/cpu/emit.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/ops/scalar.h"
 #include "ir/ops/sum_order.h"
 
@@ -42,7 +43,7 @@ void PhaseEmitter::run_reduce(std::size_t index) {
     return;
   }
   const bool contract = s.kind == KernelStage::contract;
-  const std::int64_t n = extent(s.axis);
+  const std::int64_t n = info_.steps(s);
   const bool striped = !contract && s.striped;
   auto run_chunk = [&](Value* begin, Value* end) -> Values {
     if (striped && lanes_.width == 1) return striped_chunk(s, begin, end);
@@ -128,15 +129,22 @@ Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value*
   const bool contract = s.kind == KernelStage::contract;
   const DType t = expr(contract ? s.lhs : s.value).dtype;
   Value* init = emit_splat(b_, identity_of(b_, contract ? Op::reduce_sum : s.op, t), lanes_.width);
-  const ReduceOrder order = contract ? ReduceOrder{kContractChunk, kContractChunk} : reduce_order(s, extent(s.axis));
+  const std::int64_t n = info_.steps(s);
+  const ReduceOrder order = contract ? ReduceOrder{kContractChunk, kContractChunk} : reduce_order(s, n);
+  const std::vector<AxisId> axes = axes_of(s);
+  const auto bind_step = [&](Value* step) {
+    for (std::size_t i = axes.size(); i-- > 1; step = b_.CreateUDiv(step, i64(extent(axes[i]))))
+      bind(axes[i], b_.CreateURem(step, i64(extent(axes[i]))));
+    bind(axes[0], step);
+  };
   auto fold_run = [&](Value* from, Value* to, const Values& start) {
     return loop("fold", from, to, 1, start, [&](Value* at, const Values& acc) -> Values {
-      bind(s.axis, at);
+      bind_step(at);
       if (contract) return {emit_multiply_add(b_, t, lanes(s.lhs), lanes(s.rhs), acc[0])};
       return {fold(s, acc[0], lanes(s.value))};
     });
   };
-  return fold_runs(std::min(extent(s.axis), order.chunk), order.run, begin, end, {init}, every(s), fold_run)[0];
+  return fold_runs(std::min(n, order.chunk), order.run, begin, end, {init}, every(s), fold_run)[0];
 }
 
 Values PhaseEmitter::striped_chunk(const KernelStage& s, Value* begin, Value* end) {

@@ -16,10 +16,9 @@ std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * 
 }  // namespace
 
 bool ContractEmitter::accepts(const Kernel& kernel, const PhaseInfo& info) {
-  const Schedule& s = kernel.schedule;
-  const KernelStage& first = info.phase.stages[0];
-  if (first.kind != KernelStage::contract || s.mr < 1 || s.nr < 1 || s.k != first.axis || s.m == kNone || s.n == kNone)
-    return false;
+  const Schedule& schedule = kernel.schedule;
+  const RoleAxes s = role_axes(kernel);
+  if (schedule.mr < 1 || schedule.nr < 1 || s.k == kNone || s.m == kNone || s.n == kNone) return false;
   for (AxisId a : info.phase.parallel)
     if (a != s.b && a != s.m && a != s.n) return false;
   const std::int64_t k = info.extent[static_cast<std::size_t>(s.k)];
@@ -30,12 +29,13 @@ ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, c
                                  const PhaseInfo& info, const CpuTarget& target)
     : PhaseEmitter(module, program, kernel, info, target),
       stage_(info.phase.stages[0]),
+      axes_(role_axes(stage_.roles)),
       schedule_(kernel.schedule),
       dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype),
-      B_(extent(schedule_.b)),
-      M_(extent(schedule_.m)),
-      N_(extent(schedule_.n)),
-      K_(extent(schedule_.k)) {
+      B_(extent(axes_.b)),
+      M_(extent(axes_.m)),
+      N_(extent(axes_.n)),
+      K_(extent(axes_.k)) {
   plan();
 }
 
@@ -114,16 +114,16 @@ int load_cost(const Kernel& kernel, const PhaseInfo& info, ExprId root, AxisId a
 }  // namespace
 
 ContractEmitter::Operand ContractEmitter::plan_lhs() const {
-  Operand o{stage_.lhs, schedule_.m};
+  Operand o{stage_.lhs, axes_.m};
   const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
   const bool plain = expr(o.value).kind == Expr::load && expr(o.value).args.empty() && access.indirect.empty();
   o.packed = schedule_.pack_lhs || !plain;
   if (!o.packed) {
-    o.free_stride = access.coefficient[static_cast<std::size_t>(schedule_.m)];
-    o.k_stride = access.coefficient[static_cast<std::size_t>(schedule_.k)];
+    o.free_stride = access.coefficient[static_cast<std::size_t>(axes_.m)];
+    o.k_stride = access.coefficient[static_cast<std::size_t>(axes_.k)];
     return o;
   }
-  o.along_k = load_cost(kernel_, info_, o.value, schedule_.k) <= load_cost(kernel_, info_, o.value, schedule_.m);
+  o.along_k = load_cost(kernel_, info_, o.value, axes_.k) <= load_cost(kernel_, info_, o.value, axes_.m);
   if (o.along_k) {  // [rows][k]; rows are an odd number of cache lines apart, so that they share no cache set
     const auto line = kCacheLine / static_cast<std::int64_t>(size_of(dtype_));
     o.free_stride = (round_up(packed_k_, kReduceStripes) / line | 1) * line;
@@ -136,18 +136,18 @@ ContractEmitter::Operand ContractEmitter::plan_lhs() const {
 }
 
 ContractEmitter::Operand ContractEmitter::plan_rhs() const {
-  Operand o{stage_.rhs, schedule_.n};
+  Operand o{stage_.rhs, axes_.n};
   const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
   const bool plain = expr(o.value).kind == Expr::load && expr(o.value).args.empty() && access.indirect.empty() &&
-                     access.coefficient[static_cast<std::size_t>(schedule_.n)] == 1 && panels_fit(access, nr_);
+                     access.coefficient[static_cast<std::size_t>(axes_.n)] == 1 && panels_fit(access, nr_);
   o.packed = schedule_.pack_rhs || !plain;
   if (!o.packed) {
-    o.k_stride = access.coefficient[static_cast<std::size_t>(schedule_.k)];
-    if (access.panel_axis == schedule_.n && nr_ > access.panel_width)
+    o.k_stride = access.coefficient[static_cast<std::size_t>(axes_.k)];
+    if (access.panel_axis == axes_.n && nr_ > access.panel_width)
       o.panel_width = access.panel_width, o.panel_gap = access.panel_gap;
     return o;
   }
-  o.along_k = load_cost(kernel_, info_, o.value, schedule_.k) < load_cost(kernel_, info_, o.value, schedule_.n);
+  o.along_k = load_cost(kernel_, info_, o.value, axes_.k) < load_cost(kernel_, info_, o.value, axes_.n);
   o.k_stride = nr_;
   o.piece = round_up(packed_k_, tile_lanes_) * nr_;
   return o;

@@ -15,9 +15,9 @@ constexpr std::int64_t kWordsAhead = 128;  // of operands that a thread may hold
 }  // namespace
 
 bool DeviceContract::accepts(const Kernel& kernel, const PhaseInfo& info) {
-  const Schedule& s = kernel.schedule;
+  const RoleAxes s = role_axes(kernel);
   const auto& stages = info.phase.stages;
-  if (stages[0].kind != KernelStage::contract || s.k != stages[0].axis || s.m == kNone || s.n == kNone) return false;
+  if (s.k == kNone || s.m == kNone || s.n == kNone) return false;
   for (AxisId a : info.phase.parallel)
     if (a != s.b && a != s.m && a != s.n) return false;
   const bool maps = std::all_of(stages.begin() + 1, stages.end(), [](const KernelStage& stage) {
@@ -30,10 +30,10 @@ DeviceContract::DeviceContract(const Program& program, const Kernel& kernel, con
                                simt::Function& function)
     : DevicePhase(program, kernel, info, function),
       stage_(info.phase.stages[0]),
-      axis_b_(kernel.schedule.b),
-      axis_m_(kernel.schedule.m),
-      axis_n_(kernel.schedule.n),
-      axis_k_(kernel.schedule.k),
+      axis_b_(role_axes(kernel).b),
+      axis_m_(role_axes(kernel).m),
+      axis_n_(role_axes(kernel).n),
+      axis_k_(role_axes(kernel).k),
       B_(extent(axis_b_)),
       M_(extent(axis_m_)),
       N_(extent(axis_n_)),

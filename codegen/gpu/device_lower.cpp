@@ -37,7 +37,7 @@ std::vector<simt::Function> device_functions(const Program& program, const GpuTa
       f.kernel = static_cast<std::int32_t>(k), f.phase = static_cast<std::int32_t>(p), f.locs = kernel.locs;
       f.checks = checks;
       const Phase& phase = kernel.phases[p];
-      const auto unmerged = codegen::analyse(program, kernel, phase, kernel.schedule.n, false);
+      const auto unmerged = codegen::analyse(program, kernel, phase, role_axes(kernel).n, false);
       if (p == 0 && codegen::DeviceContract::accepts(kernel, unmerged)) {
         codegen::DeviceContract(program, kernel, unmerged, f).emit(target);
       } else {

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "ir/base/error.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/ops/sum_order.h"
 
 namespace weft::codegen {
@@ -97,12 +98,12 @@ void DevicePoints::emit(const GpuTarget& target) {
 /// A row of few elements a thread is loaded and computed once for all stages.
 void DevicePoints::hold_row() {
   const AxisId axis = kernel_.schedule.vector_axis;
-  const bool is_row = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) { return s.axis == axis; });
+  const bool is_row = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) { return axis_of(s) == axis; });
   // A loop over single elements of the row would bind its axis anew.
   const bool one_by_one = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) {
     const bool together =
         s.kind == KernelStage::map || (s.kind == KernelStage::reduce && (s.striped || is_arg_reduce(s.op)));
-    return s.axis == axis && !together;
+    return axis_of(s) == axis && !together;
   });
   if (axis == kNone || !is_row || one_by_one || schedule_.team != kStripes || extent(axis) == 0 ||
       extent(axis) > kMostHeld * kStripes)
@@ -264,7 +265,7 @@ RegisterIds DevicePoints::chunk_in_order(const KernelStage& s, RegisterId begin,
   RegisterIds acc;
   for (int lane = 0; lane < schedule_.lanes; ++lane) acc.push_back(b_.variable(start));
   loop(begin, end, 1, [&](RegisterId at) {
-    bind(s.axis, at);
+    bind_point(axes_of(s), at);
     for (int lane = 0; lane < schedule_.lanes; ++lane) {
       const RegisterId a = acc[static_cast<std::size_t>(lane)];
       b_.set(a,
@@ -287,7 +288,7 @@ RegisterIds DevicePoints::sequential(const KernelStage& s) {
 }
 
 RegisterIds DevicePoints::contracted(const KernelStage& s) {
-  const std::int64_t n = extent(s.axis);
+  const std::int64_t n = info_.steps(s);
   RegisterIds total = chunk_in_order(s, b_.integer(0), b_.integer(std::min(n, kContractChunk)));
   if (n > kContractChunk)
     loop(b_.integer(kContractChunk), b_.integer(n), kContractChunk, [&](RegisterId begin) {

@@ -47,7 +47,7 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
   KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
   for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
     const std::string symbol = phase_symbol(prefix, p);
-    const PhaseInfo unmerged = analyse(program, kernel, kernel.phases[p], kernel.schedule.n, false);
+    const PhaseInfo unmerged = analyse(program, kernel, kernel.phases[p], role_axes(kernel).n, false);
     if (p == 0 && ContractEmitter::accepts(kernel, unmerged)) {
       result.phases.push_back(ContractEmitter(*result.module, program, kernel, unmerged, target).emit(symbol));
     } else {

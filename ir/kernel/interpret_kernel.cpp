@@ -22,7 +22,9 @@ constexpr std::int64_t kLanes = 256;
 /// What a stage needs, found once for each phase.
 struct Plan {
   const KernelStage* stage;
-  std::int64_t steps;                  // extent of its axis; 1 without one
+  AxisId axis;                         // the innermost that it walks along, or kNone
+  std::int64_t steps;                  // its extent; 1 without one, 0 where all sums are empty
+  std::vector<AxisId> outer;           // of a contraction: the other axes that it sums over
   std::vector<ExprId> fixed, varying;  // the expressions it uses: evaluated once for all steps, or at each
   std::unordered_map<ExprId, Access> loads;
   std::vector<Access> stores;
@@ -34,7 +36,12 @@ std::string place_of(const Kernel& k) {
 }
 
 Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
-  Plan plan{&stage, stage.axis == kNone ? 1 : at(k.axes, stage.axis).extent, {}, {}, {}, {}};
+  std::vector<AxisId> axes = axes_of(stage);
+  const AxisId axis = axes.empty() ? kNone : axes.back();
+  if (!axes.empty()) axes.pop_back();
+  Plan plan{&stage, axis, axis == kNone ? 1 : at(k.axes, axis).extent, std::move(axes), {}, {}, {}, {}};
+  for (AxisId a : plan.outer)
+    if (at(k.axes, a).extent == 0) plan.steps = 0;
   const std::vector<bool> used = needed(k, roots_of(stage));
   std::vector<bool> varies(k.exprs.size());
   for (const Store& s : stage.stores)
@@ -47,7 +54,7 @@ Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
     for (ExprId arg : e.args) varies[i] = varies[i] || at(varies, arg);
     for (const Index& index : e.access) {
       varies[i] = varies[i] || (index.indirect != kNone && at(varies, index.indirect));
-      for (const auto& term : index.terms) varies[i] = varies[i] || term.first == stage.axis;
+      for (const auto& term : index.terms) varies[i] = varies[i] || term.first == axis;
     }
     (varies[i] ? plan.varying : plan.fixed).push_back(id);
     if (e.kind == Expr::load)
@@ -70,6 +77,7 @@ class PhaseRun {
   void set_lanes(std::int64_t first, std::int64_t count, std::int64_t chunk, std::int64_t offset);
   void run_lanes();
   void enter(Plan&, std::int32_t stage);
+  void resolve(Plan&);
   void step_to(const Plan&, std::int64_t step);
   const Array& value(ExprId e) const { return at(values_, e); }
 
@@ -77,7 +85,7 @@ class PhaseRun {
   void scatter(const Plan&);
   Array reduce(const Plan&);
   Array arg_reduce(const Plan&);
-  Array contract(const Plan&);
+  Array contract(Plan&);
 
   Array evaluate(const Plan&, ExprId);
   Array filled(DType t, double v) const { return Array::filled({t, {lanes_.count}}, v); }
@@ -142,10 +150,15 @@ void PhaseRun::set_lanes(std::int64_t first, std::int64_t count, std::int64_t ch
   }
 }
 
-// Fixes the stage's accesses to these lanes and evaluates what its axis does not change.
 void PhaseRun::enter(Plan& plan, std::int32_t stage) {
   lanes_.stage = stage;
-  lanes_.stage_axis = plan.stage->axis;
+  lanes_.stage_axis = plan.axis;
+  for (AxisId a : plan.outer) at(lanes_.axis, a).assign(static_cast<std::size_t>(lanes_.count), 0);
+  resolve(plan);
+}
+
+// Fixes the stage's accesses to these lanes and evaluates what its innermost axis does not change.
+void PhaseRun::resolve(Plan& plan) {
   lanes_.step = plan.steps == 1 ? 0 : Lanes::kEveryStep;
   if (plan.steps == 0) return;
   for (auto& [id, access] : plan.loads) memory_.resolve(access, lanes_);
@@ -236,14 +249,28 @@ Array PhaseRun::arg_reduce(const Plan& plan) {
   return where;
 }
 
-Array PhaseRun::contract(const Plan& plan) {
+Array PhaseRun::contract(Plan& plan) {
   const KernelStage& stage = *plan.stage;
   const DType t = at(k_.exprs, stage.lhs).dtype;
+  std::int64_t products = plan.steps;
+  for (AxisId a : plan.outer) products *= at(k_.axes, a).extent;
+  const auto step_to_product = [&](std::int64_t number) {
+    std::int64_t rest = number / plan.steps;
+    if (!plan.outer.empty() && number % plan.steps == 0) {
+      for (std::size_t i = plan.outer.size(); i-- > 0;) {
+        const std::int64_t extent = at(k_.axes, plan.outer[i]).extent;
+        std::ranges::fill(at(lanes_.axis, plan.outer[i]), rest % extent);
+        rest /= extent;
+      }
+      resolve(plan);
+    }
+    step_to(plan, number % plan.steps);
+  };
   Array total = filled(t, 0);
-  for (std::int64_t begin = 0; begin < plan.steps; begin += kContractChunk) {
+  for (std::int64_t begin = 0; begin < products; begin += kContractChunk) {
     Array sum = filled(t, 0);
-    for (std::int64_t i = begin; i < std::min(begin + kContractChunk, plan.steps); ++i) {
-      step_to(plan, i);
+    for (std::int64_t i = begin; i < std::min(begin + kContractChunk, products); ++i) {
+      step_to_product(i);
       const Array &x = value(stage.lhs), &y = value(stage.rhs);
       sum = is_float(t) ? apply(Op::fma, t, {x, y, sum}) : apply(Op::add, t, {sum, apply(Op::mul, t, {x, y})});
     }

@@ -6,8 +6,8 @@
 //   map       for every value of `axis` (or once, when axis is kNone): evaluate all stored values, then write them
 //   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped, sequential, or the
 //             tree alone, of elements that are the results of chunks)
-//   contract  result = sum over `axis` of lhs * rhs: one fma chain for each kContractChunk products, chunks added in
-//             order
+//   contract  result = sum over the axes k of lhs * rhs, which count as one, the first outermost: one fma chain for
+//             each kContractChunk products, chunks added in order
 //   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
 // In a phase with a chunk, the scatters of each `chunk` consecutive points (the last axis counts fastest) run in the
 // order of the points, so that they may add up what the points have in common, which no other stage uses. Such a
@@ -65,10 +65,17 @@ struct Store {
   friend bool operator==(const Store&, const Store&) = default;
 };
 
+/// What the axes of a contraction are to its factors: result[b, m, n] = sum over k of lhs[b, m, k] * rhs[b, k, n]. Each
+/// role has any number of axes, outermost first; b, m and n are parallel.
+struct Roles {
+  std::vector<AxisId> b, m, n, k;
+  friend bool operator==(const Roles&, const Roles&) = default;
+};
+
 /// (Not `Stage`: that is the name of the frontend's dump stages.)
 struct KernelStage {
   enum Kind : std::uint8_t { map, reduce, contract, scatter } kind = map;
-  AxisId axis = kNone;
+  AxisId axis = kNone;  // map, reduce, scatter
   // map, scatter (one store; a second one, with the same access and value, to add runs to)
   std::vector<Store> stores;
   ExprId predicate = kNone;  // scatter: bool
@@ -80,8 +87,22 @@ struct KernelStage {
   bool striped = false, tree = false;
   ExprId value = kNone;             // reduce
   ExprId lhs = kNone, rhs = kNone;  // contract
+  Roles roles;                      // contract
   friend bool operator==(const KernelStage&, const KernelStage&) = default;
 };
+
+/// The axis of each role where no role has several; kNone: it has none.
+struct RoleAxes {
+  AxisId b = kNone, m = kNone, n = kNone, k = kNone;
+};
+constexpr AxisId only_axis(const std::vector<AxisId>& axes) { return axes.size() == 1 ? axes[0] : kNone; }
+constexpr RoleAxes role_axes(const Roles& r) {
+  return {only_axis(r.b), only_axis(r.m), only_axis(r.n), only_axis(r.k)};
+}
+/// The axis that a stage walks along; kNone: none, or the several ones of a contraction.
+constexpr AxisId axis_of(const KernelStage& s) {
+  return s.kind == KernelStage::contract ? only_axis(s.roles.k) : s.axis;
+}
 
 /// Where a reduce stage over n elements is cut.
 constexpr ReduceOrder reduce_order(const KernelStage& s, std::int64_t n) {
@@ -100,8 +121,7 @@ struct Phase {
 struct Schedule {
   AxisId vector_axis =
       kNone;  // the axis that SIMD lanes run along: the last parallel axis, or the axis of the row stages
-  // Contractions (phase 0, stage 0). Roles of the axes; b is kNone when there is no batch axis.
-  AxisId b = kNone, m = kNone, n = kNone, k = kNone;
+  // Contractions (phase 0, stage 0), of one axis in each role.
   int mr = 0, nr = 0;           // register tile: mr rows of nr elements
   std::int64_t kc = 0;          // products of k in one pass over a packed panel
   std::int64_t mc = 0, nc = 0;  // macro tile: rows, columns; multiples of mr and nr except at the edge
@@ -119,6 +139,17 @@ struct Kernel {
   Schedule schedule;
   LocSet locs;
 };
+
+/// The contraction that a kernel begins with, or null.
+inline const KernelStage* leading_contraction(const Kernel& k) {
+  const bool begins = !k.phases.empty() && !k.phases[0].stages.empty();
+  return begins && k.phases[0].stages[0].kind == KernelStage::contract ? &k.phases[0].stages[0] : nullptr;
+}
+/// Its axes; none where there is none.
+inline RoleAxes role_axes(const Kernel& k) {
+  const KernelStage* contraction = leading_contraction(k);
+  return contraction ? role_axes(contraction->roles) : RoleAxes{};
+}
 
 /// A named piece of memory.
 struct Buffer {

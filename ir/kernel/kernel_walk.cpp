@@ -3,6 +3,11 @@
 
 namespace weft {
 
+std::vector<AxisId> axes_of(const KernelStage& s) {
+  if (s.kind == KernelStage::contract) return s.roles.k;
+  return s.axis == kNone ? std::vector<AxisId>{} : std::vector<AxisId>{s.axis};
+}
+
 std::vector<ExprId> roots_of(const KernelStage& s) {
   std::vector<ExprId> roots = {s.predicate, s.value, s.lhs, s.rhs};
   for (const Store& t : s.stores) {

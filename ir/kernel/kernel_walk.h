@@ -8,6 +8,10 @@
 
 namespace weft {
 
+/// The axes that a stage walks along, the first outermost; none where it runs once. Of a contraction: those it sums
+/// over.
+std::vector<AxisId> axes_of(const KernelStage&);
+
 /// What a stage evaluates: its operands, predicate and stored values, and the indirect indices of its stores. Some are
 /// kNone.
 std::vector<ExprId> roots_of(const KernelStage&);

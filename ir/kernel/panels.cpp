@@ -84,7 +84,8 @@ std::string panel_objection(const Kernel& k, BufferId buffer) {
     const AxisId axis = last_axis(access);
     if (axis == kNone)
       why = "its last index is not one axis alone";
-    else if (contraction && axis != k.schedule.n && !(axis == k.schedule.k && right_operand_only))
+    else if (contraction && !std::ranges::count(contraction->roles.n, axis) &&
+             !(std::ranges::count(contraction->roles.k, axis) && right_operand_only))
       why = fmt::format("a contraction has panels along n, or k of its right operand, not along {}",
                         at(k.axes, axis).name);
   };

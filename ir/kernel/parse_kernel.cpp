@@ -35,6 +35,7 @@ class ProgramParser {
   void map(KernelStage&);
   void scatter(KernelStage&);
   void accumulate(KernelStage&);
+  void contract(KernelStage&);
 
   Store store();
   void access(BufferId&, std::vector<Index>&);
@@ -312,26 +313,45 @@ void ProgramParser::scatter(KernelStage& s) {
   if (lex_.accept("if")) s.predicate = expr();
 }
 
-// %a0 = contract over k: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2 | … tree: %e2
+// %a0 = contract m=m, n=(n0, n1) over k: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2 | … tree: %e2
 void ProgramParser::accumulate(KernelStage& s) {
   s.result = accumulator("an accumulator", true);
   lex_.expect('=', "after an accumulator");
   const Token op_name = lex_.expect(Token::word, "contract or a reduction");
   const std::optional<Op> op = parse_op(op_name.text);
-  const bool contract = op == Op::contract;
-  if (!contract && (!op || info(*op).cls != OpClass::reduce))
+  if (op == Op::contract) return contract(s);
+  if (!op || info(*op).cls != OpClass::reduce)
     lex_.fail_at(op_name, "{} is not contract or a reduction", describe(op_name));
-  s.kind = contract ? KernelStage::contract : KernelStage::reduce;
+  s.kind = KernelStage::reduce;
+  s.op = *op;
   lex_.expect_word("over", "before the axis");
   s.axis = axis();
-  if (!contract) {
-    s.op = *op;
-    s.striped = lex_.accept("striped");
-    s.tree = lex_.accept("tree");
-  }
+  s.striped = lex_.accept("striped");
+  s.tree = lex_.accept("tree");
   lex_.expect(':', "before what is accumulated");
-  (contract ? s.lhs : s.value) = expr();
-  if (!contract) return;
+  s.value = expr();
+}
+
+void ProgramParser::contract(KernelStage& s) {
+  s.kind = KernelStage::contract;
+  if (!lex_.peek().is("over")) {
+    do {
+      const Token name = lex_.expect(Token::word, "a role (b, m or n), or 'over', before the axes");
+      const auto role = std::ranges::find(kRoles, name.text, [](const auto& r) { return r.first; });
+      if (role == std::end(kRoles) || !(s.roles.*role->second).empty())
+        lex_.fail_at(name, "expected each of the roles b, m and n at most once, then 'over', found {}", describe(name));
+      lex_.expect('=', "after a role");
+      const bool several = lex_.accept('(');
+      do (s.roles.*role->second).push_back(axis());
+      while (several && lex_.accept(','));
+      if (several) lex_.expect(')', "or ',' after an axis");
+    } while (lex_.accept(','));
+  }
+  lex_.expect_word("over", "before the axes");
+  do s.roles.k.push_back(axis());
+  while (lex_.accept(','));
+  lex_.expect(':', "before what is accumulated");
+  s.lhs = expr();
   lex_.expect('*', "between the factors");
   s.rhs = expr();
 }

@@ -45,6 +45,24 @@ std::string schedule_text(const Kernel& k) {
   return s;
 }
 
+std::string axes_text(const Kernel& k, const std::vector<AxisId>& axes) {
+  std::string s;
+  for (std::size_t i = 0; i < axes.size(); ++i) s += (i ? ", " : "") + axis_name(k, axes[i]);
+  return s;
+}
+
+/// " m=m, n=(n0, n1) over k"
+std::string roles_text(const Kernel& k, const Roles& roles) {
+  std::string s;
+  for (const auto& [name, role] : kRoles) {
+    const std::vector<AxisId>& axes = roles.*role;
+    if (axes.empty()) continue;
+    const std::string all = axes_text(k, axes);
+    s += fmt::format("{}{}={}", s.empty() ? " " : ", ", name, axes.size() == 1 ? all : "(" + all + ")");
+  }
+  return roles.k.empty() ? s : s + " over " + axes_text(k, roles.k);
+}
+
 std::string kernel_text(const Program& p, const Kernel& k, bool locs) {
   std::string s = fmt::format("  kernel @{} {{{}\n", k.name, locs ? locs_suffix(k.locs) : "");
   for (std::size_t i = 0; i < k.axes.size(); ++i)
@@ -54,9 +72,7 @@ std::string kernel_text(const Program& p, const Kernel& k, bool locs) {
     s += fmt::format("    schedule {{{}}}\n", schedule);
   for (std::size_t e = 0; e < k.exprs.size(); ++e) s += "    " + expr_text(p, k, static_cast<ExprId>(e)) + '\n';
   for (const Phase& phase : k.phases) {
-    s += "    phase (";
-    for (std::size_t i = 0; i < phase.parallel.size(); ++i) s += (i ? ", " : "") + axis_name(k, phase.parallel[i]);
-    s += ")";
+    s += "    phase (" + axes_text(k, phase.parallel) + ")";
     if (phase.chunk) s += fmt::format(" chunk={}", phase.chunk);
     s += " {\n";
     for (const KernelStage& stage : phase.stages) s += stage_text(p, k, stage, "      ");
@@ -132,8 +148,8 @@ std::string stage_text(const Program& p, const Kernel& k, const KernelStage& sta
       return fmt::format("{}{} = {}{}{}{}: {}\n", indent, accumulator_name(stage.result), name(stage.op), over,
                          stage.striped ? " striped" : "", stage.tree ? " tree" : "", expr_name(stage.value));
     case KernelStage::contract:
-      return fmt::format("{}{} = contract{}: {} * {}\n", indent, accumulator_name(stage.result), over,
-                         expr_name(stage.lhs), expr_name(stage.rhs));
+      return fmt::format("{}{} = contract{}: {} * {}\n", indent, accumulator_name(stage.result),
+                         roles_text(k, stage.roles), expr_name(stage.lhs), expr_name(stage.rhs));
     case KernelStage::scatter: {
       std::string s = fmt::format("{}scatter{}: ", indent, over);
       for (std::size_t i = 0; i < stage.stores.size(); ++i) {

@@ -23,6 +23,10 @@ std::string stage_text(const Program&, const Kernel&, const KernelStage&, const 
 /// The buffer kinds by name, in the order of Buffer::Kind.
 inline constexpr std::string_view kBufferKinds[] = {"input", "state", "output", "temp", "constant", "view"};
 
+/// The roles of a contraction's parallel axes by name, in print order.
+inline constexpr std::pair<std::string_view, std::vector<AxisId> Roles::*> kRoles[] = {
+    {"b", &Roles::b}, {"m", &Roles::m}, {"n", &Roles::n}};
+
 /// The fields of a schedule by name, in print order; exactly one member pointer is set.
 struct ScheduleField {
   std::string_view name;
@@ -33,10 +37,6 @@ struct ScheduleField {
 };
 inline constexpr ScheduleField kScheduleFields[] = {
     {.name = "vector", .axis = &Schedule::vector_axis},
-    {.name = "b", .axis = &Schedule::b},
-    {.name = "m", .axis = &Schedule::m},
-    {.name = "n", .axis = &Schedule::n},
-    {.name = "k", .axis = &Schedule::k},
     {.name = "mr", .small = &Schedule::mr},
     {.name = "nr", .small = &Schedule::nr},
     {.name = "kc", .big = &Schedule::kc},

@@ -13,8 +13,10 @@
 //  6. Expressions and accesses: ir/kernel/verify_exprs.cpp.
 //  7. Accumulator numbers are unique, and used only by later stages of their phase, with the stage's dtype.
 //  8. A kernel has a phase, a phase a stage. Points, and steps of the points' stages, are few enough to count. The
-//     parallel axes of a phase are distinct, and a stage's axis is not one of them. What a stage uses mentions no
-//     other axis. reduce and contract have an axis; reduce folds with reduce_* (perhaps striped or by tree) or arg_*.
+//     parallel axes of a phase are distinct, and a stage's axes are not among them. What a stage uses mentions no
+//     other axis. reduce has an axis and folds with reduce_* (perhaps striped or by tree) or arg_*. contract sums over
+//     an axis or several; it alone has roles, of distinct axes: its left factor does not change with those of n, nor
+//     the right one with those of m.
 //  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter numbers, once or
 //  (14) twice.
 // 10. An affine access without a predicate is in bounds at every point and step.
@@ -37,6 +39,7 @@
 #include "ir/base/cache_line.h"
 #include "ir/base/lexer.h"
 #include "ir/kernel/coverage.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/kernel/verify_exprs.h"
 
@@ -73,6 +76,7 @@ class ProgramVerifier {
 
   void check_phase(const Kernel&, const Phase&, std::unordered_set<std::int32_t>& results);
   void check_stage(const Kernel&, const KernelStage&, const std::string& what) const;
+  void check_roles(const Kernel&, const KernelStage&, const std::string& what) const;
   void check_stores(const Kernel&, const KernelStage&, const std::string& what) const;
   void check_uses(const Kernel&, const KernelStage&, const std::string& what);
   void check_in_scope(const Kernel&, const Index&, const std::string& what) const;
@@ -265,12 +269,17 @@ void ProgramVerifier::check_phase(const Kernel& k, const Phase& phase, std::unor
     std::string what = stage_text(p_, k, stage);
     what = what.substr(0, what.find('\n'));
     check_stage(k, stage, what);
-    if (stage.axis != kNone) scope_[static_cast<std::size_t>(stage.axis)] = true;
-    if (stage.axis != kNone && at(k.axes, stage.axis).extent > kMaxSteps / points)
-      broken("{}: more than {} steps in all", what, kMaxSteps);
-    runs_ = !empty && (stage.axis == kNone || at(k.axes, stage.axis).extent > 0);
+    std::int64_t steps = points;
+    runs_ = !empty;
+    for (AxisId a : axes_of(stage)) {
+      const std::int64_t extent = at(k.axes, a).extent;
+      if (extent > kMaxSteps / steps) broken("{}: more than {} steps in all", what, kMaxSteps);
+      steps *= std::max<std::int64_t>(1, extent);
+      runs_ &= extent > 0;
+      scope_[static_cast<std::size_t>(a)] = true;
+    }
     check_uses(k, stage, what);
-    if (stage.axis != kNone) scope_[static_cast<std::size_t>(stage.axis)] = false;
+    for (AxisId a : axes_of(stage)) scope_[static_cast<std::size_t>(a)] = false;
     for (const Store& s : stage.stores) {
       touch(at(root_, s.buffer));
       if (!runs_ || stage.kind == KernelStage::scatter) continue;
@@ -286,9 +295,12 @@ void ProgramVerifier::check_phase(const Kernel& k, const Phase& phase, std::unor
 }
 
 void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, const std::string& what) const {
-  if (stage.axis != kNone && !has(k.axes, stage.axis)) broken("{}: axis {} does not exist", what, stage.axis);
-  if (stage.axis != kNone && at(scope_, stage.axis)) broken("{}: the axis is parallel in the same phase", what);
   const bool contract = stage.kind == KernelStage::contract, reduce = stage.kind == KernelStage::reduce;
+  if (contract && stage.axis != kNone) broken("{}: its axes are those of its roles", what);
+  for (AxisId a : axes_of(stage)) {
+    if (!has(k.axes, a)) broken("{}: axis {} does not exist", what, a);
+    if (at(scope_, a)) broken("{}: the axis is parallel in the same phase", what);
+  }
   const auto check_value = [&](ExprId e, bool wanted) {
     if (wanted ? !has(k.exprs, e) : e != kNone)
       broken("{}: {} expression {}", what, wanted ? "has no" : "has no use for", e);
@@ -297,7 +309,7 @@ void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, con
   check_value(stage.lhs, contract);
   check_value(stage.rhs, contract);
   if ((stage.result >= 0) != (contract || reduce)) broken("{}: accumulator number {}", what, stage.result);
-  if ((contract || reduce) && stage.axis == kNone) broken("{}: needs an axis", what);
+  if ((contract || reduce) && axes_of(stage).empty()) broken("{}: needs an axis", what);
   if ((stage.striped || stage.tree) && !reduce) broken("{}: only a reduce is striped or a tree", what);
   if (stage.striped && stage.tree) broken("{}: both striped and a tree", what);
   if (reduce) {
@@ -314,7 +326,35 @@ void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, con
     if (t != at(k.exprs, stage.rhs).dtype) broken("{}: the factors differ in dtype", what);
     if (!in_set(t, info(Op::contract).dtypes)) broken("{}: does not take {}", what, name(t));
   }
+  check_roles(k, stage, what);
   check_stores(k, stage, what);
+}
+
+void ProgramVerifier::check_roles(const Kernel& k, const KernelStage& stage, const std::string& what) const {
+  const Roles& roles = stage.roles;
+  if (roles == Roles{}) return;
+  if (stage.kind != KernelStage::contract) broken("{}: only a contraction has roles", what);
+  std::vector<bool> seen(k.axes.size());
+  const auto take = [&](const std::vector<AxisId>& axes, bool parallel) {
+    for (AxisId a : axes) {
+      if (!has(k.axes, a)) broken("{}: axis {} does not exist", what, a);
+      if (parallel && !at(scope_, a)) broken("{}: axis {} of its roles is not parallel", what, at(k.axes, a).name);
+      if (at(seen, a)) broken("{}: axis {} has two roles", what, at(k.axes, a).name);
+      seen[static_cast<std::size_t>(a)] = true;
+    }
+  };
+  for (const auto& [name, role] : kRoles) take(roles.*role, true);
+  take(roles.k, false);
+  const auto check_factor = [&](ExprId factor, std::string_view side, const std::vector<AxisId>& axes, char role) {
+    const std::vector<bool> used = needed(k, {factor});
+    for (std::size_t e = 0; e < used.size(); ++e)
+      for (const Index& index : k.exprs[e].access)
+        for (const auto& [axis, coefficient] : index.terms)
+          if (used[e] && std::ranges::count(axes, axis))
+            broken("{}: the {} factor changes with {}, {}", what, side, role, at(k.axes, axis).name);
+  };
+  check_factor(stage.lhs, "left", roles.n, 'n');
+  check_factor(stage.rhs, "right", roles.m, 'm');
 }
 
 void ProgramVerifier::check_stores(const Kernel& k, const KernelStage& stage, const std::string& what) const {

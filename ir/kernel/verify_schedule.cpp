@@ -1,13 +1,12 @@
-// Invariant 12 of ir/kernel/verify_kernel.cpp: what code generation takes for granted of a schedule. For any program that a
-// text can say it means:
+// Invariant 12 of ir/kernel/verify_kernel.cpp: what code generation takes for granted of a schedule. For any program
+// that a text can say it means:
 //
-//  a. The axes that it names exist.
-//  b. m, n and k come together, b only with them, and the four differ. Phase 0 then starts with a contraction over k,
-//  and
-//     its parallel axes hold b, m and n.
-//  c. The left factor does not change with n, nor the right one with m.
-//  d. Sizes and flags belong to a contraction. A register tile of mr x nr holds at most kMaxTile elements (code is
-//     written out for each); mc and nc are at most the extents.
+//  a. The axis that it names exists.
+//  b. Sizes and flags belong to a contraction at the beginning of phase 0, with one axis in each of the roles m, n and
+//  k
+//     and at most one in b: that is what code generation tiles.
+//  c. A register tile of mr x nr holds at most kMaxTile elements (code is written out for each); mc and nc are at most
+//     the extents.
 // What is worth doing on a target is for passes/schedule/schedule_space.h to say.
 #include <algorithm>
 
@@ -21,44 +20,23 @@ namespace {
 
 constexpr std::int64_t kMaxTile = 1024;
 
-/// The one of `axes` that `root` changes with, or kNone.
-AxisId depends_on(const Kernel& k, ExprId root, std::initializer_list<AxisId> axes) {
-  const std::vector<bool> used = needed(k, {root});
-  for (std::size_t e = 0; e < used.size(); ++e)
-    for (const Index& index : k.exprs[e].access)
-      for (const auto& [axis, coefficient] : index.terms)
-        if (used[e] && std::ranges::count(axes, axis)) return axis;
-  return kNone;
-}
-
-std::string roles_objection(const Kernel& k) {
-  const Schedule& s = k.schedule;
-  if (s.m == kNone || s.n == kNone || s.k == kNone) return "m, n and k come together, and b with them";
-  const std::pair<std::string_view, AxisId> roles[] = {{"b", s.b}, {"m", s.m}, {"n", s.n}, {"k", s.k}};
-  for (const auto& [name, axis] : roles)
-    for (const auto& [other, same] : roles)
-      if (name < other && axis != kNone && axis == same)
-        return fmt::format("{} and {} are the same axis {}", name, other, at(k.axes, axis).name);
-  if (k.phases.empty() || k.phases[0].stages.empty() || k.phases[0].stages[0].kind != KernelStage::contract ||
-      k.phases[0].stages[0].axis != s.k)
-    return "phase 0 does not start with a contraction over the k axis";
-  for (AxisId a : {s.b, s.m, s.n})
-    if (a != kNone && !std::ranges::count(k.phases[0].parallel, a))
-      return fmt::format("axis {} is not parallel in phase 0", at(k.axes, a).name);
-  const KernelStage& sum = k.phases[0].stages[0];
-  if (AxisId a = depends_on(k, sum.lhs, {s.n}); a != kNone)
-    return fmt::format("the left factor changes with n, {}", at(k.axes, a).name);
-  if (AxisId a = depends_on(k, sum.rhs, {s.m}); a != kNone)
-    return fmt::format("the right factor changes with m, {}", at(k.axes, a).name);
-  return "";
+std::string contraction_objection(const Kernel& k) {
+  const KernelStage* contraction = leading_contraction(k);
+  if (!contraction) return "phase 0 does not start with a contraction, which tiles are of";
+  const Roles& r = contraction->roles;
+  if (r.b.size() <= 1 && r.m.size() == 1 && r.n.size() == 1 && r.k.size() == 1) return "";
+  return fmt::format(
+      "a tiled contraction has one axis in each of m, n and k, and at most one in b; found {}, {}, {} and {}",
+      r.m.size(), r.n.size(), r.k.size(), r.b.size());
 }
 
 std::string sizes_objection(const Kernel& k) {
   const Schedule& s = k.schedule;
+  const RoleAxes axes = role_axes(k);
   if (std::int64_t{s.mr} * s.nr > kMaxTile)
     return fmt::format("a register tile of {} x {}, more than {} elements", s.mr, s.nr, kMaxTile);
-  if (s.mc > at(k.axes, s.m).extent) return fmt::format("mc={}, more than the extent of m", s.mc);
-  if (s.nc > at(k.axes, s.n).extent) return fmt::format("nc={}, more than the extent of n", s.nc);
+  if (s.mc > at(k.axes, axes.m).extent) return fmt::format("mc={}, more than the extent of m", s.mc);
+  if (s.nc > at(k.axes, axes.n).extent) return fmt::format("nc={}, more than the extent of n", s.nc);
   return "";
 }
 
@@ -73,7 +51,7 @@ std::string schedule_objection(const Kernel& k) {
   Schedule no_contraction;
   no_contraction.vector_axis = s.vector_axis;
   if (s == no_contraction) return "";
-  if (std::string why = roles_objection(k); !why.empty()) return why;
+  if (std::string why = contraction_objection(k); !why.empty()) return why;
   return sizes_objection(k);
 }
 

@@ -46,6 +46,7 @@ class Layouts {
   void kernel(const Kernel& k) {
     const KernelStage& first = k.phases[0].stages[0];
     const bool contraction = first.kind == KernelStage::contract;
+    const AxisId n = role_axes(k).n;
     std::vector<BufferId> seen;
     auto use = [&](BufferId id, bool wants) {
       Use& u = of_storage(id);
@@ -56,7 +57,7 @@ class Layouts {
       u.possible = panel_objection(k, id).empty();
     };
     for_each_access(k, [&](BufferId id, const std::vector<Index>&, ExprId load) {
-      const bool right = load != kNone && load == first.rhs && is_readable_in_place(p_, k, load, k.schedule.n);
+      const bool right = load != kNone && load == first.rhs && n != kNone && is_readable_in_place(p_, k, load, n);
       const bool state = load == kNone && at(p_.buffers, storage(p_, id)).kind == Buffer::state;
       use(id, contraction && (right || state));
     });

@@ -191,14 +191,16 @@ struct Lowering final : BufferMap {
     ensure(lb.rank() <= 1 && lhs.rank() <= 1 && x.rank() - lb.rank() - lhs.rank() <= 1 &&
                y.rank() - rb.rank() - rhs.rank() <= 1,
            "contraction of {} and {} is not canonical", to_string(x), to_string(y));
-    Schedule& s = b.kernel.schedule;
+    KernelStage sum;
+    sum.kind = KernelStage::contract;
     std::vector<Index> at_x(static_cast<std::size_t>(x.rank())), at_y(static_cast<std::size_t>(y.rank())), out;
     Phase phase;
     if (lb.rank()) {
-      s.b = b.axis("b", x[static_cast<int>(lb[0])]);
-      at_x[static_cast<std::size_t>(lb[0])] = at_y[static_cast<std::size_t>(rb[0])] = axis_index(s.b);
-      out.push_back(axis_index(s.b));
-      phase.parallel.push_back(s.b);
+      const AxisId batch = b.axis("b", x[static_cast<int>(lb[0])]);
+      at_x[static_cast<std::size_t>(lb[0])] = at_y[static_cast<std::size_t>(rb[0])] = axis_index(batch);
+      out.push_back(axis_index(batch));
+      phase.parallel.push_back(batch);
+      sum.roles.b = {batch};
     }
     auto free_axis = [&](const Shape& shape, const Dims& folded, const Dims& batch, std::vector<Index>& at,
                          const char* name) {
@@ -213,13 +215,11 @@ struct Lowering final : BufferMap {
       phase.parallel.push_back(a);
       return a;
     };
-    s.m = free_axis(x, lhs, lb, at_x, "m");
-    s.n = free_axis(y, rhs, rb, at_y, "n");
-    s.k = b.axis("k", lhs.rank() ? x[static_cast<int>(lhs[0])] : 1);
-    if (lhs.rank()) at_x[static_cast<std::size_t>(lhs[0])] = at_y[static_cast<std::size_t>(rhs[0])] = axis_index(s.k);
-    KernelStage sum;
-    sum.kind = KernelStage::contract;
-    sum.axis = s.k;
+    sum.roles.m = {free_axis(x, lhs, lb, at_x, "m")};
+    sum.roles.n = {free_axis(y, rhs, rb, at_y, "n")};
+    const AxisId k = b.axis("k", lhs.rank() ? x[static_cast<int>(lhs[0])] : 1);
+    if (lhs.rank()) at_x[static_cast<std::size_t>(lhs[0])] = at_y[static_cast<std::size_t>(rhs[0])] = axis_index(k);
+    sum.roles.k = {k};
     sum.result = 0;
     sum.lhs = b.value(n.operands[0], at_x);
     sum.rhs = b.value(n.operands[1], at_y);

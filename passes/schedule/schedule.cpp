@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "ir/base/cache_line.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/panels.h"
 #include "ir/ops/sum_order.h"
 #include "passes/schedule/schedule_table.h"
@@ -86,7 +87,7 @@ bool fits(std::int64_t lines, std::int64_t stride, std::int64_t element, std::in
 
 /// Of a contraction: extents at least 1, so that an empty one has a schedule too.
 Product product_of(const Program& p, const Kernel& k, const CpuTarget& target) {
-  const Schedule& s = k.schedule;
+  const RoleAxes s = role_axes(k);
   const KernelStage& sum = k.phases[0].stages[0];
   const Expr& rhs = k.exprs[static_cast<std::size_t>(sum.rhs)];
   auto extent = [&](AxisId a) { return k.axes[static_cast<std::size_t>(a)].extent; };
@@ -104,13 +105,12 @@ bool touches_update(const Program& p, const Kernel& k) {
   const auto is_updated = [&](BufferId b) { return std::ranges::count(p.updates, storage(p, b)) > 0; };
   const Expr& rhs = k.exprs[static_cast<std::size_t>(k.phases[0].stages[0].rhs)];
   if (rhs.kind == Expr::load && is_updated(rhs.buffer)) return true;
-  return std::ranges::any_of(k.phases[0].stages, [&](const KernelStage& s) {
-    return std::ranges::any_of(s.stores, [&](const Store& t) { return is_updated(t.buffer); });
-  });
+  return std::ranges::any_of(touched(p, k, k.phases[0]).stores, is_updated);
 }
 
 void schedule_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   Schedule& s = k.schedule;
+  const RoleAxes axes = role_axes(k);
   const KernelStage& sum = k.phases[0].stages[0];
   const Expr& lhs = k.exprs[static_cast<std::size_t>(sum.lhs)];
   const Product x = product_of(p, k, target);
@@ -137,14 +137,14 @@ void schedule_contraction(const Program& p, Kernel& k, const CpuTarget& target) 
     return fits(lines, stride, x.element, target.l2_bytes, kL2Ways);
   };
   const bool lhs_plain = is_readable_in_place(p, k, sum.lhs, kNone);
-  const std::int64_t along_k = lhs_plain ? stride_along(p, lhs, s.k) : 0;
-  const std::int64_t along_m = lhs_plain ? stride_along(p, lhs, s.m) : 0;
+  const std::int64_t along_k = lhs_plain ? stride_along(p, lhs, axes.k) : 0;
+  const std::int64_t along_m = lhs_plain ? stride_along(p, lhs, axes.m) : 0;
   const bool by_columns = along_m == 1 && (fit_l1(2 * chunk, along_k) ||
                                            ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k)));
   s.pack_lhs = !by_columns && !(along_k == 1 && fit_l1(s.mr, along_m));
 
-  const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, s.n);
-  const std::int64_t rhs_row = rhs_plain ? stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], s.k) : 0;
+  const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, axes.n);
+  const std::int64_t rhs_row = rhs_plain ? stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], axes.k) : 0;
   const std::int64_t readers = rhs_row * x.element >= kFar ? 2 : kFewReaders;
   const std::int64_t rhs_lines = chunk * ceil_div(s.nr * x.element, kCacheLine);
   s.pack_rhs =
@@ -170,7 +170,7 @@ std::int64_t lanes_of(DType t, const CpuTarget& target) {
 
 std::int64_t rhs_panels(const Program& p, const Kernel& k) {
   const ExprId rhs = k.phases[0].stages[0].rhs;
-  if (!is_readable_in_place(p, k, rhs, k.schedule.n)) return 0;
+  if (!is_readable_in_place(p, k, rhs, role_axes(k).n)) return 0;
   return p.buffers[static_cast<std::size_t>(k.exprs[static_cast<std::size_t>(rhs)].buffer)].panels;
 }
 
@@ -202,8 +202,8 @@ double contraction_cost(const Program& p, const Kernel& k, const CpuTarget& targ
 
 void assign_lanes(Program& p) {
   for (Kernel& k : p.kernels) {
-    if (k.phases[0].stages[0].kind == KernelStage::contract) {
-      k.schedule.vector_axis = k.schedule.n;
+    if (leading_contraction(k)) {
+      k.schedule.vector_axis = role_axes(k).n;
       continue;
     }
     // Lanes run along the folded axis of a row kernel, that of its first such phase, else along the last parallel axis.
@@ -217,7 +217,8 @@ void assign_lanes(Program& p) {
 
 void tile_contractions(Program& p, const CpuTarget& target, const ScheduleTable* table) {
   for (Kernel& k : p.kernels) {
-    if (k.phases[0].stages[0].kind != KernelStage::contract) continue;
+    const RoleAxes axes = role_axes(k);
+    if (axes.m == kNone || axes.n == kNone || axes.k == kNone) continue;
     schedule_contraction(p, k, target);
     if (table) table->apply(p, k, target);
   }

@@ -10,7 +10,7 @@ class ScheduleTable;
 
 /// For any machine: sets the axis that lanes, or the threads of a block, run along in every kernel.
 void assign_lanes(Program&);
-/// For a CPU: tiles, packs and splits contractions, which keep the axis roles (b, m, n, k) that lowering gave them. One
+/// For a CPU: tiles, packs and splits contractions, of one axis in each role. One
 /// that the table (if any) knows for this target is scheduled as it says; throws Error, with the row's place, where the
 /// kernel cannot be scheduled so.
 void tile_contractions(Program&, const CpuTarget&, const ScheduleTable* = nullptr);

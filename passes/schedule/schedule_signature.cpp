@@ -22,7 +22,7 @@ std::uint64_t fnv1a(std::string_view text) {
 class Walk {
  public:
   Walk(const Program& p, const Kernel& k) : p_(p), k_(k), number_(k.exprs.size(), kNone) {
-    const Schedule& s = k.schedule;
+    const RoleAxes s = role_axes(k);
     for (AxisId a : {s.b, s.m, s.n, s.k}) {
       axes_.push_back(a);
       add("{},", a == kNone ? 1 : at(k.axes, a).extent);
@@ -60,7 +60,7 @@ class Walk {
     for (ExprId e : {s.lhs, s.rhs, s.value, s.predicate})
       if (e != kNone) expr(e);
     add(";stage {} {} {}{} over ", static_cast<int>(s.kind), static_cast<int>(s.op), s.striped, s.tree ? " tree" : "");
-    if (s.axis != kNone) add("{}", axis(s.axis));
+    if (axis_of(s) != kNone) add("{}", axis(axis_of(s)));
     for (ExprId e : {s.lhs, s.rhs, s.value, s.predicate}) add(" e{}", e == kNone ? kNone : at(number_, e));
     if (s.result != kNone) add(" -> {}", index_in(results_, s.result));
     for (const Store& store : s.stores) {

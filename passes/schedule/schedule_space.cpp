@@ -28,16 +28,14 @@ std::string block_objection(const Contraction& c, std::int64_t found, std::int64
 }  // namespace
 
 bool is_tiled_contraction(const Kernel& k) {
-  const Schedule& s = k.schedule;
-  if (k.phases.empty() || k.phases[0].stages.empty() || k.phases[0].stages[0].kind != KernelStage::contract)
-    return false;
+  const RoleAxes s = role_axes(k);
   if (s.m == kNone || s.n == kNone || s.k == kNone) return false;
   return std::ranges::all_of(std::initializer_list<AxisId>{s.b, s.m, s.n, s.k},
                              [&](AxisId a) { return a == kNone || k.axes[static_cast<std::size_t>(a)].extent > 0; });
 }
 
 Contraction contraction_of(const Program& p, const Kernel& k) {
-  const Schedule& s = k.schedule;
+  const RoleAxes s = role_axes(k);
   const KernelStage& sum = k.phases[0].stages[0];
   auto extent = [&](AxisId a) { return a == kNone ? 1 : k.axes[static_cast<std::size_t>(a)].extent; };
   return {extent(s.b),

@@ -27,11 +27,11 @@ Program layer(const CpuTarget& target, int mr, int columns, bool pack, std::int6
   const AxisId m = k.axis("m", M), n = k.axis("n", N), s = k.axis("k", K);
   KernelStage contract;
   contract.kind = KernelStage::contract;
-  contract.axis = s, contract.result = 0, contract.lhs = k.load(x, {at(m), at(s)}),
+  contract.roles = {{}, {m}, {n}, {s}}, contract.result = 0, contract.lhs = k.load(x, {at(m), at(s)}),
   contract.rhs = k.load(y, {at(s), at(n)});
   k.phase({m, n}).stages = {contract, map_stage({{out, {at(m), at(n)}, k.accumulator(0, f32)}})};
   Schedule& schedule = k.schedule();
-  schedule.vector_axis = n, schedule.m = m, schedule.n = n, schedule.k = s, schedule.mr = mr;
+  schedule.vector_axis = n, schedule.mr = mr;
   schedule.nr = columns * target.vector_bytes / 4, schedule.pack_lhs = schedule.pack_rhs = pack;
   return p.program();
 }

@@ -64,7 +64,8 @@ Program contraction(const Case& c, const CpuTarget& target) {
   }
   KernelStage contract;
   contract.kind = KernelStage::contract;
-  contract.axis = ak, contract.result = 0, contract.lhs = lhs, contract.rhs = rhs;
+  contract.roles = {{}, {am}, {an}, {ak}}, contract.result = 0, contract.lhs = lhs, contract.rhs = rhs;
+  if (batch) contract.roles.b = {ab};
   ExprId value = k.accumulator(0, c.t);
   const std::vector<Index> place = access(at(am), at(an), false);
   if (c.epilogue) {
@@ -75,7 +76,7 @@ Program contraction(const Case& c, const CpuTarget& target) {
   if (batch) parallel.insert(parallel.begin(), ab);
   k.phase(parallel).stages = {contract, map_stage({{out, place, value}})};
   Schedule& s = k.schedule();
-  s.vector_axis = an, s.b = ab, s.m = am, s.n = an, s.k = ak;
+  s.vector_axis = an;
   s.mr = c.mr, s.nr = c.columns * target.vector_bytes / static_cast<int>(size_of(c.t));
   s.kc = c.kc, s.mc = c.mc, s.nc = c.nc;
   s.split_n = c.split_n, s.pack_lhs = c.pack_lhs, s.pack_rhs = c.pack_rhs;
@@ -156,6 +157,19 @@ std::vector<Array> magnitudes(std::span<const Array> inputs) {
 }
 
 }  // namespace
+
+TEST_CASE("a contraction over several axes equals the interpreter in bits") {
+  for (const auto [k0, k1, k2] : {std::array{2, 3, 5}, {7, 30, 11}, {1030, 1, 2}, {3, 0, 2}}) {
+    const Program p = parse_program(fmt::format(
+        "program @p {{ input %x: f32[2,9,{0},{1},{2}] input %y: f32[{1},{0},{2},3,20] output %z: f32[2,9,3,20] inputs "
+        "%x, %y outputs %z kernel @k {{ axes m0=2, m1=9, n0=3, n1=20, k0={0}, k1={1}, k2={2}\n"
+        "%e0: f32 = load %x[m0, m1, k0, k1, k2] %e1: f32 = load %y[k1, k0, k2, n0, n1] %e2: f32 = accumulator %a0\n"
+        "phase (m0, m1, n0, n1) {{ %a0 = contract m=(m0, m1), n=(n0, n1) over k0, k1, k2: %e0 * %e1\n"
+        "map: store %z[m0, m1, n0, n1] = %e2 }} }} }}",
+        k0, k1, k2));
+    CHECK(check(p) == "");
+  }
+}
 
 TEST_CASE("tensor cores come as near to the exact product as their operands' format allows") {
   struct Format {

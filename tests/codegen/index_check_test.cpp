@@ -70,13 +70,13 @@ const std::string kProduct = R"(program @p {
   outputs %y
   kernel @product {
     axes i=20, j=40, k=40
-    schedule {vector=j, m=i, n=j, k=k, mr=4, nr=16}
+    schedule {vector=j, mr=4, nr=16}
     %row: i64 = load %at[i]
     %v: f32 = load %x[%row, k]
     %w: f32 = load %x[1, j]
     %sum: f32 = accumulator %a0
     phase (i, j) {
-      %a0 = contract over k: %v * %w
+      %a0 = contract m=i, n=j over k: %v * %w
       map: store %y[i, j] = %sum
     }
   }

@@ -8,6 +8,7 @@
 #include "codegen/device.h"
 #include "ir/base/at.h"
 #include "ir/graph/body.h"
+#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/panels.h"
 #include "mutate.h"
 #include "passes/graph/fuse.h"
@@ -39,8 +40,11 @@ bool is_small(const Program& p) {
     for (const Phase& phase : k.phases) {
       double points = 1;
       for (AxisId a : phase.parallel) points *= static_cast<double>(at(k.axes, a).extent);
-      for (const KernelStage& s : phase.stages)
-        steps += points * static_cast<double>(s.axis == kNone ? 1 : at(k.axes, s.axis).extent);
+      for (const KernelStage& s : phase.stages) {
+        double of_stage = points;
+        for (AxisId a : axes_of(s)) of_stage *= static_cast<double>(at(k.axes, a).extent);
+        steps += of_stage;
+      }
     }
   return steps <= kSteps;
 }

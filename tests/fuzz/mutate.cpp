@@ -13,6 +13,7 @@ constexpr std::int64_t kSizes[] = {0, 1, 2, 3, 4, 6, 8, 14, 16, 17, 32, 48, 64, 
 constexpr std::int64_t kNumbers[] = {
     0,   1,       -1,        2,         -2,           3,         7,         16,           -16,
     100, 1 << 20, 1LL << 31, 1LL << 40, -(1LL << 40), 1LL << 50, 1LL << 61, -(1LL << 62), 9223372036854775807LL};
+constexpr std::vector<AxisId> Roles::*kAllRoles[] = {&Roles::b, &Roles::m, &Roles::n, &Roles::k};
 constexpr DType kDTypes[] = {f32, f64, i32, i64, u8, boolean};
 
 template <class C>
@@ -52,7 +53,7 @@ void resize(Program& p, Rng& rng) {
 
 void mutate_schedule(Kernel& k, Rng& rng) {
   Schedule& s = k.schedule;
-  if (s.m == kNone && rng.chance(0.8)) {
+  if (!leading_contraction(k) && rng.chance(0.8)) {
     s.vector_axis = id_of(k.axes, rng);
     return;
   }
@@ -205,7 +206,12 @@ void add_predicate(Kernel& k, Rng& rng) {
 void mutate_stage(Kernel& k, Phase& phase, Rng& rng) {
   KernelStage* s = some(phase.stages, rng);
   if (!s) return;
-  switch (rng.below(9)) {
+  switch (rng.below(10)) {
+    case 9:  // an axis changes its role
+      for (auto role : kAllRoles)
+        if (!(s->roles.*role).empty() && rng.chance(0.4)) (s->roles.*role).pop_back();
+      if (s->kind == KernelStage::contract) (s->roles.*rng.pick(kAllRoles)).push_back(id_of(k.axes, rng));
+      break;
     case 0: s->axis = id_of(k.axes, rng); break;
     case 1: s->striped = !s->striped; break;
     case 2:

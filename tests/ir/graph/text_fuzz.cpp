@@ -26,14 +26,14 @@ const char* kProgram = R"(program @step {
   updates %w
   kernel @dense { // a.cpp:1:2, b.cpp:3
     axes m=4, n=3, k=5
-    schedule {vector=n, m=m, n=n, k=k, mr=2, nr=8, pack_rhs}
+    schedule {vector=n, mr=2, nr=8, pack_rhs}
     %e0: f32 = load %x[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0
     %e3: f32 = load %c[n]
     %e4: f32 = max %e2, %e3
     phase (m, n) {
-      %a0 = contract over k: %e0 * %e1
+      %a0 = contract m=m, n=n over k: %e0 * %e1
       map: store %t0[m, n] = %e4
     }
   }

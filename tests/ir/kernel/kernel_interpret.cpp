@@ -1,5 +1,6 @@
 // The kernel interpreter: every stage against the graph interpreter in bits, predicates, indirect accesses, in-place
 // updates, the arena, and the errors that it finds.
+#include <array>
 #include <cstring>
 
 #include "catch.h"
@@ -133,6 +134,27 @@ TEST_CASE("kernels: contractions sum in chunks") {
               "axes m=3, n=5, k={1} %e0: {0} = load %x[m, k] %e1: {0} = load %y[k, n] %e2: {0} = accumulator %a0\n"
               "phase (m, n) {{ %a0 = contract over k: %e0 * %e1 map: store %z[m, n] = %e2 }} }} }}",
               dtype, k));
+}
+
+TEST_CASE("kernels: a contraction of several axes in each role is the one that counts each role's as one") {
+  for (const auto [k0, k1, k2] : {std::array{2, 3, 5}, {7, 30, 11}, {1, 1, 1}, {1030, 1, 2}, {3, 0, 2}, {2, 2, 1025}})
+    check_equal(
+        fmt::format(
+            "func @f(%x: f32[2,3,2,2,{0}], %y: f32[2,3,{0},3,2]) {{ %0 = reshape %x : f32[6,4,{0}] %1 = reshape "
+            "%y : f32[6,{0},6] %2 = contract %0, %1 {{lhs=[2], rhs=[1], lhs_batch=[0], rhs_batch=[0]}} : "
+            "f32[6,4,6] %3 = reshape %2 : f32[2,3,2,2,3,2] return %3 }}",
+            k0 * k1 * k2),
+        fmt::format(
+            "program @f {{ input %x: f32[2,3,2,2,{0}] input %y: f32[2,3,{0},3,2] output %z: f32[2,3,2,2,3,2] inputs "
+            "%x, "
+            "%y outputs %z kernel @k {{\n"
+            "axes b0=2, b1=3, m0=2, m1=2, n0=3, n1=2, k0={1}, k1={2}, k2={3}\n"
+            "%e0: f32 = load %x[b0, b1, m0, m1, {4}*k0 + {3}*k1 + k2] %e1: f32 = load %y[b0, b1, {4}*k0 + {3}*k1 + k2, "
+            "n0, n1] %e2: f32 = accumulator %a0\n"
+            "phase (b0, b1, m0, m1, n0, n1) {{ %a0 = contract b=(b0, b1), m=(m0, m1), n=(n0, n1) over k0, k1, k2: %e0 "
+            "* "
+            "%e1 map: store %z[b0, b1, m0, m1, n0, n1] = %e2 }} }} }}",
+            k0 * k1 * k2, k0, k1, k2, k1 * k2));
 }
 
 TEST_CASE("kernels: a training step with a prologue, row reductions, views, the arena and an update in place") {

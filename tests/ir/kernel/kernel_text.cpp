@@ -28,14 +28,14 @@ const char* kEverything = R"(program @step {
   updates %w
   kernel @dense_0 {
     axes m=8, n=4, k=6, b=1
-    schedule {vector=n, b=b, m=m, n=n, k=k, mr=2, nr=4, kc=6, mc=8, nc=4, split_n, pack_lhs, pack_rhs}
+    schedule {vector=n, mr=2, nr=4, kc=6, mc=8, nc=4, split_n, pack_lhs, pack_rhs}
     %e0: f32 = load %image[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0
     %e3: f32 = constant 0
     %e4: f32 = max %e2, %e3
     phase (b, m, n) {
-      %a0 = contract over k: %e0 * %e1
+      %a0 = contract b=b, m=m, n=n over k: %e0 * %e1
       map: store %t0[m, n] = %e4
     }
   }
@@ -168,16 +168,15 @@ const ErrorCase kKernels[] = {
     {"schedule (", "2:10: error: expected '{' before the fields of a schedule, found '('"},
     {"schedule {7", "2:11: error: expected a field of a schedule, found '7'"},
     {"schedule {unroll=4}",
-     "2:11: error: a schedule has no field 'unroll'; it has vector, b, m, n, k, mr, nr, kc, mc, nc, split_n, pack_lhs, "
-     "pack_rhs"},
+     "2:11: error: a schedule has no field 'unroll'; it has vector, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs"},
     {"schedule {mr 4}", "2:14: error: expected '=' after a field of a schedule, found '4'"},
     {"schedule {mr=n}", "2:14: error: expected a size, found 'n'"},
     {"schedule {mr=-4}", "2:14: error: -4 is out of range for mr"},
     {"schedule {mr=4294967296}", "2:14: error: 4294967296 is out of range for mr"},
-    {"schedule {m=q}", "2:13: error: undefined axis 'q'"},
+    {"schedule {vector=q}", "2:18: error: undefined axis 'q'"},
     {"schedule {mr=4 nr=4}", "2:16: error: expected '}' or ',' after a field of a schedule, found 'nr'"},
-    {"axes i=4 schedule {k=i} %e: f32 = load %x[i] phase (i) { map: store %y[i] = %e } }}",
-     "1:100: error: schedule: m, n and k come together, and b with them"},
+    {"axes i=4 schedule {kc=4} %e: f32 = load %x[i] phase (i) { map: store %y[i] = %e } }}",
+     "1:100: error: schedule: phase 0 does not start with a contraction, which tiles are of"},
     {"}}", "1:100: error: has no phase"},
     {"phase () {} }}", "1:100: error: a phase has no stage"},
     // Expressions.
@@ -227,7 +226,17 @@ const ErrorCase kKernels[] = {
     {"phase () { %e0 = contract", "2:12: error: expected an accumulator such as %a0, found '%e0'"},
     {"phase () { %a0 : ", "2:16: error: expected '=' after an accumulator, found ':'"},
     {"phase () { %a0 = add", "2:18: error: 'add' is not contract or a reduction"},
-    {"phase () { %a0 = contract: ", "2:26: error: expected 'over' before the axis, found ':'"},
+    {"phase () { %a0 = contract: ", "2:26: error: expected a role (b, m or n), or 'over', before the axes, found ':'"},
+    {"phase () { %a0 = contract x=i",
+     "2:27: error: expected each of the roles b, m and n at most once, then 'over', "
+     "found 'x'"},
+    {"axes i=4 phase (i) { %a0 = contract m=i, m=i",
+     "2:42: error: expected each of the roles b, m and n at most once, then 'over', found 'm'"},
+    {"phase () { %a0 = contract m over", "2:29: error: expected '=' after a role, found 'over'"},
+    {"phase () { %a0 = contract m=(j", "2:30: error: undefined axis 'j'"},
+    {"axes i=4 phase (i) { %a0 = contract m=(i over", "2:42: error: expected ')' or ',' after an axis, found 'over'"},
+    {"axes i=4 phase (i) { %a0 = contract m=i n=i", "2:41: error: expected 'over' before the axes, found 'n'"},
+    {"axes i=4 phase () { %a0 = reduce_sum : ", "2:38: error: expected 'over' before the axis, found ':'"},
     {"axes i=4 phase () { %a0 = reduce_sum over i %x",
      "2:45: error: expected ':' before what is accumulated, found '%x'"},
     {"axes i=4 %e: f32 = load %x[i] phase () { %a0 = contract over i: %e + %e",

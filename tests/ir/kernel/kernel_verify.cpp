@@ -33,13 +33,13 @@ Program sample() {
   updates %w
   kernel @dense {
     axes m=8, n=4, k=6
-    schedule {m=m, n=n, k=k, mr=2, nr=4}
+    schedule {mr=2, nr=4}
     %e0: f32 = load %x[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0
     %e3: f32 = neg %e2
     phase (m, n) {
-      %a0 = contract over k: %e0 * %e1
+      %a0 = contract m=m, n=n over k: %e0 * %e1
       map: store %t0[m, n] = %e3
     }
   }
@@ -184,23 +184,49 @@ const Broken kKernels[] = {
     {"kernel @dense: axis n is parallel twice", [](Program& p) { p.kernels[0].phases[0].parallel[0] = 1; }},
     {"kernel @dense: a phase has more than 70368744177664 points",
      [](Program& p) { p.kernels[0].axes[0].extent = p.kernels[0].axes[1].extent = std::int64_t{1} << 40; }},
-    {"kernel @dense: %a0 = contract over ?5: %e0 * %e1: axis 5 does not exist",
-     [](Program& p) { stage(p, 0, 0, 0).axis = 5; }},
-    {"kernel @dense: %a0 = contract over n: %e0 * %e1: the axis is parallel in the same phase",
-     [](Program& p) { stage(p, 0, 0, 0).axis = 1; }},
+    {"kernel @dense: %a0 = contract m=m, n=n over ?5: %e0 * %e1: axis 5 does not exist",
+     [](Program& p) { stage(p, 0, 0, 0).roles.k[0] = 5; }},
+    {"kernel @dense: %a0 = contract m=m, n=n over n: %e0 * %e1: the axis is parallel in the same phase",
+     [](Program& p) { stage(p, 0, 0, 0).roles.k[0] = 1; }},
     {"kernel @dense: a chunk of 9223372036854775807 points",
      [](Program& p) { p.kernels[0].phases[0].chunk = INT64_MAX; }},
     {"kernel @dense: a chunk of -1 points", [](Program& p) { p.kernels[0].phases[0].chunk = -1; }},
     {"kernel @dense: a contraction in a phase with a chunk", [](Program& p) { p.kernels[0].phases[0].chunk = 4; }},
-    {"kernel @dense: %a0 = contract: %e0 * %e1: needs an axis", [](Program& p) { stage(p, 0, 0, 0).axis = kNone; }},
-    {"kernel @dense: %a-1 = contract over k: %e0 * %e1: accumulator number -1",
+    {"kernel @dense: %a0 = contract m=m, n=n: %e0 * %e1: needs an axis",
+     [](Program& p) { stage(p, 0, 0, 0).roles.k.clear(); }},
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: its axes are those of its roles",
+     [](Program& p) { stage(p, 0, 0, 0).axis = 2; }},
+    {"kernel @row: %a0 = reduce_sum over n striped: %e0: only a contraction has roles",
+     [](Program& p) { stage(p, 1, 0, 0).roles.m = {0}; }},
+    {"kernel @dense: %a0 = contract b=m, m=m, n=n over k: %e0 * %e1: axis m has two roles",
+     [](Program& p) { stage(p, 0, 0, 0).roles.b = {0}; }},
+    {"kernel @dense: %a0 = contract m=(m, m), n=n over k: %e0 * %e1: axis m has two roles",
+     [](Program& p) {
+       stage(p, 0, 0, 0).roles.m = {0, 0};
+     }},
+    {"kernel @dense: %a0 = contract m=m, n=n over k, k: %e0 * %e1: axis k has two roles",
+     [](Program& p) {
+       stage(p, 0, 0, 0).roles.k = {2, 2};
+     }},
+    {"kernel @dense: %a0 = contract b=p, m=m, n=n over k: %e0 * %e1: axis p of its roles is not parallel",
+     [](Program& p) {
+       p.kernels[0].axes.push_back({"p", 1});
+       stage(p, 0, 0, 0).roles.b = {3};
+     }},
+    {"kernel @dense: %a0 = contract b=?9, m=m, n=n over k: %e0 * %e1: axis 9 does not exist",
+     [](Program& p) { stage(p, 0, 0, 0).roles.b = {9}; }},
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e1 * %e0: the left factor changes with n, n",
+     [](Program& p) { std::swap(stage(p, 0, 0, 0).lhs, stage(p, 0, 0, 0).rhs); }},
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e0: the right factor changes with m, m",
+     [](Program& p) { stage(p, 0, 0, 0).rhs = stage(p, 0, 0, 0).lhs; }},
+    {"kernel @dense: %a-1 = contract m=m, n=n over k: %e0 * %e1: accumulator number -1",
      [](Program& p) { stage(p, 0, 0, 0).result = kNone; }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e9: has no expression 9",
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e9: has no expression 9",
      [](Program& p) { stage(p, 0, 0, 0).rhs = 9; }},
     {"kernel @dense: map: store %t0[m, n] = %e3: has no use for expression 1",
      [](Program& p) { stage(p, 0, 0, 1).value = 1; }},
     {"kernel @dense: map {: 0 stores", [](Program& p) { stage(p, 0, 0, 1).stores.clear(); }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: only a reduce is striped or a tree",
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: only a reduce is striped or a tree",
      [](Program& p) { stage(p, 0, 0, 0).striped = true; }},
     {"kernel @row: %a0 = arg_max over n striped: %e0: arg_max and arg_min have one order",
      [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max; }},
@@ -208,7 +234,7 @@ const Broken kKernels[] = {
      [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, set_tree(stage(p, 1, 0, 0)); }},
     {"kernel @row: %a0 = reduce_sum over n striped tree: %e0: both striped and a tree",
      [](Program& p) { stage(p, 1, 0, 0).tree = true; }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: only a reduce is striped or a tree",
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: only a reduce is striped or a tree",
      [](Program& p) { set_tree(stage(p, 0, 0, 0)); }},
     {"kernel @row: %a0 = add over n striped: %e0: does not fold f32",
      [](Program& p) { stage(p, 1, 0, 0).op = Op::add; }},
@@ -216,7 +242,7 @@ const Broken kKernels[] = {
      [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, stage(p, 1, 0, 0).striped = false; }},
     {"kernel @row: map: store %t1[m] = %e1: uses %a3 before a stage of the phase has set it",
      [](Program& p) { expr(p, 1, 1).result = 3; }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: accumulator %a0 has a value already",
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: accumulator %a0 has a value already",
      [](Program& p) { p.kernels[0].phases.push_back(p.kernels[0].phases[0]); }},
     {"kernel @row: map: store %t1[m] = %e1: uses %a0 before a stage of the phase has set it",
      [](Program& p) {
@@ -268,7 +294,8 @@ const Broken kKernels[] = {
     // Bounds and order.
     {"kernel @dense: map: store %t0[m, n + 1] = %e3: index n + 1 covers [1, 4], outside dimension 1 of [8,4]",
      [](Program& p) { stage(p, 0, 0, 1).stores[0].access[1].offset = 1; }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: in %e0: f32 = load %x[m, -k]: index -k covers [-5, 0], outside "
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: in %e0: f32 = load %x[m, -k]: index -k covers [-5, 0], "
+     "outside "
      "dimension 1 of [8,6]",
      [](Program& p) { expr(p, 0, 0).access[1].terms[0].second = -1; }},
     {"kernel @dense: %e0: f32 = load %x[m + 200000000000000, k]: index m + 200000000000000 is too large",  // in rows of
@@ -295,7 +322,7 @@ const Broken kKernels[] = {
     // What compiled code could not do.
     {"kernel @row: has no phase", [](Program& p) { p.kernels[1].phases.clear(); }},
     {"kernel @row: a phase has no stage", [](Program& p) { p.kernels[1].phases[0].stages.clear(); }},
-    {"kernel @dense: %a0 = contract over k: %e0 * %e1: more than 18014398509481984 steps in all",
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: more than 18014398509481984 steps in all",
      [](Program& p) {
        p.kernels[0].axes[0].extent = std::int64_t{1} << 20;
        p.kernels[0].axes[2].extent = std::int64_t{1} << 40;
@@ -314,30 +341,18 @@ const Broken kKernels[] = {
     {"kernel @dense: schedule: axis 3 of vector does not exist",
      [](Program& p) { p.kernels[0].schedule.vector_axis = 3; }},
     {"kernel @dense: schedule: kc is negative", [](Program& p) { p.kernels[0].schedule.kc = -1; }},
-    {"kernel @dense: schedule: m, n and k come together, and b with them",
-     [](Program& p) { p.kernels[0].schedule.k = kNone; }},
-    {"kernel @row: schedule: m, n and k come together, and b with them",
-     [](Program& p) { p.kernels[1].schedule.b = 0; }},
-    {"kernel @row: schedule: m, n and k come together, and b with them",
+    {"kernel @row: schedule: phase 0 does not start with a contraction, which tiles are of",
      [](Program& p) { p.kernels[1].schedule.pack_lhs = true; }},
-    {"kernel @dense: schedule: b and m are the same axis m", [](Program& p) { p.kernels[0].schedule.b = 0; }},
-    {"kernel @dense: schedule: k and m are the same axis m", [](Program& p) { p.kernels[0].schedule.k = 0; }},
-    {"kernel @dense: schedule: k and n are the same axis k", [](Program& p) { p.kernels[0].schedule.n = 2; }},
-    {"kernel @dense: schedule: phase 0 does not start with a contraction over the k axis",
+    {"kernel @dense: schedule: a tiled contraction has one axis in each of m, n and k, and at most one in b; found 0, "
+     "1, "
+     "1 and 1",
+     [](Program& p) { std::swap(stage(p, 0, 0, 0).roles.m, stage(p, 0, 0, 0).roles.b); }},
+    {"kernel @dense: schedule: phase 0 does not start with a contraction, which tiles are of",
      [](Program& p) {
        std::swap(stage(p, 0, 0, 0), stage(p, 0, 0, 1));
        expr(p, 0, 0).access[1] = {};
        stage(p, 0, 0, 0).stores[0].value = 0;
      }},
-    {"kernel @dense: schedule: axis p is not parallel in phase 0",
-     [](Program& p) {
-       p.kernels[0].axes.push_back({"p", 1});
-       p.kernels[0].schedule.b = 3;
-     }},
-    {"kernel @dense: schedule: the left factor changes with n, n",
-     [](Program& p) { std::swap(stage(p, 0, 0, 0).lhs, stage(p, 0, 0, 0).rhs); }},
-    {"kernel @dense: schedule: the right factor changes with m, m",
-     [](Program& p) { stage(p, 0, 0, 0).rhs = stage(p, 0, 0, 0).lhs; }},
     {"kernel @dense: schedule: a register tile of 2 x 2147483647, more than 1024 elements",
      [](Program& p) { p.kernels[0].schedule.nr = INT32_MAX; }},
     {"kernel @dense: schedule: mc=9, more than the extent of m", [](Program& p) { p.kernels[0].schedule.mc = 9; }},

@@ -84,7 +84,7 @@ TEST_CASE("the columns of a weight belong to a thread, forward and when they are
                    kWide);
   int contractions = 0;
   for (const Kernel& k : p.kernels) {
-    if (k.schedule.k == kNone) continue;
+    if (!leading_contraction(k)) continue;
     ++contractions;
     CHECK(k.schedule.split_n);
   }
