@@ -41,7 +41,7 @@ Counts run_stages(const test::GraphFamily& family, std::int64_t size, Stages& st
   const Graph fused = optimize(graph, options);
   for (const PassTiming& t : timings) stages[t.name] += t.seconds;
   Program program = timed(stages, "lower", [&] { return lower(fused); });
-  timed(stages, "schedule", [&] { assign_lanes(program), tile_contractions(program, host_target()); });
+  timed(stages, "schedule", [&] { assign_lanes(program, host_target()), tile_contractions(program, host_target()); });
   timed(stages, "memory", [&] { plan_memory(program); });
 
   timed(stages, "verify.graph", [&] { verify(graph), verify(fused); });

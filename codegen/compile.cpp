@@ -79,7 +79,7 @@ std::vector<Form*> costly_first(std::vector<Form>& forms) {
     if (!f.code.object) order.push_back(&f);
   auto cost = [&](const Form* f) {
     constexpr std::size_t kMicroKernels = 100;  // in expressions
-    return f->kernel().exprs.size() + (f->kernel().schedule.mr > 0 ? kMicroKernels : 0);
+    return f->kernel().exprs.size() + (cpu_tile(f->kernel()) ? kMicroKernels : 0);
   };
   std::stable_sort(order.begin(), order.end(), [&](const Form* a, const Form* b) { return cost(a) > cost(b); });
   return order;

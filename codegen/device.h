@@ -18,8 +18,9 @@ GpuTarget gpu_target(std::string_view name);
 /// LLVM knows and the GPU runs, its own or (PTX runs on what came later) one before it. Throws Error below sm_80.
 GpuTarget target_for_gpu(const GpuTarget& found);
 
-/// Device code of every phase of every kernel, in order, scheduled for `target`.
-/// Throws Error for a program in panels, which are a CPU's storage order.
+/// Device code of every phase of every kernel, in order. Contractions have the tiles that the kernels' schedules say; a
+/// thread of one without a GPU's tile sums its elements one by one. Throws Error for a program in panels, which are a
+/// CPU's storage order, and for a tile that the target cannot run.
 std::vector<simt::Function> device_functions(const Program&, const GpuTarget& target);
 
 /// One PTX module with an entry for each function: its parameters are one 64-bit address for each global memory, in

@@ -6,6 +6,7 @@
 #include "compiler/interpreter_executor.h"
 #include "passes/graph/fuse.h"
 #include "passes/kernel/memory.h"
+#include "passes/schedule/schedule.h"
 
 namespace weft {
 namespace {
@@ -34,7 +35,7 @@ Compilation::Compilation(Graph graph, Machine machine, PipelineOptions options)
 
 Compilation::Compilation(Program program, Machine machine) : machine_(std::move(machine)) {
   if (program.arena_bytes == 0) plan_memory(program);  // one written by hand need not say where temps lie
-  programs_.fill(std::make_shared<const Program>(std::move(program)));
+  given_ = std::make_shared<const Program>(std::move(program));
 }
 
 const Graph& Compilation::graph() const {
@@ -49,11 +50,11 @@ const Graph& Compilation::optimized() {
 
 std::shared_ptr<const Program> Compilation::program_for(Machine::Kind kind) {
   std::shared_ptr<const Program>& program = programs_[kind];
-  if (!program) {
-    const Machine machine{kind, machine_.host, machine_.device};
-    program = std::make_shared<const Program>(make_program(optimized(), machine.target(), options_));
-  }
-  return program;
+  if (program) return program;
+  const Target target = Machine{kind, machine_.host, machine_.device}.target();
+  Program made = given_ ? *given_ : make_program(optimized(), target, options_);
+  if (given_) complete_schedules(made, target);
+  return program = std::make_shared<const Program>(std::move(made));
 }
 
 std::string Compilation::text(Stage stage, bool locs) {
@@ -71,6 +72,10 @@ Image Compilation::image() { return compile(program_for(Machine::cpu), machine_.
 std::unique_ptr<ProgramExecutor> Compilation::executor(const Placement& place) {
   if (place.backend == Backend::interpreter) return std::make_unique<InterpreterExecutor>(graph());
   if (place.backend == Backend::cpu) return std::make_unique<Executor>(image(), team_of(place));
+  if (const GpuTarget target = gpu_target_of(place); !(target == machine_.device)) {
+    machine_.device = target;
+    programs_[Machine::gpu].reset();
+  }
   return device_executor(program_for(Machine::gpu), place);
 }
 

@@ -31,14 +31,16 @@ class Compilation {
   /// `options`: of the passes; what they point to outlives the compilation. A graph that is fused already is taken as
   /// optimised; its kernels are made anew, since a text may say of them what lowering cannot do.
   explicit Compilation(Graph graph, Machine machine = machine_of(), PipelineOptions options = {});
-  /// Begins at the kernels of a program that is legal (parse_program, make_program). Temps that lie nowhere are placed.
+  /// Begins at the kernels of a program that is legal (parse_program, make_program). Temps that lie nowhere are placed;
+  /// kernels without a schedule of the machine that code is made for get one on the way.
   explicit Compilation(Program program, Machine machine = machine_of());
 
   bool has_graph() const { return graph_.has_value(); }  ///< it began at a graph
   /// Error when it did not; optimized(): or when the graph has an unbound extent.
   const Graph& graph() const;
   const Graph& optimized();
-  std::shared_ptr<const Program> program() { return program_for(machine_.kind); }
+  /// Scheduled for its machine; one that it began at as it was given.
+  std::shared_ptr<const Program> program() { return given_ ? given_ : program_for(machine_.kind); }
   /// Any stage as text; code for another kind of machine begins at kernels scheduled for that.
   std::string text(Stage, bool locs = false);
 
@@ -54,6 +56,7 @@ class Compilation {
   Machine machine_;
   PipelineOptions options_;
   std::optional<Graph> graph_, optimized_;
+  std::shared_ptr<const Program> given_;
   std::array<std::shared_ptr<const Program>, 2> programs_;  // by Machine::Kind
 };
 

@@ -56,12 +56,16 @@ std::shared_ptr<PlacedDevice> device_at(Placement place) {
   return devices.get(place, [&] { return std::make_shared<PlacedDevice>(open(place)); });
 }
 
+GpuTarget gpu_target_of(const Placement& place) {
+  GpuTarget target = device_at(place)->target;
+  target.numerics = place.numerics;
+  return target;
+}
+
 std::unique_ptr<ProgramExecutor> device_executor(std::shared_ptr<const Program> program, const Placement& place) {
   const std::shared_ptr<PlacedDevice> on = device_at(place);
-  GpuTarget target = on->target;
-  target.numerics = place.numerics;
   return std::make_unique<DeviceExecutor>(
-      compile_device(std::move(program), target,
+      compile_device(std::move(program), gpu_target_of(place),
                      {.ptx = place.backend == Backend::cuda, .persistent = place.persistent}),
       std::shared_ptr<Device>(on, on->device.get()), ChunkLimits{.persistent = place.persistent});
 }

@@ -30,10 +30,13 @@ struct PlacedDevice {
 /// The device at a place, shared by all that ask for it. Throws Error when there is none, saying why.
 std::shared_ptr<PlacedDevice> device_at(Placement);
 
+/// What code for the device at a place is made for, in the place's numerics.
+GpuTarget gpu_target_of(const Placement&);
+
 /// The team of threads at a place on the CPU, shared by all that ask for it.
 std::shared_ptr<ThreadTeam> team_of(const Placement&);
-/// Compiles the program for the device at the place and loads it there. Throws Error when there is none, saying why, or
-/// when memory cannot be had.
+/// Compiles the program, scheduled for gpu_target_of(place), for the device at the place and loads it there. Throws
+/// Error when there is none, saying why, or when memory cannot be had.
 std::unique_ptr<ProgramExecutor> device_executor(std::shared_ptr<const Program>, const Placement&);
 /// The threads that it runs on; 1 where that means nothing.
 int threads_of(const Placement&);

@@ -66,12 +66,10 @@ constexpr PassInfo kPasses[] = {
     {"row-sums", "CPU: share out long sums along few rows", false, on_cpu<split_row_sums>},
     {"layout", "CPU: lay weights out in panels, before schedules, which depend on what can be read in place", false,
      on_cpu<assign_layouts>},
-    {"lanes", "choose the axis that lanes run along", true,
-     [](Program& p, const Target&, const PipelineOptions&) { assign_lanes(p); }},
-    {"tiles", "CPU: tile, pack and split contractions", true,
-     [](Program& p, const Target& target, const PipelineOptions& o) {
-       if (const auto* cpu = std::get_if<CpuTarget>(&target)) tile_contractions(p, *cpu, o.schedules);
-     }},
+    {"lanes", "choose the axis that lanes, or the threads of a block, run along", true,
+     [](Program& p, const Target& target, const PipelineOptions&) { assign_lanes(p, target); }},
+    {"tiles", "tile contractions; CPU: pack and split them too", true,
+     [](Program& p, const Target& target, const PipelineOptions& o) { tile_contractions(p, target, o.schedules); }},
     {"memory", "place temporaries, when nothing will change any more what is alive where", true,
      [](Program& p, const Target&, const PipelineOptions&) { plan_memory(p); }},
 };

@@ -7,6 +7,7 @@
 
 #include "codegen/device.h"
 #include "passes/kernel/memory.h"
+#include "passes/schedule/schedule.h"
 #include "runtime/cuda/cuda_device.h"
 #include "runtime/device/device_executor.h"
 #include "runtime/emulator/emulator.h"
@@ -53,6 +54,7 @@ Evaluation run_on_device(const Program& program, std::span<const Array> inputs, 
   const auto p = std::make_shared<Program>(program);
   for (Buffer& b : p->buffers) b.panels = 0;  // a CPU's
   if (p->arena_bytes == 0) plan_memory(*p);  // built by hand
+  complete_schedules(*p, target);            // or for a CPU
   DeviceExecutor executor(compile_device(p, target, {.ptx = on_gpu()}), device_under_test());
   std::vector<Array> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) executor.bind(i, bound.emplace_back(inputs[i].clone()));

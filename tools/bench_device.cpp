@@ -116,13 +116,13 @@ class Launches {
 
 using Trace = std::function<Tensor()>;
 
-std::shared_ptr<const Program> program_of(const Trace& trace, Numerics numerics) {
+std::shared_ptr<const Program> program_of(const Trace& trace, const GpuTarget& target) {
   GraphScope scope;
   // The interpreter's executable compiles nothing: only its graph is wanted.
-  const Executable f = compile({trace()}, {.backend = Backend::interpreter, .numerics = numerics});
+  const Executable f = compile({trace()}, {.backend = Backend::interpreter, .numerics = target.numerics});
   PipelineOptions options;
-  options.numerics = numerics;
-  return Compilation(f.graph(), machine_of({.backend = Backend::cuda, .numerics = numerics}), options).program();
+  options.numerics = target.numerics;
+  return Compilation(f.graph(), {Machine::gpu, {}, target}, options).program();
 }
 
 struct Result {
@@ -187,7 +187,7 @@ void bench_limits(const Placement& place, bool small, bool json) {
   const DeviceOptions options{.ptx = place.backend == Backend::cuda, .persistent = true};
   auto add_one = [&](std::int64_t n) {
     const Trace trace = [n] { return placeholder(f32, {n}, "x") + 1; };
-    return compile_device(program_of(trace, Numerics::exact), on->target, options);
+    return compile_device(program_of(trace, on->target), on->target, options);
   };
   Launches launches(on->device, add_one(1));
   const double launch = seconds_of(device, nodes, [&] {
@@ -217,7 +217,7 @@ void bench_ops(const Placement& place, bool small, bool json) {
     GpuTarget target = on->target;
     target.numerics = numerics;
     Launches launches(on->device,
-                      compile_device(program_of(trace, numerics), target, {.ptx = place.backend == Backend::cuda}));
+                      compile_device(program_of(trace, target), target, {.ptx = place.backend == Backend::cuda}));
     Result r{name, numerics, launches.seconds(repeats_for(flops, bytes, small)), flops, bytes};
     if (copy_rate > 0) r.of_copy = bytes / r.seconds / copy_rate;
     print(r, device.name(), json);

@@ -83,9 +83,9 @@ std::vector<Task> tasks_of(const Program& p) {
   return tasks;
 }
 
-std::string sizes(const Schedule& s) {
+std::string sizes(const CpuSchedule& s) {
   std::string text;
-  for (const ScheduleField& f : kScheduleFields) {
+  for (const auto& f : kCpuFields) {
     const std::string separator = text.empty() ? "" : " ";
     if (f.small) text += fmt::format("{}{}={}", separator, f.name, s.*f.small);
     if (f.big) text += fmt::format("{}{}={}", separator, f.name, s.*f.big);

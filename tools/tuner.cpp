@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "codegen/codegen.h"
-#include "passes/schedule/schedule.h"
+#include "passes/schedule/cpu.h"
 #include "passes/schedule/schedule_space.h"
 #include "runtime/host/executor.h"
 #include "tools/lone_kernel.h"
@@ -38,7 +38,7 @@ class Sweep {
         updates %b
         kernel @k {{
           axes i={0}
-          schedule {{vector=i}}
+          schedule cpu {{vector=i}}
           %e0: f32 = load %b[i]
           %e1: f32 = constant 1
           %e2: f32 = add %e0, %e1
@@ -61,7 +61,7 @@ double quartile(std::vector<double> values) {
 }
 
 struct Runner {
-  Schedule schedule;
+  CpuSchedule schedule;
   std::unique_ptr<Executor> executor;
   std::vector<double> times;
   double best() const { return *std::ranges::min_element(times); }
@@ -86,23 +86,23 @@ class Tuner {
   }
 
   TuneResult run() {
-    const Schedule first = lone_.kernels[0].schedule;
+    const CpuSchedule first = std::get<CpuSchedule>(lone_.kernels[0].schedule);
     add(first);
     Kernel k = lone_.kernels[0];
-    const std::vector<Schedule> tiles = tile_candidates(lone_, k, target_);
-    explore(0.25, tiles, [&](const Schedule& s) { return s.mr == first.mr && s.nr == first.nr; });
-    const Schedule packed = best().schedule;
-    explore(0.55, tiles, [&](const Schedule& s) {
+    const std::vector<CpuSchedule> tiles = tile_candidates(lone_, k, target_);
+    explore(0.25, tiles, [&](const CpuSchedule& s) { return s.mr == first.mr && s.nr == first.nr; });
+    const CpuSchedule packed = best().schedule;
+    explore(0.55, tiles, [&](const CpuSchedule& s) {
       return s.split_n == packed.split_n && s.pack_lhs == packed.pack_lhs && s.pack_rhs == packed.pack_rhs;
     });
     k.schedule = best().schedule;
-    explore(0.75, block_candidates(lone_, k, target_), [](const Schedule&) { return true; });
+    explore(0.75, block_candidates(lone_, k, target_), [](const CpuSchedule&) { return true; });
     return duel();
   }
 
  private:
   /// Compiles the schedule and checks that its results have the bits of the first one's.
-  void add(const Schedule& s) {
+  void add(const CpuSchedule& s) {
     Program p = lone_;
     p.kernels[0].schedule = s;
     Runner r{s, std::make_unique<Executor>(compile(std::make_shared<const Program>(std::move(p)), target_), team_), {}};
@@ -128,11 +128,11 @@ class Tuner {
   /// Races those of the candidates that `fits`, as many as can be compiled in two thirds of the time to `until` (a
   /// share of all), against the best so far.
   template <class F>
-  void explore(double until, const std::vector<Schedule>& candidates, F fits) {
+  void explore(double until, const std::vector<CpuSchedule>& candidates, F fits) {
     const double now = seconds_since(start_), end = until * seconds_;
     const double compile_until = now + (end - now) * 2 / 3;
     std::vector<std::size_t> racing{static_cast<std::size_t>(&best() - runners_.data())};
-    for (const Schedule& s : candidates) {
+    for (const CpuSchedule& s : candidates) {
       if (seconds_since(start_) > compile_until) break;
       if (!fits(s)) continue;
       add(s);

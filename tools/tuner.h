@@ -13,7 +13,7 @@ namespace weft::tools {
 inline constexpr double kNoise = 0.97;  // a time below this share of another's is less
 
 struct TuneResult {
-  Schedule before, after;            // the cost model's, and the fastest found (the same where none was faster)
+  CpuSchedule before, after;         // the cost model's, and the fastest found (the same where none was faster)
   double before_s = 0, after_s = 0;  // measured in turn, at the end
   int tried = 0;                     // schedules compiled, the first one included
   bool faster = false;               // by more than noise

@@ -38,7 +38,7 @@ constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by
 /// Does nothing, and does not compile when a struct has a new field. What code depends on must be in the key: a field
 /// of the target belongs into the table above, one of the kernel IR into its text (ir/kernel/print_kernel.cpp,
 /// ir/kernel/parse_kernel.cpp).
-[[maybe_unused]] void fields_of_the_key(const CpuTarget& target, const Schedule& schedule, const Expr& expr,
+[[maybe_unused]] void fields_of_the_key(const CpuTarget& target, const CpuSchedule& schedule, const Expr& expr,
                                         const KernelStage& stage, const Phase& phase, const Index& index) {
   [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l1_ways, l2, l3] = target;
   [[maybe_unused]] const auto& [vector, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;

@@ -180,7 +180,7 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
 
 bool is_along_row(const PhaseInfo& info, const Kernel& kernel, std::size_t stage) {
   const KernelStage& s = info.phase.stages[stage];
-  if (s.kind != KernelStage::scatter || s.axis == kNone || s.axis != kernel.schedule.vector_axis) return false;
+  if (s.kind != KernelStage::scatter || s.axis == kNone || s.axis != lane_axis(kernel)) return false;
   const Linear& to = info.store[stage][0];
   return s.predicate == kNone && info.store_checks[stage][0].empty() && to.panel_axis == kNone &&
          to.coefficient[static_cast<std::size_t>(s.axis)] == 1 &&

@@ -30,7 +30,7 @@ constexpr std::int64_t kShortest = 4096;  // elements in all: a smaller table is
 /// The number of leading stages that fold the same axis down contiguous columns; 0 where that is no gain.
 std::size_t PhaseEmitter::column_folds() const {
   const std::vector<AxisId>& parallel = info_.phase.parallel;
-  if (parallel.empty() || parallel.back() != kernel_.schedule.vector_axis) return 0;
+  if (parallel.empty() || parallel.back() != lane_axis(kernel_)) return 0;
   std::size_t n = 0;
   for (const KernelStage& s : info_.phase.stages) {
     const bool folds = s.kind == KernelStage::reduce && !s.striped && !is_arg_reduce(s.op);

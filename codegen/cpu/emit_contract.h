@@ -2,9 +2,9 @@
 //
 //   z[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
 //
-// x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, Schedule::split_n) of
-// one b; the other operand is walked in blocks that stay in the second-level cache, packed there once for all units of
-// a call. A microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory; the epilogue
+// x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, CpuSchedule::split_n)
+// of one b; the other operand is walked in blocks that stay in the second-level cache, packed there once for all units
+// of a call. A microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory; the epilogue
 // reads them there.
 #pragma once
 #include "codegen/cpu/emit.h"
@@ -95,7 +95,7 @@ class ContractEmitter : public PhaseEmitter {
 
   const KernelStage& stage_;
   const RoleAxes axes_;
-  const Schedule& schedule_;
+  const CpuSchedule& schedule_;
   DType dtype_;
   std::int64_t B_, M_, N_, K_;
   int lanes_of_register_, nr_, tile_lanes_;

@@ -76,7 +76,7 @@ Value* PhaseEmitter::compute(ExprId id) {
   const DType t = expr(id).dtype;
   Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), scratch_, static_cast<std::uint64_t>(row->offset));
   if (differs_by_row(id)) base = b_.CreateGEP(b_.getInt8Ty(), base, rows_[row_].kept);
-  Value* place = offset_elements(t, base, coordinate_[static_cast<std::size_t>(kernel_.schedule.vector_axis)]);
+  Value* place = offset_elements(t, base, coordinate_[static_cast<std::size_t>(lane_axis(kernel_))]);
   if (stage_ > row->first_stage) return read(t, place, lanes_.width);
   Value* v = evaluate(id);
   last_of_walk([=, this] { write(t, place, v); });

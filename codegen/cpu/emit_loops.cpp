@@ -227,7 +227,7 @@ void PhaseEmitter::stages(std::size_t first) {
 
 PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const std::vector<AxisId>& parallel = info_.phase.parallel;
-  const AxisId lane_axis = kernel_.schedule.vector_axis;
+  const AxisId lane_axis = weft::lane_axis(kernel_);
   const std::int64_t chunk = info_.phase.chunk;
   const bool among_points = std::ranges::count(parallel, lane_axis) > 0;
   const bool along_points = among_points && chunk == 0;  // those of a chunk run one by one

@@ -61,7 +61,7 @@ Values PhaseEmitter::walk(const std::vector<PipelineStep>& steps, const std::vec
     }
   push_level();
   stage_level_ = depth();
-  const AxisId axis = kernel_.schedule.vector_axis;
+  const AxisId axis = lane_axis(kernel_);
   auto step = [&](const Values& acc) {
     Values next;
     in_walk_ = true;

@@ -85,7 +85,7 @@ std::vector<ExprId> PhaseEmitter::streamed_loads(AxisId along) const {
 /// The first stage would wait for memory and the others leave it idle, so that each asks for some rows of the next
 /// group: the last one for the first row, the one before for the second, and so on in turn.
 void PhaseEmitter::prefetch_next_row() {
-  if (streamed_.empty() || lanes_.axis != kernel_.schedule.vector_axis) return;
+  if (streamed_.empty() || lanes_.axis != lane_axis(kernel_)) return;
   std::size_t loops = 0, after = 0;
   for (std::size_t s = 0; s < info_.phase.stages.size(); ++s) {
     const bool along = stage(s).axis == lanes_.axis && (stage(s).kind == KernelStage::map || stage(s).striped);

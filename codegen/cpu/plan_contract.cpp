@@ -16,9 +16,8 @@ std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * 
 }  // namespace
 
 bool ContractEmitter::accepts(const Kernel& kernel, const PhaseInfo& info) {
-  const Schedule& schedule = kernel.schedule;
   const RoleAxes s = role_axes(kernel);
-  if (schedule.mr < 1 || schedule.nr < 1 || s.k == kNone || s.m == kNone || s.n == kNone) return false;
+  if (!cpu_tile(kernel) || s.k == kNone || s.m == kNone || s.n == kNone) return false;
   for (AxisId a : info.phase.parallel)
     if (a != s.b && a != s.m && a != s.n) return false;
   const std::int64_t k = info.extent[static_cast<std::size_t>(s.k)];
@@ -30,7 +29,7 @@ ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, c
     : PhaseEmitter(module, program, kernel, info, target),
       stage_(info.phase.stages[0]),
       axes_(role_axes(stage_.roles)),
-      schedule_(kernel.schedule),
+      schedule_(std::get<CpuSchedule>(kernel.schedule)),
       dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype),
       B_(extent(axes_.b)),
       M_(extent(axes_.m)),

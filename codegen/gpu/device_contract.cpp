@@ -14,20 +14,8 @@ constexpr std::int64_t kWordsAhead = 128;  // of operands that a thread may hold
 
 }  // namespace
 
-bool DeviceContract::accepts(const Kernel& kernel, const PhaseInfo& info) {
-  const RoleAxes s = role_axes(kernel);
-  const auto& stages = info.phase.stages;
-  if (s.k == kNone || s.m == kNone || s.n == kNone) return false;
-  for (AxisId a : info.phase.parallel)
-    if (a != s.b && a != s.m && a != s.n) return false;
-  const bool maps = std::all_of(stages.begin() + 1, stages.end(), [](const KernelStage& stage) {
-    return stage.kind == KernelStage::map && stage.axis == kNone;
-  });
-  return maps && info.points() > 0 && info.extent[static_cast<std::size_t>(s.k)] > 0;
-}
-
 DeviceContract::DeviceContract(const Program& program, const Kernel& kernel, const PhaseInfo& info,
-                               simt::Function& function)
+                               const GpuSchedule& tile, simt::Function& function)
     : DevicePhase(program, kernel, info, function),
       stage_(info.phase.stages[0]),
       axis_b_(role_axes(kernel).b),
@@ -38,7 +26,8 @@ DeviceContract::DeviceContract(const Program& program, const Kernel& kernel, con
       M_(extent(axis_m_)),
       N_(extent(axis_n_)),
       K_(extent(axis_k_)),
-      dtype_(expr(stage_.lhs).dtype) {}
+      dtype_(expr(stage_.lhs).dtype),
+      tile_(tile) {}
 
 bool DeviceContract::is_plain_load(ExprId id) const {
   return expr(id).kind == Expr::load && expr(id).args.empty() && size_of(expr(id).dtype) >= 4 &&
@@ -289,12 +278,21 @@ void DeviceContract::epilogue() {
   }
 }
 
+/// Throws Error where the target cannot run the tile, which a text may have said.
+void DeviceContract::check_tile(const GpuTarget& target) const {
+  const std::string place = fmt::format("{}: error: kernel @{}: schedule", kernel_.locs.str(), kernel_.name);
+  if (tile_.matrices && numerics_ == Numerics::exact)
+    fail("{}: matrices are multiplied on tensor cores, which numerics exact does not use; expected fast or bf16",
+         place);
+  if (const std::int64_t bytes = tile_.shared_bytes(static_cast<std::int64_t>(size_of(dtype_)));
+      bytes > target.shared_bytes)
+    fail("{}: {} bytes of shared memory; a block of {} has {}", place, bytes, target.name, target.shared_bytes);
+}
+
 void DeviceContract::emit(const GpuTarget& target) {
   x_ = plan(stage_.lhs, axis_m_), y_ = plan(stage_.rhs, axis_n_);
   numerics_ = dtype_ == f32 ? target.numerics : Numerics::exact;
-  GpuTarget machine = target;
-  machine.numerics = numerics_;
-  tile_ = choose_tile({B_, M_, N_, K_, static_cast<std::int64_t>(size_of(dtype_)), x_.async && y_.async}, machine);
+  check_tile(target);
   const std::int64_t tiles_m = ceil_div(M_, tile_.m()), tiles_n = ceil_div(N_, tile_.n());
   function_.threads = tile_.threads();
   function_.blocks = B_ * tiles_m * tiles_n;

@@ -2,21 +2,19 @@
 //
 //   z[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
 //
-// Each block computes one tile of z. Its threads copy a stage of x and y (the tile's rows and columns, ContractTile::k
+// Each block computes one tile of z. Its threads copy a stage of x and y (the tile's rows and columns, GpuSchedule::k
 // products long) into shared memory, evaluating the prologues on the way, while they multiply an earlier stage. Every
 // element of z is one chain of fused multiply-adds over k (a chain for each kContractChunk products, added in order);
 // on tensor cores (fast numerics) it is what mma.sync sums, chunks added in order all the same.
 #pragma once
 #include "codegen/gpu/device_phase.h"
-#include "codegen/gpu/device_schedule.h"
 
 namespace weft::codegen {
 
 class DeviceContract : public DevicePhase {
  public:
-  /// Whether the phase is a contraction over axes b, m and n, nothing empty, with an epilogue of its points alone.
-  static bool accepts(const Kernel&, const PhaseInfo&);
-  DeviceContract(const Program&, const Kernel&, const PhaseInfo&, simt::Function&);
+  /// Of phase 0 of a kernel whose schedule has this tile.
+  DeviceContract(const Program&, const Kernel&, const PhaseInfo&, const GpuSchedule&, simt::Function&);
   void emit(const GpuTarget&);
 
  private:
@@ -37,6 +35,7 @@ class DeviceContract : public DevicePhase {
     MemoryId shared = kNone;
     RegisterId first = kNone, rank = kNone;  // of the tile along the free axis; of the thread along it
   };
+  void check_tile(const GpuTarget&) const;
   Operand plan(ExprId value, AxisId free) const;
   int operand_lanes(ExprId, AxisId axis, int most) const;
   bool is_plain_load(ExprId) const;
@@ -73,7 +72,7 @@ class DeviceContract : public DevicePhase {
   std::int64_t B_, M_, N_, K_;
   DType dtype_;
   Numerics numerics_ = Numerics::exact;
-  ContractTile tile_;
+  GpuSchedule tile_;
   Operand x_, y_;
   RegisterIds sums_, totals_;  // variables, [tm][tn] (a matrix has 4); totals when K has several chunks
 };

@@ -37,11 +37,11 @@ std::vector<simt::Function> device_functions(const Program& program, const GpuTa
       f.kernel = static_cast<std::int32_t>(k), f.phase = static_cast<std::int32_t>(p), f.locs = kernel.locs;
       f.checks = checks;
       const Phase& phase = kernel.phases[p];
-      const auto unmerged = codegen::analyse(program, kernel, phase, role_axes(kernel).n, false);
-      if (p == 0 && codegen::DeviceContract::accepts(kernel, unmerged)) {
-        codegen::DeviceContract(program, kernel, unmerged, f).emit(target);
+      if (const GpuSchedule* tile = p == 0 ? gpu_tile(kernel) : nullptr) {
+        const auto info = codegen::analyse(program, kernel, phase, role_axes(kernel).n, false);
+        codegen::DeviceContract(program, kernel, info, *tile, f).emit(target);
       } else {
-        const auto info = codegen::analyse(program, kernel, phase, kernel.schedule.vector_axis, true);
+        const auto info = codegen::analyse(program, kernel, phase, lane_axis(kernel), true);
         codegen::DevicePoints(program, kernel, info, f).emit(target);
       }
       functions.push_back(std::move(f));

@@ -27,7 +27,7 @@ PointSchedule schedule_points(const Kernel& kernel, const PhaseInfo& info, int l
   bool rows = false;
   for (const KernelStage& stage : info.phase.stages) {
     const bool striped = stage.kind == KernelStage::reduce && (stage.striped || is_arg_reduce(stage.op));
-    rows |= striped && (stage.striped || kernel.schedule.vector_axis == stage.axis);
+    rows |= striped && (stage.striped || lane_axis(kernel) == stage.axis);
     if (striped) row = std::max(row, info.extent[static_cast<std::size_t>(stage.axis)]);
   }
   const std::int64_t machine = static_cast<std::int64_t>(target.multiprocessors) * target.threads;
@@ -97,7 +97,7 @@ void DevicePoints::emit(const GpuTarget& target) {
 
 /// A row of few elements a thread is loaded and computed once for all stages.
 void DevicePoints::hold_row() {
-  const AxisId axis = kernel_.schedule.vector_axis;
+  const AxisId axis = lane_axis(kernel_);
   const bool is_row = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) { return axis_of(s) == axis; });
   // A loop over single elements of the row would bind its axis anew.
   const bool one_by_one = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) {

@@ -51,7 +51,7 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
     if (p == 0 && ContractEmitter::accepts(kernel, unmerged)) {
       result.phases.push_back(ContractEmitter(*result.module, program, kernel, unmerged, target).emit(symbol));
     } else {
-      const PhaseInfo info = analyse(program, kernel, kernel.phases[p], kernel.schedule.vector_axis, true);
+      const PhaseInfo info = analyse(program, kernel, kernel.phases[p], lane_axis(kernel), true);
       result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
     }
     if (unmerged.checks) result.phases.back().scratch_bytes += sizeof(IndexFault);

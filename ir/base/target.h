@@ -34,6 +34,7 @@ struct GpuTarget {
   double dram_bytes_per_cycle = 2400;
   int mma_per_cycle = 1024;  // multiply-adds of tf32 operands on tensor cores; twice as many of bf16
   Numerics numerics = Numerics::exact;
+  friend bool operator==(const GpuTarget&, const GpuTarget&) = default;
 };
 
 /// What a program is made for.

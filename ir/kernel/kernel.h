@@ -26,6 +26,7 @@
 
 #include <weft/ir/base/array.h>
 #include <weft/ir/base/loc.h>
+#include <weft/ir/kernel/schedule.h>
 #include <weft/ir/ops/index.h>
 #include <weft/ir/ops/op.h>
 #include <weft/ir/ops/sum_order.h>
@@ -116,21 +117,6 @@ struct Phase {
   friend bool operator==(const Phase&, const Phase&) = default;
 };
 
-/// How a kernel runs on the CPU. Chosen by passes/schedule/schedule.cpp from the CpuTarget; never changes a result's
-/// bits.
-struct Schedule {
-  AxisId vector_axis =
-      kNone;  // the axis that SIMD lanes run along: the last parallel axis, or the axis of the row stages
-  // Contractions (phase 0, stage 0), of one axis in each role.
-  int mr = 0, nr = 0;           // register tile: mr rows of nr elements
-  std::int64_t kc = 0;          // products of k in one pass over a packed panel
-  std::int64_t mc = 0, nc = 0;  // macro tile: rows, columns; multiples of mr and nr except at the edge
-  bool split_n = false;         // threads split n (else m); b is split first
-  bool pack_lhs = false;        // copy lhs into [k][mr] panels (a prologue is evaluated there), else read rows directly
-  bool pack_rhs = false;        // copy rhs into [k][nr] panels, else read rows directly
-  friend bool operator==(const Schedule&, const Schedule&) = default;
-};
-
 struct Kernel {
   std::string name;
   std::vector<Axis> axes;
@@ -149,6 +135,22 @@ inline const KernelStage* leading_contraction(const Kernel& k) {
 inline RoleAxes role_axes(const Kernel& k) {
   const KernelStage* contraction = leading_contraction(k);
   return contraction ? role_axes(contraction->roles) : RoleAxes{};
+}
+
+/// The axis that lanes, or neighbouring threads, run along.
+inline AxisId lane_axis(const Kernel& k) {
+  if (const auto* cpu = std::get_if<CpuSchedule>(&k.schedule)) return cpu->vector_axis;
+  const auto* gpu = std::get_if<GpuSchedule>(&k.schedule);
+  return gpu ? gpu->thread_axis : kNone;
+}
+/// The tile that a kernel's contraction has on a CPU, or a GPU; null: none.
+inline const CpuSchedule* cpu_tile(const Kernel& k) {
+  const auto* s = std::get_if<CpuSchedule>(&k.schedule);
+  return s && s->mr > 0 && s->nr > 0 ? s : nullptr;
+}
+inline const GpuSchedule* gpu_tile(const Kernel& k) {
+  const auto* s = std::get_if<GpuSchedule>(&k.schedule);
+  return s && s->has_tile() ? s : nullptr;
 }
 
 /// A named piece of memory.

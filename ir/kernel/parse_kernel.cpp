@@ -29,6 +29,8 @@ class ProgramParser {
   void kernel();
   void axes();
   void schedule();
+  template <class S>
+  S schedule_of();
   void expression();
   void phase();
   void stage(Phase&);
@@ -131,7 +133,7 @@ std::vector<BufferId> ProgramParser::buffer_list() {
   return ids;
 }
 
-// kernel @name { axes … schedule {…} %e0: f32 = … phase (…) {…} }
+// kernel @name { axes … schedule cpu {…} %e0: f32 = … phase (…) {…} }
 void ProgramParser::kernel() {
   lex_.next();
   const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
@@ -171,19 +173,31 @@ void ProgramParser::axes() {
   } while (lex_.accept(','));
 }
 
-// schedule {vector=n, mr=6, pack_rhs}
+// schedule cpu {vector=n, mr=6, pack_rhs} | schedule gpu {threads=n, rows=8, cols=8, tm=4, tn=4, k=16, stages=2}
 void ProgramParser::schedule() {
+  const Token machine = lex_.expect(Token::word, "cpu or gpu");
+  if (!machine.is("cpu") && !machine.is("gpu"))
+    lex_.fail_at(machine, "expected the schedule of a cpu or a gpu, found {}", describe(machine));
+  if (machine.is("cpu"))
+    builder_.kernel.schedule = schedule_of<CpuSchedule>();
+  else
+    builder_.kernel.schedule = schedule_of<GpuSchedule>();
+}
+
+template <class S>
+S ProgramParser::schedule_of() {
+  S s;
   lex_.expect('{', "before the fields of a schedule");
+  if (lex_.accept('}')) return s;
   do {
     const Token name = lex_.expect(Token::word, "a field of a schedule");
-    const auto field = std::find_if(std::begin(kScheduleFields), std::end(kScheduleFields),
-                                    [&](const ScheduleField& f) { return f.name == name.text; });
-    if (field == std::end(kScheduleFields)) {
+    const auto fields = fields_of(s);
+    const auto field = std::ranges::find(fields, name.text, &ScheduleField<S>::name);
+    if (field == fields.end()) {
       std::string known;
-      for (const ScheduleField& f : kScheduleFields) known += (known.empty() ? "" : ", ") + std::string(f.name);
-      lex_.fail_at(name, "a schedule has no field {}; it has {}", describe(name), known);
+      for (const ScheduleField<S>& f : fields) known += (known.empty() ? "" : ", ") + std::string(f.name);
+      lex_.fail_at(name, "such a schedule has no field {}; it has {}", describe(name), known);
     }
-    Schedule& s = builder_.kernel.schedule;
     if (field->flag) {
       s.*field->flag = true;
       continue;
@@ -201,6 +215,7 @@ void ProgramParser::schedule() {
     }
   } while (lex_.accept(','));
   lex_.expect('}', "or ',' after a field of a schedule");
+  return s;
 }
 
 // %e2: f32 = constant 1 | index 2*m + 3 | load %x[m, n] if %e1 | accumulator %a0 | op %e0, %e1

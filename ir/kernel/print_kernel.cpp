@@ -30,19 +30,21 @@ std::string buffer_text(const Program& p, const Buffer& b) {
   return s;
 }
 
-std::string schedule_text(const Kernel& k) {
-  const Schedule none;
+std::string schedule_text(const Kernel&, std::monostate) { return ""; }
+template <class S>
+std::string schedule_text(const Kernel& k, const S& schedule) {
+  static constexpr S none{};
   std::string s;
-  for (const ScheduleField& f : kScheduleFields) {
+  for (const ScheduleField<S>& f : fields_of(schedule)) {
     const std::string separator = s.empty() ? "" : ", ";
-    if (f.axis && k.schedule.*f.axis != none.*f.axis)
-      s += fmt::format("{}{}={}", separator, f.name, axis_name(k, k.schedule.*f.axis));
-    if (f.small && k.schedule.*f.small != none.*f.small)
-      s += fmt::format("{}{}={}", separator, f.name, k.schedule.*f.small);
-    if (f.big && k.schedule.*f.big != none.*f.big) s += fmt::format("{}{}={}", separator, f.name, k.schedule.*f.big);
-    if (f.flag && k.schedule.*f.flag) s += fmt::format("{}{}", separator, f.name);
+    if (f.axis && schedule.*f.axis != none.*f.axis)
+      s += fmt::format("{}{}={}", separator, f.name, axis_name(k, schedule.*f.axis));
+    if (f.small && schedule.*f.small != none.*f.small)
+      s += fmt::format("{}{}={}", separator, f.name, schedule.*f.small);
+    if (f.big && schedule.*f.big != none.*f.big) s += fmt::format("{}{}={}", separator, f.name, schedule.*f.big);
+    if (f.flag && schedule.*f.flag) s += fmt::format("{}{}", separator, f.name);
   }
-  return s;
+  return fmt::format("    schedule {} {{{}}}\n", std::is_same_v<S, CpuSchedule> ? "cpu" : "gpu", s);
 }
 
 std::string axes_text(const Kernel& k, const std::vector<AxisId>& axes) {
@@ -68,8 +70,7 @@ std::string kernel_text(const Program& p, const Kernel& k, bool locs) {
   for (std::size_t i = 0; i < k.axes.size(); ++i)
     s += fmt::format("{}{}={}", i ? ", " : "    axes ", k.axes[i].name, k.axes[i].extent);
   if (!k.axes.empty()) s += '\n';
-  if (const std::string schedule = schedule_text(k); !schedule.empty())
-    s += fmt::format("    schedule {{{}}}\n", schedule);
+  s += std::visit([&](const auto& schedule) { return schedule_text(k, schedule); }, k.schedule);
   for (std::size_t e = 0; e < k.exprs.size(); ++e) s += "    " + expr_text(p, k, static_cast<ExprId>(e)) + '\n';
   for (const Phase& phase : k.phases) {
     s += "    phase (" + axes_text(k, phase.parallel) + ")";

@@ -1,5 +1,6 @@
 // How the kernel text writes single pieces; shared by the printer and the messages of the verifier and the interpreter.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,24 +28,38 @@ inline constexpr std::string_view kBufferKinds[] = {"input", "state", "output", 
 inline constexpr std::pair<std::string_view, std::vector<AxisId> Roles::*> kRoles[] = {
     {"b", &Roles::b}, {"m", &Roles::m}, {"n", &Roles::n}};
 
-/// The fields of a schedule by name, in print order; exactly one member pointer is set.
+/// A field of a schedule by name; exactly one member pointer is set.
+template <class S>
 struct ScheduleField {
   std::string_view name;
-  AxisId Schedule::*axis = nullptr;
-  int Schedule::*small = nullptr;
-  std::int64_t Schedule::*big = nullptr;
-  bool Schedule::*flag = nullptr;
+  AxisId S::*axis = nullptr;
+  int S::*small = nullptr;
+  std::int64_t S::*big = nullptr;
+  bool S::*flag = nullptr;
 };
-inline constexpr ScheduleField kScheduleFields[] = {
-    {.name = "vector", .axis = &Schedule::vector_axis},
-    {.name = "mr", .small = &Schedule::mr},
-    {.name = "nr", .small = &Schedule::nr},
-    {.name = "kc", .big = &Schedule::kc},
-    {.name = "mc", .big = &Schedule::mc},
-    {.name = "nc", .big = &Schedule::nc},
-    {.name = "split_n", .flag = &Schedule::split_n},
-    {.name = "pack_lhs", .flag = &Schedule::pack_lhs},
-    {.name = "pack_rhs", .flag = &Schedule::pack_rhs},
+/// All of them, in print order.
+inline constexpr ScheduleField<CpuSchedule> kCpuFields[] = {
+    {.name = "vector", .axis = &CpuSchedule::vector_axis},
+    {.name = "mr", .small = &CpuSchedule::mr},
+    {.name = "nr", .small = &CpuSchedule::nr},
+    {.name = "kc", .big = &CpuSchedule::kc},
+    {.name = "mc", .big = &CpuSchedule::mc},
+    {.name = "nc", .big = &CpuSchedule::nc},
+    {.name = "split_n", .flag = &CpuSchedule::split_n},
+    {.name = "pack_lhs", .flag = &CpuSchedule::pack_lhs},
+    {.name = "pack_rhs", .flag = &CpuSchedule::pack_rhs},
 };
+inline constexpr ScheduleField<GpuSchedule> kGpuFields[] = {
+    {.name = "threads", .axis = &GpuSchedule::thread_axis},
+    {.name = "rows", .small = &GpuSchedule::rows},
+    {.name = "cols", .small = &GpuSchedule::cols},
+    {.name = "tm", .small = &GpuSchedule::tm},
+    {.name = "tn", .small = &GpuSchedule::tn},
+    {.name = "k", .small = &GpuSchedule::k},
+    {.name = "stages", .small = &GpuSchedule::stages},
+    {.name = "matrices", .flag = &GpuSchedule::matrices},
+};
+inline std::span<const ScheduleField<CpuSchedule>> fields_of(const CpuSchedule&) { return kCpuFields; }
+inline std::span<const ScheduleField<GpuSchedule>> fields_of(const GpuSchedule&) { return kGpuFields; }
 
 }  // namespace weft

@@ -19,6 +19,8 @@ struct Violation {
 std::optional<Violation> find_violation(const Program&);
 /// Of invariant 12, in a program that keeps 1 to 11 (ir/kernel/verify_schedule.cpp).
 std::optional<Violation> find_schedule_violation(const Program&);
+/// Why a kernel that keeps invariants 5 to 9 cannot have a GPU's tile (GpuSchedule), of whatever size; empty: it can.
+std::string gpu_tile_objection(const Kernel&);
 /// Of invariant 14, in a program that keeps 1 to 12 (ir/kernel/verify_chunk.cpp).
 std::optional<Violation> find_chunk_violation(const Program&);
 /// Of invariant 13, in a program that keeps the others (ir/kernel/panels.cpp).

@@ -5,13 +5,16 @@
 //  b. Sizes and flags belong to a contraction at the beginning of phase 0, with one axis in each of the roles m, n and
 //  k
 //     and at most one in b: that is what code generation tiles.
-//  c. A register tile of mr x nr holds at most kMaxTile elements (code is written out for each); mc and nc are at most
-//     the extents.
-// What is worth doing on a target is for passes/schedule/schedule_space.h to say.
+//  c. CPU: a register tile of mr x nr holds at most kMaxTile elements (code is written out for each); mc and nc are at
+//     most the extents.
+//  d. GPU: a tile is whole, of powers of two within the limits below. Its contraction is of b, m and n alone, nothing
+//  of
+//     it is empty, and what follows it in the phase maps its points.
+// What is worth doing on a target is for passes/schedule/ to say.
 #include <algorithm>
+#include <bit>
 
 #include "ir/base/at.h"
-#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/kernel/verify_kernel.h"
 
@@ -30,8 +33,7 @@ std::string contraction_objection(const Kernel& k) {
       r.m.size(), r.n.size(), r.k.size(), r.b.size());
 }
 
-std::string sizes_objection(const Kernel& k) {
-  const Schedule& s = k.schedule;
+std::string sizes_objection(const Kernel& k, const CpuSchedule& s) {
   const RoleAxes axes = role_axes(k);
   if (std::int64_t{s.mr} * s.nr > kMaxTile)
     return fmt::format("a register tile of {} x {}, more than {} elements", s.mr, s.nr, kMaxTile);
@@ -40,27 +42,80 @@ std::string sizes_objection(const Kernel& k) {
   return "";
 }
 
-/// "" when there is none.
-std::string schedule_objection(const Kernel& k) {
-  const Schedule& s = k.schedule;
-  for (const ScheduleField& f : kScheduleFields) {
+std::string sizes_objection(const Kernel& k, const GpuSchedule& s) {
+  constexpr int kMostThreads = 1024, kMostShared = 227 << 10;  // of a block, on any GPU
+  struct Limit {
+    int GpuSchedule::*size;
+    int least, most;
+  };
+  const Limit limits[] = {{&GpuSchedule::rows, 1, kMostThreads},
+                          {&GpuSchedule::cols, 1, kMostThreads},
+                          {&GpuSchedule::tm, 1, 8},
+                          {&GpuSchedule::tn, 1, 8},
+                          {&GpuSchedule::k, s.matrices ? 16 : 8, 64},
+                          {&GpuSchedule::stages, 2, 4}};
+  for (const ScheduleField<GpuSchedule>& f : kGpuFields)
+    for (const Limit& limit : limits) {
+      const int found = s.*limit.size;
+      if (f.small == limit.size && (found < limit.least || found > limit.most || !std::has_single_bit(unsigned(found))))
+        return fmt::format("{}={}, expected a power of two from {} to {}", f.name, found, limit.least, limit.most);
+    }
+  if (s.rows * s.cols > kMostThreads || s.threads() > kMostThreads || s.threads() < 32)
+    return fmt::format("a block of {} x {} {}, expected 32 to {} threads", s.rows, s.cols,
+                       s.matrices ? "warps" : "threads", kMostThreads);
+  const DType t = at(k.exprs, leading_contraction(k)->lhs).dtype;
+  if (s.matrices && t != f32) return fmt::format("matrices of {}, expected f32", name(t));
+  if (const std::int64_t bytes = s.shared_bytes(static_cast<std::int64_t>(size_of(t))); bytes > kMostShared)
+    return fmt::format("{} bytes of shared memory, more than {}", bytes, kMostShared);
+  return gpu_tile_objection(k);
+}
+
+/// Why some schedule's axis or sizes are wrong, whatever the kernel is.
+template <class S>
+std::string fields_objection(const Kernel& k, const S& s) {
+  for (const ScheduleField<S>& f : fields_of(s)) {
     if (f.axis && s.*f.axis != kNone && (s.*f.axis < 0 || static_cast<std::size_t>(s.*f.axis) >= k.axes.size()))
       return fmt::format("axis {} of {} does not exist", s.*f.axis, f.name);
     if ((f.small && s.*f.small < 0) || (f.big && s.*f.big < 0)) return fmt::format("{} is negative", f.name);
   }
-  Schedule no_contraction;
-  no_contraction.vector_axis = s.vector_axis;
-  if (s == no_contraction) return "";
+  return "";
+}
+
+/// "" when there is none.
+std::string objection(const Kernel&, std::monostate) { return ""; }
+template <class S>
+std::string objection(const Kernel& k, const S& s) {
+  if (std::string why = fields_objection(k, s); !why.empty()) return why;
+  S untiled;
+  for (const ScheduleField<S>& f : fields_of(s))
+    if (f.axis) untiled.*f.axis = s.*f.axis;
+  if (s == untiled) return "";
   if (std::string why = contraction_objection(k); !why.empty()) return why;
-  return sizes_objection(k);
+  return sizes_objection(k, s);
 }
 
 }  // namespace
 
+std::string gpu_tile_objection(const Kernel& k) {
+  if (std::string why = contraction_objection(k); !why.empty()) return why;
+  const RoleAxes axes = role_axes(k);
+  const Phase& phase = k.phases[0];
+  for (AxisId a : phase.parallel)
+    if (a != axes.b && a != axes.m && a != axes.n)
+      return fmt::format("axis {} has no role in the tiled contraction", at(k.axes, a).name);
+  for (AxisId a : {axes.b, axes.m, axes.n, axes.k})
+    if (a != kNone && at(k.axes, a).extent == 0) return fmt::format("axis {} is empty", at(k.axes, a).name);
+  const bool maps = std::all_of(phase.stages.begin() + 1, phase.stages.end(),
+                                [](const KernelStage& s) { return s.kind == KernelStage::map && s.axis == kNone; });
+  return maps ? "" : "what follows a tiled contraction maps its points";
+}
+
 std::optional<Violation> find_schedule_violation(const Program& p) {
-  for (std::size_t i = 0; i < p.kernels.size(); ++i)
-    if (const std::string why = schedule_objection(p.kernels[i]); !why.empty())
-      return Violation{static_cast<std::int32_t>(i), "schedule: " + why};
+  for (std::size_t i = 0; i < p.kernels.size(); ++i) {
+    const Kernel& k = p.kernels[i];
+    const std::string why = std::visit([&](const auto& s) { return objection(k, s); }, k.schedule);
+    if (!why.empty()) return Violation{static_cast<std::int32_t>(i), "schedule: " + why};
+  }
   return {};
 }
 

@@ -10,7 +10,7 @@
 #include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/panels.h"
 #include "ir/ops/sum_order.h"
-#include "passes/schedule/schedule.h"
+#include "passes/schedule/cpu.h"
 
 namespace weft {
 namespace {

@@ -1,5 +1,5 @@
-// Schedules: the axes of lanes, and for CPUs the tiles of contractions from the target's registers and caches, or from
-// a table of measured ones. Results do not depend on them.
+// Schedules for any machine: the axis of lanes, and the tiles of contractions as passes/schedule/cpu.h and gpu.h choose
+// them. Results do not depend on them.
 #pragma once
 #include <weft/ir/base/target.h>
 #include <weft/ir/kernel/kernel.h>
@@ -8,31 +8,13 @@ namespace weft {
 
 class ScheduleTable;
 
-/// For any machine: sets the axis that lanes, or the threads of a block, run along in every kernel.
-void assign_lanes(Program&);
-/// For a CPU: tiles, packs and splits contractions, of one axis in each role. One
-/// that the table (if any) knows for this target is scheduled as it says; throws Error, with the row's place, where the
-/// kernel cannot be scheduled so.
-void tile_contractions(Program&, const CpuTarget&, const ScheduleTable* = nullptr);
+/// Gives every kernel a schedule of the target's kind that says which axis lanes, or the threads of a block, run along.
+void assign_lanes(Program&, const Target&);
+/// Tiles contractions of one axis in each role. On a CPU, one that the table (if any) knows for this target is
+/// scheduled as it says; throws Error, with the row's place, where the kernel cannot be scheduled so.
+void tile_contractions(Program&, const Target&, const ScheduleTable* = nullptr);
 
-// What the cost model is made of, for those who search beyond its choice.
-
-/// Elements of the widest register.
-std::int64_t lanes_of(DType, const CpuTarget&);
-/// The most rows of a register tile of `cols` vectors: it needs rows * cols sums, cols vectors of rhs and one splat of
-/// lhs, so rows * cols + cols + 1 <= the number of registers.
-std::int64_t most_rows(std::int64_t cols, const CpuTarget&);
-/// Rows (columns) of a block of packed pieces, `tile` wide and k products long, that each piece of the other operand
-/// walks through: the whole, or a multiple of the tile.
-std::int64_t cache_block(std::int64_t whole, std::int64_t tile, std::int64_t k, DType, const CpuTarget&);
-/// Whether the expression is a load that a microkernel can address itself: no prologue, no indirection, and neighbours
-/// along the axis `contiguous` (unless kNone) are neighbours in memory.
-bool is_readable_in_place(const Program&, const Kernel&, ExprId, AxisId contiguous);
-/// The width of the panels that a contraction's right operand lies in along n; 0: none.
-std::int64_t rhs_panels(const Program&, const Kernel&);
-/// Whether tiles of `nr` columns begin and end with panels, or lie within one; otherwise they would have to be packed.
-bool fits_panels(std::int64_t nr, std::int64_t panels);
-/// Modelled cost of a scheduled contraction's tile; comparable between schedules of one kernel.
-double contraction_cost(const Program&, const Kernel&, const CpuTarget&);
+/// Both, for those kernels alone that have no schedule of the target's kind: of a program that comes from text.
+void complete_schedules(Program&, const Target&);
 
 }  // namespace weft

@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "ir/ops/sum_order.h"
-#include "passes/schedule/schedule.h"
+#include "passes/schedule/cpu.h"
 
 namespace weft {
 namespace {
@@ -48,7 +48,7 @@ Contraction contraction_of(const Program& p, const Kernel& k) {
           rhs_panels(p, k)};
 }
 
-Objection objection(const Contraction& c, const Schedule& s, const CpuTarget& target) {
+Objection objection(const Contraction& c, const CpuSchedule& s, const CpuTarget& target) {
   const std::int64_t lanes = lanes_of(c.dtype, target);
   std::int64_t most_cols = 1;
   while (most_rows(most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
@@ -71,39 +71,40 @@ Objection objection(const Contraction& c, const Schedule& s, const CpuTarget& ta
   return {};
 }
 
-std::vector<Schedule> tile_candidates(const Program& p, const Kernel& kernel, const CpuTarget& target) {
+std::vector<CpuSchedule> tile_candidates(const Program& p, const Kernel& kernel, const CpuTarget& target) {
   constexpr std::int64_t kMoreStrips = 2;  // than the tallest tile leaves
   const Contraction c = contraction_of(p, kernel);
   const std::int64_t lanes = lanes_of(c.dtype, target);
   struct Candidate {
     double cost;
-    Schedule schedule;
+    CpuSchedule schedule;
   };
   std::vector<Candidate> found;
   Kernel k = kernel;
+  const CpuSchedule& own = std::get<CpuSchedule>(kernel.schedule);
   for (std::int64_t cols = 1; most_rows(cols, target) >= 1 && (cols == 1 || (cols - 1) * lanes < c.n); ++cols) {
     const std::int64_t fewest = ceil_div(c.m, std::min(most_rows(cols, target), c.m));
     for (std::int64_t strips = fewest; strips <= std::min(fewest + kMoreStrips, c.m); ++strips)
       for (int flags = 0; flags < 8; ++flags) {
-        Schedule& s = k.schedule = kernel.schedule;
+        CpuSchedule& s = k.schedule.emplace<CpuSchedule>(own);
         s.mr = static_cast<int>(ceil_div(c.m, strips)), s.nr = static_cast<int>(cols * lanes);
         s.split_n = flags & 1, s.pack_lhs = flags & 2, s.pack_rhs = flags & 4;
         s.mc = cache_block(c.m, s.mr, c.k, c.dtype, target), s.nc = cache_block(c.n, s.nr, c.k, c.dtype, target);
-        const bool known = s == kernel.schedule || std::ranges::find(found, s, &Candidate::schedule) != found.end();
+        const bool known = s == own || std::ranges::find(found, s, &Candidate::schedule) != found.end();
         if (!known && objection(c, s, target).field.empty()) found.push_back({contraction_cost(p, k, target), s});
       }
   }
   std::ranges::stable_sort(found, {}, &Candidate::cost);
-  std::vector<Schedule> schedules;
+  std::vector<CpuSchedule> schedules;
   for (const Candidate& candidate : found) schedules.push_back(candidate.schedule);
   return schedules;
 }
 
-std::vector<Schedule> block_candidates(const Program& p, const Kernel& kernel, const CpuTarget& target) {
+std::vector<CpuSchedule> block_candidates(const Program& p, const Kernel& kernel, const CpuTarget& target) {
   const Contraction c = contraction_of(p, kernel);
-  const Schedule& from = kernel.schedule;
-  std::vector<Schedule> found;
-  auto add = [&](Schedule s) {
+  const CpuSchedule& from = std::get<CpuSchedule>(kernel.schedule);
+  std::vector<CpuSchedule> found;
+  auto add = [&](CpuSchedule s) {
     if (!(s == from) && std::ranges::find(found, s) == found.end() && objection(c, s, target).field.empty())
       found.push_back(s);
   };
@@ -112,12 +113,12 @@ std::vector<Schedule> block_candidates(const Program& p, const Kernel& kernel, c
       const std::int64_t pieces = ceil_div(block, tile);
       return std::min(whole, std::max<std::int64_t>(1, shift < 0 ? pieces >> -shift : pieces << shift) * tile);
     };
-    Schedule s = from;
+    CpuSchedule s = from;
     (from.split_n ? s.mc : s.nc) = from.split_n ? scaled(s.mc, c.m, s.mr) : scaled(s.nc, c.n, s.nr);
     add(s);
   }
   for (const std::int64_t parts : {2, 4}) {  // shorter calls of the microkernel
-    Schedule s = from;
+    CpuSchedule s = from;
     s.kc = std::max<std::int64_t>(1, c.k > kContractChunk ? from.kc / parts : ceil_div(from.kc, parts));
     add(s);
   }

@@ -25,18 +25,18 @@ struct Contraction {
 /// Of a kernel for which is_tiled_contraction() holds.
 Contraction contraction_of(const Program&, const Kernel&);
 
-/// Why a schedule's sizes and flags are not legal: the field (a name of kScheduleFields), and "found 40, expected 1 to
+/// Why a schedule's sizes and flags are not legal: the field (a name of kCpuFields), and "found 40, expected 1 to
 /// 14". An empty field: they are.
 struct Objection {
   std::string_view field;
   std::string what;
 };
-Objection objection(const Contraction&, const Schedule&, const CpuTarget&);
+Objection objection(const Contraction&, const CpuSchedule&, const CpuTarget&);
 
-/// Schedules that differ from the kernel's in tile, packing and split, those with the least modelled cost first; blocks
-/// are what the cost model gives such a tile. The kernel's own is not among them.
-std::vector<Schedule> tile_candidates(const Program&, const Kernel&, const CpuTarget&);
+/// Of a kernel that is tiled: schedules that differ from the kernel's in tile, packing and split, those with the least
+/// modelled cost first; blocks are what the cost model gives such a tile. The kernel's own is not among them.
+std::vector<CpuSchedule> tile_candidates(const Program&, const Kernel&, const CpuTarget&);
 /// Schedules that differ from the kernel's in kc, mc and nc.
-std::vector<Schedule> block_candidates(const Program&, const Kernel&, const CpuTarget&);
+std::vector<CpuSchedule> block_candidates(const Program&, const Kernel&, const CpuTarget&);
 
 }  // namespace weft

@@ -16,7 +16,7 @@ constexpr std::int64_t kVersion = 1;
 constexpr std::int64_t kMostExtent = std::int64_t{1} << 46;  // of an axis, as the verifier has it
 
 /// Whether the field is written in a row: a size or a flag.
-bool is_written(const ScheduleField& f) { return !f.axis; }
+bool is_written(const ScheduleField<CpuSchedule>& f) { return !f.axis; }
 
 class Reader {
  public:
@@ -52,7 +52,7 @@ class Reader {
     const std::pair<std::string_view, std::int64_t*> caches[] = {
         {"l1", &r.target.l1}, {"l2", &r.target.l2}, {"l3", &r.target.l3}};
     for (auto [name, value] : caches) *value = field(name, 0, kMostExtent);
-    for (const ScheduleField& f : kScheduleFields) {
+    for (const auto& f : kCpuFields) {
       if (!is_written(f)) continue;
       key(f.name);
       r.column.emplace(f.name, lexer_.peek().column);
@@ -121,7 +121,7 @@ std::string row_text(const ScheduleRow& r) {
   std::string s = fmt::format("kernel 0x{:016x} {} b={} m={} n={} k={} cpu={} features=0x{:016x} l1={} l2={} l3={}",
                               r.signature, name(r.shape.dtype), r.shape.b, r.shape.m, r.shape.n, r.shape.k,
                               r.target.cpu, r.target.features, r.target.l1, r.target.l2, r.target.l3);
-  for (const ScheduleField& f : kScheduleFields) {
+  for (const auto& f : kCpuFields) {
     if (f.small) s += fmt::format(" {}={}", f.name, r.schedule.*f.small);
     if (f.big) s += fmt::format(" {}={}", f.name, r.schedule.*f.big);
     if (f.flag) s += fmt::format(" {}={:d}", f.name, r.schedule.*f.flag);
@@ -190,10 +190,11 @@ bool ScheduleTable::apply(const Program& p, Kernel& k, const CpuTarget& target) 
     refuse(column == row->column.end() ? 0 : column->second,
            fmt::format("{}: {} (kernel @{})", o.field, o.what, k.name));
   }
-  for (const ScheduleField& f : kScheduleFields) {
-    if (f.small) k.schedule.*f.small = row->schedule.*f.small;
-    if (f.big) k.schedule.*f.big = row->schedule.*f.big;
-    if (f.flag) k.schedule.*f.flag = row->schedule.*f.flag;
+  CpuSchedule& schedule = std::get<CpuSchedule>(k.schedule);
+  for (const auto& f : kCpuFields) {
+    if (f.small) schedule.*f.small = row->schedule.*f.small;
+    if (f.big) schedule.*f.big = row->schedule.*f.big;
+    if (f.flag) schedule.*f.flag = row->schedule.*f.flag;
   }
   return true;
 }

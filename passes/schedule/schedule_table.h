@@ -1,4 +1,5 @@
-// A table of measured schedules, as text: what `weft tune` found and schedule() uses in place of the cost model.
+// A table of measured schedules, as text: what `weft tune` found and the pass `tiles` uses in place of the
+// cost model.
 //
 //   schedules 1
 //   kernel 0x1f00c0ffee15600d f32 b=1 m=784 n=512 k=128 cpu=znver4 features=0x… l1=32768 l2=1048576 l3=33554432
@@ -36,7 +37,7 @@ struct ScheduleRow {
   std::uint64_t signature = 0;
   Contraction shape;  // its in_place flags are not part of the text
   TargetKey target;
-  Schedule schedule;  // sizes and flags; no axes
+  CpuSchedule schedule;  // sizes and flags; no axes
   std::string remark;
   std::string place;                                              // "file:line"; empty: of no file
   std::map<std::string, std::uint32_t, std::less<>> column = {};  // of each value of the schedule

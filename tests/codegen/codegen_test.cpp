@@ -30,7 +30,7 @@ Program layer(const CpuTarget& target, int mr, int columns, bool pack, std::int6
   contract.roles = {{}, {m}, {n}, {s}}, contract.result = 0, contract.lhs = k.load(x, {at(m), at(s)}),
   contract.rhs = k.load(y, {at(s), at(n)});
   k.phase({m, n}).stages = {contract, map_stage({{out, {at(m), at(n)}, k.accumulator(0, f32)}})};
-  Schedule& schedule = k.schedule();
+  CpuSchedule& schedule = k.schedule();
   schedule.vector_axis = n, schedule.mr = mr;
   schedule.nr = columns * target.vector_bytes / 4, schedule.pack_lhs = schedule.pack_rhs = pack;
   return p.program();

@@ -75,7 +75,7 @@ Program contraction(const Case& c, const CpuTarget& target) {
   std::vector<AxisId> parallel{am, an};
   if (batch) parallel.insert(parallel.begin(), ab);
   k.phase(parallel).stages = {contract, map_stage({{out, place, value}})};
-  Schedule& s = k.schedule();
+  CpuSchedule& s = k.schedule();
   s.vector_axis = an;
   s.mr = c.mr, s.nr = c.columns * target.vector_bytes / static_cast<int>(size_of(c.t));
   s.kc = c.kc, s.mc = c.mc, s.nc = c.nc;
@@ -169,6 +169,48 @@ TEST_CASE("a contraction over several axes equals the interpreter in bits") {
         k0, k1, k2));
     CHECK(check(p) == "");
   }
+}
+
+TEST_CASE(
+    "a GPU's tile of any legal size equals the interpreter in bits, and one that a target cannot run is an error") {
+  const std::string text =
+      "program @p { input %x: f32[37,130] input %w: f32[130,70] output %y: f32[37,70] inputs %x, %w outputs %y\n"
+      "kernel @dense { axes m=37, n=70, k=130 %e0: f32 = load %x[m, k] %e1: f32 = load %w[k, n]\n"
+      "%e2: f32 = accumulator %a0 phase (m, n) { %a0 = contract m=m, n=n over k: %e0 * %e1\n"
+      "map: store %y[m, n] = %e2 } schedule gpu {threads=n, ";
+  std::mt19937 random(7);
+  const auto power = [&](int least, int most) {
+    return 1 << (least + static_cast<int>(random() % (most - least + 1u)));
+  };
+  int legal = 0;
+  for (int i = 0; i < 300 && legal < 40; ++i) {
+    const std::string tile = fmt::format("rows={}, cols={}, tm={}, tn={}, k={}, stages={}", power(0, 5), power(0, 5),
+                                         power(0, 3), power(0, 3), power(3, 6), power(1, 2));
+    INFO(tile);
+    Program p;
+    try {
+      p = parse_program(text + tile + "} } }");
+    } catch (const Error& e) {
+      CHECK(std::string_view(e.what()).find("schedule: ") != std::string_view::npos);
+      continue;
+    }
+    ++legal;
+    p.check_indices = i % 2;
+    const auto inputs = random_inputs(p, 3, true);
+    CHECK(difference(test::run_on_device(p, inputs, test::device_targets().front()), interpret(p, inputs)) == "");
+  }
+  CHECK(legal == 40);
+
+  const Program matrices = parse_program(text + "rows=2, cols=2, tm=1, tn=1, k=16, stages=2, matrices} } }", "k.weft");
+  CHECK_THROWS_WITH(device_functions(matrices, GpuTarget{}),
+                    Catch::Matchers::ContainsSubstring(
+                        "k.weft:2:8: error: kernel @dense: schedule: matrices are multiplied on tensor "
+                        "cores, which numerics exact does not use"));
+  const Program wide = parse_program(text + "rows=16, cols=16, tm=8, tn=8, k=64, stages=2} } }", "k.weft");
+  CHECK_THROWS_WITH(
+      device_functions(wide, GpuTarget{.name = "small", .shared_bytes = 48 << 10}),
+      Catch::Matchers::ContainsSubstring("k.weft:2:8: error: kernel @dense: schedule: 139264 bytes of shared memory; a "
+                                         "block of small has 49152"));
 }
 
 TEST_CASE("tensor cores come as near to the exact product as their operands' format allows") {

@@ -45,7 +45,7 @@ TEST_CASE("the MLP step goes through PTX and the driver API: launches, parameter
   const GpuTarget target = target_for_gpu(list_devices(kFakeCuda).devices.at(0).target);
   CHECK(target.name == "sm_90a");
   CHECK(target.multiprocessors == 16);
-  const auto program = std::make_shared<const Program>(make_program(optimize(g), GpuTarget{}));
+  const auto program = std::make_shared<const Program>(make_program(optimize(g), target));
   const DeviceImage image = compile_device(program, target, {.ptx = true});
   int launches = 0;
   fake->on_launch = emulated(image, launches);

@@ -23,7 +23,7 @@ const std::string kGather = R"(program @p {
   outputs %y
   kernel @gather {
     axes i=20, j=40
-    schedule {vector=LANES}
+    schedule cpu {vector=LANES}
     %row: i64 = load %at[i]
     %v: f32 = load %x[%row, j]
     phase (i, j) { map: store %y[i, j] = %v }
@@ -36,7 +36,7 @@ const std::string kScatter = R"(program @p {
   outputs %y
   kernel @add {
     axes r=3, i=20, j=40
-    schedule {vector=LANES}
+    schedule cpu {vector=LANES}
     %row: i64 = load %at[i]
     %one: f32 = constant 1
     %none: f32 = constant 0
@@ -52,7 +52,7 @@ const std::string kRows = R"(program @p {
   outputs %y
   kernel @sum {
     axes i=20, j=40
-    schedule {vector=LANES}
+    schedule cpu {vector=LANES}
     %row: i64 = load %at[i]
     %v: f32 = load %x[%row, j]
     %sum: f32 = accumulator %a0
@@ -70,7 +70,7 @@ const std::string kProduct = R"(program @p {
   outputs %y
   kernel @product {
     axes i=20, j=40, k=40
-    schedule {vector=j, mr=4, nr=16}
+    schedule cpu {vector=j, mr=4, nr=16}
     %row: i64 = load %at[i]
     %v: f32 = load %x[%row, k]
     %w: f32 = load %x[1, j]
@@ -90,7 +90,7 @@ const std::string kPredicated = R"(program @p {
   outputs %y
   kernel @pad {
     axes i=20, j=40
-    schedule {vector=LANES}
+    schedule cpu {vector=LANES}
     %i: i64 = load %at[i]
     %three: i64 = constant 3
     %inside: bool = lt %i, %three
@@ -105,7 +105,7 @@ const std::string kStore = R"(program @p {
   outputs %y
   kernel @put {
     axes r=64, i=20, j=40
-    schedule {vector=LANES}
+    schedule cpu {vector=LANES}
     %row: i64 = load %at[i]
     %one: f32 = constant 1
     %none: f32 = constant 0

@@ -46,7 +46,10 @@ class HandBuilder {
     return add({.kind = Expr::accumulator, .dtype = t, .result = result});
   }
   Phase& phase(std::vector<AxisId> parallel) { return k_.phases.emplace_back(Phase{std::move(parallel), {}}); }
-  Schedule& schedule() { return k_.schedule; }
+  CpuSchedule& schedule() {  ///< a CPU's, from the first call on
+    if (!std::holds_alternative<CpuSchedule>(k_.schedule)) k_.schedule = CpuSchedule{};
+    return std::get<CpuSchedule>(k_.schedule);
+  }
 
  private:
   ExprId add(Expr e);

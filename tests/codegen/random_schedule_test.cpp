@@ -6,7 +6,7 @@
 #include "ir/graph/build.h"
 #include "ir/ops/sum_order.h"
 #include "passes/pipeline.h"
-#include "passes/schedule/schedule.h"
+#include "passes/schedule/cpu.h"
 #include "passes/schedule/schedule_space.h"
 #include "plain_program.h"
 #include "programs.h"
@@ -68,9 +68,9 @@ Graph layer(Rng& rng, DType t, Dims e, Prologue prologue, Epilogue epilogue) {
 }
 
 /// A legal schedule, any of them.
-Schedule random_schedule(Rng& rng, const Contraction& c, const Schedule& from, const CpuTarget& target) {
+CpuSchedule random_schedule(Rng& rng, const Contraction& c, const CpuSchedule& from, const CpuTarget& target) {
   const std::int64_t lanes = lanes_of(c.dtype, target);
-  Schedule s = from;
+  CpuSchedule s = from;
   std::int64_t most_cols = 1;
   while (most_rows(most_cols + 1, target) >= 1 && most_cols * lanes < c.n) ++most_cols;
   const std::int64_t cols = rng.between(1, most_cols);
@@ -102,9 +102,11 @@ void sweep(DType t, std::uint64_t begin, std::uint64_t end) {
       for (Kernel& k : p.kernels) {
         if (!is_tiled_contraction(k)) continue;
         const Contraction c = contraction_of(p, k);
-        REQUIRE(objection(c, k.schedule, target).what == "");  // the cost model's choice is legal
-        k.schedule = random_schedule(rng, c, k.schedule, target);
-        const Objection o = objection(c, k.schedule, target);
+        const CpuSchedule own = std::get<CpuSchedule>(k.schedule);
+        REQUIRE(objection(c, own, target).what == "");  // the cost model's choice is legal
+        const CpuSchedule other = random_schedule(rng, c, own, target);
+        k.schedule = other;
+        const Objection o = objection(c, other, target);
         INFO(o.field << ": " << o.what);
         REQUIRE(o.field.empty());
       }

@@ -59,6 +59,26 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("kernels that a text gives no schedule, or another machine's, run as if they had been lowered for this one") {
+  const Graph g = parse_graph(
+      "func @f(%x: f32[60,130], %w: f32[130,70]) { %0 = contract %x, %w {lhs=[1], rhs=[0]} : f32[60,70]\n"
+      "%1 = reduce_sum %0 {axis=1} : f32[60] return %0, %1 }");
+  for (const Machine::Kind kind : {Machine::cpu, Machine::gpu}) {
+    const Backend backends[] = {Backend::cpu, Backend::emulator};
+    const Machine machine = machine_of({.backend = backends[kind]});
+    const Stage code = kind == Machine::cpu ? Stage::assembly : Stage::device;
+    const std::string expected = without_locs(Compilation(g, machine).text(code));
+    std::string bare = Compilation(g, machine).text(Stage::kernels), foreign = bare;
+    for (std::size_t at; (at = bare.find("    schedule ")) != bare.npos;) bare.erase(at, bare.find('\n', at) + 1 - at);
+    for (std::size_t at = 0; (at = foreign.find("schedule ", at)) != foreign.npos; ++at)
+      foreign.replace(at, foreign.find('\n', at) - at, kind == Machine::cpu ? "schedule gpu {}" : "schedule cpu {}");
+    for (const std::string& text : {bare, foreign}) {
+      CAPTURE(kind, text);
+      CHECK(without_locs(Compilation(parse_program(text), machine).text(code)) == expected);
+    }
+  }
+}
+
 TEST_CASE("executors of all backends give the same bits, call by call and in steps") {
   for (const Backend backend : {Backend::cpu, Backend::emulator, Backend::interpreter}) {
     CAPTURE(name(backend));

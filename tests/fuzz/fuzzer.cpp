@@ -14,6 +14,7 @@
 #include "passes/graph/fuse.h"
 #include "passes/kernel/memory.h"
 #include "passes/pipeline.h"
+#include "passes/schedule/schedule.h"
 #include "plain_program.h"
 #include "random_graph.h"
 #include "runtime/device/device_executor.h"
@@ -86,6 +87,7 @@ Evaluation run_emulated(const Program& program, const std::vector<Array>& inputs
                                                     make_emulator({.threads = 1, .check = true})};
   auto p = std::make_shared<Program>(program);
   for (Buffer& b : p->buffers) b.panels = 0;  // a CPU's
+  complete_schedules(*p, GpuTarget{});
   DeviceExecutor executor(compile_device(p, GpuTarget{}, {}), devices[checking]);
   return run_on(executor, *p, inputs, false);
 }
@@ -125,10 +127,14 @@ std::string execute_program(const std::string& text, std::uint64_t seed, const F
   const auto one_in = [&](int n) { return n > 0 && rng.below(n) == 0; };
   if (one_in(shares.generate)) {
     ++counts.generated;
-    if (rng.chance(0.5) || has_chunks(parsed) || has_panels(parsed))
-      emit_llvm(parsed, host_target());
-    else
-      device_functions(parsed, GpuTarget{});
+    Program made = parsed;
+    if (rng.chance(0.5) || has_chunks(parsed) || has_panels(parsed)) {
+      if (rng.chance(0.2)) complete_schedules(made, host_target());
+      emit_llvm(made, host_target());
+    } else {
+      if (rng.chance(0.8)) complete_schedules(made, GpuTarget{});
+      device_functions(made, GpuTarget{});
+    }
   }
   if (!is_small(parsed)) return "";
   const std::vector<Array> inputs = inputs_of(parsed, seed);
@@ -245,7 +251,12 @@ Fuzzer::Fuzzer(Fuzzed what) : what_(what) {
     } else {
       PipelineOptions pipeline;
       if (seed % 2 == 1) pipeline.disable = kCpuPasses;
-      text = print(make_program(optimize(g), seed % 5 < 2 ? plain : wide, pipeline), seed % 4 == 0);
+      text = print(make_program(optimize(g),
+                                seed % 5 < 2   ? Target(plain)
+                                : seed % 5 < 4 ? Target(wide)
+                                               : Target(GpuTarget{}),
+                                pipeline),
+                   seed % 4 == 0);
     }
     if (text.size() <= kLongest) corpus_.push_back(std::move(text));
   }

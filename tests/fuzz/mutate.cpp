@@ -51,8 +51,7 @@ void resize(Program& p, Rng& rng) {
   }
 }
 
-void mutate_schedule(Kernel& k, Rng& rng) {
-  Schedule& s = k.schedule;
+void mutate_schedule(Kernel& k, CpuSchedule& s, Rng& rng) {
   if (!leading_contraction(k) && rng.chance(0.8)) {
     s.vector_axis = id_of(k.axes, rng);
     return;
@@ -63,11 +62,32 @@ void mutate_schedule(Kernel& k, Rng& rng) {
     s.split_n = rng.chance(0.5), s.pack_lhs = rng.chance(0.5), s.pack_rhs = rng.chance(0.5);
     return;
   }
-  const ScheduleField& f = rng.pick(kScheduleFields);
+  const ScheduleField<CpuSchedule>& f = rng.pick(kCpuFields);
   if (f.axis) s.*f.axis = id_of(k.axes, rng);
   if (f.small) s.*f.small = static_cast<int>(rng.pick(kSizes));
   if (f.big) s.*f.big = rng.pick(kSizes);
   if (f.flag) s.*f.flag = !(s.*f.flag);
+}
+
+/// (Without `matrices`, whose sums are not exact.)
+void mutate_schedule(Kernel& k, GpuSchedule& s, Rng& rng) {
+  const auto power = [&](int least, int most) { return 1 << rng.between(least, most); };
+  if (leading_contraction(k) && rng.chance(0.6)) {
+    s.rows = power(0, 6), s.cols = power(0, 6), s.tm = power(0, 3), s.tn = power(0, 3), s.k = power(3, 6),
+    s.stages = power(1, 2);
+    return;
+  }
+  const ScheduleField<GpuSchedule>& f = rng.pick(kGpuFields);
+  if (f.axis) s.*f.axis = id_of(k.axes, rng);
+  if (f.small) s.*f.small = static_cast<int>(rng.pick(kSizes));
+}
+void mutate_schedule(Kernel&, std::monostate, Rng&) {}
+
+void mutate_schedule(Kernel& k, Rng& rng) {
+  if (rng.chance(0.05)) k.schedule = {};
+  if (rng.chance(0.1)) k.schedule = CpuSchedule{};
+  if (rng.chance(0.1)) k.schedule = GpuSchedule{};
+  std::visit([&](auto& s) { mutate_schedule(k, s, rng); }, k.schedule);
 }
 
 void mutate_index(Kernel& k, std::vector<Index>& access, Rng& rng) {

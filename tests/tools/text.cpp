@@ -51,7 +51,7 @@ TEST_CASE("dump prints every stage") {
   for (const Row& row : std::vector<Row>{
            {"graph", "func @", "contract"},
            {"optimized", "func @", "kernel @"},
-           {"kernels", "program @", "schedule {"},
+           {"kernels", "program @", "schedule cpu {"},
            {"llvm", "", "define "},
            {"asm", "", ".globl"},
            {"dot", "digraph", "->"},

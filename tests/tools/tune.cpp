@@ -14,7 +14,7 @@
 #include "frontend/executable/compile.h"
 #include "frontend/tensor/initializers.h"
 #include "passes/pipeline.h"
-#include "passes/schedule/schedule.h"
+#include "passes/schedule/cpu.h"
 #include "tools/command.h"
 
 using namespace weft::test;
@@ -37,7 +37,7 @@ weft::ScheduleTable odd_schedules(const weft::CpuTarget& target = weft::host_tar
     if (!weft::is_tiled_contraction(k)) continue;
     const weft::Contraction c = weft::contraction_of(p, k);
     const int lanes = static_cast<int>(weft::lanes_of(c.dtype, target));
-    const weft::Schedule odd{
+    const weft::CpuSchedule odd{
         .mr = 3, .nr = lanes, .kc = 33, .mc = 9, .nc = lanes, .split_n = true, .pack_lhs = true, .pack_rhs = true};
     table.set({weft::schedule_signature(p, k), c, weft::TargetKey::of(target), odd, "by hand", ""});
   }

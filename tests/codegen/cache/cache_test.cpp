@@ -214,7 +214,7 @@ TEST_CASE("cache: a key depends on what determines the code, and on nothing else
   differs(add(9));
   differs(add(8, 3));
   Program p = add(8);
-  p.kernels[0].schedule.vector_axis = kNone;
+  p.kernels[0].schedule = CpuSchedule{};
   differs(p);
   p = add(8);
   p.kernels[0].exprs.back().op = Op::mul;

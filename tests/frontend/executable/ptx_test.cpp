@@ -20,10 +20,10 @@ namespace {
 constexpr const char* kArchs[] = {"sm_80", "sm_90a"};
 constexpr std::int64_t kBatch = 128;
 
-Program training_step(const BuiltinModel& model) {
+Program training_step(const BuiltinModel& model, const GpuTarget& target) {
   Model m = model.make(0, {.loss = softmax_cross_entropy, .metrics = {accuracy}});
   const Executable step = m.training_step({{u8, {60000, 784}}}, {{i32, {60000}}}, kBatch);
-  return make_program(optimize(step.graph(kBatch)), GpuTarget{});
+  return make_program(optimize(step.graph(kBatch)), target);
 }
 
 /// A device function and what ptxas says of it.
@@ -32,9 +32,9 @@ struct Launch {
   std::int64_t shared;  // bytes, of either kind
   test::PtxUse use;
 };
-std::vector<Launch> assemble(const Program& program, const char* arch) {
+std::vector<Launch> assemble(const BuiltinModel& model, const char* arch) {
   const GpuTarget target = gpu_target(arch);
-  const std::vector<simt::Function> functions = device_functions(program, target);
+  const std::vector<simt::Function> functions = device_functions(training_step(model, target), target);
   const PtxModule ptx = emit_ptx(functions, target);
   const test::PtxReport report = test::assemble(ptx.text, arch);
   CHECK(report.errors == "");
@@ -48,10 +48,10 @@ std::vector<Launch> assemble(const Program& program, const char* arch) {
 }
 
 /// A line a function: registers, bytes of shared memory and bytes spilled, for each GPU.
-std::string resources(const Program& program) {
+std::string resources(const BuiltinModel& model) {
   std::string text = "ptxas " + test::ptxas_version() + "\n";
   for (const char* arch : kArchs)
-    for (const Launch& f : assemble(program, arch))
+    for (const Launch& f : assemble(model, arch))
       text += fmt::format("{:<6} {:<12} {:>3} registers {:>6} bytes shared {} bytes spilled\n", arch, f.name,
                           f.use.registers, f.shared, f.use.spilled());
   return text;
@@ -81,9 +81,8 @@ TEST_CASE("ptxas: the training step of every built-in model, without spills") {
     return;
   }
   for (const BuiltinModel& model : builtin_models()) {
-    const Program program = training_step(model);
     for (const char* arch : kArchs)
-      for (const Launch& f : assemble(program, arch)) {
+      for (const Launch& f : assemble(model, arch)) {
         INFO(model.name << " " << arch << " " << f.name);
         CHECK(f.use.spilled() == 0);
       }
@@ -99,7 +98,7 @@ TEST_CASE("ptxas: the training step of the built-in models as one persistent ker
     if (model.name == "lstm") continue;  // as long as a loop is repeated in code, ptxas takes minutes for it
     for (const char* arch : kArchs) {
       const GpuTarget target = gpu_target(arch);
-      const std::vector<simt::Function> functions = device_functions(training_step(model), target);
+      const std::vector<simt::Function> functions = device_functions(training_step(model, target), target);
       const PtxModule ptx = emit_ptx(functions, target, true);
       CHECK(ptx.entries.size() == functions.size());
       // Nothing there goes by the caches that stores of other functions do not reach.
@@ -122,7 +121,7 @@ TEST_CASE("what the mlp's training step uses of a GPU", "[golden]") {
     WARN(test::kNoPtxas);
     return;
   }
-  const std::string found = resources(training_step(builtin_model("mlp")));
+  const std::string found = resources(builtin_model("mlp"));
   std::ifstream file(std::string(WEFT_SOURCE_DIR) + "/tests/golden/ptx/resources.txt");
   std::stringstream text;
   text << file.rdbuf();

@@ -26,7 +26,7 @@ const char* kProgram = R"(program @step {
   updates %w
   kernel @dense { // a.cpp:1:2, b.cpp:3
     axes m=4, n=3, k=5
-    schedule {vector=n, mr=2, nr=8, pack_rhs}
+    schedule cpu {vector=n, mr=2, nr=8, pack_rhs}
     %e0: f32 = load %x[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0

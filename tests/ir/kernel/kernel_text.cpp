@@ -28,7 +28,7 @@ const char* kEverything = R"(program @step {
   updates %w
   kernel @dense_0 {
     axes m=8, n=4, k=6, b=1
-    schedule {vector=n, mr=2, nr=4, kc=6, mc=8, nc=4, split_n, pack_lhs, pack_rhs}
+    schedule cpu {vector=n, mr=2, nr=4, kc=6, mc=8, nc=4, split_n, pack_lhs, pack_rhs}
     %e0: f32 = load %image[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0
@@ -41,6 +41,7 @@ const char* kEverything = R"(program @step {
   }
   kernel @row {
     axes m=8, n=4
+    schedule gpu {threads=n}
     %e0: f32 = load %t0[m, n]
     %e1: f32 = accumulator %a0
     %e2: i32 = accumulator %a1
@@ -165,17 +166,22 @@ const ErrorCase kKernels[] = {
     {"axes i=x", "2:8: error: expected the extent of an axis, found 'x'"},
     {"axes i=1, i=2", "2:11: error: 'i' is defined twice"},
     {"axes i=-1 phase (i) {} }}", "1:100: error: axis i: extent -1 is negative or too large"},
-    {"schedule (", "2:10: error: expected '{' before the fields of a schedule, found '('"},
-    {"schedule {7", "2:11: error: expected a field of a schedule, found '7'"},
-    {"schedule {unroll=4}",
-     "2:11: error: a schedule has no field 'unroll'; it has vector, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs"},
-    {"schedule {mr 4}", "2:14: error: expected '=' after a field of a schedule, found '4'"},
-    {"schedule {mr=n}", "2:14: error: expected a size, found 'n'"},
-    {"schedule {mr=-4}", "2:14: error: -4 is out of range for mr"},
-    {"schedule {mr=4294967296}", "2:14: error: 4294967296 is out of range for mr"},
-    {"schedule {vector=q}", "2:18: error: undefined axis 'q'"},
-    {"schedule {mr=4 nr=4}", "2:16: error: expected '}' or ',' after a field of a schedule, found 'nr'"},
-    {"axes i=4 schedule {kc=4} %e: f32 = load %x[i] phase (i) { map: store %y[i] = %e } }}",
+    {"schedule (", "2:10: error: expected cpu or gpu, found '('"},
+    {"schedule tpu {", "2:10: error: expected the schedule of a cpu or a gpu, found 'tpu'"},
+    {"schedule cpu (", "2:14: error: expected '{' before the fields of a schedule, found '('"},
+    {"schedule cpu {7", "2:15: error: expected a field of a schedule, found '7'"},
+    {"schedule cpu {unroll=4}",
+     "2:15: error: such a schedule has no field 'unroll'; it has vector, mr, nr, kc, mc, nc, split_n, pack_lhs, "
+     "pack_rhs"},
+    {"schedule gpu {mr=4}",
+     "2:15: error: such a schedule has no field 'mr'; it has threads, rows, cols, tm, tn, k, stages, matrices"},
+    {"schedule cpu {mr 4}", "2:18: error: expected '=' after a field of a schedule, found '4'"},
+    {"schedule cpu {mr=n}", "2:18: error: expected a size, found 'n'"},
+    {"schedule cpu {mr=-4}", "2:18: error: -4 is out of range for mr"},
+    {"schedule cpu {mr=4294967296}", "2:18: error: 4294967296 is out of range for mr"},
+    {"schedule cpu {vector=q}", "2:22: error: undefined axis 'q'"},
+    {"schedule cpu {mr=4 nr=4}", "2:20: error: expected '}' or ',' after a field of a schedule, found 'nr'"},
+    {"axes i=4 schedule cpu {kc=4} %e: f32 = load %x[i] phase (i) { map: store %y[i] = %e } }}",
      "1:100: error: schedule: phase 0 does not start with a contraction, which tiles are of"},
     {"}}", "1:100: error: has no phase"},
     {"phase () {} }}", "1:100: error: a phase has no stage"},

@@ -15,6 +15,16 @@ std::string verify_error(const Program& p) {
   return "";
 }
 
+CpuSchedule& cpu(Program& p, std::size_t kernel) {
+  Schedule& s = p.kernels[kernel].schedule;
+  return std::holds_alternative<CpuSchedule>(s) ? std::get<CpuSchedule>(s) : s.emplace<CpuSchedule>();
+}
+/// The dense layer's: 8 x 8 threads of 1 x 1 elements.
+GpuSchedule& gpu(Program& p) {
+  return p.kernels[0].schedule.emplace<GpuSchedule>(
+      GpuSchedule{.rows = 8, .cols = 8, .tm = 1, .tn = 1, .k = 8, .stages = 2});
+}
+
 // A dense layer (kernel 0: contraction with a bias, relu), a row softmax sum (kernel 1), a histogram (kernel 2).
 // Buffers: 0 x, 1 label, 2 w, 3 t0, 4 t1, 5 v, 6 hist, 7 c.
 Program sample() {
@@ -33,7 +43,7 @@ Program sample() {
   updates %w
   kernel @dense {
     axes m=8, n=4, k=6
-    schedule {mr=2, nr=4}
+    schedule cpu {mr=2, nr=4}
     %e0: f32 = load %x[m, k]
     %e1: f32 = load %w[k, n]
     %e2: f32 = accumulator %a0
@@ -338,11 +348,10 @@ const Broken kKernels[] = {
     {"kernel @row: %e1: f32 = accumulator %a0: has a value for what it has no use for",
      [](Program& p) { expr(p, 1, 1).buffer = 0; }},
     // Schedules.
-    {"kernel @dense: schedule: axis 3 of vector does not exist",
-     [](Program& p) { p.kernels[0].schedule.vector_axis = 3; }},
-    {"kernel @dense: schedule: kc is negative", [](Program& p) { p.kernels[0].schedule.kc = -1; }},
+    {"kernel @dense: schedule: axis 3 of vector does not exist", [](Program& p) { cpu(p, 0).vector_axis = 3; }},
+    {"kernel @dense: schedule: kc is negative", [](Program& p) { cpu(p, 0).kc = -1; }},
     {"kernel @row: schedule: phase 0 does not start with a contraction, which tiles are of",
-     [](Program& p) { p.kernels[1].schedule.pack_lhs = true; }},
+     [](Program& p) { cpu(p, 1).pack_lhs = true; }},
     {"kernel @dense: schedule: a tiled contraction has one axis in each of m, n and k, and at most one in b; found 0, "
      "1, "
      "1 and 1",
@@ -354,10 +363,45 @@ const Broken kKernels[] = {
        stage(p, 0, 0, 0).stores[0].value = 0;
      }},
     {"kernel @dense: schedule: a register tile of 2 x 2147483647, more than 1024 elements",
-     [](Program& p) { p.kernels[0].schedule.nr = INT32_MAX; }},
-    {"kernel @dense: schedule: mc=9, more than the extent of m", [](Program& p) { p.kernels[0].schedule.mc = 9; }},
+     [](Program& p) { cpu(p, 0).nr = INT32_MAX; }},
+    {"kernel @dense: schedule: mc=9, more than the extent of m", [](Program& p) { cpu(p, 0).mc = 9; }},
     {"kernel @dense: schedule: nc=9223372036854775807, more than the extent of n",
-     [](Program& p) { p.kernels[0].schedule.nc = INT64_MAX; }},
+     [](Program& p) { cpu(p, 0).nc = INT64_MAX; }},
+    {"kernel @dense: schedule: axis 7 of threads does not exist", [](Program& p) { gpu(p).thread_axis = 7; }},
+    {"kernel @dense: schedule: tm=0, expected a power of two from 1 to 8", [](Program& p) { gpu(p).tm = 0; }},
+    {"kernel @dense: schedule: rows=0, expected a power of two from 1 to 1024", [](Program& p) { gpu(p).rows = 0; }},
+    {"kernel @dense: schedule: cols=12, expected a power of two from 1 to 1024", [](Program& p) { gpu(p).cols = 12; }},
+    {"kernel @dense: schedule: tn=16, expected a power of two from 1 to 8", [](Program& p) { gpu(p).tn = 16; }},
+    {"kernel @dense: schedule: k=4, expected a power of two from 8 to 64", [](Program& p) { gpu(p).k = 4; }},
+    {"kernel @dense: schedule: k=8, expected a power of two from 16 to 64", [](Program& p) { gpu(p).matrices = true; }},
+    {"kernel @dense: schedule: stages=1, expected a power of two from 2 to 4", [](Program& p) { gpu(p).stages = 1; }},
+    {"kernel @dense: schedule: a block of 64 x 32 threads, expected 32 to 1024 threads",
+     [](Program& p) { gpu(p) = {kNone, 64, 32, 1, 1, 8, 2}; }},
+    {"kernel @dense: schedule: a block of 2 x 8 threads, expected 32 to 1024 threads",
+     [](Program& p) { gpu(p).rows = 2; }},
+    {"kernel @dense: schedule: a block of 8 x 8 warps, expected 32 to 1024 threads",
+     [](Program& p) { gpu(p) = {kNone, 8, 8, 1, 1, 16, 2, true}; }},
+    {"kernel @dense: schedule: 557056 bytes of shared memory, more than 232448",
+     [](Program& p) { gpu(p) = {kNone, 32, 32, 8, 8, 64, 4}; }},
+    {"kernel @dense: schedule: axis p has no role in the tiled contraction",
+     [](Program& p) {
+       gpu(p);
+       p.kernels[0].axes.push_back({"p", 1});
+       p.kernels[0].phases[0].parallel.push_back(3);
+     }},
+    {"kernel @dense: schedule: axis k is empty",
+     [](Program& p) {
+       gpu(p);
+       p.kernels[0].axes[2].extent = 0;
+     }},
+    {"kernel @dense: schedule: what follows a tiled contraction maps its points",
+     [](Program& p) {
+       gpu(p);
+       p.kernels[0].axes.push_back({"q", 2});
+       p.kernels[0].phases[0].stages[1].axis = 3;
+     }},
+    {"kernel @row: schedule: phase 0 does not start with a contraction, which tiles are of",
+     [](Program& p) { p.kernels[1].schedule = gpu(p); }},
 };
 
 }  // namespace

@@ -77,7 +77,7 @@ TEST_CASE("types that have no panels") {
 
 TEST_CASE("the verifier names what keeps a buffer from lying in panels") {
   const std::string product =
-      "  axes m=4, n=64, k=8\n  schedule {mr=4, nr=16}\n"
+      "  axes m=4, n=64, k=8\n  schedule cpu {mr=4, nr=16}\n"
       "  %e0: f32 = load %x[m, k]\n  %e1: f32 = load %w[k, n]\n  %e2: f32 = accumulator %a0\n"
       "  phase (m, n) {\n   %a0 = contract m=m, n=n over k: %e0 * %e1\n   map: store %y[m, n] = %e2\n  }\n";
   const std::string y = " output %y: f32[4,64]\n outputs %y\n", half = " output %y: f32[4,32]\n outputs %y\n",
@@ -116,12 +116,12 @@ TEST_CASE("the verifier names what keeps a buffer from lying in panels") {
                "  phase (n) {\n   map: store %y[n] = %e1\n   scatter over k: %y[n] += %e0\n  }\n"),
        "%w lies in panels: a scatter uses it"},
       {program(" output %y: f32[64,4]\n outputs %y\n",
-               "  axes m=64, n=4, k=8\n  schedule {mr=4, nr=16}\n"
+               "  axes m=64, n=4, k=8\n  schedule cpu {mr=4, nr=16}\n"
                "  %e0: f32 = load %w[k, m]\n  %e1: f32 = load %x[n, k]\n  %e2: f32 = accumulator %a0\n"
                "  phase (m, n) {\n   %a0 = contract m=m, n=n over k: %e0 * %e1\n   map: store %y[m, n] = %e2\n  }\n"),
        "%w lies in panels: a contraction has panels along n, or k of its right operand, not along m"},
       {program(" output %y: f32[8,4]\n outputs %y\n",
-               "  axes m=8, n=4, k=8\n  schedule {mr=4, nr=16}\n"
+               "  axes m=8, n=4, k=8\n  schedule cpu {mr=4, nr=16}\n"
                "  %e0: f32 = load %w[m, k]\n  %e1: f32 = load %x[n, k]\n  %e2: f32 = accumulator %a0\n"
                "  phase (m, n) {\n   %a0 = contract m=m, n=n over k: %e0 * %e1\n   map: store %y[m, n] = %e2\n  }\n"),
        "%w lies in panels: a contraction has panels along n, or k of its right operand, not along k"},

@@ -1,6 +1,6 @@
 // What the cost model decides for contractions: which operand is packed, which axis threads split, tiles that fit
 // registers.
-#include "passes/schedule/schedule.h"
+#include "passes/schedule/cpu.h"
 
 #include "catch.h"
 #include "passes/pipeline.h"
@@ -11,26 +11,26 @@ namespace {
 
 /// An AVX-512 machine.
 const CpuTarget kWide{.cpu = "znver4",
-                   .vector_bytes = 64,
-                   .vector_registers = 32,
-                   .fma = true,
-                   .l1_bytes = 32 << 10,
-                   .l2_bytes = 1 << 20,
-                   .l3_bytes = 32 << 20};
+                      .vector_bytes = 64,
+                      .vector_registers = 32,
+                      .fma = true,
+                      .l1_bytes = 32 << 10,
+                      .l2_bytes = 1 << 20,
+                      .l3_bytes = 32 << 20};
 const CpuTarget kAvx2{.cpu = "znver3",
-                   .vector_bytes = 32,
-                   .vector_registers = 16,
-                   .fma = true,
-                   .l1_bytes = 32 << 10,
-                   .l2_bytes = 512 << 10,
-                   .l3_bytes = 32 << 20};
+                      .vector_bytes = 32,
+                      .vector_registers = 16,
+                      .fma = true,
+                      .l1_bytes = 32 << 10,
+                      .l2_bytes = 512 << 10,
+                      .l3_bytes = 32 << 20};
 
-Schedule schedule_of(std::int64_t m, std::int64_t n, std::int64_t k, bool lhs_transposed, const CpuTarget& target) {
+CpuSchedule schedule_of(std::int64_t m, std::int64_t n, std::int64_t k, bool lhs_transposed, const CpuTarget& target) {
   const std::string text = fmt::format(
       "func @f(%x: f32[{},{}], %y: f32[{},{}]) {{ %0 = contract %x, %y {{lhs=[{}], rhs=[0]}} : f32[{},{}] return z = "
       "%0 }}",
       lhs_transposed ? k : m, lhs_transposed ? m : k, k, n, lhs_transposed ? 0 : 1, m, n);
-  return make_program(optimize(parse_graph(text)), target).kernels.at(0).schedule;
+  return std::get<CpuSchedule>(make_program(optimize(parse_graph(text)), target).kernels.at(0).schedule);
 }
 
 struct Row {
@@ -57,7 +57,7 @@ const Row kRows[] = {
 
 TEST_CASE("contractions are packed and shared out as the cost model says") {
   for (const Row& r : kRows) {
-    const Schedule s = schedule_of(r.m, r.n, r.k, r.lhs_transposed, kWide);
+    const CpuSchedule s = schedule_of(r.m, r.n, r.k, r.lhs_transposed, kWide);
     INFO(r.why << ": " << s.mr << "x" << s.nr);
     CHECK(s.split_n == r.split_n);
     CHECK(s.pack_lhs == r.pack_lhs);
@@ -86,7 +86,7 @@ TEST_CASE("the columns of a weight belong to a thread, forward and when they are
   for (const Kernel& k : p.kernels) {
     if (!leading_contraction(k)) continue;
     ++contractions;
-    CHECK(k.schedule.split_n);
+    CHECK(std::get<CpuSchedule>(k.schedule).split_n);
   }
   CHECK(contractions == 2);
   const Program read = make_program(optimize(parse_graph(R"(func @f(%x: f32[128,64], state %w: f32[64,512]) {
@@ -94,7 +94,8 @@ TEST_CASE("the columns of a weight belong to a thread, forward and when they are
     return z = %0
   })")),
                                     kWide);
-  CHECK_FALSE(read.kernels.at(0).schedule.split_n);  // nothing is updated: rows need no barrier between layers
+  CHECK_FALSE(std::get<CpuSchedule>(read.kernels.at(0).schedule)
+                  .split_n);  // nothing is updated: rows need no barrier between layers
 }
 
 TEST_CASE("rows that evict each other in a cache of eight ways stay in one of sixteen") {
@@ -109,7 +110,7 @@ TEST_CASE("a register tile and what feeds it fit the registers, whatever the sha
     for (const std::int64_t m : {1, 2, 5, 13, 17, 100, 1000})
       for (const std::int64_t n : {1, 3, 16, 33, 64, 250, 2000})
         for (const std::int64_t k : {1, 10, 1000}) {
-          const Schedule s = schedule_of(m, n, k, false, target);
+          const CpuSchedule s = schedule_of(m, n, k, false, target);
           if (s.mr == 0) continue;  // no contraction is left of it
           const int lanes = target.vector_bytes / 4, cols = s.nr / lanes;
           INFO(m << "x" << n << "x" << k << " on " << target.cpu << ": " << s.mr << "x" << s.nr);
