@@ -10,6 +10,7 @@
 #include "graph_families.h"
 #include "passes/kernel/lower.h"
 #include "passes/kernel/memory.h"
+#include "passes/kernel/order.h"
 #include "passes/pipeline.h"
 #include "passes/schedule/schedule.h"
 #include "runtime/host/executor.h"
@@ -41,6 +42,7 @@ Counts run_stages(const test::GraphFamily& family, std::int64_t size, Stages& st
   const Graph fused = optimize(graph, options);
   for (const PassTiming& t : timings) stages[t.name] += t.seconds;
   Program program = timed(stages, "lower", [&] { return lower(fused); });
+  timed(stages, "order", [&] { order_kernels(program); });
   timed(stages, "schedule", [&] { assign_lanes(program, host_target()), tile_contractions(program, host_target()); });
   timed(stages, "memory", [&] { plan_memory(program); });
 

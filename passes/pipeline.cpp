@@ -13,6 +13,7 @@
 #include "passes/kernel/layout.h"
 #include "passes/kernel/lower.h"
 #include "passes/kernel/memory.h"
+#include "passes/kernel/order.h"
 #include "passes/kernel/row_sums.h"
 #include "passes/schedule/schedule.h"
 
@@ -56,11 +57,13 @@ constexpr PassInfo kPasses[] = {
     {"fuse", "give every value the kernel that computes it", true,
      [](const Graph& g, const PipelineOptions& o) { return fuse(g, o.large_bytes); }},
 
-    {"lower", "make the kernels, ordered so that states are updated in place", true,
+    {"lower", "make the kernels", true,
      [](const Graph& g, const PipelineOptions& o) {
        check_bound(g);
        return lower(g, o.large_bytes);
      }},
+    {"order", "sort kernels so that states are updated in place, before passes that look at neighbours", false,
+     [](Program& p, const Target&, const PipelineOptions&) { order_kernels(p); }},
     {"column-sums", "CPU: share out long sums down columns, before schedules, which depend on phases", false,
      on_cpu<split_column_sums>},
     {"row-sums", "CPU: share out long sums along few rows", false, on_cpu<split_row_sums>},

@@ -15,14 +15,15 @@ struct Lowering final : BufferMap {
   const Graph& g;
   const std::vector<bool> large, stored;
   Program p;
-  std::vector<BufferId> buffers;   // of values that are in memory
-  std::vector<BufferId> in_place;  // views of states that hold the new value
+  std::vector<BufferId> buffers;  // of values that are in memory
+  std::vector<BufferId> news;     // of each update: the temporary of the state's new value
 
   Lowering(const Graph& graph, std::int64_t large_bytes)
       : g(graph),
         large(large_values(graph, large_bytes)),
         stored(stored_values(graph, large)),
-        buffers(graph.size(), kNone) {
+        buffers(graph.size(), kNone),
+        news(graph.updates().size(), kNone) {
     p.name = g.name;
   }
 
@@ -48,12 +49,10 @@ struct Lowering final : BufferMap {
     b.type = type;
     return add_buffer(std::move(b));
   }
-  /// Where a state's new value goes. It has a name of its own, so that kernels that load the old value can be told from
-  /// those that load the new one.
-  BufferId add_new_value(BufferId state) {
-    const Buffer& old = p.buffers[static_cast<std::size_t>(state)];
-    in_place.push_back(add_view(state, old.name + ".new", Type(old.type)));
-    return in_place.back();
+  /// Where the new value of an update goes, until all is computed.
+  BufferId add_new_value(std::size_t update) {
+    const Buffer& old = p.buffers[static_cast<std::size_t>(p.updates[update])];
+    return news[update] = add_buffer(Buffer::temp, old.name + ".new", Type(old.type));
   }
 
   BufferId buffer_of(ValueId v, std::int32_t group) override {
@@ -101,16 +100,16 @@ struct Lowering final : BufferMap {
       buffers[i.id] = add_buffer(i.kind == InputKind::state ? Buffer::state : Buffer::input, i.name, g[i.id].type);
       p.inputs.push_back(buffers[i.id]);
     }
-    // An output or a new state that a kernel computes is stored where it belongs at once; a second name for it is a
-    // copy.
+    // An output that a kernel computes is stored where it belongs at once; a second name for it is a copy.
     for (const Output& o : g.outputs()) {
       const BufferId b = add_buffer(Buffer::output, o.name, g[o.id].type);
       p.outputs.push_back(b);
       if (stored[o.id] && buffers[o.id] == kNone) buffers[o.id] = b, store_under_shape(o.id);
     }
-    for (const Update& u : g.updates()) {
+    for (std::size_t i = 0; i < g.updates().size(); ++i) {
+      const Update& u = g.updates()[i];
       p.updates.push_back(buffers[u.state]);
-      if (stored[u.value] && buffers[u.value] == kNone) buffers[u.value] = add_new_value(buffers[u.state]);
+      if (stored[u.value] && buffers[u.value] == kNone) buffers[u.value] = add_new_value(i);
     }
     for (ValueId v = 0; v < g.size(); ++v)
       if (stored[v] && buffers[v] == kNone) buffers[v] = add_buffer(Buffer::temp, fmt::format("t{}", v), g[v].type);
@@ -278,8 +277,13 @@ struct Lowering final : BufferMap {
                                                    : map_kernel(b, outs));
   }
 
-  void copy(ValueId v, BufferId to) {
-    if (!is_empty(g[v].type.shape)) p.kernels.push_back(copy_kernel(p, buffers[v], to, g[v].locs));
+  std::set<std::string> kernel_names_;  // once all groups have theirs
+  void copy(ValueId v, BufferId to) { copy(buffers[v], to, g[v].locs); }
+  void copy(BufferId from, BufferId to, LocSet locs) {
+    if (is_empty(p.buffers[static_cast<std::size_t>(to)].type.shape)) return;
+    Kernel k = copy_kernel(p, from, to, locs);
+    while (!kernel_names_.insert(k.name).second) k.name += '_';
+    p.kernels.push_back(std::move(k));
   }
 
   Program run() {
@@ -288,14 +292,12 @@ struct Lowering final : BufferMap {
     for (ValueId v = 0; v < g.size(); ++v)
       if (g[v].group != kNoGroup) members[static_cast<std::size_t>(g[v].group)].push_back(v);
     for (std::size_t i = 0; i < members.size(); ++i) make_kernel(static_cast<std::int32_t>(i), members[i]);
+    for (const Kernel& k : p.kernels) kernel_names_.insert(k.name);
     for (std::size_t i = 0; i < g.outputs().size(); ++i)
       if (buffers[g.outputs()[i].id] != p.outputs[i]) copy(g.outputs()[i].id, p.outputs[i]);
-    for (std::size_t i = 0; i < g.updates().size(); ++i) {
-      const ValueId v = g.updates()[i].value;
-      const bool stored_there = p.buffers[static_cast<std::size_t>(buffers[v])].base == p.updates[i];
-      if (!stored_there) copy(v, add_new_value(p.updates[i]));
-    }
-    order_kernels(p, in_place);
+    for (std::size_t i = 0; i < g.updates().size(); ++i)
+      if (news[i] == kNone) copy(g.updates()[i].value, add_new_value(i));
+    for (std::size_t i = 0; i < g.updates().size(); ++i) copy(news[i], p.updates[i], g[g.updates()[i].value].locs);
     return std::move(p);
   }
 };

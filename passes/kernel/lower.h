@@ -1,4 +1,5 @@
-// Lowering: a fused graph becomes a program of kernels, ordered so that states can be updated in place.
+// Lowering: a fused graph becomes a program of kernels. A state's new value is a temporary that the last kernels copy
+// to the state; passes/kernel/order.h saves what copies it can.
 #pragma once
 #include <weft/ir/graph/graph.h>
 #include <weft/ir/kernel/kernel.h>

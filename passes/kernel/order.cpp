@@ -1,9 +1,12 @@
-// Topological order over data dependences (store before load) and anti-dependences (load before overwrite).
+// Topological order over dependences of data (what a kernel stores, others load or overwrite later) and of states (who
+// loads the old value runs before it is overwritten in place).
 #include "passes/kernel/order.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
+#include "ir/base/at.h"
 #include "ir/base/lexer.h"
 #include "ir/kernel/kernel_builder.h"
 #include "ir/kernel/kernel_walk.h"
@@ -11,99 +14,171 @@
 namespace weft {
 namespace {
 
-struct Order {
-  Program& p;
-  std::vector<bool> is_new;                            // of buffers: an in-place view
-  std::vector<std::vector<std::size_t>> next;          // kernel -> kernels that must come later
-  std::vector<int> data_waits, state_waits;            // unfinished predecessors, by kind of edge
-  std::vector<std::set<std::size_t>> state_next;       // anti-dependences only
-  std::vector<std::vector<std::size_t>> state_before;  // the same, from later to earlier
-  std::vector<std::pair<BufferId, BufferId>> late;     // (temporary, state) to copy at the end
+/// What a kernel copies as a whole.
+struct Copy {
+  BufferId from, to;
+};
+std::optional<Copy> as_copy(const Program& p, const Kernel& k) {
+  if (k.exprs.size() != 1 || k.exprs[0].kind != Expr::load || k.phases.size() != 1 || k.phases[0].stages.size() != 1 ||
+      k.phases[0].stages[0].stores.size() != 1)
+    return {};
+  const Copy c{k.exprs[0].buffer, k.phases[0].stages[0].stores[0].buffer};
+  if (!(at(p.buffers, c.from).type == at(p.buffers, c.to).type)) return {};
+  const Kernel copy = copy_kernel(p, c.from, c.to, {});
+  const bool same = copy.exprs == k.exprs && copy.phases == k.phases &&
+                    std::ranges::equal(copy.axes, k.axes, {}, &Axis::extent, &Axis::extent);
+  return same ? std::optional(c) : std::nullopt;
+}
 
-  Buffer& buffer(BufferId b) { return p.buffers[static_cast<std::size_t>(b)]; }
+class Order {
+ public:
+  explicit Order(Program& p) : p_(p), state_of_(p.buffers.size(), kNone) {}
 
-  /// What a load or store of `b` touches: a plain buffer, or the new value of a state.
-  BufferId version(BufferId b) {
-    while (buffer(b).kind == Buffer::view && !is_new[static_cast<std::size_t>(b)]) b = buffer(b).base;
-    return b;
+  void run() {
+    find_updates();
+    find_edges();
+    sort();
+    finish();
   }
 
-  void update_late(BufferId updated) {
-    late.emplace_back(updated, buffer(updated).base);
-    Buffer& b = buffer(updated);
-    b.kind = Buffer::temp;
-    b.base = kNone;
-    is_new[static_cast<std::size_t>(updated)] = false;
+ private:
+  struct Update {
+    Kernel copy;
+    BufferId value, state;
+    bool late = false;  // it is copied when all else has run
+  };
+
+  template <class F>
+  void for_each_store(const Kernel& k, F&& f) const {
+    for_each_access(k, [&](BufferId id, const std::vector<Index>& access, ExprId load) {
+      if (load == kNone) f(id, access);
+    });
   }
 
-  /// A kernel that loads the old value at another index than the one it stores the new value to may not store in place.
-  void find_unsafe() {
-    for (const Kernel& k : p.kernels)
-      for_each_access(k, [&](BufferId stored, const std::vector<Index>& place, ExprId load) {
-        if (load != kNone || !is_new[static_cast<std::size_t>(stored)]) return;
-        const BufferId state = buffer(stored).base;
-        const bool unsafe = std::ranges::any_of(k.exprs, [&](const Expr& e) {
-          return e.kind == Expr::load && version(e.buffer) == state && !(e.buffer == state && e.access == place);
-        });
-        if (unsafe) update_late(stored);
+  /// Takes the copies of new values out of the program.
+  void find_updates() {
+    // The kernels that load and store each storage, in order.
+    std::vector<std::vector<std::size_t>> loads(p_.buffers.size()), stores(p_.buffers.size());
+    for (std::size_t k = 0; k < p_.kernels.size(); ++k)
+      for_each_access(p_.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
+        at(load == kNone ? stores : loads, storage(p_, id)).push_back(k);
       });
+    std::vector<Kernel> others;
+    for (std::size_t k = 0; k < p_.kernels.size(); ++k) {
+      const std::optional<Copy> c = as_copy(p_, p_.kernels[k]);
+      const auto before = [&](const std::vector<std::size_t>& kernels) {
+        return std::ranges::all_of(kernels, [&](std::size_t other) { return other < k; });
+      };
+      // The state holds its old value until then, and nothing but the new one afterwards.
+      if (c && at(p_.buffers, c->from).kind == Buffer::temp && at(p_.buffers, c->to).kind == Buffer::state &&
+          c->to < c->from && at(p_.buffers, c->from).panels == at(p_.buffers, c->to).panels &&
+          at(state_of_, c->from) == kNone && at(stores, c->to).size() == 1 && before(at(loads, c->to)) &&
+          before(at(stores, c->from))) {
+        at(state_of_, c->from) = c->to;
+        updates_.push_back({std::move(p_.kernels[k]), c->from, c->to});
+      } else {
+        others.push_back(std::move(p_.kernels[k]));
+      }
+    }
+    p_.kernels = std::move(others);
+    for (const Kernel& k : p_.kernels)
+      for_each_store(k, [&](BufferId stored, const std::vector<Index>& place) {
+        const BufferId state = at(state_of_, storage(p_, stored));
+        if (state == kNone) return;
+        const bool unsafe = std::ranges::any_of(k.exprs, [&](const Expr& e) {
+          return e.kind == Expr::load && storage(p_, e.buffer) == state && !(e.buffer == state && e.access == place);
+        });
+        if (unsafe || storage(p_, stored) != stored) update_late(storage(p_, stored));
+      });
+  }
+
+  void update_late(BufferId value) {
+    const auto u = std::ranges::find(updates_, value, &Update::value);
+    if (u->late) return;
+    u->late = true;
+    at(state_of_, value) = kNone;
+    late_.push_back(static_cast<std::size_t>(u - updates_.begin()));
   }
 
   void find_edges() {
-    const std::size_t n = p.kernels.size();
-    next.assign(n, {});
-    state_next.assign(n, {});
-    state_before.assign(n, {});
-    data_waits.assign(n, 0);
-    state_waits.assign(n, 0);
-    std::vector<std::set<std::size_t>> writers(p.buffers.size()), readers(p.buffers.size());
+    const std::size_t n = p_.kernels.size();
+    next_.assign(n, {});
+    state_next_.assign(n, {});
+    state_before_.assign(n, {});
+    data_waits_.assign(n, 0);
+    state_waits_.assign(n, 0);
+    std::vector<std::set<std::size_t>> writers(p_.buffers.size()), readers(p_.buffers.size());
     for (std::size_t k = 0; k < n; ++k)
-      for_each_access(p.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
-        (load == kNone ? writers : readers)[static_cast<std::size_t>(version(id))].insert(k);
+      for_each_access(p_.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
+        at(load == kNone ? writers : readers, storage(p_, id)).insert(k);
       });
     std::set<std::pair<std::size_t, std::size_t>> seen;
-    for (std::size_t b = 0; b < p.buffers.size(); ++b)
+    const auto edge = [&](std::size_t a, std::size_t b) {
+      const std::size_t first = std::min(a, b), later = std::max(a, b);
+      if (a != b && seen.insert({first, later}).second) next_[first].push_back(later), ++data_waits_[later];
+    };
+    for (std::size_t b = 0; b < p_.buffers.size(); ++b)
       for (std::size_t w : writers[b]) {
-        for (std::size_t r : readers[b])
-          if (r != w && seen.insert({w, r}).second) next[w].push_back(r), ++data_waits[r];
-        if (!is_new[b]) continue;
-        for (std::size_t r : readers[static_cast<std::size_t>(p.buffers[b].base)])
-          if (r != w && state_next[r].insert(w).second) state_before[w].push_back(r), ++state_waits[w];
+        for (std::size_t r : readers[b]) edge(w, r);
+        for (std::size_t other : writers[b]) edge(w, other);
+        if (state_of_[b] == kNone) continue;
+        for (std::size_t r : at(readers, state_of_[b]))
+          if (r != w && state_next_[r].insert(w).second) state_before_[w].push_back(r), ++state_waits_[w];
       }
   }
 
   void sort() {
-    const std::size_t n = p.kernels.size();
+    const std::size_t n = p_.kernels.size();
     std::set<std::size_t> ready, blocked;  // blocked: waits for readers of an old state only
     std::vector<std::size_t> order;
-    std::vector<bool> done(n, false);
-    auto settle = [&](std::size_t k) {
-      if (data_waits[k]) return;
-      (state_waits[k] ? blocked : ready).insert(k);
-      if (!state_waits[k]) blocked.erase(k);
+    const auto unblock = [&](std::size_t k) {
+      if (data_waits_[k]) return;
+      (state_waits_[k] ? blocked : ready).insert(k);
+      if (!state_waits_[k]) blocked.erase(k);
     };
-    for (std::size_t k = 0; k < n; ++k) settle(k);
+    for (std::size_t k = 0; k < n; ++k) unblock(k);
     while (order.size() < n) {
       if (ready.empty()) {
         ensure(!blocked.empty(), "kernels depend on each other in a circle");
         const std::size_t k = *blocked.begin();
-        for_each_access(p.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
-          if (load == kNone && is_new[static_cast<std::size_t>(id)]) update_late(id);
+        for_each_store(p_.kernels[k], [&](BufferId id, const std::vector<Index>&) {
+          if (at(state_of_, id) != kNone) update_late(id);
         });
-        for (std::size_t r : state_before[k]) state_next[r].erase(k);
-        state_waits[k] = 0;
-        settle(k);
+        for (std::size_t r : state_before_[k]) state_next_[r].erase(k);
+        state_waits_[k] = 0;
+        unblock(k);
       }
       const std::size_t k = *ready.begin();
       ready.erase(ready.begin());
       order.push_back(k);
-      for (std::size_t r : next[k]) --data_waits[r], settle(r);
-      for (std::size_t w : state_next[k]) --state_waits[w], settle(w);
+      for (std::size_t r : next_[k]) --data_waits_[r], unblock(r);
+      for (std::size_t w : state_next_[k]) --state_waits_[w], unblock(w);
     }
     std::vector<Kernel> sorted;
-    for (std::size_t k : order) sorted.push_back(std::move(p.kernels[k]));
-    p.kernels = std::move(sorted);
+    for (std::size_t k : order) sorted.push_back(std::move(p_.kernels[k]));
+    p_.kernels = std::move(sorted);
   }
+
+  void finish() {
+    for (const Update& u : updates_) {
+      if (u.late) continue;
+      Buffer& value = at(p_.buffers, u.value);
+      value.kind = Buffer::view;
+      value.base = u.state;
+      value.offset = 0;
+    }
+    for (std::size_t u : late_) p_.kernels.push_back(std::move(updates_[u].copy));
+    if (!updates_.empty()) p_.arena_bytes = 0;  // what was placed for another order is placed anew
+  }
+
+  Program& p_;
+  std::vector<Update> updates_;
+  std::vector<std::size_t> late_;                       // updates, in the order in which that was found
+  std::vector<BufferId> state_of_;                      // of each buffer: the state that it is stored to in place
+  std::vector<std::vector<std::size_t>> next_;          // kernel -> kernels that must come later
+  std::vector<int> data_waits_, state_waits_;           // unfinished predecessors, by kind of edge
+  std::vector<std::set<std::size_t>> state_next_;       // for states only
+  std::vector<std::vector<std::size_t>> state_before_;  // the same, from later to earlier
 };
 
 }  // namespace
@@ -126,13 +201,6 @@ Kernel copy_kernel(const Program& p, BufferId from, BufferId to, LocSet locs) {
   return std::move(k.kernel);
 }
 
-void order_kernels(Program& p, const std::vector<BufferId>& in_place) {
-  Order o{p, std::vector<bool>(p.buffers.size(), false), {}, {}, {}, {}, {}, {}};
-  for (BufferId b : in_place) o.is_new[static_cast<std::size_t>(b)] = true;
-  o.find_unsafe();
-  o.find_edges();
-  o.sort();
-  for (auto [from, to] : o.late) p.kernels.push_back(copy_kernel(p, from, to, {}));
-}
+void order_kernels(Program& p) { Order(p).run(); }
 
 }  // namespace weft
