@@ -66,10 +66,10 @@ Plan make_plan(const Program& p, const Kernel& k, const KernelStage& stage) {
 
 class PhaseRun {
  public:
-  PhaseRun(const Program& p, const Kernel& k, const Phase& phase, const Memory& memory)
+  PhaseRun(const Program& p, const Kernel& k, const Phase& phase, const StorageMap& memory)
       : k_(k), phase_(phase), memory_(p, phase, memory), values_(k.exprs.size()) {
     for (const KernelStage& stage : phase.stages) plans_.push_back(make_plan(p, k, stage));
-    lanes_.axis.resize(k.axes.size());
+    strip_.axis.resize(k.axes.size());
   }
   void run();
 
@@ -88,9 +88,9 @@ class PhaseRun {
   Array contract(Plan&);
 
   Array evaluate(const Plan&, ExprId);
-  Array filled(DType t, double v) const { return Array::filled({t, {lanes_.count}}, v); }
+  Array filled(DType t, double v) const { return Array::filled({t, {strip_.count}}, v); }
   Array apply(Op op, DType result, const std::vector<Array>& operands) const {
-    const Type type{result, {lanes_.count}};
+    const Type type{result, {strip_.count}};
     return info(op).eval({op, operands, Attrs{}, type});
   }
 
@@ -98,7 +98,7 @@ class PhaseRun {
   const Phase& phase_;
   LaneMemory memory_;
   std::vector<Plan> plans_;
-  Lanes lanes_;
+  Strip strip_;
   LaneValues values_;
   std::unordered_map<std::int32_t, Array> accumulators_;
 };
@@ -136,38 +136,38 @@ void PhaseRun::run_lanes() {
 }
 
 void PhaseRun::set_lanes(std::int64_t first, std::int64_t count, std::int64_t chunk, std::int64_t offset) {
-  lanes_.first = first;
-  lanes_.count = count;
-  lanes_.chunk = chunk;
-  lanes_.offset = offset;
+  strip_.first = first;
+  strip_.count = count;
+  strip_.chunk = chunk;
+  strip_.offset = offset;
   std::int64_t inner = 1;  // points from one value of the axis to the next
   for (std::size_t i = phase_.parallel.size(); i-- > 0;) {
     const std::int64_t extent = at(k_.axes, phase_.parallel[i]).extent;
-    std::vector<std::int64_t>& values = at(lanes_.axis, phase_.parallel[i]);
+    std::vector<std::int64_t>& values = at(strip_.axis, phase_.parallel[i]);
     values.resize(static_cast<std::size_t>(count));
-    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = lanes_.point(l) / inner % extent;
+    for (std::int64_t l = 0; l < count; ++l) values[static_cast<std::size_t>(l)] = strip_.point(l) / inner % extent;
     inner *= extent;
   }
 }
 
 void PhaseRun::enter(Plan& plan, std::int32_t stage) {
-  lanes_.stage = stage;
-  lanes_.stage_axis = plan.axis;
-  for (AxisId a : plan.outer) at(lanes_.axis, a).assign(static_cast<std::size_t>(lanes_.count), 0);
+  strip_.stage = stage;
+  strip_.stage_axis = plan.axis;
+  for (AxisId a : plan.outer) at(strip_.axis, a).assign(static_cast<std::size_t>(strip_.count), 0);
   resolve(plan);
 }
 
 // Fixes the stage's accesses to these lanes and evaluates what its innermost axis does not change.
 void PhaseRun::resolve(Plan& plan) {
-  lanes_.step = plan.steps == 1 ? 0 : Lanes::kEveryStep;
+  strip_.step = plan.steps == 1 ? 0 : Strip::kEveryStep;
   if (plan.steps == 0) return;
-  for (auto& [id, access] : plan.loads) memory_.resolve(access, lanes_);
-  for (Access& access : plan.stores) memory_.resolve(access, lanes_);
+  for (auto& [id, access] : plan.loads) memory_.resolve(access, strip_);
+  for (Access& access : plan.stores) memory_.resolve(access, strip_);
   for (ExprId e : plan.fixed) at(values_, e) = evaluate(plan, e);
 }
 
 void PhaseRun::step_to(const Plan& plan, std::int64_t step) {
-  lanes_.step = step;
+  strip_.step = step;
   for (ExprId e : plan.varying) at(values_, e) = evaluate(plan, e);
 }
 
@@ -175,26 +175,26 @@ void PhaseRun::map(const Plan& plan) {
   for (std::int64_t step = 0; step < plan.steps; ++step) {
     step_to(plan, step);  // all values are known before the first store
     for (std::size_t i = 0; i < plan.stores.size(); ++i)
-      memory_.store(plan.stores[i], lanes_, values_, value(plan.stage->stores[i].value), nullptr, false);
+      memory_.store(plan.stores[i], strip_, values_, value(plan.stage->stores[i].value), nullptr, false);
   }
 }
 
 void PhaseRun::scatter(const Plan& plan) {
   const Array* mask = nullptr;
-  const bool ends_run = plan.stores.size() > 1 && lanes_.offset % kRun == 0;
+  const bool ends_run = plan.stores.size() > 1 && strip_.offset % kRun == 0;
   for (std::int64_t step = 0; ends_run && step < plan.steps; ++step) {
     step_to(plan, step);
-    const Array run = memory_.peek(plan.stores[0], lanes_, values_, mask);
-    const Array sum = memory_.peek(plan.stores[1], lanes_, values_, mask);
-    memory_.store(plan.stores[1], lanes_, values_, apply(Op::add, run.dtype(), {sum, run}), mask, true);
-    memory_.store(plan.stores[0], lanes_, values_, Array(run.type()), mask, true);
+    const Array run = memory_.peek(plan.stores[0], strip_, values_, mask);
+    const Array sum = memory_.peek(plan.stores[1], strip_, values_, mask);
+    memory_.store(plan.stores[1], strip_, values_, apply(Op::add, run.dtype(), {sum, run}), mask, true);
+    memory_.store(plan.stores[0], strip_, values_, Array(run.type()), mask, true);
   }
   for (std::int64_t step = 0; step < plan.steps; ++step) {
     step_to(plan, step);
     if (plan.stage->predicate != kNone) mask = &value(plan.stage->predicate);
     const Array& x = value(plan.stage->stores[0].value);
-    const Array old = memory_.peek(plan.stores[0], lanes_, values_, mask);
-    memory_.store(plan.stores[0], lanes_, values_, apply(Op::add, x.dtype(), {old, x}), mask, true);
+    const Array old = memory_.peek(plan.stores[0], strip_, values_, mask);
+    memory_.store(plan.stores[0], strip_, values_, apply(Op::add, x.dtype(), {old, x}), mask, true);
   }
 }
 
@@ -202,7 +202,7 @@ Array PhaseRun::reduce(const Plan& plan) {
   const KernelStage& stage = *plan.stage;
   const DType t = at(k_.exprs, stage.value).dtype;
   const auto combine = [&](const Array& x, const Array& y) { return apply(fold_op(stage.op), t, {x, y}); };
-  Array identity(Type{t, {lanes_.count}});
+  Array identity(Type{t, {strip_.count}});
   visit_dtype(t, [&](auto zero) {
     std::ranges::fill(identity.as<decltype(zero)>(), reduce_identity<decltype(zero)>(stage.op));
   });
@@ -259,7 +259,7 @@ Array PhaseRun::contract(Plan& plan) {
     if (!plan.outer.empty() && number % plan.steps == 0) {
       for (std::size_t i = plan.outer.size(); i-- > 0;) {
         const std::int64_t extent = at(k_.axes, plan.outer[i]).extent;
-        std::ranges::fill(at(lanes_.axis, plan.outer[i]), rest % extent);
+        std::ranges::fill(at(strip_.axis, plan.outer[i]), rest % extent);
         rest /= extent;
       }
       resolve(plan);
@@ -281,14 +281,14 @@ Array PhaseRun::contract(Plan& plan) {
 
 Array PhaseRun::evaluate(const Plan& plan, ExprId id) {
   const Expr& e = at(k_.exprs, id);
-  const auto count = static_cast<std::size_t>(lanes_.count);
+  const auto count = static_cast<std::size_t>(strip_.count);
   switch (e.kind) {
     case Expr::load:
-      return memory_.load(plan.loads.at(id), lanes_, values_, e.args.empty() ? nullptr : &value(e.args[0]));
+      return memory_.load(plan.loads.at(id), strip_, values_, e.args.empty() ? nullptr : &value(e.args[0]));
     case Expr::accumulator: return accumulators_.at(e.result);
-    case Expr::index: return Array::from(index_values(e.access[0], lanes_, values_), {lanes_.count});
+    case Expr::index: return Array::from(index_values(e.access[0], strip_, values_), {strip_.count});
     case Expr::constant: {
-      Array a(Type{e.dtype, {lanes_.count}});
+      Array a(Type{e.dtype, {strip_.count}});
       const std::size_t size = size_of(e.dtype);
       for (std::size_t l = 0; l < count; ++l) std::memcpy(a.data() + l * size, &e.bits, size);
       return a;
@@ -298,7 +298,7 @@ Array PhaseRun::evaluate(const Plan& plan, ExprId id) {
   std::vector<Array> args;
   for (ExprId arg : e.args) args.push_back(value(arg));
   if (e.op != Op::random) return apply(e.op, e.dtype, args);
-  Array a(Type{i32, {lanes_.count}});
+  Array a(Type{i32, {strip_.count}});
   const auto key = args[0].as<std::int64_t>(), step = args[1].as<std::int64_t>(), index = args[2].as<std::int64_t>();
   for (std::size_t l = 0; l < count; ++l)
     a.as<std::int32_t>()[l] = static_cast<std::int32_t>(random_word(key[l], step[l], index[l]));
@@ -326,7 +326,7 @@ Evaluation interpret(const Program& p, std::span<const Array> inputs) {
     at(storage, p.inputs[i]) = b.kind == Buffer::state ? inputs[i].clone() : inputs[i];
   }
   const Array arena = poisoned({u8, {p.arena_bytes}});
-  Memory memory;
+  StorageMap memory;
   for (std::size_t i = 0; i < p.buffers.size(); ++i) {
     const Buffer& b = p.buffers[i];
     const bool in_arena = b.kind == Buffer::temp && p.arena_bytes > 0;

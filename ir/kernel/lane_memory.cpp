@@ -19,14 +19,14 @@ bool on(const Array* mask, std::size_t lane) { return !mask || mask->as<bool>()[
 
 }  // namespace
 
-std::vector<std::int64_t> index_values(const Index& index, const Lanes& lanes, const LaneValues& values) {
-  std::vector<std::int64_t> out(static_cast<std::size_t>(lanes.count), index.offset);
+std::vector<std::int64_t> index_values(const Index& index, const Strip& strip, const LaneValues& values) {
+  std::vector<std::int64_t> out(static_cast<std::size_t>(strip.count), index.offset);
   for (const auto& [axis, coefficient] : index.terms) {
-    if (axis == lanes.stage_axis) {
-      for (std::int64_t& v : out) v += coefficient * lanes.step;
+    if (axis == strip.stage_axis) {
+      for (std::int64_t& v : out) v += coefficient * strip.step;
       continue;
     }
-    const std::vector<std::int64_t>& axis_values = at(lanes.axis, axis);
+    const std::vector<std::int64_t>& axis_values = at(strip.axis, axis);
     for (std::size_t l = 0; l < out.size(); ++l) out[l] += coefficient * axis_values[l];
   }
   if (index.indirect != kNone) {
@@ -38,7 +38,7 @@ std::vector<std::int64_t> index_values(const Index& index, const Lanes& lanes, c
   return out;
 }
 
-LaneMemory::LaneMemory(const Program& p, const Phase& phase, const Memory& memory) : p_(p), memory_(memory) {
+LaneMemory::LaneMemory(const Program& p, const Phase& phase, const StorageMap& memory) : p_(p), memory_(memory) {
   for (const KernelStage& stage : phase.stages)
     for (const Store& s : stage.stores) {
       const BufferId root = at(memory.root, s.buffer);
@@ -46,22 +46,22 @@ LaneMemory::LaneMemory(const Program& p, const Phase& phase, const Memory& memor
     }
 }
 
-void LaneMemory::resolve(Access& access, const Lanes& lanes) const {
+void LaneMemory::resolve(Access& access, const Strip& strip) const {
   const Dims strides = row_major_strides(at(p_.buffers, access.buffer).type.shape);
   access.affine =
       std::all_of(access.index->begin(), access.index->end(), [](const Index& i) { return i.indirect == kNone; });
   if (!access.affine) return;
   access.step_stride = 0;
-  access.element.assign(static_cast<std::size_t>(lanes.count), 0);
+  access.element.assign(static_cast<std::size_t>(strip.count), 0);
   access.ranges.clear();
   for (int d = 0; d < strides.rank(); ++d) {
     Index at_step_0 = at(*access.index, d);
     std::int64_t per_step = 0;
     std::erase_if(at_step_0.terms, [&](const auto& term) {
-      if (term.first == lanes.stage_axis) per_step = term.second;
-      return term.first == lanes.stage_axis;
+      if (term.first == strip.stage_axis) per_step = term.second;
+      return term.first == strip.stage_axis;
     });
-    const std::vector<std::int64_t> values = index_values(at_step_0, lanes, {});
+    const std::vector<std::int64_t> values = index_values(at_step_0, strip, {});
     for (std::size_t l = 0; l < values.size(); ++l)
       access.element[l] = multiply_add(access.element[l], values[l], strides[d]);
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
@@ -70,62 +70,62 @@ void LaneMemory::resolve(Access& access, const Lanes& lanes) const {
   }
 }
 
-LaneMemory::Place LaneMemory::locate(const Access& access, const Lanes& lanes, const LaneValues& values,
-                                     const Array* mask) {
+LaneMemory::Elements LaneMemory::locate(const Access& access, const Strip& strip, const LaneValues& values,
+                                        const Array* mask) {
   const Shape& shape = at(p_.buffers, access.buffer).type.shape;
   // The common case: affine, and in bounds for every lane.
   bool inside = access.affine;
   for (int d = 0; inside && d < shape.rank(); ++d) {
     const Access::Range& r = at(access.ranges, d);
-    inside = r.low + r.per_step * lanes.step >= 0 && r.high + r.per_step * lanes.step < shape[d];
+    inside = r.low + r.per_step * strip.step >= 0 && r.high + r.per_step * strip.step < shape[d];
   }
-  if (inside) return {access.element.data(), lanes.step * access.step_stride};
-  elements_.assign(static_cast<std::size_t>(lanes.count), 0);
+  if (inside) return {access.element.data(), strip.step * access.step_stride};
+  elements_.assign(static_cast<std::size_t>(strip.count), 0);
   const Dims strides = row_major_strides(shape);
   for (int d = 0; d < shape.rank(); ++d) {
-    const std::vector<std::int64_t> index = index_values(at(*access.index, d), lanes, values);
+    const std::vector<std::int64_t> index = index_values(at(*access.index, d), strip, values);
     for (std::size_t l = 0; l < index.size(); ++l) {
       if (!on(mask, l)) continue;
       if (index[l] < 0 || index[l] >= shape[d])
         fail("{}: at point {}, step {}: index {} of dimension {} is outside {}", access.what,
-             lanes.point(static_cast<std::int64_t>(l)), lanes.step, index[l], d, to_string(shape));
+             strip.point(static_cast<std::int64_t>(l)), strip.step, index[l], d, to_string(shape));
       elements_[l] += index[l] * strides[d];
     }
   }
   return {elements_.data(), 0};
 }
 
-Array LaneMemory::load(const Access& access, const Lanes& lanes, const LaneValues& values, const Array* mask) {
-  const Place place = locate(access, lanes, values, mask);
+Array LaneMemory::load(const Access& access, const Strip& strip, const LaneValues& values, const Array* mask) {
+  const Elements place = locate(access, strip, values, mask);
   const auto stored = touched_.find(at(memory_.root, access.buffer));
-  for (std::int64_t l = 0; stored != touched_.end() && l < lanes.count; ++l) {
+  for (std::int64_t l = 0; stored != touched_.end() && l < strip.count; ++l) {
     if (!on(mask, static_cast<std::size_t>(l))) continue;
-    const std::int64_t element = place.elements[l] + place.offset, point = lanes.point(l);
+    const std::int64_t element = place.elements[l] + place.offset, point = strip.point(l);
     Touched& t = stored->second[static_cast<std::size_t>(element)];
-    const bool written_before = t.writer.point == point && t.writer.stage < lanes.stage;
-    if (t.writer.point != Touch::kNobody && !written_before) race(access, lanes, element);
-    if (t.reader.point == Touch::kNobody || (t.reader.point == point && t.reader.stage < lanes.stage))
-      t.reader = {point, lanes.step, lanes.stage};
+    const bool written_before = t.writer.point == point && t.writer.stage < strip.stage;
+    if (t.writer.point != Touch::kNobody && !written_before) race(access, strip, element);
+    if (t.reader.point == Touch::kNobody || (t.reader.point == point && t.reader.stage < strip.stage))
+      t.reader = {point, strip.step, strip.stage};
     else if (t.reader.point != point)
       t.reader.point = Touch::kSeveral;
-    else if (t.reader.step != lanes.step)
-      t.reader.step = Lanes::kEveryStep;
+    else if (t.reader.step != strip.step)
+      t.reader.step = Strip::kEveryStep;
   }
-  return read(access, lanes, place, mask);
+  return read(access, strip, place, mask);
 }
 
-Array LaneMemory::peek(const Access& access, const Lanes& lanes, const LaneValues& values, const Array* mask) {
-  return read(access, lanes, locate(access, lanes, values, mask), mask);
+Array LaneMemory::peek(const Access& access, const Strip& strip, const LaneValues& values, const Array* mask) {
+  return read(access, strip, locate(access, strip, values, mask), mask);
 }
 
-Array LaneMemory::read(const Access& access, const Lanes& lanes, Place place, const Array* mask) const {
+Array LaneMemory::read(const Access& access, const Strip& strip, Elements place, const Array* mask) const {
   const DType dtype = at(p_.buffers, access.buffer).type.dtype;
-  Array out(Type{dtype, {lanes.count}});
+  Array out(Type{dtype, {strip.count}});
   const auto copy = [&](auto bits) {
     using Bits = decltype(bits);
     const std::byte* from = at(memory_.data, access.buffer) + place.offset * static_cast<std::int64_t>(sizeof bits);
     std::byte* to = out.data();
-    for (std::int64_t l = 0; l < lanes.count; ++l)
+    for (std::int64_t l = 0; l < strip.count; ++l)
       if (on(mask, static_cast<std::size_t>(l)))
         std::memcpy(to + l * static_cast<std::int64_t>(sizeof(Bits)),
                     from + place.elements[l] * static_cast<std::int64_t>(sizeof(Bits)), sizeof(Bits));
@@ -135,37 +135,37 @@ Array LaneMemory::read(const Access& access, const Lanes& lanes, Place place, co
     case 4: copy(std::uint32_t{}); break;
     default: copy(std::uint8_t{}); break;
   }
-  for (std::int64_t l = 0; dtype == boolean && l < lanes.count; ++l)
+  for (std::int64_t l = 0; dtype == boolean && l < strip.count; ++l)
     ensure(static_cast<std::uint8_t>(out.data()[l]) <= 1, "{}: loads a bool that was never stored", access.what);
   return out;
 }
 
-void LaneMemory::store(const Access& access, const Lanes& lanes, const LaneValues& values, const Array& value,
+void LaneMemory::store(const Access& access, const Strip& strip, const LaneValues& values, const Array& value,
                        const Array* mask, bool accumulates) {
-  const Place place = locate(access, lanes, values, mask);
+  const Elements place = locate(access, strip, values, mask);
   std::vector<Touched>& touched = touched_.at(at(memory_.root, access.buffer));
   std::byte* data = at(memory_.data, access.buffer);
   const auto size = static_cast<std::int64_t>(size_of(value.dtype()));
-  for (std::int64_t l = 0; l < lanes.count; ++l) {
+  for (std::int64_t l = 0; l < strip.count; ++l) {
     if (!on(mask, static_cast<std::size_t>(l))) continue;
     // What is accumulated belongs to a chunk, all else to a point.
     const std::int64_t element = place.elements[l] + place.offset;
-    const std::int64_t point = accumulates ? lanes.first + l : lanes.point(l);
+    const std::int64_t point = accumulates ? strip.first + l : strip.point(l);
     Touched& t = touched[static_cast<std::size_t>(element)];
     const auto conflicts = [&](const Touch& other) {
       if (other.point == Touch::kNobody) return false;
       if (other.point != point) return true;
-      return other.stage == lanes.stage && other.step != lanes.step && !accumulates;
+      return other.stage == strip.stage && other.step != strip.step && !accumulates;
     };
-    if (conflicts(t.writer) || conflicts(t.reader)) race(access, lanes, element);
-    t.writer = {point, lanes.step, lanes.stage};
+    if (conflicts(t.writer) || conflicts(t.reader)) race(access, strip, element);
+    t.writer = {point, strip.step, strip.stage};
     std::memcpy(data + element * size, value.data() + l * size, static_cast<std::size_t>(size));
   }
 }
 
-void LaneMemory::race(const Access& access, const Lanes& lanes, std::int64_t element) {
+void LaneMemory::race(const Access& access, const Strip& strip, std::int64_t element) {
   fail("{}: a race at step {} on element {}: another point or step of the phase stores or loads it", access.what,
-       lanes.step, element);
+       strip.step, element);
 }
 
 }  // namespace weft

@@ -10,7 +10,7 @@
 namespace weft {
 
 /// The points of a phase that run side by side, and the stage and step that they are at.
-struct Lanes {
+struct Strip {
   static constexpr std::int64_t kEveryStep = -2;  // `step` of what does not depend on the stage's axis
   std::int64_t first = 0, count = 0;              // chunks [first, first + count), a point of each
   std::int64_t chunk = 1, offset = 0;             // points in one; which of them
@@ -22,7 +22,7 @@ struct Lanes {
 };
 
 /// Base addresses of a program's buffers during one run.
-struct Memory {
+struct StorageMap {
   std::vector<std::byte*> data;  // for each buffer
   std::vector<BufferId> root;    // for each buffer: the one that owns its storage
 };
@@ -46,20 +46,20 @@ struct Access {
 using LaneValues = std::vector<Array>;
 
 /// The value of an index in each lane.
-std::vector<std::int64_t> index_values(const Index&, const Lanes&, const LaneValues&);
+std::vector<std::int64_t> index_values(const Index&, const Strip&, const LaneValues&);
 
 /// Loads and stores of one phase. Throws Error on an index outside its buffer and on a race: an element that
 /// one (point, step) stores and another one stores or loads, except that a later stage of the same point may.
 class LaneMemory {
  public:
-  LaneMemory(const Program&, const Phase&, const Memory&);
+  LaneMemory(const Program&, const Phase&, const StorageMap&);
 
-  void resolve(Access&, const Lanes&) const;
+  void resolve(Access&, const Strip&) const;
   /// The elements; 0 in a lane where `mask` (null: none) is false.
-  Array load(const Access&, const Lanes&, const LaneValues&, const Array* mask);
+  Array load(const Access&, const Strip&, const LaneValues&, const Array* mask);
   /// The same without being a load of the program: what a store that accumulates adds to.
-  Array peek(const Access&, const Lanes&, const LaneValues&, const Array* mask);
-  void store(const Access&, const Lanes&, const LaneValues&, const Array& value, const Array* mask, bool accumulates);
+  Array peek(const Access&, const Strip&, const LaneValues&, const Array* mask);
+  void store(const Access&, const Strip&, const LaneValues&, const Array& value, const Array* mask, bool accumulates);
 
  private:
   struct Touch {
@@ -72,16 +72,16 @@ class LaneMemory {
     Touch writer, reader;
   };
   /// The linear index of each lane is elements[lane] + offset; 0 where `mask` is false.
-  struct Place {
+  struct Elements {
     const std::int64_t* elements;
     std::int64_t offset;
   };
-  Place locate(const Access&, const Lanes&, const LaneValues&, const Array* mask);
-  Array read(const Access&, const Lanes&, Place, const Array* mask) const;
-  [[noreturn]] static void race(const Access&, const Lanes&, std::int64_t element);
+  Elements locate(const Access&, const Strip&, const LaneValues&, const Array* mask);
+  Array read(const Access&, const Strip&, Elements, const Array* mask) const;
+  [[noreturn]] static void race(const Access&, const Strip&, std::int64_t element);
 
   const Program& p_;
-  const Memory& memory_;
+  const StorageMap& memory_;
   std::unordered_map<BufferId, std::vector<Touched>> touched_;  // by root: the elements of what this phase stores to
   std::vector<std::int64_t> elements_;                          // of the last locate() that computed them
 };

@@ -25,7 +25,7 @@ class Simplifier {
       const LocSet locs = g_[current].locs;
       const ValueId next = step(current);
       if (next == kNoValue) break;
-      current = settle(next, first_new, depth);
+      current = simplify_new(next, first_new, depth);
       g_.add_locs(current, locs);
       if (simplest(current) != kNoValue) break;
     }
@@ -61,7 +61,7 @@ class Simplifier {
   }
 
   /// Simplifies the nodes from `first_new` on, which a replacement with the value `result` has just added.
-  ValueId settle(ValueId result, ValueId first_new, int depth) {
+  ValueId simplify_new(ValueId result, ValueId first_new, int depth) {
     const ValueId end = static_cast<ValueId>(g_.size());
     for (ValueId id = first_new; id < end; ++id) {
       const Node n = g_[id];

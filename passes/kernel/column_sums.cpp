@@ -82,30 +82,30 @@ std::optional<Index> flat(const Program& p, BufferId buffer, const std::vector<I
   return sum_of;
 }
 
-/// A kernel in the making: the host's phase, and sums that are added to it.
+/// A kernel in the making: the leader's phase, and sums that are added to it.
 class Split {
  public:
   /// A row kernel, which keeps its stages.
-  Split(Program& p, const Kernel& host) : p_(p), b_(host), columns_(row_axis(host)) {
-    for (AxisId a : host.phases[0].parallel) row_ = sum(scaled(row_, extent(host, a)), axis_index(a));
-    for (const KernelStage& s : host.phases[0].stages) results_ = std::max(results_, s.result + 1);
-    begin(extents(host.phases[0].parallel));
+  Split(Program& p, const Kernel& leader) : p_(p), b_(leader), columns_(row_axis(leader)) {
+    for (AxisId a : leader.phases[0].parallel) row_ = sum(scaled(row_, extent(leader, a)), axis_index(a));
+    for (const KernelStage& s : leader.phases[0].stages) results_ = std::max(results_, s.result + 1);
+    begin(extents(leader.phases[0].parallel));
   }
-  /// Nothing but the sums of `guest`.
-  Split(Program& p, const Kernel& guest, const ColumnSums& sums) : p_(p), columns_(sums.columns) {
-    b_.kernel.name = guest.name;
-    b_.kernel.axes = guest.axes;
+  /// Nothing but the sums of `joiner`.
+  Split(Program& p, const Kernel& joiner, const ColumnSums& sums) : p_(p), columns_(sums.columns) {
+    b_.kernel.name = joiner.name;
+    b_.kernel.axes = joiner.axes;
     b_.kernel.phases = {{{sums.rows}, {}}};
     row_ = axis_index(sums.rows);
-    begin(extent(guest, sums.rows));
+    begin(extent(joiner, sums.rows));
   }
 
-  /// False, and nothing is changed, where the sums need what the host has not at hand.
-  bool add(const Kernel& guest, const ColumnSums& sums) {
+  /// False, and nothing is changed, where the sums need what the leader has not at hand.
+  bool add(const Kernel& joiner, const ColumnSums& sums) {
     const KernelBuilder before = b_;
-    KernelRewriter copy(guest, b_, [&](AxisId a) { return a == sums.rows ? row_ : axis_index(columns_); });
-    if (copy_exprs(guest, copy)) {
-      add_stages(guest, sums, copy);
+    KernelRewriter copy(joiner, b_, [&](AxisId a) { return a == sums.rows ? row_ : axis_index(columns_); });
+    if (copy_exprs(joiner, copy)) {
+      add_stages(joiner, sums, copy);
       return true;
     }
     b_ = before;
@@ -149,8 +149,8 @@ class Split {
     return found;
   }
 
-  /// What the host stores at the element that a load reads: its value, or the load after the store where computing the
-  /// value anew would give another one. kNone where the host does not store there.
+  /// What the leader stores at the element that a load reads: its value, or the load after the store where computing the
+  /// value anew would give another one. kNone where the leader does not store there.
   ExprId at_hand(const Expr& load) {
     const std::optional<Index> element = flat(p_, load.buffer, load.access);
     const std::vector<KernelStage>& stages = rows().stages;
@@ -162,11 +162,11 @@ class Split {
     return kNone;
   }
 
-  bool copy_exprs(const Kernel& guest, KernelRewriter& copy) {
+  bool copy_exprs(const Kernel& joiner, KernelRewriter& copy) {
     std::vector<BufferId> stored;
     for (const KernelStage& s : rows().stages)
       for (const Store& t : s.stores) stored.push_back(storage(p_, t.buffer));
-    for (ExprId id = 0; id < static_cast<ExprId>(guest.exprs.size()); ++id) {
+    for (ExprId id = 0; id < static_cast<ExprId>(joiner.exprs.size()); ++id) {
       Expr e = copy.mapped(id);
       if (e.kind == Expr::accumulator) e.result += results_;
       ExprId known = kNone;
@@ -179,8 +179,8 @@ class Split {
     return true;
   }
 
-  void add_stages(const Kernel& guest, const ColumnSums& sums, const KernelRewriter& copy) {
-    const std::vector<KernelStage>& stages = guest.phases[0].stages;
+  void add_stages(const Kernel& joiner, const ColumnSums& sums, const KernelRewriter& copy) {
+    const std::vector<KernelStage>& stages = joiner.phases[0].stages;
     for (std::size_t f = 0; f < sums.folds; ++f) {
       const ExprId x = copy(stages[f].value);
       const DType t = at(b_.kernel.exprs, x).dtype;
@@ -204,7 +204,7 @@ class Split {
     }
     for (std::size_t s = sums.folds; s < stages.size(); ++s) once_.push_back(copy.stage(stages[s]));
     results_ += static_cast<std::int32_t>(sums.folds);
-    b_.kernel.locs |= guest.locs;
+    b_.kernel.locs |= joiner.locs;
   }
 
   BufferId add_buffer(std::string_view what, Type type) {
@@ -292,7 +292,7 @@ class Splitter {
   }
 
  private:
-  struct Host {
+  struct Leader {
     std::size_t kernel;
     Split split;
   };
@@ -306,43 +306,43 @@ class Splitter {
            rows * columns * element(k) > target_.l2_bytes;
   }
 
-  /// The guest loads something as large as its table that the host loads or stores too.
-  bool share_table(const Kernel& guest, const ColumnSums& s, const Touched& host) const {
-    return std::ranges::any_of(guest.exprs, [&](const Expr& e) {
+  /// The joiner loads something as large as its table that the leader loads or stores too.
+  bool share_table(const Kernel& joiner, const ColumnSums& s, const Touched& leader) const {
+    return std::ranges::any_of(joiner.exprs, [&](const Expr& e) {
       return e.kind == Expr::load &&
-             element_count(at(p_.buffers, e.buffer).type.shape) >= extent(guest, s.rows) * extent(guest, s.columns) &&
-             (std::ranges::count(host.loads, storage(p_, e.buffer)) ||
-              std::ranges::count(host.stores, storage(p_, e.buffer)));
+             element_count(at(p_.buffers, e.buffer).type.shape) >= extent(joiner, s.rows) * extent(joiner, s.columns) &&
+             (std::ranges::count(leader.loads, storage(p_, e.buffer)) ||
+              std::ranges::count(leader.stores, storage(p_, e.buffer)));
     });
   }
 
-  bool join(std::size_t guest, const ColumnSums& sums) {
-    const Kernel& k = p_.kernels[guest];
+  bool join(std::size_t joiner, const ColumnSums& sums) {
+    const Kernel& k = p_.kernels[joiner];
     const Touched own = touched(p_, k);
-    for (std::size_t i = guest; i-- > 0 && guest - i <= kWindow;) {
-      const Kernel& host = p_.kernels[i];
-      const Touched before = touched(p_, host);
-      if (is_host(host, k, sums) && share_table(k, sums, before) && !meet(own.stores, before.stores)) {
-        const auto known = std::ranges::find(hosts_, i, &Host::kernel);
-        if (known != hosts_.end()) return gone_[guest] = known->split.add(k, sums);
-        Split split(p_, host);
+    for (std::size_t i = joiner; i-- > 0 && joiner - i <= kWindow;) {
+      const Kernel& leader = p_.kernels[i];
+      const Touched before = touched(p_, leader);
+      if (is_leader(leader, k, sums) && share_table(k, sums, before) && !meet(own.stores, before.stores)) {
+        const auto known = std::ranges::find(leaders_, i, &Leader::kernel);
+        if (known != leaders_.end()) return gone_[joiner] = known->split.add(k, sums);
+        Split split(p_, leader);
         if (!split.add(k, sums)) return false;
-        hosts_.push_back({i, std::move(split)});
-        return gone_[guest] = true;
+        leaders_.push_back({i, std::move(split)});
+        return gone_[joiner] = true;
       }
-      // (Of a kernel that has joined a host, too: wherever that is, the two may not change places.)
+      // (Of a kernel that has joined a leader, too: wherever that is, the two may not change places.)
       if (meet(own.loads, before.stores) || meet(own.stores, before.loads) || meet(own.stores, before.stores))
         return false;
     }
     return false;
   }
 
-  bool is_host(const Kernel& host, const Kernel& guest, const ColumnSums& s) const {
-    const AxisId along = row_axis(host);
-    if (along == kNone || extent(host, along) != extent(guest, s.columns)) return false;
+  bool is_leader(const Kernel& leader, const Kernel& joiner, const ColumnSums& s) const {
+    const AxisId along = row_axis(leader);
+    if (along == kNone || extent(leader, along) != extent(joiner, s.columns)) return false;
     std::int64_t rows = 1;
-    for (AxisId a : host.phases[0].parallel) rows *= extent(host, a);
-    return rows == extent(guest, s.rows);
+    for (AxisId a : leader.phases[0].parallel) rows *= extent(leader, a);
+    return rows == extent(joiner, s.rows);
   }
 
   /// Rows in order are one stream; columns would be walked down in pieces of rows, and few of them feed few threads.
@@ -352,16 +352,16 @@ class Splitter {
     const bool cached = extent(k, sums.rows) * row_bytes <= 4 * target_.l2_bytes;
     if (cached || static_cast<std::int64_t>(sums.folds) * row_bytes > target_.l1_bytes / 2) return;
     Split split(p_, k, sums);
-    if (split.add(k, sums)) hosts_.push_back({i, std::move(split)});
+    if (split.add(k, sums)) leaders_.push_back({i, std::move(split)});
   }
 
   void finish() {
-    for (Host& h : hosts_) p_.kernels[h.kernel] = h.split.finish();
+    for (Leader& h : leaders_) p_.kernels[h.kernel] = h.split.finish();
     std::vector<Kernel> kept;
     for (std::size_t i = 0; i < p_.kernels.size(); ++i)
       if (!gone_[i]) kept.push_back(std::move(p_.kernels[i]));
     p_.kernels = std::move(kept);
-    if (hosts_.empty()) return;
+    if (leaders_.empty()) return;
     for (Kernel& k : p_.kernels)
       if (k.phases.size() == 3 && k.phases[1].chunk) drop_unread(p_, k);
     remove_untouched(p_);
@@ -369,7 +369,7 @@ class Splitter {
 
   Program& p_;
   const CpuTarget& target_;
-  std::vector<Host> hosts_;
+  std::vector<Leader> leaders_;
   std::vector<bool> gone_;
 };
 

@@ -3,12 +3,10 @@
 
 #include <chrono>
 #include <cmath>
-#include <map>
 
 #include "catch.h"
 #include "error_of.h"
 #include "gradient_check.h"
-#include "ir/graph/body.h"
 #include "ir/graph/build.h"
 #include "ir/ops/functions.h"
 #include "passes/graph/op_gradient.h"
@@ -92,62 +90,19 @@ const Case kCases[] = {
     {Op::result, WAVE FUNC("%x: f64[7]",
                            "%t = call %x, %x {body=@wave} : (f64[7], f64[7])\n  %a = result %t {index=0} : f64[7]\n"
                            "  %b = result %t {index=1} : f64[7]\n  %z = mul %a, %b : f64[7]\n  return %z")},
-    {Op::scan,
-     "func @turn(%c: f64[3], %x: f64[3], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = sin %0 : f64[3]\n"
-     "  %2 = add %1, %x : f64[3]\n  %3 = mul %2, %c : f64[3]\n  return %2, %3\n}\n" FUNC(
-         "%c: f64[3], %x: f64[4,3], %w: f64[3]",
-         "%t = scan %c, %x, %w {carries=1, slices=1, length=4, reverse=0, body=@turn} : (f64[3], f64[4,3])\n"
-         "  %a = result %t {index=0} : f64[3]\n  %b = result %t {index=1} : f64[4,3]\n"
-         "  %r = reduce_sum %b {axis=0} : f64[3]\n  %z = mul %a, %r : f64[3]\n  return %z")},
-    // A matrix that every turn multiplies by: as it is, transposed, on both sides, in batches, and beside another use.
-    {Op::scan,
-     "func @turn(%c: f64[2,3], %x: f64[2,3], %w: f64[3,3]) {\n  %0 = contract %c, %w {lhs=[1], rhs=[0]} : f64[2,3]\n"
-     "  %1 = add %0, %x : f64[2,3]\n  %2 = tanh %1 : f64[2,3]\n  return %2, %2\n}\n" FUNC(
-         "%c: f64[2,3], %x: f64[4,2,3], %w: f64[3,3]",
-         "%t = scan %c, %x, %w {carries=1, slices=1, length=4, reverse=0, body=@turn} : (f64[2,3], f64[4,2,3])\n"
-         "  %y = result %t {index=1} : f64[4,2,3]\n  return %y"),
-     -1, 1},
-    {Op::scan,
-     "func @turn(%c: f64[2,3], %x: f64[3,2], %w: f64[3,3]) {\n  %0 = contract %w, %c {lhs=[1], rhs=[1]} : f64[3,2]\n"
-     "  %1 = mul %0, %x : f64[3,2]\n  %2 = contract %1, %w {lhs=[0], rhs=[0]} : f64[2,3]\n  %3 = sin %2 : f64[2,3]\n  "
-     "return %3\n}\n" FUNC("%c: f64[2,3], %x: f64[3,3,2], %w: f64[3,3]",
-                           "%t = scan %c, %x, %w {carries=1, slices=1, length=3, reverse=1, body=@turn} : (f64[2,3])\n"
-                           "  %y = result %t {index=0} : f64[2,3]\n  return %y"),
-     -1, 1},
-    {Op::scan,
-     "func @turn(%c: f64[2,1,3], %w: f64[2,3,3]) {\n"
-     "  %0 = contract %c, %w {lhs=[2], rhs=[1], lhs_batch=[0], rhs_batch=[0]} : f64[2,1,3]\n"
-     "  %1 = sin %0 : f64[2,1,3]\n  return %1\n}\n" FUNC(
-         "%c: f64[2,1,3], %w: f64[2,3,3]",
-         "%t = scan %c, %w {carries=1, slices=0, length=3, reverse=0, body=@turn} : (f64[2,1,3])\n"
-         "  %y = result %t {index=0} : f64[2,1,3]\n  return %y"),
-     -1, 1},
-    // Slices of one value: side by side, with gaps, out of order, overlapping, of two axes.
-    {Op::slice, FUNC("%x: f64[2,6]",
-                     "%a = slice %x {start=[0,0], limit=[2,2], stride=[1,1]} : f64[2,2]\n  %b = slice %x {start=[0,2], "
-                     "limit=[2,4], stride=[1,1]} : f64[2,2]\n"
-                     "  %c = slice %x {start=[0,4], limit=[2,6], stride=[1,1]} : f64[2,2]\n  %d = mul %a, %b : "
-                     "f64[2,2]\n  %y = mul %d, %c : f64[2,2]\n  return %y")},
-    {Op::slice, FUNC("%x: f64[7]",
-                     "%a = slice %x {start=[4], limit=[6], stride=[1]} : f64[2]\n  %b = slice %x {start=[1], "
-                     "limit=[3], stride=[1]} : f64[2]\n"
-                     "  %y = mul %a, %b : f64[2]\n  return %y")},
-    {Op::slice, FUNC("%x: f64[7]",
-                     "%a = slice %x {start=[4], limit=[7], stride=[1]} : f64[3]\n  %b = slice %x {start=[2], "
-                     "limit=[5], stride=[1]} : f64[3]\n"
-                     "  %y = mul %a, %b : f64[3]\n  return %y")},
-    {Op::slice, FUNC("%x: f64[4,4]",
-                     "%a = slice %x {start=[0,0], limit=[4,2], stride=[1,1]} : f64[4,2]\n  %b = slice %x {start=[2,0], "
-                     "limit=[4,4], stride=[1,1]} : f64[2,4]\n"
-                     "  %c = reshape %b : f64[4,2]\n  %y = mul %a, %c : f64[4,2]\n  return %y")},
-    {Op::scan,
-     "func @turn(%c: f64[3], %n: i64[], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = constant {value=1} : i64[]\n"
-     "  %2 = add %n, %1 : i64[]\n  %3 = convert %2 : f64[]\n  %4 = broadcast %3 : f64[3]\n"
-     "  %5 = mul %0, %4 : f64[3]\n  return %5, %2, %0\n}\n" FUNC(
-         "%c: f64[3], %w: f64[3]",
-         "%n = constant {value=0} : i64[]\n"
-         "  %t = scan %c, %n, %w {carries=2, slices=0, length=3, reverse=1, body=@turn} : (f64[3], i64[], f64[3,3])\n"
-         "  %b = result %t {index=2} : f64[3,3]\n  return %b")},
+    {Op::scan, "func @turn(%c: f64[3], %x: f64[3], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = sin %0 : f64[3]\n"
+               "  %2 = add %1, %x : f64[3]\n  %3 = mul %2, %c : f64[3]\n  return %2, %3\n}\n"
+               FUNC("%c: f64[3], %x: f64[4,3], %w: f64[3]",
+                    "%t = scan %c, %x, %w {carries=1, slices=1, length=4, reverse=0, body=@turn} : (f64[3], f64[4,3])\n"
+                    "  %a = result %t {index=0} : f64[3]\n  %b = result %t {index=1} : f64[4,3]\n"
+                    "  %r = reduce_sum %b {axis=0} : f64[3]\n  %z = mul %a, %r : f64[3]\n  return %z")},
+    {Op::scan, "func @turn(%c: f64[3], %n: i64[], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = constant {value=1} : i64[]\n"
+               "  %2 = add %n, %1 : i64[]\n  %3 = convert %2 : f64[]\n  %4 = broadcast %3 : f64[3]\n"
+               "  %5 = mul %0, %4 : f64[3]\n  return %5, %2, %0\n}\n"
+               FUNC("%c: f64[3], %w: f64[3]",
+                    "%n = constant {value=0} : i64[]\n"
+                    "  %t = scan %c, %n, %w {carries=2, slices=0, length=3, reverse=1, body=@turn} : (f64[3], i64[], f64[3,3])\n"
+                    "  %b = result %t {index=2} : f64[3,3]\n  return %b")},
     {Op::cond, WAVE STEEP FUNC("%p: bool[], %x: f64[7], %y: f64[7]",
                                "%t = cond %p, %x, %y {then=@wave, else=@steep} : (f64[7], f64[7])\n"
                                "  %a = result %t {index=0} : f64[7]\n  %b = result %t {index=1} : f64[7]\n"
@@ -340,54 +295,6 @@ TEST_CASE("the gradient of a relu reads its result, not its operand") {
   differentiate(g, g.outputs()[0].id, std::span(&x, 1), kHere);
   for (ValueId id = static_cast<ValueId>(forward); id < g.size(); ++id)
     for (ValueId v : g[id].operands) CHECK(v != x);
-}
-
-/// Of a function's gradient with respect to its inputs, in the functions that its nodes hold too: how often an op
-/// occurs.
-std::map<Op, int> ops_of_gradient(const std::string& text) {
-  Graph g = parse_graph(text, "case");
-  std::vector<ValueId> wrt;
-  for (const Input& i : g.inputs()) wrt.push_back(i.id);
-  const ValueId first = static_cast<ValueId>(g.size());
-  const std::vector<ValueId> gradients = differentiate(g, g.outputs()[0].id, wrt, kHere);
-  for (std::size_t i = 0; i < gradients.size(); ++i) g.output(fmt::format("d{}", i), gradients[i]);
-  std::map<Op, int> count;
-  for (ValueId id = first; id < g.size(); ++id) {
-    ++count[g[id].op];
-    for (const BodyRef& body : g[id].attrs.bodies)
-      for (ValueId v = 0; v < body->graph->size(); ++v) ++count[(*body->graph)[v].op];
-  }
-  return count;
-}
-
-TEST_CASE("the gradient of a value that is cut in pieces joins their gradients, with zeros between them") {
-  const std::string pieces =
-      "%a = slice %x {start=[0], limit=[2], stride=[1]} : f32[2]\n"
-      "  %b = slice %x {start=[3], limit=[5], stride=[1]} : f32[2]\n"
-      "  %c = mul %a, %b : f32[2]\n  %y = reduce_sum %c {axis=0} : f32[]\n  return %y";
-  Graph g = parse_graph(FUNC("%x: f32[6]", +pieces + ""), "case");
-  const ValueId x = g.inputs()[0].id;
-  g.output("dx", differentiate(g, g.outputs()[0].id, std::span(&x, 1), kHere)[0]);
-  CHECK(interpret(g, std::vector<Array>{Array::from<float>({1, 2, 3, 4, 5, 6}, {6})})
-            .outputs[1]
-            .same_bits(Array::from<float>({4, 5, 0, 1, 2, 0}, {6})));
-  auto ops = ops_of_gradient(FUNC("%x: f32[6]", +pieces + ""));
-  CHECK(ops[Op::concat] == 1);
-  CHECK(ops[Op::add] == 0);
-}
-
-TEST_CASE("the gradient of a matrix that every turn multiplies by is one contraction over the turns") {
-  auto ops = ops_of_gradient(
-      "func @turn(%c: f32[2,3], %x: f32[2,3], %w: f32[3,3], %b: f32[2,3]) {\n"
-      "  %0 = contract %c, %w {lhs=[1], rhs=[0]} : f32[2,3]\n  %1 = add %0, %x : f32[2,3]\n  %2 = add %1, %b : "
-      "f32[2,3]\n"
-      "  %3 = tanh %2 : f32[2,3]\n  return %3\n}\n" FUNC(
-          "%c: f32[2,3], %x: f32[4,2,3], %w: f32[3,3], %b: f32[2,3]",
-          "%t = scan %c, %x, %w, %b {carries=1, slices=1, length=4, reverse=0, body=@turn} : (f32[2,3])\n"
-          "  %h = result %t {index=0} : f32[2,3]\n  %s = reduce_sum %h {axis=1} : f32[2]\n"
-          "  %y = reduce_sum %s {axis=0} : f32[]\n  return %y"));
-  CHECK(ops[Op::scan] == 2);      // one that saves the carries, one backwards
-  CHECK(ops[Op::contract] == 4);  // forward twice, that of the carry, and the one over the turns
 }
 
 TEST_CASE("values that the loss does not depend on, or not smoothly, get zeros") {
