@@ -47,7 +47,7 @@ std::int64_t ContractEmitter::reserve(std::int64_t bytes) {
 
 /// Registers that the epilogue takes for one register of columns, if there is a number.
 std::optional<int> ContractEmitter::epilogue_registers() const {
-  return registers_needed(program_, info_, kernel_, 1, schedule_.n, size_of(dtype_), target_.vector_registers > 16);
+  return registers_needed(info_, kernel_, 1, schedule_.n, size_of(dtype_), target_.vector_registers > 16);
 }
 
 void ContractEmitter::plan() {
