@@ -292,86 +292,71 @@ std::optional<int> temporaries(Op op, DType t, bool with_constant) {
   }
 }
 
-/// The expressions that the stages' stores need, in the order of registers_needed(), if there is one.
-std::optional<std::vector<ExprId>> store_by_store(const Program& program, const PhaseInfo& info, const Kernel& kernel,
-                                                  std::size_t first) {
-  std::vector<ExprId> order;
-  std::vector<bool> done(kernel.exprs.size(), false);
-  for (std::size_t s = first; s < info.phase.stages.size(); ++s) {
-    const KernelStage& stage = info.phase.stages[s];
-    if (stage.kind != KernelStage::map || stage.axis != kNone) return {};
-    std::vector<Store> stores = stage.stores;
-    std::ranges::sort(stores, {}, &Store::value);
-    for (std::size_t i = 0; i < stores.size(); ++i) {
-      std::vector<bool> needed(kernel.exprs.size(), false);
-      auto need = [&](ExprId e) { needed[static_cast<std::size_t>(e)] = true; };
-      need(stores[i].value);
-      for (std::size_t e = needed.size(); e-- > 0;)
-        if (needed[e]) for_each_operand(info, kernel, e, need);
-      for (std::size_t e = 0; e < needed.size(); ++e)
-        if (needed[e] && !done[e]) done[e] = true, order.push_back(static_cast<ExprId>(e));
-      std::vector<ExprId> later;
-      for (std::size_t j = i + 1; j < stores.size(); ++j) later.push_back(stores[j].value);
-      for (ExprId e : loads_under(kernel, later))
-        if (!done[static_cast<std::size_t>(e)] &&
-            storage(program, kernel.exprs[static_cast<std::size_t>(e)].buffer) == storage(program, stores[i].buffer))
-          return {};
-    }
-  }
-  return order;
-}
-
 }  // namespace
 
-std::optional<int> registers_needed(const Program& program, const PhaseInfo& info, const Kernel& kernel,
-                                    std::size_t first, AxisId lane_axis, std::size_t element, bool broadcasts) {
-  const auto order = store_by_store(program, info, kernel, first);
-  if (!order) return {};
-  std::vector<int> uses(kernel.exprs.size(), 0);  // still to come
-  for (ExprId e : *order)
-    for_each_operand(info, kernel, static_cast<std::size_t>(e), [&](ExprId o) { ++uses[static_cast<std::size_t>(o)]; });
+std::optional<int> registers_needed(const PhaseInfo& info, const Kernel& kernel, std::size_t first, AxisId lane_axis,
+                                    std::size_t element, bool broadcasts) {
+  const std::size_t n = kernel.exprs.size();
+  std::vector<std::size_t> order, stage_of(n, 0);  // as expressions are computed; the first stage that needs one
+  std::vector<int> uses(n, 0);                     // still to come
   auto registers = [&](std::size_t e) {
     return std::max(1, static_cast<int>(size_of(kernel.exprs[e].dtype) / element));
   };
-  std::vector<bool> held(kernel.exprs.size(), false);  // in registers until its last use
+  std::vector<bool> held(n, false);  // in registers until its last use
   int live = 0, most = 0;
-  auto hold = [&](std::size_t e) {
-    if (uses[e] > 0) held[e] = true, live += registers(e);
+  auto use = [&](ExprId o) {
+    const auto e = static_cast<std::size_t>(o);
+    if (--uses[e] == 0 && held[e]) held[e] = false, live -= registers(e);
   };
-  for (ExprId id : *order) {
-    const auto at = static_cast<std::size_t>(id);
-    const Expr& e = kernel.exprs[at];
-    int extra = 0;
-    if (e.kind == Expr::load) {
-      const Linear& a = info.access[at];
-      const std::int64_t step = a.coefficient[static_cast<std::size_t>(lane_axis)];
-      if (!e.args.empty() || !a.indirect.empty() || step < 0 || step > 1) return {};
-      if (uses[at] == 1) continue;  // an operand in memory
-    } else if (e.kind == Expr::apply) {
-      const Expr& last = kernel.exprs[static_cast<std::size_t>(e.args.back())];
-      bool constant = false;
-      for (ExprId o : e.args) {
-        const auto arg = static_cast<std::size_t>(o);
-        const bool one_for_all = kernel.exprs[arg].kind != Expr::load ||
-                                 info.access[arg].coefficient[static_cast<std::size_t>(lane_axis)] == 0;
-        constant |= kernel.exprs[arg].kind == Expr::constant;
-        if (!held[arg] && one_for_all && !broadcasts) extra += registers(arg);
-      }
-      const auto own = temporaries(e.op, last.dtype, constant);
-      if (!own) return {};
-      extra += *own * registers(at);
-    } else if (e.kind == Expr::index) {
-      return {};
-    } else if (e.kind == Expr::constant) {
-      continue;
+
+  for (std::size_t s = first; s < info.phase.stages.size(); ++s) {
+    const KernelStage& stage = info.phase.stages[s];
+    if (stage.kind != KernelStage::map || stage.axis != kNone) return {};
+    std::vector<bool> needed(n, false);
+    auto need = [&](ExprId e) { needed[static_cast<std::size_t>(e)] = true; };
+    for (const Store& t : stage.stores) need(t.value), ++uses[static_cast<std::size_t>(t.value)];
+    for (std::size_t e = n; e-- > 0;)
+      if (needed[e] && stage_of[e] == 0) for_each_operand(info, kernel, e, need);
+    for (std::size_t e = 0; e < n; ++e) {
+      if (!needed[e] || stage_of[e] > 0) continue;
+      stage_of[e] = s;
+      order.push_back(e);
+      for_each_operand(info, kernel, e, [&](ExprId o) { ++uses[static_cast<std::size_t>(o)]; });
     }
-    most = std::max(most, live + extra);
-    for_each_operand(info, kernel, at, [&](ExprId o) {
-      const auto arg = static_cast<std::size_t>(o);
-      if (--uses[arg] == 0 && held[arg]) held[arg] = false, live -= registers(arg);
-    });
-    hold(at);
-    most = std::max({most, live, registers(at)});
+  }
+
+  std::size_t next = 0;
+  for (std::size_t s = first; s < info.phase.stages.size(); ++s) {
+    for (; next < order.size() && stage_of[order[next]] == s; ++next) {
+      const std::size_t at = order[next];
+      const Expr& e = kernel.exprs[at];
+      if (e.kind == Expr::index) return {};
+      if (e.kind == Expr::constant) continue;
+      int extra = 0;
+      if (e.kind == Expr::load) {
+        const Linear& a = info.access[at];
+        const std::int64_t step = a.coefficient[static_cast<std::size_t>(lane_axis)];
+        if (!e.args.empty() || !a.indirect.empty() || step < 0 || step > 1) return {};
+        if (uses[at] == 1) continue;  // an operand in memory
+      } else if (e.kind == Expr::apply) {
+        bool constant = false;
+        for (ExprId o : e.args) {
+          const auto arg = static_cast<std::size_t>(o);
+          const bool one_for_all = kernel.exprs[arg].kind != Expr::load ||
+                                   info.access[arg].coefficient[static_cast<std::size_t>(lane_axis)] == 0;
+          constant |= kernel.exprs[arg].kind == Expr::constant;
+          if (!held[arg] && one_for_all && !broadcasts) extra += registers(arg);
+        }
+        const auto own = temporaries(e.op, kernel.exprs[static_cast<std::size_t>(e.args.back())].dtype, constant);
+        if (!own) return {};
+        extra += *own * registers(at);
+      }
+      most = std::max(most, live + extra);
+      for_each_operand(info, kernel, at, use);
+      held[at] = true, live += registers(at);
+      most = std::max(most, live);
+    }
+    for (const Store& t : info.phase.stages[s].stores) use(t.value);  // once all are computed
   }
   return most;
 }

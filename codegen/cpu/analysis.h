@@ -69,13 +69,12 @@ std::vector<ExprId> loads_under(const Kernel&, const std::vector<ExprId>& roots)
 /// Rough cycles of one evaluation of all the phase's expressions and stores on one register each; stage loops included.
 double point_cost(const PhaseInfo&, const Kernel&);
 
-/// Vector registers that the stages from `first` on take for one register of neighbours along `lane_axis`, when they
-/// are computed store by store in the order of their values, each stored before the next is begun; no number where
-/// stages are more than that, an op's code is long, or a store overwrites what a later one's value loads. A register
-/// has as many lanes as elements of `element` bytes; `broadcasts`: an operand in memory may be one element for all
-/// lanes.
-std::optional<int> registers_needed(const Program&, const PhaseInfo&, const Kernel&, std::size_t first,
-                                    AxisId lane_axis, std::size_t element, bool broadcasts);
+/// Vector registers that the stages from `first` on, of which there is an earlier one, take for one register of
+/// neighbours along `lane_axis`; no number where they are more than maps of loaded neighbours, or an op's code is long.
+/// A register has as many lanes as elements of `element` bytes; `broadcasts`: an operand in memory may be one element
+/// for all lanes.
+std::optional<int> registers_needed(const PhaseInfo&, const Kernel&, std::size_t first, AxisId lane_axis,
+                                    std::size_t element, bool broadcasts);
 
 /// A costly value along the row axis that several stages need: the first one keeps the row in scratch space, at
 /// `offset` bytes, and the others read it there.

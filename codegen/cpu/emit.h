@@ -251,7 +251,7 @@ class PhaseEmitter {
   Value *buffers_ = nullptr, *begin_ = nullptr, *end_ = nullptr, *scratch_ = nullptr;
   Value* fault_ = nullptr;  // of a kernel with indices to check: the IndexFault
   std::vector<Level> levels_;
-  int first_level_ = 0;             // nothing moves out of it; not 0: registers are few
+  int first_level_ = 0;             // nothing moves out of it
   std::vector<Value*> coordinate_;  // of each axis: its value, or that of lane 0
   std::vector<int> axis_level_;     // level at which it was bound, -1: unbound
   llvm::DenseMap<BufferId, Value*> base_;

@@ -58,6 +58,7 @@ class ContractEmitter : public PhaseEmitter {
   Value* read_tile(const MicroKernel&, int sum);
   void step(const MicroKernel&, int k, Values& state);
   Values steps(const MicroKernel&, Value* count, Values state);
+  static constexpr std::int64_t kShortestRun = 8;  // products; enough for a loop of its own, which is scheduled alone
   Values steps_in_runs(const MicroKernel&, Values state);
 
   struct Range {

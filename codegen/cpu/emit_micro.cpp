@@ -125,10 +125,10 @@ void ContractEmitter::step(const MicroKernel& m, int k, Values& state) {
 /// `count` products more.
 Values ContractEmitter::steps(const MicroKernel& m, Value* count, Values state) {
   // A large tile has work enough in one step, and no register to spare for what LLVM would move ahead: products that
-  // are added later, and splats, above all where each has one use.
-  constexpr int kLargeTile = 24;
-  const bool fused = target_.fma && is_float(dtype_);
-  const int unroll = m.sums() < kLargeTile && fused && m.registers > 1 ? kUnroll : 1;
+  // are added later, and splats where each has one use.
+  constexpr int kLargeTile = 24, kLargeColumn = 8;
+  const bool fused = target_.fma && is_float(dtype_), column = m.registers == 1 && target_.vector_registers == 16;
+  const int unroll = fused && m.sums() < (column ? kLargeColumn : kLargeTile) ? kUnroll : 1;
   auto advance = [&](int by) {
     return [&, by](Value*, const Values& in) -> Values {
       Values s = in;
@@ -147,8 +147,7 @@ Values ContractEmitter::steps(const MicroKernel& m, Value* count, Values state) 
 /// that was done before. Otherwise this tile's epilogue comes right after, and the runs are short: the memory of its
 /// rows, asked for between them, is there in time.
 Values ContractEmitter::steps_in_runs(const MicroKernel& m, Values state) {
-  const std::int64_t most = std::max<std::int64_t>(1, K_ / (interleaved_ ? rows_ : 2 * rows_));
-  const std::int64_t run = most > kUnroll ? most / kUnroll * kUnroll : most;
+  const std::int64_t run = std::max(kShortestRun, K_ / (interleaved_ ? rows_ : 2 * rows_)) / kUnroll * kUnroll;
   state = loop("run", i64(0), i64(rows_), 1, std::move(state), [&](Value* i, const Values& in) -> Values {
     Values s = steps(m, i64(run), in);
     between_runs([&](const Work& w) { prefetch(b_.CreateAdd(w.next_row, i), w.next_column); });

@@ -1,7 +1,4 @@
 // Map and scatter stages.
-#include <algorithm>
-#include <numeric>
-
 #include "codegen/cpu/emit.h"
 #include "ir/ops/sum_order.h"
 
@@ -9,19 +6,14 @@ namespace weft::codegen {
 
 void PhaseEmitter::store_values(std::size_t index) {
   const KernelStage& s = stage(index);
-  std::vector<std::size_t> order(s.stores.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  // All values first: a store may overwrite what another one's value was loaded from. Where registers are few, one by
-  // one (see registers_needed()).
-  if (first_level_ > 0)
-    std::ranges::sort(order, {}, [&](std::size_t i) { return s.stores[i].value; });
-  else
-    for (const Store& t : s.stores) value(t.value);
-  for (std::size_t i : order) {
+  // All values first: a store may overwrite what another one's value was loaded from.
+  Values values;
+  for (const Store& t : s.stores) values.push_back(value(t.value));
+  for (std::size_t i = 0; i < s.stores.size(); ++i) {
     const DType t = expr(s.stores[i].value).dtype;
     const Address a = address(s.stores[i].buffer, info_.store[index][i]);
     const bool wide = a.contiguous() && lanes_.width > 1;
-    Value* v = wide ? lanes(s.stores[i].value) : value(s.stores[i].value);
+    Value* v = wide ? lanes(s.stores[i].value) : values[i];
     const bool streaming = wide && passes_caches(s.stores[i], info_.store[index][i]);
     const auto& checks = info_.store_checks[index][i];
     Value* inside = checks.empty() ? nullptr : checked(checks, nullptr);

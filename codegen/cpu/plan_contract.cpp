@@ -46,7 +46,7 @@ std::int64_t ContractEmitter::reserve(std::int64_t bytes) {
 
 /// Registers that the epilogue takes for one register of columns, if there is a number.
 std::optional<int> ContractEmitter::epilogue_registers() const {
-  return registers_needed(program_, info_, kernel_, 1, axes_.n, size_of(dtype_), target_.vector_registers > 16);
+  return registers_needed(info_, kernel_, 1, axes_.n, size_of(dtype_), target_.vector_registers > 16);
 }
 
 void ContractEmitter::plan() {
@@ -78,8 +78,7 @@ void ContractEmitter::plan() {
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
   tile_elements_ = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
   const bool whole_panels = !schedule_.split_n || last_columns() == nr_;
-  constexpr std::int64_t kShortRun = 4;  // products between two rows of an epilogue
-  const bool whole = K_ <= k_block_ && K_ >= kShortRun * rows_;
+  const bool whole = K_ <= k_block_ && K_ >= kShortestRun * rows_;
   const std::optional<int> needed = epilogue_registers();  // and one in reserve
   interleaved_ = whole && !info_.checks && block_ > 1 && whole_panels && needed &&
                  *needed + 1 + rows_ * (nr_ / lanes_of_register_) <= target_.vector_registers;
