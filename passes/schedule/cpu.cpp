@@ -69,7 +69,8 @@ Tile choose_tile(const Product& p, const CpuTarget& target) {
   for (std::int64_t cols = 1; most_rows(p.dtype, cols, target) >= 1; ++cols) {
     if (cols > 1 && (cols - 1) * p.lanes >= p.n) break;
     if (!fits_panels(cols * p.lanes, p.panels)) continue;
-    const std::int64_t strips = ceil_div(p.m, std::min(most_rows(p.dtype, cols, target), p.m)), rows = ceil_div(p.m, strips);
+    const std::int64_t strips = ceil_div(p.m, std::min(most_rows(p.dtype, cols, target), p.m)),
+                       rows = ceil_div(p.m, strips);
     const double cost = tile_cost(p, strips, cols);
     if (least == 0 || cost < 0.99 * least) least = cost, best = {rows, cols};
   }
@@ -129,8 +130,8 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   // line or two, or few panels do so (512x256x128 in 14x32 tiles: 229 GFLOP/s in place, 203 packed; 512x512x128 in
   // 6x16: 194 and 211). A panel of rhs that few strips of rows read does not repay packing (measured with 14x32 tiles:
   // 0.98 of the peak read in place at 128 rows, 0.93 packed), unless its rows lie pages apart (with rows of 8 KiB: 0.60
-  // in place, 0.82 packed), or it comes from beyond the L2 and its rows evict each other there: then the second strip pays. One that lies in panels need
-  // never be packed.
+  // in place, 0.82 packed), or the sum is long and its rows evict each other from the L2: then the second strip pays.
+  // One that lies in panels need never be packed.
   constexpr std::int64_t kL2Ways = 8, kLongStep = 16, kFewPanels = 16, kFewReaders = 12;
   constexpr std::int64_t kFar = 8192;  // bytes from one row of rhs to the next
   const std::int64_t strips = ceil_div(x.m, s.mr), panels = ceil_div(x.n, s.nr);
@@ -153,7 +154,7 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, axes.n);
   const std::int64_t rhs_row = rhs_plain ? stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], axes.k) : 0;
   const std::int64_t rhs_lines = chunk * ceil_div(s.nr * x.element, kCacheLine);
-  const bool far = x.k * x.n * x.element > target.l2_bytes && !fit_l2(rhs_lines, rhs_row);
+  const bool far = x.k > chunk && x.k * x.n * x.element > target.l2_bytes && !fit_l2(rhs_lines, rhs_row);
   const std::int64_t readers = far ? 1 : rhs_row * x.element >= kFar ? 2 : kFewReaders;
   s.pack_rhs =
       !x.panels && !(rhs_plain && (x.m <= readers * s.mr || (by_columns && long_step && fit_l2(rhs_lines, rhs_row))));
