@@ -111,7 +111,7 @@ bool touches_update(const Program& p, const Kernel& k) {
 
 void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   const RoleAxes axes = role_axes(k);
-  if (axes.m == kNone || axes.n == kNone || axes.k == kNone) return;
+  if (axes.m == kNone || axes.n == kNone || axes.k == kNone || leading_contraction(k)->roles.b.size() > 1) return;
   if (!std::holds_alternative<CpuSchedule>(k.schedule)) k.schedule = CpuSchedule{.vector_axis = axes.n};
   CpuSchedule& s = std::get<CpuSchedule>(k.schedule);
   const KernelStage& sum = k.phases[0].stages[0];

@@ -9,7 +9,7 @@ namespace weft {
 namespace {
 
 AxisId lanes_of_kernel(const Kernel& k) {
-  if (leading_contraction(k)) return role_axes(k).n;
+  if (const AxisId n = role_axes(k).n; n != kNone) return n;
   // The folded axis of a row kernel, that of its first such phase, else the last parallel axis.
   const std::vector<AxisId>& parallel = k.phases.back().parallel;
   AxisId axis = parallel.empty() ? kNone : parallel.back();

@@ -29,7 +29,7 @@ std::string block_objection(const Contraction& c, std::int64_t found, std::int64
 
 bool is_tiled_contraction(const Kernel& k) {
   const RoleAxes s = role_axes(k);
-  if (s.m == kNone || s.n == kNone || s.k == kNone) return false;
+  if (s.m == kNone || s.n == kNone || s.k == kNone || leading_contraction(k)->roles.b.size() > 1) return false;
   return std::ranges::all_of(std::initializer_list<AxisId>{s.b, s.m, s.n, s.k},
                              [&](AxisId a) { return a == kNone || k.axes[static_cast<std::size_t>(a)].extent > 0; });
 }

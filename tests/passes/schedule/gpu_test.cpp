@@ -95,6 +95,21 @@ TEST_CASE("what has no roles, is empty or is followed by more than maps has no t
   }
 }
 
+TEST_CASE("a contraction with several axes in a role is not tiled, and has lanes along what is parallel") {
+  Program p = parse_program(
+      "program @p { input %x: f32[2,3,4,5] input %y: f32[2,3,5,6] output %z: f32[2,3,4,6] inputs %x, %y outputs %z\n"
+      "kernel @k { axes b=2, c=3, m=4, n=6, k=5 %e0: f32 = load %x[b, c, m, k] %e1: f32 = load %y[b, c, k, n]\n"
+      "%e2: f32 = accumulator %a0 phase (b, c, m, n) { %a0 = contract b=(b, c), m=m, n=n over k: %e0 * %e1\n"
+      "map: store %z[b, c, m, n] = %e2 } } }");
+  for (const Target& target : {Target(CpuTarget{}), Target(GpuTarget{})}) {
+    complete_schedules(p, target);
+    verify(p);
+    CHECK(lane_axis(p.kernels[0]) == 3);
+    CHECK(cpu_tile(p.kernels[0]) == nullptr);
+    CHECK(gpu_tile(p.kernels[0]) == nullptr);
+  }
+}
+
 TEST_CASE("a schedule that a program has for the machine stays; others get one") {
   const std::string own = "schedule gpu {threads=n, rows=8, cols=8, tm=2, tn=1, k=16, stages=4}";
   Program p = with_schedule(own);
