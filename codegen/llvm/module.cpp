@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "codegen/cpu/emit_contract.h"
+#include "codegen/cpu/contract/emit_contract.h"
 #include "codegen/llvm/llvm_target.h"
 #include "codegen/llvm/module.h"
 

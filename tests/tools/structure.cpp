@@ -51,8 +51,9 @@ const SubFolder kSubFolders[] = {
     {"passes/schedule", {}},
     {"passes/kernel", {"passes/graph", "passes/schedule"}},
     {"codegen/cpu", {}},
+    {"codegen/cpu/contract", {"codegen/cpu"}},
     {"codegen/gpu", {"codegen/cpu"}},
-    {"codegen/llvm", {"codegen/cpu"}},
+    {"codegen/llvm", {"codegen/cpu", "codegen/cpu/contract"}},
     {"codegen/ptx", {"codegen/cpu", "codegen/llvm"}},
     {"codegen/cache", {"codegen/cpu", "codegen/llvm"}},
     {"runtime/host", {}},
@@ -66,7 +67,7 @@ const SubFolder kSubFolders[] = {
     {"frontend/nn", {"frontend/tensor", "frontend/executable"}},
     {"frontend/train", {"frontend/tensor", "frontend/executable", "frontend/nn"}},
 };
-constexpr int kMostSources = 15;  // beside each other
+constexpr int kMostSources = 14;  // beside each other
 // The runtime runs artefacts and knows neither graphs nor kernels: what an ahead-of-time compiled model links stays
 // small.
 const Names kInRuntime = {"ir/base", "ir/ops", "ir/memory", "ir/simt", "ir/artifact"};
@@ -136,7 +137,7 @@ TEST_CASE("includes within a library go one way, and no folder is crowded") {
     int count = 0;
     for (const fs::path& file : sources(folder.name)) {
       INFO(file);
-      CHECK(file.parent_path() == kRoot / folder.name);
+      if (file.parent_path() != kRoot / folder.name) continue;  // of a folder in it
       count += file.extension() == ".cpp";
       for (const Include& include : includes(file)) {
         const std::string from = fs::path(include.own()).parent_path().string();

@@ -9,7 +9,7 @@
 
 #include <bit>
 
-#include "codegen/cpu/emit_contract.h"
+#include "codegen/cpu/contract/emit_contract.h"
 
 namespace weft::codegen {
 namespace {

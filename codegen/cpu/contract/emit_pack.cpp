@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "codegen/cpu/emit_contract.h"
+#include "codegen/cpu/contract/emit_contract.h"
 #include "ir/ops/sum_order.h"
 
 namespace weft::codegen {

@@ -1,5 +1,5 @@
 // The loops around the microkernel.
-#include "codegen/cpu/emit_contract.h"
+#include "codegen/cpu/contract/emit_contract.h"
 
 #include <algorithm>
 

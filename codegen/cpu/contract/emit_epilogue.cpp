@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "codegen/cpu/emit_contract.h"
+#include "codegen/cpu/contract/emit_contract.h"
 
 namespace weft::codegen {
 
