@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "ir/base/at.h"
 #include "ir/base/cache_line.h"
 #include "ir/kernel/kernel_walk.h"
 #include "ir/memory/panels.h"
@@ -111,7 +112,18 @@ bool touches_update(const Program& p, const Kernel& k) {
 
 }  // namespace
 
-void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
+std::vector<bool> often_multiplied(const Program& p) {
+  constexpr int kOften = 8;
+  std::vector<int> count(p.buffers.size(), 0);
+  for (const Kernel& k : p.kernels)
+    if (const KernelStage* c = leading_contraction(k); c && at(k.exprs, c->rhs).kind == Expr::load)
+      ++at(count, storage(p, at(k.exprs, c->rhs).buffer));
+  std::vector<bool> often;
+  for (const int n : count) often.push_back(n >= kOften);
+  return often;
+}
+
+void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, const std::vector<bool>& often) {
   const RoleAxes axes = role_axes(k);
   if (axes.m == kNone || axes.n == kNone || axes.k == kNone || leading_contraction(k)->roles.b.size() > 1) return;
   if (!std::holds_alternative<CpuSchedule>(k.schedule)) k.schedule = CpuSchedule{.vector_axis = axes.n};
@@ -167,6 +179,13 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target) {
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
   const bool prefer_n = by_columns || repeat_lhs < repeat_rhs || touches_update(p, k);
   s.split_n = (panels >= 4 && prefer_n) || (strips < kFewStrips && panels > strips);
+  // What follows one another by the same weight does so row by row: a thread that has rows shares nothing else with the
+  // others from turn to turn, and waits for none of them.
+  constexpr std::int64_t kEnoughStrips = 4;
+  const Expr& weight = at(k.exprs, sum.rhs);
+  if (weight.kind == Expr::load && often[static_cast<std::size_t>(storage(p, weight.buffer))] &&
+      strips >= kEnoughStrips)
+    s.split_n = false;
   s.mc = cache_block(x.m, s.mr, x.k, lhs.dtype, target);
   s.nc = cache_block(x.n, s.nr, x.k, lhs.dtype, target);
 }

@@ -6,7 +6,10 @@
 namespace weft {
 
 /// Tiles, packs and splits the contraction that the kernel begins with, if it has one axis in each role.
-void tile_contraction(const Program&, Kernel&, const CpuTarget&);
+/// `often`: as often_multiplied() says.
+void tile_contraction(const Program&, Kernel&, const CpuTarget&, const std::vector<bool>& often);
+/// By storage: the right operand of many contractions, as the weight of a recurrent layer is of one in each turn.
+std::vector<bool> often_multiplied(const Program&);
 
 // What the cost model is made of, for those who search beyond its choice.
 

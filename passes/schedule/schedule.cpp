@@ -27,10 +27,11 @@ void assign_lanes(Kernel& k, const Target& target) {
     k.schedule = GpuSchedule{.thread_axis = axis};
 }
 
-void tile(const Program& p, Kernel& k, const Target& target, const ScheduleTable* table) {
+void tile(const Program& p, Kernel& k, const Target& target, const std::vector<bool>& often,
+          const ScheduleTable* table) {
   if (const auto* gpu = std::get_if<GpuTarget>(&target)) return tile_contraction(p, k, *gpu);
   const CpuTarget& cpu = std::get<CpuTarget>(target);
-  tile_contraction(p, k, cpu);
+  tile_contraction(p, k, cpu, often);
   if (table) table->apply(p, k, cpu);
 }
 
@@ -41,16 +42,18 @@ void assign_lanes(Program& p, const Target& target) {
 }
 
 void tile_contractions(Program& p, const Target& target, const ScheduleTable* table) {
-  for (Kernel& k : p.kernels) tile(p, k, target, table);
+  const std::vector<bool> often = often_multiplied(p);
+  for (Kernel& k : p.kernels) tile(p, k, target, often, table);
 }
 
 void complete_schedules(Program& p, const Target& target) {
+  const std::vector<bool> often = often_multiplied(p);
   for (Kernel& k : p.kernels) {
     const bool has_one = std::holds_alternative<CpuTarget>(target) ? std::holds_alternative<CpuSchedule>(k.schedule)
                                                                    : std::holds_alternative<GpuSchedule>(k.schedule);
     if (has_one) continue;
     assign_lanes(k, target);
-    tile(p, k, target, nullptr);
+    tile(p, k, target, often, nullptr);
   }
 }
 

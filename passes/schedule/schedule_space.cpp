@@ -82,7 +82,8 @@ std::vector<CpuSchedule> tile_candidates(const Program& p, const Kernel& kernel,
   std::vector<Candidate> found;
   Kernel k = kernel;
   const CpuSchedule& own = std::get<CpuSchedule>(kernel.schedule);
-  for (std::int64_t cols = 1; most_rows(c.dtype, cols, target) >= 1 && (cols == 1 || (cols - 1) * lanes < c.n); ++cols) {
+  for (std::int64_t cols = 1; most_rows(c.dtype, cols, target) >= 1 && (cols == 1 || (cols - 1) * lanes < c.n);
+       ++cols) {
     const std::int64_t fewest = ceil_div(c.m, std::min(most_rows(c.dtype, cols, target), c.m));
     for (std::int64_t strips = fewest; strips <= std::min(fewest + kMoreStrips, c.m); ++strips)
       for (int flags = 0; flags < 8; ++flags) {

@@ -51,7 +51,7 @@ const Row kRows[] = {
     {"columns of a transposed lhs that the L2 cannot hold at once", 1024, 64, 1024, true, false, true, true},
     {"rows of rhs that the L2 cannot hold at once", 784, 1024, 128, true, true, false, true},
     {"a long sum whose rows of rhs come from beyond the L2, however few strips read them", 28, 512, 3584, false, true,
-     true, true},
+     false, true},
     {"a long sum of a transposed lhs that the L2 does not hold", 128, 512, 3584, true, true, true, true},
     {"few strips of rows: threads share panels", 64, 512, 512, false, true, false, false},
 };
