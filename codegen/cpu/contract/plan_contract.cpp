@@ -8,8 +8,11 @@
 namespace weft::codegen {
 namespace {
 
-/// Longer sums pack their operands chunk by chunk, so that scratch memory does not grow with k.
-constexpr std::int64_t kLongSum = 4 * kContractChunk;
+/// Longer sums pack their operands chunk by chunk, anew for each unit of work, so that scratch memory does not grow
+/// with k.
+constexpr std::int64_t kLongSum = 16 * kContractChunk;
+/// Bytes of the packed pieces of a long sum that each piece of the other operand walks through.
+constexpr std::int64_t kLongBlock = 8 << 20;
 
 std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * b; }
 
@@ -71,8 +74,10 @@ void ContractEmitter::plan() {
   rhs_ = plan_rhs();
   const std::int64_t inner_pieces = schedule_.split_n ? strips_ : panels_;
   const std::int64_t wanted = schedule_.split_n ? ceil_div(schedule_.mc, rows_) : ceil_div(schedule_.nc, nr_);
-  const std::int64_t fits = target_.l2_bytes / 2 / (packed_k_ * (schedule_.split_n ? rows_ : nr_) * element);
-  const std::int64_t most = std::clamp<std::int64_t>(wanted > 0 ? wanted : fits, 1, inner_pieces);
+  const std::int64_t piece_bytes = packed_k_ * (schedule_.split_n ? rows_ : nr_) * element;
+  const std::int64_t fits = target_.l2_bytes / 2 / piece_bytes;
+  std::int64_t most = std::clamp<std::int64_t>(wanted > 0 ? wanted : fits, 1, inner_pieces);
+  if (packed_k_ > kContractChunk) most = std::min(most, std::max<std::int64_t>(1, kLongBlock / piece_bytes));
   block_ = ceil_div(inner_pieces, ceil_div(inner_pieces, most));
   group_ = packs_by_chunk() ? block_ : 1;
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
