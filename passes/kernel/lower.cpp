@@ -104,8 +104,23 @@ struct Lowering final : BufferMap {
     std::int64_t begin = 0;
   };
   std::map<ValueId, Piece> pieces_;
+  /// plain[v]: whoever reads v does so at indices that are axes and offsets, unguarded. Of others the verifier could
+  /// not tell that they keep to a piece.
+  std::vector<bool> read_plainly(const std::vector<std::vector<ValueId>>& uses) const {
+    std::vector<bool> plain(g.size(), true);
+    for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
+      plain[v] = std::ranges::all_of(uses[v], [&](ValueId u) {
+        const Op op = g[u].op;
+        const bool is_plain = info(op).cls != OpClass::view || op == Op::broadcast || op == Op::transpose ||
+                              op == Op::slice || concats[u] ||
+                              (op == Op::reshape && is_affine_reshape(g[v].type.shape, g[u].type.shape));
+        return is_plain && info(op).cls != OpClass::scatter && (stored[u] || plain[u]);
+      });
+    return plain;
+  }
   void find_pieces() {
     const auto uses = users(g);
+    const std::vector<bool> plain = read_plainly(uses);
     for (ValueId v = 0; v < g.size(); ++v) {
       if (!concats[v] || !stored[v] || g[v].group == kNoGroup) continue;
       std::int64_t begin = 0;
@@ -115,7 +130,8 @@ struct Lowering final : BufferMap {
         const bool is_computed = n.group != kNoGroup && n.group != g[v].group && n.op != Op::constant &&
                                  info(n.op).cls != OpClass::scatter && stored[piece] && buffers[piece] == kNone;
         const bool is_viewed = std::ranges::any_of(uses[piece], [&](ValueId u) { return wants_memory(g, u, large); });
-        if (is_computed && !is_viewed && !is_empty(n.type.shape)) pieces_.try_emplace(piece, Piece{v, as, begin});
+        if (is_computed && !is_viewed && plain[piece] && !is_empty(n.type.shape))
+          pieces_.try_emplace(piece, Piece{v, as, begin});
         begin += g[as].type.shape[g[v].attrs.axis()];
       }
     }

@@ -81,15 +81,36 @@ class Order {
       }
     }
     p_.kernels = std::move(others);
-    for (const Kernel& k : p_.kernels)
-      for_each_store(k, [&](BufferId stored, const std::vector<Index>& place) {
-        const BufferId state = at(state_of_, storage(p_, stored));
-        if (state == kNone) return;
-        const bool unsafe = std::ranges::any_of(k.exprs, [&](const Expr& e) {
-          return e.kind == Expr::load && storage(p_, e.buffer) == state && !(e.buffer == state && e.access == place);
-        });
-        if (unsafe || storage(p_, stored) != stored) update_late(storage(p_, stored));
-      });
+    for (const Kernel& k : p_.kernels) find_unsafe(k);
+  }
+
+  /// A kernel stores in place where it loads the old value at the very index that it stores to, and not after that.
+  void find_unsafe(const Kernel& k) {
+    std::vector<std::vector<bool>> needs;  // of each stage of all phases, in order: the expressions that it evaluates
+    std::vector<const KernelStage*> stages;
+    for (const Phase& phase : k.phases)
+      for (const KernelStage& stage : phase.stages) stages.push_back(&stage);
+    for (std::size_t at_stage = 0; at_stage < stages.size(); ++at_stage)
+      for (const Store& store : stages[at_stage]->stores) {
+        const BufferId state = at(state_of_, storage(p_, store.buffer));
+        if (state == kNone) continue;
+        if (needs.empty())
+          for (const KernelStage* stage : stages) needs.push_back(needed(k, roots_of(*stage)));
+        const AxisId axis =
+            stages[at_stage]->axis;  // along which it stores anew at every step, unless to another index
+        const bool again = axis != kNone && std::ranges::none_of(store.access, [&](const Index& i) {
+                             return std::ranges::count(i.terms, axis, &std::pair<AxisId, std::int64_t>::first) > 0;
+                           });
+        bool unsafe = storage(p_, store.buffer) != store.buffer;
+        for (std::size_t e = 0; e < k.exprs.size(); ++e) {
+          const Expr& load = k.exprs[e];
+          if (load.kind != Expr::load || storage(p_, load.buffer) != state) continue;
+          const bool same = load.buffer == state && load.access == store.access;
+          unsafe |= !same || (again && needs[at_stage][e]);
+          for (std::size_t later = at_stage + 1; later < stages.size(); ++later) unsafe |= needs[later][e];
+        }
+        if (unsafe) update_late(storage(p_, store.buffer));
+      }
   }
 
   void update_late(BufferId value) {

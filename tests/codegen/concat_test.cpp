@@ -78,7 +78,8 @@ const Case kCases[] = {
   return %y, %z
 })",
      0},
-    {"a piece that is a result, and one that is the new value of a state", R"(func @f(%x: f32[4,6], state %s: f32[4,6]) {
+    {"a piece that is a result, and one that is the new value of a state",
+     R"(func @f(%x: f32[4,6], state %s: f32[4,6]) {
   %a = contract %x, %x {lhs=[0], rhs=[0]} : f32[6,6]
   %t = tanh %a : f32[6,6]
   %n = add %s, %x : f32[4,6]
@@ -110,6 +111,19 @@ const Case kCases[] = {
   %j = concat %p, %g, %c1 {axis=0} : f32[10,10]
   %y = contract %j, %j {lhs=[1], rhs=[1]} : f32[10,10]
   return %y
+})",
+     0},
+    {"a piece that others read at computed indices, or guarded", R"(func @f(%x: f32[3,8], %u: f32[2], %k: i32[3]) {
+  %a = reduce_sum %x {axis=1} : f32[3]
+  %b = gather %a, %k {axis=0} : f32[3]
+  %c = concat %a, %b {axis=0} : f32[6]
+  %m = reduce_max %x {axis=1} : f32[3]
+  %n = neg %m : f32[3]
+  %z = constant {value=0} : f32[]
+  %p = pad %n, %z {low=[2], high=[3]} : f32[8]
+  %e = tanh %p : f32[8]
+  %d = concat %m, %u {axis=0} : f32[5]
+  return %c, %d, %e
 })",
      0},
     {"of booleans and numbers", R"(func @f(%x: i64[5]) {

@@ -114,3 +114,32 @@ TEST_CASE("programs are right in the order that lowering gives them, too") {
     for (std::size_t i = 0; i < with.states.size(); ++i) CHECK(with.states[i].same_bits(without.states[i]));
   }
 }
+
+TEST_CASE("a kernel that loads the old value after it has stored the new one does not store it in place") {
+  const struct {
+    const char* why;
+    const char* phases;
+  } rows[] = {
+      {"in the next phase", "phase (m, n) { map: store %t[m, n] = %e0 } phase (m, n) { map: store %u[m, n] = %e1 }"},
+      {"in the next stage",
+       "phase (m) { map over n: store %t[m, n] = %e0 %a0 = reduce_sum over n striped: %e1 map over n: store %u[m, n] = "
+       "%e2 }"},
+      {"in the next map of a point", "phase (m, n) { map: store %t[m, n] = %e0 map: store %u[m, n] = %e1 }"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.why);
+    const std::string text =
+        "program @p { input %x: f32[4,8] state %s: f32[4,8] temp %t: f32[4,8] output %u: f32[4,8] inputs %x, %s "
+        "outputs %u updates %s\nkernel @a { axes m=4, n=8 %e0: f32 = load %x[m, n] %e1: f32 = load %s[m, n] " +
+        std::string(std::string(row.phases).find("%a0") != std::string::npos ? "%e2: f32 = accumulator %a0 " : "") +
+        row.phases +
+        " }\nkernel @copy_s { axes a=4, b=8 %e0: f32 = load %t[a, b] phase (a, b) { map: store %s[a, b] = %e0 } } }";
+    const Program as_written = parse_program(text), p = ordered(text);
+    CHECK(copies_of(p) == Names{"copy_s"});
+    test::Rng rng(3);
+    const std::vector<Array> inputs{test::random_array({f32, {4, 8}}, rng), test::random_array({f32, {4, 8}}, rng)};
+    const Evaluation expected = interpret(as_written, inputs), found = interpret(p, inputs);
+    CHECK(found.outputs[0].same_bits(expected.outputs[0]));
+    CHECK(found.states[0].same_bits(expected.states[0]));
+  }
+}
