@@ -48,21 +48,15 @@ class Order {
     bool late = false;  // it is copied when all else has run
   };
 
-  template <class F>
-  void for_each_store(const Kernel& k, F&& f) const {
-    for_each_access(k, [&](BufferId id, const std::vector<Index>& access, ExprId load) {
-      if (load == kNone) f(id, access);
-    });
-  }
-
   /// Takes the copies of new values out of the program.
   void find_updates() {
     // The kernels that load and store each storage, in order.
     std::vector<std::vector<std::size_t>> loads(p_.buffers.size()), stores(p_.buffers.size());
-    for (std::size_t k = 0; k < p_.kernels.size(); ++k)
-      for_each_access(p_.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
-        at(load == kNone ? stores : loads, storage(p_, id)).push_back(k);
-      });
+    for (std::size_t k = 0; k < p_.kernels.size(); ++k) {
+      const Touched t = touched(p_, p_.kernels[k]);
+      for (const BufferId b : t.loads) at(loads, b).push_back(k);
+      for (const BufferId b : t.stores) at(stores, b).push_back(k);
+    }
     std::vector<Kernel> others;
     for (std::size_t k = 0; k < p_.kernels.size(); ++k) {
       const std::optional<Copy> c = as_copy(p_, p_.kernels[k]);
@@ -128,24 +122,38 @@ class Order {
     state_before_.assign(n, {});
     data_waits_.assign(n, 0);
     state_waits_.assign(n, 0);
-    std::vector<std::set<std::size_t>> writers(p_.buffers.size()), readers(p_.buffers.size());
-    for (std::size_t k = 0; k < n; ++k)
-      for_each_access(p_.kernels[k], [&](BufferId id, const std::vector<Index>&, ExprId load) {
-        at(load == kNone ? writers : readers, storage(p_, id)).insert(k);
-      });
+    constexpr auto kNobody = static_cast<std::size_t>(-1);
+    std::vector<std::set<std::size_t>> loads(p_.buffers.size()), stores(p_.buffers.size());
+    // Of each storage: who stored to it last, and who has loaded it since. Later kernels wait for those alone, which
+    // have waited for the ones before.
+    std::vector<std::size_t> writer(p_.buffers.size(), kNobody);
+    std::vector<std::vector<std::size_t>> readers(p_.buffers.size());
     std::set<std::pair<std::size_t, std::size_t>> seen;
-    const auto edge = [&](std::size_t a, std::size_t b) {
-      const std::size_t first = std::min(a, b), later = std::max(a, b);
-      if (a != b && seen.insert({first, later}).second) next_[first].push_back(later), ++data_waits_[later];
-    };
-    for (std::size_t b = 0; b < p_.buffers.size(); ++b)
-      for (std::size_t w : writers[b]) {
-        for (std::size_t r : readers[b]) edge(w, r);
-        for (std::size_t other : writers[b]) edge(w, other);
-        if (state_of_[b] == kNone) continue;
-        for (std::size_t r : at(readers, state_of_[b]))
-          if (r != w && state_next_[r].insert(w).second) state_before_[w].push_back(r), ++state_waits_[w];
+    for (std::size_t k = 0; k < n; ++k) {
+      const auto wait_for = [&](std::size_t before) {
+        if (before == kNobody || before == k || !seen.insert({before, k}).second) return;
+        next_[before].push_back(k);
+        ++data_waits_[k];
+      };
+      const Touched t = touched(p_, p_.kernels[k]);
+      for (const BufferId b : t.loads) {
+        wait_for(at(writer, b));
+        at(readers, b).push_back(k);
+        at(loads, b).insert(k);
       }
+      for (const BufferId b : t.stores) {
+        wait_for(at(writer, b));
+        std::ranges::for_each(at(readers, b), wait_for);
+        at(readers, b).clear();
+        at(writer, b) = k;
+        at(stores, b).insert(k);
+      }
+    }
+    for (std::size_t b = 0; b < p_.buffers.size(); ++b)
+      if (state_of_[b] != kNone)
+        for (std::size_t w : stores[b])
+          for (std::size_t r : at(loads, state_of_[b]))
+            if (r != w && state_next_[r].insert(w).second) state_before_[w].push_back(r), ++state_waits_[w];
   }
 
   void sort() {
@@ -162,9 +170,8 @@ class Order {
       if (ready.empty()) {
         ensure(!blocked.empty(), "kernels depend on each other in a circle");
         const std::size_t k = *blocked.begin();
-        for_each_store(p_.kernels[k], [&](BufferId id, const std::vector<Index>&) {
+        for (const BufferId id : touched(p_, p_.kernels[k]).stores)
           if (at(state_of_, id) != kNone) update_late(id);
-        });
         for (std::size_t r : state_before_[k]) state_next_[r].erase(k);
         state_waits_[k] = 0;
         unblock(k);
