@@ -147,8 +147,7 @@ struct Fuser {
 
   /// The value that v is under another shape, through reshapes that only add or drop unit axes.
   ValueId unreshaped(ValueId v) const {
-    while (group[v] == kNoGroup && g[v].op == Op::reshape && squeezed(shape(v)) == squeezed(shape(g[v].operands[0])))
-      v = g[v].operands[0];
+    while (group[v] == kNoGroup && is_unit_reshape(g, v)) v = g[v].operands[0];
     return v;
   }
 

@@ -39,9 +39,12 @@ std::vector<bool> stored_concats(const Graph& g) {
   return concats;
 }
 
+bool is_unit_reshape(const Graph& g, ValueId v) {
+  return g[v].op == Op::reshape && squeezed(g[v].type.shape) == squeezed(g[g[v].operands[0]].type.shape);
+}
+
 ValueId without_unit_axes(const Graph& g, ValueId v) {
-  while (g[v].op == Op::reshape && squeezed(g[v].type.shape) == squeezed(g[g[v].operands[0]].type.shape))
-    v = g[v].operands[0];
+  while (is_unit_reshape(g, v)) v = g[v].operands[0];
   return v;
 }
 
@@ -129,7 +132,7 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
     const Node* fold = folds[static_cast<std::size_t>(n.group)];
     if (n.op == Op::broadcast)
       return fold && n.type.shape == g[fold->operands[0]].type.shape && x.shape == fold->type.shape;
-    return n.op == Op::reshape && !fold && squeezed(x.shape) == squeezed(n.type.shape);
+    return !fold && is_unit_reshape(g, v);
   };
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
     if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;

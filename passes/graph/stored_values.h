@@ -18,7 +18,9 @@ int element_cost(const Node&);
 /// operand but one: so those of many operands are, those that a contraction reads, results, and those that are a piece
 /// of such a one. The pieces that other kernels compute are stored to it at once.
 std::vector<bool> stored_concats(const Graph&);
-/// The value that v is under another shape, through reshapes that add and drop unit axes alone.
+/// A reshape that adds and drops unit axes alone.
+bool is_unit_reshape(const Graph&, ValueId v);
+/// The value that v is under another shape, through such reshapes.
 ValueId without_unit_axes(const Graph&, ValueId v);
 
 /// A value this cheap is computed again beside its stored operands instead of being stored too.

@@ -35,7 +35,7 @@ ExprId GroupBuilder::value(ValueId v, const std::vector<Index>& index, ExprId pr
   if (std::ranges::count(g_[v].type.shape, 0))
     return constant(g_[v].type.dtype, 0);  // never read: there is no such element
   std::vector<Index> place = index;
-  const BufferId buffer = buffers_.place_of(v, group_, place);
+  const BufferId buffer = buffers_.place_of(*this, v, group_, place);
   const ExprId e = buffer != kNone ? load(buffer, place, g_[v].type.dtype, predicate) : compute(v, index, predicate);
   memo_[key] = e;
   return e;

@@ -11,10 +11,9 @@ namespace weft {
 /// What a kernel may load: where each stored value, input and dense constant lies.
 struct BufferMap {
   virtual ~BufferMap() = default;
-  /// The buffer of value v as seen from kernel group `group`, or kNone when v must be computed there.
-  virtual BufferId buffer_of(ValueId v, std::int32_t group) = 0;
-  /// The same, and in the place of an index of v that of the element in the buffer.
-  virtual BufferId place_of(ValueId v, std::int32_t group, std::vector<Index>&) { return buffer_of(v, group); }
+  /// The buffer of value v as seen from kernel group `group`, or kNone when v must be computed there. An index of v
+  /// becomes that of the element in the buffer.
+  virtual BufferId place_of(ElementBuilder&, ValueId v, std::int32_t group, std::vector<Index>&) = 0;
 };
 
 class GroupBuilder final : public KernelBuilder, public ElementBuilder {

@@ -2,6 +2,7 @@
 #include "passes/kernel/lower.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -57,7 +58,8 @@ struct Lowering final : BufferMap {
     return news[update] = add_buffer(Buffer::temp, old.name + ".new", Type(old.type));
   }
 
-  BufferId buffer_of(ValueId v, std::int32_t group) override {
+  /// kNone: v is computed by the group itself, or wherever it is read.
+  BufferId buffer_of(ValueId v, std::int32_t group) {
     const Node& n = g[v];
     if (n.op == Op::input) return buffers[v];
     if (stored[v] && n.group != group) return buffers[v];
@@ -119,6 +121,7 @@ struct Lowering final : BufferMap {
     return plain;
   }
   void find_pieces() {
+    if (std::ranges::none_of(concats, std::identity())) return;
     const auto uses = users(g);
     const std::vector<bool> plain = read_plainly(uses);
     for (ValueId v = 0; v < g.size(); ++v) {
@@ -137,24 +140,16 @@ struct Lowering final : BufferMap {
     }
   }
   /// Where a stored value lies: itself, or the concat that it is a piece of. `index` becomes that of the element there.
-  BufferId locate(ValueId v, std::vector<Index>& index) const {
+  BufferId locate(ElementBuilder& b, ValueId v, std::vector<Index>& index) const {
     for (auto it = pieces_.find(v); it != pieces_.end(); it = pieces_.find(v)) {
-      const Shape &as = g[it->second.as].type.shape, &own = g[v].type.shape;
-      std::vector<Index> there(static_cast<std::size_t>(as.rank()));
-      int from = 0;
-      for (int d = 0; d < as.rank(); ++d) {
-        if (as[d] == 1) continue;
-        while (own[from] == 1) ++from;
-        there[static_cast<std::size_t>(d)] = index[static_cast<std::size_t>(from++)];
-      }
-      index = std::move(there);
+      index = b.reshaped(g[it->second.as].type.shape, g[v].type.shape, index);
       v = it->second.whole;
       index[static_cast<std::size_t>(g[v].attrs.axis())].offset += it->second.begin;
     }
     return buffers[v];
   }
-  BufferId place_of(ValueId v, std::int32_t group, std::vector<Index>& index) override {
-    return g[v].group != group && pieces_.contains(v) ? locate(v, index) : buffer_of(v, group);
+  BufferId place_of(ElementBuilder& b, ValueId v, std::int32_t group, std::vector<Index>& index) override {
+    return g[v].group != group && pieces_.contains(v) ? locate(b, v, index) : buffer_of(v, group);
   }
 
   void make_buffers() {
@@ -194,7 +189,7 @@ struct Lowering final : BufferMap {
 
   Store store(GroupBuilder& b, ValueId v, const std::vector<Index>& index) {
     std::vector<Index> there = index;
-    const BufferId buffer = locate(v, there);
+    const BufferId buffer = locate(b, v, there);
     return {buffer, std::move(there), b.value(v, index)};
   }
   /// The same for a value whose shape differs from the kernel's domain by unit axes.
@@ -236,7 +231,7 @@ struct Lowering final : BufferMap {
         for (std::size_t i = first; i < std::min(first + kMost, operands.size()); ++i) {
           std::vector<Index> there = index;
           there[static_cast<std::size_t>(axis)].offset += operands[i].second;
-          const BufferId buffer = locate(v, there);
+          const BufferId buffer = locate(b, v, there);
           KernelStage stage;
           stage.stores = {{buffer, std::move(there), b.value(operands[i].first, index)}};
           phase.stages.push_back(std::move(stage));
