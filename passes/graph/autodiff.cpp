@@ -66,6 +66,27 @@ BodyRef with_carries(const Body& body, std::size_t carries) {
   return make_body(std::move(g));
 }
 
+/// The same function, given sums after its first `first` inputs and adding the results from there on to them: the
+/// number of each names it.
+Graph with_sums(const Graph& g, std::size_t first, const std::vector<std::size_t>& numbers, LocSet where) {
+  Graph out;
+  out.name = g.name;
+  std::vector<ValueId> sums, inputs;
+  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
+    const Input& in = g.inputs()[i];
+    if (i == first)
+      for (std::size_t k = 0; k < numbers.size(); ++k)
+        sums.push_back(
+            out.input(fmt::format("sum{}", numbers[k]), g[g.outputs()[first + k].id].type, InputKind::data, where));
+    inputs.push_back(out.input(in.name, g[in.id].type, InputKind::data, g[in.id].locs));
+  }
+  std::vector<ValueId> results = insert(out, g, inputs);
+  for (std::size_t k = 0; k < sums.size(); ++k)
+    results[first + k] = Builder{out, where}.add(sums[k], results[first + k]);
+  for (std::size_t i = 0; i < results.size(); ++i) out.output(g.outputs()[i].name, results[i]);
+  return out;
+}
+
 /// The backward walk.
 class Reverse {
  public:
@@ -283,21 +304,20 @@ class Reverse {
     Graph turn;
     turn.name = body.graph->name + "_grad";
     std::vector<ValueId> of_turns;  // by input of `turn`, of those that differ from turn to turn: what stacks them
-    const auto input = [&](Graph& g, std::string_view prefix, std::size_t i, const Type& t) {
-      return g.input(fmt::format("{}{}", prefix, i), t, InputKind::data, n.locs | where_);
+    const auto input = [&](std::string_view prefix, std::size_t i, const Type& t) {
+      return turn.input(fmt::format("{}{}", prefix, i), t, InputKind::data, n.locs | where_);
     };
     std::vector<ValueId> at_carries, inputs, at_stacked;
-    for (std::size_t i : smooth) at_carries.push_back(input(turn, "dc", i, body.inputs[i]));
+    for (std::size_t i : smooth) at_carries.push_back(input("dc", i, body.inputs[i]));
     for (std::size_t i = 0; i < carries + slices; ++i) {
-      inputs.push_back(input(turn, "x", i, body.inputs[i]));
+      inputs.push_back(input("x", i, body.inputs[i]));
       of_turns.push_back(i < carries ? part(b, forward, body.outputs.size() + i) : n.operands[i]);
     }
     for (std::size_t r : stacked) {
-      at_stacked.push_back(input(turn, "dy", r, body.outputs[r]));
+      at_stacked.push_back(input("dy", r, body.outputs[r]));
       of_turns.push_back(incoming[r]);
     }
-    for (std::size_t i = carries + slices; i < n.operands.size(); ++i)
-      inputs.push_back(input(turn, "x", i, body.inputs[i]));
+    for (std::size_t i = carries + slices; i < n.operands.size(); ++i) inputs.push_back(input("x", i, body.inputs[i]));
     const std::vector<ValueId> results = insert(turn, *body.graph, inputs);
     std::vector<Cotangent> from;
     for (std::size_t i = 0; i < smooth.size(); ++i) from.push_back({results[smooth[i]], at_carries[i]});
@@ -314,21 +334,23 @@ class Reverse {
     std::vector<ValueId> stacks(turn.size(), kNoValue);  // of values of `turn`: what holds them for all turns
     for (std::size_t i = 0; i < of_turns.size(); ++i) stacks[turn.inputs()[smooth.size() + i].id] = of_turns[i];
     std::vector<bool> turning(turn.size(), false);
+    for (ValueId v : at_carries) turning[v] = true;
     for (ValueId v = 0; v < turn.size(); ++v)
-      turning[v] = stacks[v] != kNoValue || std::ranges::count(at_carries, v) ||
+      turning[v] = turning[v] || stacks[v] != kNoValue ||
                    std::ranges::any_of(turn[v].operands, [&](ValueId o) { return turning[o]; });
-    std::vector<std::size_t> summed;  // numbers in wanted_rest
-    std::vector<std::pair<std::size_t, OverTurns>> contractions;
-    std::vector<ValueId> to_stack;
+    std::vector<std::size_t> summed;                              // numbers of operands
+    std::vector<std::pair<std::size_t, OverTurns>> contractions;  // the same, and what gives their gradients
+    std::vector<ValueId> sums, to_stack;  // values of `turn`: the gradients of `summed`; the contractions' factors
     for (std::size_t i = 0; i < wanted_rest.size(); ++i) {
       const ValueId d = gradients[smooth.size() + i];
       if (d == kNoValue) continue;
       const auto found = over_turns(turn, d, turning);
       if (!found) {
-        summed.push_back(i);
+        summed.push_back(wanted_rest[i]);
+        sums.push_back(d);
         continue;
       }
-      contractions.emplace_back(i, *found);
+      contractions.emplace_back(wanted_rest[i], *found);
       for (const ValueId v : {found->x, found->y})
         if (stacks[v] == kNoValue && !std::ranges::count(to_stack, v)) to_stack.push_back(v);
     }
@@ -336,45 +358,29 @@ class Reverse {
     // The results of a turn: gradients of carries, what is summed, gradients of slices, what is stacked.
     const auto result = [&](ValueId v) { turn.output(fmt::format("d{}", turn.outputs().size()), v); };
     for (std::size_t i = 0; i < smooth.size(); ++i) result(gradient_at(i));
-    for (std::size_t i : summed) result(gradients[smooth.size() + i]);
+    for (ValueId v : sums) result(v);
     for (std::size_t i = 0; i < wanted_slices.size(); ++i) result(gradient_at(smooth.size() + wanted_rest.size() + i));
     for (ValueId v : to_stack) result(v);
-    Graph back;  // the same with sums among the carries
-    back.name = turn.name;
-    std::vector<ValueId> sums, given;
-    for (std::size_t i = 0; i < turn.inputs().size(); ++i) {
-      const Input& in = turn.inputs()[i];
-      if (i == smooth.size())
-        for (std::size_t k : summed) sums.push_back(input(back, "sum", wanted_rest[k], body.inputs[wanted_rest[k]]));
-      given.push_back(back.input(in.name, turn[in.id].type, InputKind::data, turn[in.id].locs));
-    }
-    std::vector<ValueId> given_back = insert(back, turn, given);
-    for (std::size_t i = 0; i < sums.size(); ++i) {
-      ValueId& d = given_back[smooth.size() + i];
-      d = Builder{back, n.locs | where_}.add(sums[i], d);
-    }
-    for (std::size_t i = 0; i < given_back.size(); ++i) back.output(fmt::format("d{}", i), given_back[i]);
 
     std::vector<ValueId> operands;
     for (std::size_t i : smooth) operands.push_back(incoming[i] != kNoValue ? incoming[i] : b.like(n.operands[i], 0));
-    for (std::size_t i : summed) operands.push_back(b.like(n.operands[wanted_rest[i]], 0));
+    for (std::size_t i : summed) operands.push_back(b.like(n.operands[i], 0));
     operands.insert(operands.end(), of_turns.begin(), of_turns.end());
     operands.insert(operands.end(), n.operands.begin() + static_cast<std::ptrdiff_t>(carries + slices),
                     n.operands.end());
     const auto number = [](std::size_t i) { return static_cast<std::int64_t>(i); };
-    Attrs backward{{Attr::carries, Dims{number(smooth.size() + sums.size())}},
+    Attrs backward{{Attr::carries, Dims{number(smooth.size() + summed.size())}},
                    {Attr::slices, Dims{number(of_turns.size())}},
                    {Attr::length, n.attrs[Attr::length]},
                    {Attr::reverse, Dims{1 - n.attrs.scalar(Attr::reverse)}}};
-    backward.bodies = {make_body(std::move(back))};
+    backward.bodies = {make_body(with_sums(turn, smooth.size(), summed, n.locs | where_))};
     const ValueId scanned = b.op(Op::scan, std::move(operands), std::move(backward));
     std::size_t at = 0;
     for (std::size_t i : smooth) contribute(n.operands[i], part(b, scanned, at++));
-    for (std::size_t i : summed) contribute(n.operands[wanted_rest[i]], part(b, scanned, at++));
+    for (std::size_t i : summed) contribute(n.operands[i], part(b, scanned, at++));
     for (std::size_t i : wanted_slices) contribute(n.operands[i], part(b, scanned, at++));
     for (ValueId v : to_stack) stacks[v] = part(b, scanned, at++);
-    for (const auto& [i, o] : contractions)
-      contribute(n.operands[wanted_rest[i]], contracted(b, o, stacks[o.x], stacks[o.y]));
+    for (const auto& [i, o] : contractions) contribute(n.operands[i], contracted(b, o, stacks[o.x], stacks[o.y]));
   }
 
   ValueId part(Builder& b, ValueId tuple, std::size_t i) {
