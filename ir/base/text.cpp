@@ -198,6 +198,18 @@ std::int64_t parse_extent(Lexer& lex) {
   return n;
 }
 
+Shape parse_shape(Lexer& lex, std::string_view where) {
+  lex.expect('[', where);
+  Shape shape;
+  if (lex.accept(']')) return shape;
+  do {
+    if (shape.rank() == kMaxRank) lex.fail_at(lex.peek(), "the rank is limited to {}", kMaxRank);
+    shape.push_back(parse_extent(lex));
+  } while (lex.accept(','));
+  lex.expect(']', "or ',' after an extent");
+  return shape;
+}
+
 Type parse_result_type(Lexer& lex) {
   if (!lex.accept('(')) return parse_type(lex);
   std::vector<Type> parts;
@@ -218,17 +230,10 @@ Type parse_type(Lexer& lex) {
     lex.fail_at(t, "unknown dtype {}{}", describe(t), suggestion(t.text, names));
   }
   if (is_reserved(*dtype)) lex.fail_at(t, "dtype {} is reserved: no op accepts it yet", name(*dtype));
-  lex.expect('[', "after the dtype");
-  Type type{*dtype, {}}, sized = type;
-  if (!lex.accept(']')) {
-    do {
-      if (type.shape.rank() == kMaxRank) lex.fail_at(lex.peek(), "the rank is limited to {}", kMaxRank);
-      const std::int64_t n = parse_extent(lex);
-      type.shape.push_back(n);
-      sized.shape.push_back(is_symbol(n) ? 1 : n);
-    } while (lex.accept(','));
-    lex.expect(']', "or ',' after an extent");
-  }
+  const Type type{*dtype, parse_shape(lex, "after the dtype")};
+  Type sized = type;
+  for (int i = 0; i < sized.shape.rank(); ++i)
+    if (is_symbol(sized.shape[i])) sized.shape[i] = 1;
   try {
     byte_size(sized);
   } catch (const Error& e) {

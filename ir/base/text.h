@@ -22,6 +22,7 @@ std::string locs_suffix(LocSet);
 std::int64_t parse_integer(Lexer&, std::string_view what);  ///< [-]digits that fit 64 bits
 Dims parse_dims(Lexer&);                                    ///< [1,?,?time]: at most kMaxRank integers or symbols
 std::int64_t parse_extent(Lexer&);                          ///< an extent of 0 or more, or a symbol
+Shape parse_shape(Lexer&, std::string_view where);          ///< [128,784], [] or [?,10]
 Type parse_type(Lexer&);                                    ///< f32[128,784]; extents >= 0 whose size is allowed
 Type parse_result_type(Lexer&);                             ///< the same, or a tuple (f32[2], i32[])
 void parse_element(Lexer&, DType, std::byte* out);          ///< inverse of element_text

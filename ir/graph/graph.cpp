@@ -184,8 +184,13 @@ const Input* Graph::find_input(ValueId id) const {
   return found == input_of_.end() ? nullptr : &inputs_[found->second];
 }
 
-std::int32_t Graph::add_group(std::string group_name) {
-  groups_.push_back({std::move(group_name)});
+std::string_view name(Group::Kind kind) {
+  static constexpr std::string_view kNames[] = {"map", "loop", "contract", "scatter", "concat"};
+  return kNames[kind];
+}
+
+std::int32_t Graph::add_group(Group group) {
+  groups_.push_back(std::move(group));
   return static_cast<std::int32_t>(groups_.size() - 1);
 }
 
@@ -202,11 +207,10 @@ bool same_function(const Graph& a, const Graph& b) {
   auto same_output = [](const Output& x, const Output& y) { return x.name == y.name && x.id == y.id; };
   auto same_update = [](const Update& x, const Update& y) { return x.state == y.state && x.value == y.value; };
   auto same_node = [](const Node& x, const Node& y) { return equal(x, y) && x.group == y.group; };
-  auto same_group = [](const Group& x, const Group& y) { return x.name == y.name; };
   return std::ranges::equal(a.inputs_, b.inputs_, same_input) &&
          std::ranges::equal(a.outputs_, b.outputs_, same_output) &&
          std::ranges::equal(a.updates_, b.updates_, same_update) && std::ranges::equal(a.nodes_, b.nodes_, same_node) &&
-         std::ranges::equal(a.groups_, b.groups_, same_group);
+         a.groups_ == b.groups_;
 }
 
 }  // namespace weft

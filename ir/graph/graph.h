@@ -47,10 +47,23 @@ struct Update {  // after the call, state input `state` holds the value `value`
   ValueId state = kNoValue;
   ValueId value = kNoValue;
 };
-/// A fused kernel: the nodes whose `group` is its index. Made by the fuse pass, printed as `kernel @name { … }`.
+/// A fused kernel: the nodes whose `group` is its index. Made by the fuse pass, printed as `kernel @name loop [8,32] over 1 { … }`.
 struct Group {
+  /// Its anchors, which its elementwise nodes and views surround.
+  enum Kind : std::uint8_t {
+    map,       // none
+    loop,      // reductions over one axis of the domain
+    contract,  // one contraction
+    scatter,   // one scatter
+    concat,    // one concat, which is stored
+  };
   std::string name;
+  Kind kind = map;
+  Shape domain;   // what it runs over: the anchor's result, or what a loop reduces
+  int axis = -1;  // of the domain, that a loop reduces
+  friend bool operator==(const Group&, const Group&) = default;
 };
+std::string_view name(Group::Kind);
 
 class Graph {
  public:
@@ -77,7 +90,7 @@ class Graph {
 
   void add_locs(ValueId id, LocSet locs) { nodes_[id].locs |= locs; }
   /// Groups are set by the fuse pass and the parser only.
-  std::int32_t add_group(std::string name);
+  std::int32_t add_group(Group);
   void set_group(ValueId id, std::int32_t group) { nodes_[id].group = group; }
 
   /// Same function, node for node: names, types, operands, attributes, groups. Provenance is ignored.

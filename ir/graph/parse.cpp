@@ -46,8 +46,8 @@ class GraphParser {
   Lexer& lex_;
   Functions& functions_;
   Graph graph_;
-  std::string_view kernel_;        // the name of the kernel block that is open
-  std::int32_t group_ = kNoGroup;  // its group, made when the block turns out to hold a new node
+  std::optional<Group> kernel_;    // what the kernel block that is open says of its group
+  std::int32_t group_ = kNoGroup;  // that group, made when the block turns out to hold a new node
   std::unordered_map<std::string_view, Value> values_;
   std::unordered_set<std::string_view> kernel_names_;
   std::unordered_map<ValueId, InputKind> inputs_;
@@ -144,8 +144,8 @@ void GraphParser::node() {
   const bool is_new = graph_.size() > size_before;
   mention(id, is_new, name);
   define(name, id);
-  if (is_new && !kernel_.empty()) {
-    if (group_ == kNoGroup) group_ = graph_.add_group(std::string(kernel_));
+  if (is_new && kernel_) {
+    if (group_ == kNoGroup) group_ = graph_.add_group(*kernel_);
     graph_.set_group(id, group_);
   }
 }
@@ -213,21 +213,42 @@ BodyRef GraphParser::function() {
   return found->second.body;
 }
 
-// kernel @name { node … }
+// kernel @name map [8,32] { node … }, the same with contract, scatter or concat, or loop [8,32] over 1
 void GraphParser::kernel() {
   lex_.next();
   const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
   if (!is_identifier(name.text)) lex_.fail_at(name, "{} is not an identifier", describe(name));
   if (!kernel_names_.insert(name.text).second) lex_.fail_at(name, "kernel {} is defined twice", describe(name));
-  kernel_ = name.text;
+  Group group{.name = std::string(name.text)};
+  const Token kind = lex_.peek();
+  std::vector<std::string_view> kinds;
+  for (int k = Group::map; k <= Group::concat; ++k) kinds.push_back(weft::name(static_cast<Group::Kind>(k)));
+  const auto found = std::ranges::find(kinds, kind.text);
+  if (kind.kind != Token::word || found == kinds.end())
+    lex_.fail_at(kind, "expected the kind of kernel {}, one of {}; found {}{}", describe(name), fmt::join(kinds, ", "),
+                 describe(kind), suggestion(kind.text, kinds));
+  lex_.next();
+  group.kind = static_cast<Group::Kind>(found - kinds.begin());
+  group.domain = parse_shape(lex_, "before the domain of a kernel");
+  if (group.kind == Group::loop) {
+    lex_.expect_word("over", "before the axis that a loop reduces");
+    const Token axis = lex_.peek();
+    const std::int64_t a = parse_integer(lex_, "an axis of the domain");
+    if (a < 0 || a >= group.domain.rank())
+      lex_.fail_at(axis, "axis {} is not one of the {} of the domain {}", a, group.domain.rank(),
+                   to_string(group.domain));
+    group.axis = static_cast<int>(a);
+  }
+  kernel_ = std::move(group);
   group_ = kNoGroup;
   lex_.expect('{', "before the nodes of a kernel");
   while (!lex_.accept('}')) {
     if (lex_.peek().kind != Token::value)
-      lex_.fail_at(lex_.peek(), "expected a node or '}}' in kernel @{}, found {}", kernel_, describe(lex_.peek()));
+      lex_.fail_at(lex_.peek(), "expected a node or '}}' in kernel @{}, found {}", kernel_->name,
+                   describe(lex_.peek()));
     node();
   }
-  kernel_ = {};
+  kernel_.reset();
 }
 
 // update %state = %value

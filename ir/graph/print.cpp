@@ -98,7 +98,11 @@ std::string function_text(const Graph& g, const std::string& name, const BodyNam
   const auto enter = [&](std::int32_t next) {
     if (next == group) return;
     if (group != kNoGroup) s += "  }\n";
-    if (next != kNoGroup) s += fmt::format("  kernel @{} {{\n", g.groups()[static_cast<std::size_t>(next)].name);
+    if (next != kNoGroup) {
+      const Group& k = g.groups()[static_cast<std::size_t>(next)];
+      s += fmt::format("  kernel @{} {} {}", k.name, weft::name(k.kind), to_string(k.domain));
+      s += k.kind == Group::loop ? fmt::format(" over {} {{\n", k.axis) : " {\n";
+    }
     group = next;
   };
   for (ValueId id = 0; id < g.size(); ++id) {

@@ -7,7 +7,7 @@ namespace weft {
 
 Rewriter::Rewriter(const Graph& old) : old_(old), map_(old.size(), kNoValue) {
   graph_.name = old.name;
-  for (const Group& g : old.groups()) graph_.add_group(g.name);
+  for (const Group& g : old.groups()) graph_.add_group(g);
   for (const Input& i : old.inputs()) map_[i.id] = graph_.input(i.name, old[i.id].type, i.kind, old[i.id].locs);
   std::vector<bool> used(old.size(), false);
   for (const Output& o : old.outputs()) used[o.id] = true;

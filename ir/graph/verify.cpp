@@ -125,6 +125,21 @@ class Verifier {
         fail("verify: in graph @{}: output '{}' has the name of an updated state", g_.name, o.name);
   }
 
+  /// An anchor is one that the kind of its group knows, over its domain.
+  void check_kind(ValueId id, const Group& group) const {
+    const Node& n = g_[id];
+    const OpClass cls = info(n.op).cls;
+    if (!is_anchor(n.op)) return;
+    const bool is_reduce = cls == OpClass::reduce;
+    const bool fits = is_reduce                ? group.kind == Group::loop && n.attrs.axis() == group.axis
+                      : cls == OpClass::scatter ? group.kind == Group::scatter
+                                                : group.kind == Group::contract;
+    const Shape& domain = is_reduce ? g_[n.operands[0]].type.shape : n.type.shape;
+    if (!fits || !(domain == group.domain))
+      broken(id, "does not fit kernel @{}, a {} {}{}", group.name, name(group.kind), to_string(group.domain),
+             group.kind == Group::loop ? fmt::format(" over {}", group.axis) : "");
+  }
+
   void check_groups() const {
     const auto count = static_cast<std::int32_t>(g_.groups().size());
     std::vector<bool> closed(g_.groups().size());
@@ -136,6 +151,7 @@ class Verifier {
         if (group != kNoGroup) broken(id, "an input cannot be in a kernel");
         continue;
       }
+      if (group != kNoGroup) check_kind(id, g_.groups()[static_cast<std::size_t>(group)]);
       if (group == open) continue;
       if (open != kNoGroup) closed[static_cast<std::size_t>(open)] = true;
       if (group != kNoGroup && closed[static_cast<std::size_t>(group)])

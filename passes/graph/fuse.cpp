@@ -60,11 +60,8 @@ struct Readers {
 };
 
 struct Fuser {
-  enum Kind : std::uint8_t { map, loop, contract, scatter, concat };
-  struct GroupState {
-    Kind kind;
-    Shape domain;
-    int axis;  // loop
+  using enum Group::Kind;
+  struct GroupState : Group {
     int size = 0;
     int exprs = 0;          // size, and the ungrouped nodes that the members need
     bool reshaped = false;  // some member has the domain's extents with other unit axes
@@ -129,8 +126,8 @@ struct Fuser {
     const GroupState& s = groups[static_cast<std::size_t>(in)];
     return s.size >= kMaxGroup || s.exprs >= kMaxExprs;
   }
-  std::int32_t open(Kind kind, const Shape& domain, int axis = -1) {
-    groups.push_back({kind, domain, axis});
+  std::int32_t open(Group::Kind kind, const Shape& domain, int axis = -1) {
+    groups.push_back({{.kind = kind, .domain = domain, .axis = axis}});
     return static_cast<std::int32_t>(groups.size() - 1);
   }
 
@@ -354,7 +351,6 @@ struct Fuser {
     order = rw.live();
     auto key = [&](ValueId v) { return group[v] != kNoGroup ? 2 * group[v] : 2 * latest[v] + 1; };
     std::ranges::stable_sort(order, {}, key);
-    static constexpr std::string_view kNames[] = {"map", "loop", "contract", "scatter", "concat"};
     std::vector<std::int32_t> number(groups.size(), kNoGroup);
     for (ValueId v : order) {
       const ValueId id = rw.copy(v);
@@ -363,8 +359,13 @@ struct Fuser {
       const GroupState& s = groups[static_cast<std::size_t>(group[v])];
       if (n == kNoGroup) {
         const bool row = s.kind == loop && s.axis == s.domain.rank() - 1;
-        const std::string_view kind = row ? "row" : s.kind == loop ? "column" : kNames[s.kind];
-        n = rw.graph().add_group(fmt::format("{}{}", kind, rw.graph().groups().size()));
+        Group made = s;
+        made.name = fmt::format("{}{}",
+                                row              ? "row"
+                                : s.kind == loop ? "column"
+                                                 : name(s.kind),
+                                rw.graph().groups().size());
+        n = rw.graph().add_group(std::move(made));
       }
       rw.graph().set_group(id, n);
     }

@@ -14,11 +14,6 @@ int wide_axes(const Shape& s, int begin, int end) {
 
 }  // namespace
 
-bool is_anchor(Op op) {
-  const OpClass c = info(op).cls;
-  return c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter;
-}
-
 int element_cost(const Node& n) {
   if (n.op == Op::concat) return static_cast<int>(n.operands.size()) - 1;  // a select for each but one
   return info(n.op).cost;
@@ -121,18 +116,14 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
     }
   }
   // What a row's value is repeated to is not stored: the row's value is. Likewise for a value under another shape.
-  std::vector<const Node*> folds(g.groups().size(), nullptr);  // the first reduction of each group
-  for (ValueId v = 0; v < g.size(); ++v)
-    if (g[v].group != kNoGroup && info(g[v].op).cls == OpClass::reduce && !folds[static_cast<std::size_t>(g[v].group)])
-      folds[static_cast<std::size_t>(g[v].group)] = &g[v];
   auto stands_for_operand = [&](ValueId v) {
     const Node& n = g[v];
     if (n.group == kNoGroup || n.operands.empty() || g[n.operands[0]].group != n.group) return false;
-    const Type& x = g[n.operands[0]].type;
-    const Node* fold = folds[static_cast<std::size_t>(n.group)];
-    if (n.op == Op::broadcast)
-      return fold && n.type.shape == g[fold->operands[0]].type.shape && x.shape == fold->type.shape;
-    return !fold && is_unit_reshape(g, v);
+    const Group& group = g.groups()[static_cast<std::size_t>(n.group)];
+    if (group.kind != Group::loop) return is_unit_reshape(g, v);
+    Shape row = group.domain;
+    row.erase(group.axis);
+    return n.op == Op::broadcast && n.type.shape == group.domain && g[n.operands[0]].type.shape == row;
   };
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
     if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;

@@ -8,9 +8,6 @@
 
 namespace weft {
 
-/// Ops that a kernel is built around; all others are computed wherever they are read.
-bool is_anchor(Op);
-
 /// Rough cost of evaluating one element, in vector instructions, its operands not counted.
 int element_cost(const Node&);
 

@@ -1,4 +1,4 @@
-// One kernel for each group. The domain of a kernel is the shape of its anchor: see the kinds in fuse.cpp.
+// One kernel for each group, built as its kind says.
 #include "passes/kernel/lower.h"
 
 #include <algorithm>
@@ -197,8 +197,7 @@ struct Lowering final : BufferMap {
     return store(b, v, b.reshaped(g[v].type.shape, domain, index));
   }
 
-  Kernel map_kernel(GroupBuilder& b, const std::vector<ValueId>& outs) {
-    const Shape& domain = g[outs[0]].type.shape;
+  Kernel map_kernel(GroupBuilder& b, const Shape& domain, const std::vector<ValueId>& outs) {
     const auto index = b.axes(domain);
     Phase phase{all_axes(b), {KernelStage{}}};
     for (ValueId v : outs) phase.stages[0].stores.push_back(store(b, v, domain, index));
@@ -241,11 +240,8 @@ struct Lowering final : BufferMap {
   }
 
   /// Reductions over one axis of a domain, then the stores of that domain, then those of the domain without the axis.
-  Kernel loop_kernel(GroupBuilder& b, const std::vector<ValueId>& members, const std::vector<ValueId>& outs) {
-    const ValueId first =
-        *std::ranges::find_if(members, [&](ValueId v) { return info(g[v].op).cls == OpClass::reduce; });
-    const Shape& domain = g[g[first].operands[0]].type.shape;
-    const int axis = g[first].attrs.axis();
+  Kernel loop_kernel(GroupBuilder& b, const Shape& domain, int axis, const std::vector<ValueId>& members,
+                     const std::vector<ValueId>& outs) {
     auto full = b.axes(domain);
     if (domain[axis] == 1) full[static_cast<std::size_t>(axis)] = axis_index(b.axis("r", 1));
     const AxisId folded = full[static_cast<std::size_t>(axis)].terms[0].first;
@@ -356,22 +352,19 @@ struct Lowering final : BufferMap {
 
   void make_kernel(std::int32_t group, const std::vector<ValueId>& members) {
     std::vector<ValueId> outs;
-    ValueId anchor = kNoValue;
-    for (ValueId v : members) {
-      if (stored[v]) outs.push_back(v);
-      if (anchor == kNoValue && is_anchor(g[v].op)) anchor = v;
-    }
-    std::erase_if(outs, [&](ValueId v) { return under_shape_[v] || is_empty(g[v].type.shape); });
+    for (ValueId v : members)
+      if (stored[v] && !under_shape_[v] && !is_empty(g[v].type.shape)) outs.push_back(v);
     if (outs.empty()) return;
-    if (concats[outs[0]]) return concat_kernels(group, outs[0]);
+    const Group& what = g.groups()[static_cast<std::size_t>(group)];
+    if (what.kind == Group::concat) return concat_kernels(group, outs[0]);
     GroupBuilder b(g, group, *this);
-    b.kernel.name = g.groups()[static_cast<std::size_t>(group)].name;
+    b.kernel.name = what.name;
     for (ValueId v : members) b.kernel.locs |= g[v].locs;
-    const OpClass kind = anchor == kNoValue ? OpClass::elementwise : info(g[anchor].op).cls;
-    p.kernels.push_back(kind == OpClass::contract  ? contract_kernel(b, anchor, outs)
-                        : kind == OpClass::reduce  ? loop_kernel(b, members, outs)
-                        : kind == OpClass::scatter ? scatter_kernel(b, anchor)
-                                                   : map_kernel(b, outs));
+    const auto anchor = [&] { return *std::ranges::find_if(members, [&](ValueId v) { return is_anchor(g[v].op); }); };
+    p.kernels.push_back(what.kind == Group::contract  ? contract_kernel(b, anchor(), outs)
+                        : what.kind == Group::loop    ? loop_kernel(b, what.domain, what.axis, members, outs)
+                        : what.kind == Group::scatter ? scatter_kernel(b, anchor())
+                                                      : map_kernel(b, what.domain, outs));
   }
 
   std::set<std::string> kernel_names_;  // once all groups have theirs

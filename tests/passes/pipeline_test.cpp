@@ -89,7 +89,7 @@ TEST_CASE("lowering by itself takes a graph as fuse leaves it, and no other") {
     if (!fused.groups().empty()) refused(without_groups(fused));
     if (fused.groups().size() > 1) {  // all in one kernel, as a text may say
       Graph one = without_groups(fused);
-      one.add_group("all");
+      one.add_group({.name = "all"});
       for (ValueId v = 0; v < one.size(); ++v)
         if (one[v].op != Op::input) one.set_group(v, 0);
       refused(one);

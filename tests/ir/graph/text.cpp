@@ -127,12 +127,12 @@ TEST_CASE("every op of the table prints and parses") {
 TEST_CASE("a training step prints as it was written") {
   const std::string text = R"(func @step(%image: f32[128,784], %label: i32[128], state %w: f32[784,10]) {
   %0 = contract %image, %w {lhs=[1], rhs=[0]} : f32[128,10]
-  kernel @softmax {
+  kernel @softmax loop [128,10] over 1 {
     %1 = reduce_max %0 {axis=1} : f32[128]
-    %2 = reduce_sum %1 {axis=0} : f32[]
   }
+  %2 = reduce_sum %1 {axis=0} : f32[]
   %3 = constant {value=0.5} : f32[]
-  kernel @update {
+  kernel @update map [784,10] {
     %4 = broadcast %3 : f32[784,10]
     %5 = mul %w, %4 : f32[784,10]
   }
@@ -169,14 +169,14 @@ func @main (%x : f32 [ 2 ] , %y: f32[2]) { %a=add %x,%y:f32[2] // not a location
 
 TEST_CASE("a node equal to one of another kernel stays where it was first") {
   const Graph g = round_trip(R"(func @main(%x: f32[2]) {
-  kernel @a {
+  kernel @a map [2] {
     %0 = neg %x : f32[2]
   }
-  kernel @b {
+  kernel @b map [2] {
     %1 = neg %x : f32[2]
     %2 = exp %1 : f32[2]
   }
-  kernel @c {
+  kernel @c map [2] {
     %3 = exp %0 : f32[2]
   }
   return %3
@@ -184,10 +184,10 @@ TEST_CASE("a node equal to one of another kernel stays where it was first") {
 )");
   CHECK(g.groups().size() == 2);
   CHECK(print(g) == R"(func @main(%x: f32[2]) {
-  kernel @a {
+  kernel @a map [2] {
     %0 = neg %x : f32[2]
   }
-  kernel @b {
+  kernel @b map [2] {
     %1 = exp %0 : f32[2]
   }
   return %1
@@ -259,7 +259,7 @@ TEST_CASE("a graph of 100,000 nodes takes linear time") {
 TEST_CASE("Graphviz output of a fused graph", "[golden]") {
   const Graph g = parse_graph(R"(func @step(%x: f32[2,2], state %w: f32[2,2]) {
   %0 = constant {value=[1, 2, 3, 4, 5]} : f32[5]
-  kernel @dense_adam {
+  kernel @dense_adam contract [2,2] {
     %1 = contract %x, %w {lhs=[1], rhs=[0]} : f32[2,2] // model.cpp:3:4
     %2 = neg %1 : f32[2,2]
   }

@@ -144,10 +144,18 @@ const ErrorCase kBodies[] = {
     // Kernels.
     {"kernel dense {}", "2:8: error: expected the kernel's name, such as @dense, found 'dense'"},
     {"kernel @7 {}", "2:8: error: '@7' is not an identifier"},
-    {"kernel @a {}\nkernel @a {}", "3:8: error: kernel '@a' is defined twice"},
-    {"kernel @a }", "2:11: error: expected '{' before the nodes of a kernel, found '}'"},
-    {"kernel @a { kernel @b {} }", "2:13: error: expected a node or '}' in kernel @a, found 'kernel'"},
-    {"kernel @a {", "2:12: error: expected a node or '}' in kernel @a, found the end of the text"},
+    {"kernel @a map [] {}\nkernel @a map [] {}", "3:8: error: kernel '@a' is defined twice"},
+    {"kernel @a {}",
+     "2:11: error: expected the kind of kernel '@a', one of map, loop, contract, scatter, concat; found '{'"},
+    {"kernel @a mop [] {}",
+     "2:11: error: expected the kind of kernel '@a', one of map, loop, contract, scatter, concat; found 'mop' (did you "
+     "mean 'map'?)"},
+    {"kernel @a map {}", "2:15: error: expected '[' before the domain of a kernel, found '{'"},
+    {"kernel @a loop [2] {}", "2:20: error: expected 'over' before the axis that a loop reduces, found '{'"},
+    {"kernel @a loop [2] over 1 {}", "2:25: error: axis 1 is not one of the 1 of the domain [2]"},
+    {"kernel @a map [] }", "2:18: error: expected '{' before the nodes of a kernel, found '}'"},
+    {"kernel @a map [] { kernel @b {} }", "2:20: error: expected a node or '}' in kernel @a, found 'kernel'"},
+    {"kernel @a map [] {", "2:19: error: expected a node or '}' in kernel @a, found the end of the text"},
     // Updates and outputs.
     {"update x = %x", "2:8: error: expected a state input, found 'x'"},
     {"update %x = %x", "2:8: error: '%x' is not a state input: only those are updated"},

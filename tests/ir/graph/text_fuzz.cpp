@@ -188,7 +188,7 @@ TEST_CASE("the examples of ir/README.md parse") {
 TEST_CASE("deep nesting and long lists cost no stack and no time") {
   const std::string open(200'000, '['), braces(200'000, '{');
   for (const std::string& text : {open, braces, "func @f(%x: f32" + open, "func @f() { %0 = constant {value=" + open,
-                                  "func @f() { kernel @a " + braces, "program @p { kernel @k " + braces}) {
+                                  "func @f() { kernel @a map [] " + braces, "program @p { kernel @k " + braces}) {
     CHECK_THROWS_AS(parse_graph(text), Error);
     CHECK_THROWS_AS(parse_program(text), Error);
   }

@@ -49,8 +49,9 @@ const Broken kBroken[] = {
      [](Graph& g) { const_cast<Input&>(g.inputs()[0]).name = "w"; }},
     {"verify: in graph @sample: two outputs are named 'd'",
      [](Graph& g) { const_cast<Output&>(g.outputs()[0]).name = "d"; }},
-    {"verify: in graph @sample: two kernels are named 'k'", [](Graph& g) { g.add_group("k"), g.add_group("k"); }},
-    {"verify: in graph @sample: kernel name '' is not an identifier", [](Graph& g) { g.add_group(""); }},
+    {"verify: in graph @sample: two kernels are named 'k'",
+     [](Graph& g) { g.add_group({.name = "k"}), g.add_group({.name = "k"}); }},
+    {"verify: in graph @sample: kernel name '' is not an identifier", [](Graph& g) { g.add_group({.name = ""}); }},
     {"verify: in graph @sample: input 'w' has no input node of its own",
      [](Graph& g) { const_cast<Input&>(g.inputs()[1]).id = 0; }},
     {"verify: in graph @sample: input 'w' has no input node of its own",
@@ -101,20 +102,50 @@ const Broken kBroken[] = {
     {"verify: in graph @sample: node %0 = neg %x : f32[2,3] from m.cpp:3:5: is in group 0 of 0",
      [](Graph& g) { g.set_group(2, 0); }},
     {"verify: in graph @sample: node %x: f32[2,3] from m.cpp:1:5: an input cannot be in a kernel",
-     [](Graph& g) { g.set_group(0, g.add_group("k")); }},
+     [](Graph& g) { g.set_group(0, g.add_group({.name = "k"})); }},
     {"verify: in graph @sample: node %2 = add %0, %1 : f32[2,3] from m.cpp:5:5, m.cpp:7:5: the nodes of kernel @k are "
      "not contiguous",
-     [](Graph& g) { g.set_group(2, g.add_group("k")), g.set_group(4, 0); }},
+     [](Graph& g) { g.set_group(2, g.add_group({.name = "k"})), g.set_group(4, 0); }},
 };
 
+// What the verifier says of a kernel that holds a sum of x: f32[2,3] over axis 1 and, in another, a contraction of it.
+std::string kinds_error(Group of_sum, Group of_contraction) {
+  Graph g;
+  const ValueId x = g.input("x", {f32, {2, 3}}, InputKind::data, at_line(1));
+  const ValueId sum = Builder{g, at_line(2)}.reduce(Op::reduce_sum, x, 1);
+  const ValueId square = Builder{g, at_line(3)}.contract(x, x, {1}, {1});
+  of_sum.name = "a", of_contraction.name = "b";
+  g.set_group(sum, g.add_group(std::move(of_sum)));
+  g.set_group(square, g.add_group(std::move(of_contraction)));
+  return verify_error(g);
+}
+
 }  // namespace
+
+TEST_CASE("the verifier knows which kernels an anchor fits") {
+  const Group loop{.kind = Group::loop, .domain = {2, 3}, .axis = 1},
+      contract{.kind = Group::contract, .domain = {2, 2}};
+  CHECK(kinds_error(loop, contract) == "");
+  const std::string sum =
+      "verify: in graph @main: node %0 = reduce_sum %x {axis=1} : f32[2] from m.cpp:2:5: does not fit "
+      "kernel @a, a ";
+  CHECK(kinds_error({.kind = Group::loop, .domain = {2, 3}, .axis = 0}, contract) == sum + "loop [2,3] over 0");
+  CHECK(kinds_error({.kind = Group::loop, .domain = {2, 4}, .axis = 1}, contract) == sum + "loop [2,4] over 1");
+  CHECK(kinds_error({.kind = Group::map, .domain = {2}}, contract) == sum + "map [2]");
+  const std::string product =
+      "verify: in graph @main: node %1 = contract %x, %x {lhs=[1], rhs=[1]} : f32[2,2] from "
+      "m.cpp:3:5: does not fit kernel @b, a ";
+  CHECK(kinds_error(loop, {.kind = Group::contract, .domain = {2, 3}}) == product + "contract [2,3]");
+  CHECK(kinds_error(loop, {.kind = Group::scatter, .domain = {2, 2}}) == product + "scatter [2,2]");
+  CHECK(kinds_error(loop, {.kind = Group::concat, .domain = {2, 2}}) == product + "concat [2,2]");
+}
 
 TEST_CASE("the verifier accepts a valid graph") {
   CHECK(verify_error(sample()) == "");
   Graph g = sample();
-  g.set_group(2, g.add_group("a"));
+  g.set_group(2, g.add_group({.name = "a"}));
   g.set_group(3, 0);
-  g.set_group(4, g.add_group("b"));
+  g.set_group(4, g.add_group({.name = "b"}));
   CHECK(verify_error(g) == "");
 }
 
