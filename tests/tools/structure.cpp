@@ -45,6 +45,7 @@ const SubFolder kSubFolders[] = {
     {"ir/graph", {"ir/base", "ir/ops"}},
     {"ir/memory", {"ir/base", "ir/ops"}},
     {"ir/kernel", {"ir/base", "ir/ops", "ir/graph", "ir/memory"}},
+    {"ir/kernel/interpreter", {"ir/base", "ir/ops", "ir/graph", "ir/memory", "ir/kernel"}},
     {"ir/simt", {"ir/base", "ir/ops", "ir/memory"}},
     {"ir/artifact", {"ir/base", "ir/memory", "ir/simt"}},
     {"passes/graph", {}},

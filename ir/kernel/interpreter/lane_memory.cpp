@@ -1,5 +1,5 @@
-// Checked memory of the kernel interpreter (ir/kernel/lane_memory.h).
-#include "ir/kernel/lane_memory.h"
+// Checked memory of the kernel interpreter (ir/kernel/interpreter/lane_memory.h).
+#include "ir/kernel/interpreter/lane_memory.h"
 
 #include <algorithm>
 #include <cstring>

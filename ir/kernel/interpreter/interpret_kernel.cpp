@@ -9,7 +9,7 @@
 #include "ir/base/philox.h"
 #include "ir/graph/graph.h"
 #include "ir/kernel/kernel_walk.h"
-#include "ir/kernel/lane_memory.h"
+#include "ir/kernel/interpreter/lane_memory.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/ops/scalar.h"
 #include "ir/ops/sum_order.h"
