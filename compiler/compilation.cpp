@@ -7,6 +7,7 @@
 #include "ir/artifact/print_artifact.h"
 #include "passes/graph/fuse.h"
 #include "passes/kernel/memory.h"
+#include "passes/kernel/unroll.h"
 #include "passes/schedule/schedule.h"
 
 namespace weft {
@@ -35,6 +36,7 @@ Compilation::Compilation(Graph graph, Machine machine, PipelineOptions options)
     : machine_(std::move(machine)), options_(std::move(options)), graph_(std::move(graph)) {}
 
 Compilation::Compilation(Program program, Machine machine) : machine_(std::move(machine)) {
+  unroll_loops(program);
   if (program.arena_bytes == 0) plan_memory(program);  // one written by hand need not say where temps lie
   given_ = std::make_shared<const Program>(std::move(program));
 }

@@ -5,16 +5,21 @@
 #include <chrono>
 #include <optional>
 
+#include "ir/graph/body.h"
 #include "passes/graph/canonicalize.h"
 #include "passes/graph/fold.h"
 #include "passes/graph/fuse.h"
 #include "passes/graph/inline.h"
+#include "passes/graph/share.h"
+#include "passes/graph/sink.h"
+#include "passes/graph/trim.h"
 #include "passes/kernel/column_sums.h"
 #include "passes/kernel/layout.h"
 #include "passes/kernel/lower.h"
 #include "passes/kernel/memory.h"
 #include "passes/kernel/order.h"
 #include "passes/kernel/row_sums.h"
+#include "passes/kernel/unroll.h"
 #include "passes/schedule/schedule.h"
 
 namespace weft {
@@ -23,6 +28,7 @@ namespace {
 Graph run_simplify(const Graph& g, const PipelineOptions& o) { return simplify(g, {o.numerics, o.ledger}); }
 
 void check_bound(const Graph& g) {
+  for (const BodyRef& body : bodies_of(g)) check_bound(*body->graph);
   for (ValueId v = 0; v < g.size(); ++v)
     if (!is_static(g[v].type.shape))
       fail("{}: {} of type {} still has an unbound extent; bind the batch size and other extents before compiling",
@@ -32,7 +38,8 @@ void check_bound(const Graph& g) {
 /// Lowering trusts what a graph says of its kernels, which a text may have made up and a pass after fuse undone.
 void check_fused(const Graph& g, const PipelineOptions& options) {
   const Graph bare = without_groups(g);
-  if (!(canonicalize(bare) == bare) || !(fuse(bare, options.large_bytes) == g))
+  const auto fused = [&](const Graph& own) { return fuse(own, options.large_bytes); };
+  if (!(canonicalize(rewrite_bodies(bare, canonicalize)) == bare) || !(fused(rewrite_bodies(bare, fused)) == g))
     fail(
         "pass 'lower' takes a graph as 'canonicalize', then 'fuse', leave it; run them first, and no other in between");
 }
@@ -46,11 +53,19 @@ void on_cpu(Program& p, const Target& target, const PipelineOptions&) {
 constexpr PassInfo kPasses[] = {
     {"dead", "drop what no output and no update needs", false,
      [](const Graph& g, const PipelineOptions&) { return remove_dead(g); }},
-    {"inline", "bring functions that nodes hold into the graph, which the passes below do not look into", true,
-     [](const Graph& g, const PipelineOptions&) { return inline_bodies(g); }},
+    {"inline", "bring functions that nodes hold into the graph, all but the bodies of long loops", true,
+     [](const Graph& g, const PipelineOptions& o) { return inline_bodies(g, o.loop_turns); }},
+    {"trim", "drop what loops carry, read or give in vain, and give them constants as such, before folding", false,
+     [](const Graph& g, const PipelineOptions&) { return trim_loops(g); }},
     {"fold", "evaluate what is constant, so that rules see literals", false,
      [](const Graph& g, const PipelineOptions&) { return fold(g); }},
     {"simplify", "rewrite by rules, before contractions get reshapes around them", false, run_simplify},
+    {"sink", "compute in the turns of loops what they alone read", false,
+     [](const Graph& g, const PipelineOptions&) { return sink_into_loops(g); }},
+    {"share", "compute what several loops have in common once, when their bodies are as simple as they get", false,
+     [](const Graph& g, const PipelineOptions&) { return share_turns(g); }},
+    {"trim-simplified", "drop what loops no longer need", false,
+     [](const Graph& g, const PipelineOptions&) { return trim_loops(g); }},
     {"canonicalize", "bring contractions and scatters to the forms that lowering knows", true,
      [](const Graph& g, const PipelineOptions&) { return canonicalize(g); }},
     {"simplify-canonical", "merge the reshapes and transposes that canonical forms brought", false, run_simplify},
@@ -64,6 +79,8 @@ constexpr PassInfo kPasses[] = {
      }},
     {"order", "sort kernels so that states are updated in place, before passes that look at neighbours", false,
      [](Program& p, const Target&, const PipelineOptions&) { order_kernels(p); }},
+    {"unroll", "list the kernels of all turns of loops, which the passes below do not know", true,
+     [](Program& p, const Target&, const PipelineOptions&) { unroll_loops(p); }},
     {"column-sums", "CPU: share out long sums down columns, before schedules, which depend on phases", false,
      on_cpu<split_column_sums>},
     {"row-sums", "CPU: share out long sums along few rows", false, on_cpu<split_row_sums>},
@@ -108,7 +125,8 @@ Function run(const PassInfo& pass, Function function, const Target& target, cons
   const auto start = std::chrono::steady_clock::now();
   try {
     if (const auto* of_graph = std::get_if<GraphPass>(&pass.run)) {
-      function = (*of_graph)(std::get<Graph>(function), options);
+      const auto apply = [&](const Graph& g) { return (*of_graph)(g, options); };
+      function = apply(rewrite_bodies(std::get<Graph>(function), apply));
     } else if (const auto* lowering = std::get_if<Lowering>(&pass.run)) {
       function = (*lowering)(std::get<Graph>(function), options);
     } else {

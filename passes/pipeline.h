@@ -11,6 +11,7 @@
 #include <weft/ir/base/target.h>
 #include <weft/ir/graph/graph.h>
 #include <weft/ir/kernel/kernel.h>
+#include <weft/passes/graph/inline.h>
 #include <weft/passes/graph/simplify.h>
 #include <weft/passes/graph/stored_values.h>
 
@@ -46,6 +47,7 @@ struct PipelineOptions {
   Ledger* ledger = nullptr;                  ///< which rules fired
   const ScheduleTable* schedules = nullptr;  ///< measured schedules, in place of the cost model where they fit
   std::int64_t large_bytes = kLargeBytes;    ///< of values that are computed again rather than stored (large_values)
+  std::int64_t loop_turns = kLoopTurns;      ///< of a scan that becomes a loop; a shorter one is what its turns are
   std::vector<PassTiming>* timings = nullptr;
   std::function<void(const PassResult&)> after;  ///< called after every pass
 };

@@ -261,7 +261,7 @@ class Generator {
     if (carry == operands.end() || type(results.back()).shape.rank() == kMaxRank) return false;
     std::rotate(operands.begin(), carry, carry + 1);
     const BodyRef body = outline(g_, "turn", operands, results);
-    const std::int64_t length = rng_.between(0, 3);
+    const std::int64_t length = rng_.between(0, 6);
     std::int64_t slices = 0;
     Builder b = builder();
     if (operands.size() > 1 && type(operands[1]).shape.rank() < kMaxRank && rng_.chance(0.7)) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compiler/compilation.h"
+#include "ir/ops/body.h"
 #include "tools/bench_device.h"
 #include "tools/commands.h"
 #include "tools/io.h"
@@ -37,11 +38,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// 2 * m * n * k summed over the contractions of the graph.
+/// 2 * m * n * k summed over the contractions of the graph, those of a loop in each turn.
 double contraction_flops(const Graph& graph) {
   double flops = 0;
   for (ValueId id = 0; id < graph.size(); ++id) {
     const Node& node = graph[id];
+    if (node.op == Op::scan)
+      flops += static_cast<double>(node.attrs.scalar(Attr::length)) * contraction_flops(*node.attrs.bodies[0]->graph);
     if (node.op != Op::contract) continue;
     double products = static_cast<double>(element_count(node.type.shape));
     for (std::int64_t axis : node.attrs[Attr::lhs])

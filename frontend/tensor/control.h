@@ -47,9 +47,9 @@ struct ScanOptions {
 ///     });                                       // sums.carry[0]: the whole sum; sums.each[0]: [time, n]
 ///
 /// The body is called once, at once, and may use any tensors of the graph; what it is given is nothing outside of it. Random
-/// numbers in it are other ones in each turn. Gradients flow through carries, slices and whatever it uses. Compiled code
-/// repeats the body `length` times so far; equal turns share their machine code. Indices that it gathers by are not checked
-/// by Model's functions.
+/// numbers in it are other ones in each turn. Gradients flow through carries, slices and whatever it uses. The
+/// kernels of the body are made once and run in each turn. Indices that it gathers by are not checked by Model's
+/// functions.
 ///
 /// Error, at the caller's line, when the slices differ in length, when the carries change in number or type, when the
 /// body gives nothing, and when a tensor is of another graph.

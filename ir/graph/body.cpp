@@ -48,7 +48,6 @@ BodyRef make_body(Graph g) {
   body->outputs = types_of(g, output_ids(g));
   body->size = static_cast<std::int64_t>(g.size());
   for (ValueId id = 0; id < g.size(); ++id) {
-    if (g[id].group != kNoGroup) fail("@{} has kernels: a function that is called has none", g.name);
     for (const BodyRef& inner : g[id].attrs.bodies) {
       body->depth = std::max(body->depth, inner->depth + 1);
       const std::int64_t turns = g[id].op == Op::scan ? std::max<std::int64_t>(g[id].attrs.scalar(Attr::length), 1) : 1;
@@ -103,6 +102,25 @@ std::vector<BodyRef> bodies_of(const Graph& g) {
   std::unordered_set<const Body*> seen;
   collect(g, found, seen);
   return found;
+}
+
+Graph rewrite_bodies(const Graph& g, const BodyRewriter::Rewrite& f) {
+  const auto holds_bodies = [&](ValueId id) { return !g[id].attrs.bodies.empty(); };
+  Rewriter rw(g);
+  if (std::ranges::none_of(rw.live(), holds_bodies)) return g;
+  BodyRewriter bodies([&](const Graph& body) { return f(rewrite_bodies(body, f)); });
+  for (const ValueId id : rw.live()) {
+    if (!holds_bodies(id)) {
+      rw.copy(id);
+      continue;
+    }
+    const Node& n = g[id];
+    std::vector<ValueId> operands;
+    for (ValueId v : n.operands) operands.push_back(rw(v));
+    rw.set(id, rw.graph().add(n.op, std::move(operands), bodies(n.attrs), n.type, n.locs));
+    rw.graph().set_group(rw(id), n.group);
+  }
+  return rw.finish();
 }
 
 Attrs BodyRewriter::operator()(Attrs attrs) {

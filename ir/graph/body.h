@@ -7,8 +7,7 @@
 
 namespace weft {
 
-/// The graph as a body: nodes that no output needs are dropped. Throws Error when it has states, updates or kernels,
-/// and when bodies are more than kMaxBodyDepth deep or, counted wherever they are held, have more than kMaxBodySize
+/// The graph as a body: nodes that no output needs are dropped. Throws Error when it has states or updates, and when bodies are more than kMaxBodyDepth deep or, counted wherever they are held, have more than kMaxBodySize
 /// nodes.
 BodyRef make_body(Graph);
 
@@ -33,5 +32,9 @@ class BodyRewriter {
   Rewrite f_;
   std::unordered_map<const Body*, BodyRef> done_;
 };
+
+/// A copy in which the bodies that nodes hold, those in a body first, are what f makes of them, which takes and gives the
+/// same types. Groups stay.
+Graph rewrite_bodies(const Graph&, const BodyRewriter::Rewrite& f);
 
 }  // namespace weft

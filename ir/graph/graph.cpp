@@ -185,7 +185,7 @@ const Input* Graph::find_input(ValueId id) const {
 }
 
 std::string_view name(Group::Kind kind) {
-  static constexpr std::string_view kNames[] = {"map", "loop", "contract", "scatter", "concat"};
+  static constexpr std::string_view kNames[] = {"map", "reduce", "contract", "scatter", "concat", "scan"};
   return kNames[kind];
 }
 

@@ -47,20 +47,21 @@ struct Update {  // after the call, state input `state` holds the value `value`
   ValueId state = kNoValue;
   ValueId value = kNoValue;
 };
-/// A fused kernel: the nodes whose `group` is its index. Made by the fuse pass, printed as `kernel @name loop [8,32] over 1 { … }`.
+/// A fused kernel: the nodes whose `group` is its index. Made by the fuse pass, printed as `kernel @name reduce [8,32] over 1 { … }`.
 struct Group {
   /// Its anchors, which its elementwise nodes and views surround.
   enum Kind : std::uint8_t {
     map,       // none
-    loop,      // reductions over one axis of the domain
+    reduce,    // reductions over one axis of the domain
     contract,  // one contraction
     scatter,   // one scatter
     concat,    // one concat, which is stored
+    scan,      // one scan: the kernels of its body, turn by turn; the domain is its turns
   };
   std::string name;
   Kind kind = map;
-  Shape domain;   // what it runs over: the anchor's result, or what a loop reduces
-  int axis = -1;  // of the domain, that a loop reduces
+  Shape domain;   // what it runs over: the anchor's result, or what is reduced
+  int axis = -1;  // of the domain, that is reduced
   friend bool operator==(const Group&, const Group&) = default;
 };
 std::string_view name(Group::Kind);
@@ -166,6 +167,8 @@ struct PrintOptions {
 };
 std::string print(const Graph&, const PrintOptions& = {});
 Graph parse_graph(std::string_view text, const std::string& file = "<text>");  ///< throws Error "file:line:col: error: …"
+/// What keeps a node out of a kernel of that kind, domain and axis: "does not fit kernel @k, a map [2,3]"; "": nothing.
+std::string misfit(const Graph&, ValueId, const Group&);
 /// Throws Error that names the node, its text line and its provenance when an invariant (listed in ir/graph/verify.cpp) is broken.
 void verify(const Graph&);
 std::string to_dot(const Graph&);  ///< Graphviz

@@ -145,6 +145,8 @@ void GraphParser::node() {
   mention(id, is_new, name);
   define(name, id);
   if (is_new && kernel_) {
+    if (const std::string why = misfit(graph_, id, *kernel_); !why.empty())
+      lex_.fail_at(op_name, "{} {}", row.name, why);
     if (group_ == kNoGroup) group_ = graph_.add_group(*kernel_);
     graph_.set_group(id, group_);
   }
@@ -213,7 +215,7 @@ BodyRef GraphParser::function() {
   return found->second.body;
 }
 
-// kernel @name map [8,32] { node … }, the same with contract, scatter or concat, or loop [8,32] over 1
+// kernel @name map [8,32] { node … }, the same with contract, scatter, concat or scan, or reduce [8,32] over 1
 void GraphParser::kernel() {
   lex_.next();
   const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
@@ -222,7 +224,7 @@ void GraphParser::kernel() {
   Group group{.name = std::string(name.text)};
   const Token kind = lex_.peek();
   std::vector<std::string_view> kinds;
-  for (int k = Group::map; k <= Group::concat; ++k) kinds.push_back(weft::name(static_cast<Group::Kind>(k)));
+  for (int k = Group::map; k <= Group::scan; ++k) kinds.push_back(weft::name(static_cast<Group::Kind>(k)));
   const auto found = std::ranges::find(kinds, kind.text);
   if (kind.kind != Token::word || found == kinds.end())
     lex_.fail_at(kind, "expected the kind of kernel {}, one of {}; found {}{}", describe(name), fmt::join(kinds, ", "),
@@ -230,8 +232,8 @@ void GraphParser::kernel() {
   lex_.next();
   group.kind = static_cast<Group::Kind>(found - kinds.begin());
   group.domain = parse_shape(lex_, "before the domain of a kernel");
-  if (group.kind == Group::loop) {
-    lex_.expect_word("over", "before the axis that a loop reduces");
+  if (group.kind == Group::reduce) {
+    lex_.expect_word("over", "before the axis that is reduced");
     const Token axis = lex_.peek();
     const std::int64_t a = parse_integer(lex_, "an axis of the domain");
     if (a < 0 || a >= group.domain.rank())

@@ -101,7 +101,7 @@ std::string function_text(const Graph& g, const std::string& name, const BodyNam
     if (next != kNoGroup) {
       const Group& k = g.groups()[static_cast<std::size_t>(next)];
       s += fmt::format("  kernel @{} {} {}", k.name, weft::name(k.kind), to_string(k.domain));
-      s += k.kind == Group::loop ? fmt::format(" over {} {{\n", k.axis) : " {\n";
+      s += k.kind == Group::reduce ? fmt::format(" over {} {{\n", k.axis) : " {\n";
     }
     group = next;
   };

@@ -125,21 +125,6 @@ class Verifier {
         fail("verify: in graph @{}: output '{}' has the name of an updated state", g_.name, o.name);
   }
 
-  /// An anchor is one that the kind of its group knows, over its domain.
-  void check_kind(ValueId id, const Group& group) const {
-    const Node& n = g_[id];
-    const OpClass cls = info(n.op).cls;
-    if (!is_anchor(n.op)) return;
-    const bool is_reduce = cls == OpClass::reduce;
-    const bool fits = is_reduce                ? group.kind == Group::loop && n.attrs.axis() == group.axis
-                      : cls == OpClass::scatter ? group.kind == Group::scatter
-                                                : group.kind == Group::contract;
-    const Shape& domain = is_reduce ? g_[n.operands[0]].type.shape : n.type.shape;
-    if (!fits || !(domain == group.domain))
-      broken(id, "does not fit kernel @{}, a {} {}{}", group.name, name(group.kind), to_string(group.domain),
-             group.kind == Group::loop ? fmt::format(" over {}", group.axis) : "");
-  }
-
   void check_groups() const {
     const auto count = static_cast<std::int32_t>(g_.groups().size());
     std::vector<bool> closed(g_.groups().size());
@@ -151,7 +136,9 @@ class Verifier {
         if (group != kNoGroup) broken(id, "an input cannot be in a kernel");
         continue;
       }
-      if (group != kNoGroup) check_kind(id, g_.groups()[static_cast<std::size_t>(group)]);
+      if (group != kNoGroup)
+        if (const std::string why = misfit(g_, id, g_.groups()[static_cast<std::size_t>(group)]); !why.empty())
+          broken(id, "{}", why);
       if (group == open) continue;
       if (open != kNoGroup) closed[static_cast<std::size_t>(open)] = true;
       if (group != kNoGroup && closed[static_cast<std::size_t>(group)])
@@ -165,6 +152,23 @@ class Verifier {
 };
 
 }  // namespace
+
+std::string misfit(const Graph& g, ValueId id, const Group& group) {
+  const Node& n = g[id];
+  if (!is_anchor(n.op)) return "";
+  const OpClass cls = info(n.op).cls;
+  const bool is_reduce = cls == OpClass::reduce;
+  const bool fits = is_reduce                 ? group.kind == Group::reduce && n.attrs.axis() == group.axis
+                    : cls == OpClass::scatter ? group.kind == Group::scatter
+                    : n.op == Op::scan        ? group.kind == Group::scan
+                                              : group.kind == Group::contract;
+  const Shape domain = is_reduce          ? g[n.operands[0]].type.shape
+                       : n.op == Op::scan ? Shape{n.attrs.scalar(Attr::length)}
+                                          : n.type.shape;
+  if (fits && domain == group.domain) return "";
+  return fmt::format("does not fit kernel @{}, a {} {}{}", group.name, name(group.kind), to_string(group.domain),
+                     group.kind == Group::reduce ? fmt::format(" over {}", group.axis) : "");
+}
 
 void verify(const Graph& g) {
   for (const BodyRef& body : bodies_of(g)) Verifier(*body->graph).run();

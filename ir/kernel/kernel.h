@@ -118,6 +118,9 @@ struct Phase {
 struct Kernel {
   std::string name;
   std::vector<Axis> axes;
+  /// As many of the axes, the first ones, count the turns of the loops around it, the outermost first. They have one
+  /// value while it runs: no phase or stage walks along them.
+  int turns = 0;
   std::vector<Expr> exprs;  // args precede users; equal expressions are one
   std::vector<Phase> phases;
   Schedule schedule;
@@ -151,9 +154,18 @@ inline const GpuSchedule* gpu_tile(const Kernel& k) {
   return s && s->has_tile() ? s : nullptr;
 }
 
-/// A lowered graph: kernels in order; a kernel may read whatever an earlier one stored.
+/// Kernels [begin, end) of a program, which run in order `turns` times.
+struct Loop {
+  std::size_t begin = 0, end = 0;
+  std::int64_t turns = 0;
+  bool holds(std::size_t kernel) const { return begin <= kernel && kernel < end; }
+  friend bool operator==(const Loop&, const Loop&) = default;
+};
+
+/// A lowered graph: kernels in order; a kernel may read whatever an earlier one stored, or one of an earlier turn.
 struct Program : BufferTable {
   std::vector<Kernel> kernels;
+  std::vector<Loop> loops;  ///< disjoint or one in the other; sorted by where they begin, an outer one before an inner one
   /// Code checks, as it runs, the indices that verify() cannot prove to be in bounds (ir/kernel/unproven.h). Lowering
   /// makes none that could leave their buffers; parse_program sets it.
   bool check_indices = false;

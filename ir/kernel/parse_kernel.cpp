@@ -26,6 +26,7 @@ class ProgramParser {
   void buffer(Buffer::Kind);
   std::vector<BufferId> buffer_list();
 
+  void loop();
   void kernel();
   void axes();
   void schedule();
@@ -52,8 +53,9 @@ class ProgramParser {
   Program program_;
   Names buffers_;
   std::vector<Token> kernel_tokens_;
-  Token name_;   // of the program
-  Token arena_;  // its size
+  std::vector<std::int64_t> turns_;  // of the loops that are open, the outermost first
+  Token name_;                       // of the program
+  Token arena_;                      // its size
   // Of the kernel that is being parsed:
   KernelBuilder builder_;
   Names axes_, exprs_, accumulators_;
@@ -79,6 +81,7 @@ void ProgramParser::item() {
   if (t.kind == Token::word && kind != std::end(kBufferKinds))
     return buffer(static_cast<Buffer::Kind>(kind - std::begin(kBufferKinds)));
   if (t.is("kernel")) return kernel();
+  if (t.is("loop")) return loop();
   if (lex_.accept("arena")) {
     arena_ = lex_.peek();
     program_.arena_bytes = parse_integer(lex_, "the arena's size in bytes");
@@ -87,7 +90,7 @@ void ProgramParser::item() {
   if (lex_.accept("inputs")) return void(program_.inputs = buffer_list());
   if (lex_.accept("outputs")) return void(program_.outputs = buffer_list());
   if (lex_.accept("updates")) return void(program_.updates = buffer_list());
-  lex_.fail_at(t, "expected a buffer, arena, inputs, outputs, updates, kernel or '}}', found {}", describe(t));
+  lex_.fail_at(t, "expected a buffer, arena, inputs, outputs, updates, kernel, loop or '}}', found {}", describe(t));
 }
 
 // temp %t0: f32[2] {offset=64} | state %w: f32[2,64] {panels=32} | view %v of %t0: f32[2,1] |
@@ -133,7 +136,31 @@ std::vector<BufferId> ProgramParser::buffer_list() {
   return ids;
 }
 
-// kernel @name { axes … schedule cpu {…} %e0: f32 = … phase (…) {…} }
+// loop 28 { kernel … loop … }
+void ProgramParser::loop() {
+  const Token begin = lex_.next(), number = lex_.peek();
+  const std::int64_t turns = parse_integer(lex_, "how many turns the loop has");
+  if (turns < 0) lex_.fail_at(number, "a loop of {} turns", turns);
+  if (turns_.size() == kMaxAxes) lex_.fail_at(begin, "loops are at most {} deep", kMaxAxes);
+  lex_.expect('{', "before the kernels of a loop");
+  const std::size_t l = program_.loops.size();
+  program_.loops.push_back({program_.kernels.size(), 0, turns});
+  turns_.push_back(turns);
+  while (!lex_.accept('}')) {
+    const Token t = lex_.peek();
+    if (t.is("kernel"))
+      kernel();
+    else if (t.is("loop"))
+      loop();
+    else
+      lex_.fail_at(t, "expected kernel, loop or '}}' in a loop, found {}", describe(t));
+  }
+  program_.loops[l].end = program_.kernels.size();
+  if (program_.loops[l].begin == program_.loops[l].end) lex_.fail_at(begin, "a loop without kernels");
+  turns_.pop_back();
+}
+
+// kernel @name { turns t=28 axes … schedule cpu {…} %e0: f32 = … phase (…) {…} }
 void ProgramParser::kernel() {
   lex_.next();
   const Token name = lex_.expect(Token::symbol, "the kernel's name, such as @dense");
@@ -147,16 +174,20 @@ void ProgramParser::kernel() {
   builder_.kernel.locs = parse_locs(lex_, lex_.loc(name));
   while (!lex_.accept('}')) {
     const Token t = lex_.peek();
-    if (lex_.accept("axes"))
+    if (lex_.accept("axes")) {
       axes();
-    else if (lex_.accept("schedule"))
+    } else if (lex_.accept("turns")) {
+      if (!builder_.kernel.axes.empty()) lex_.fail_at(t, "turns stand once, before the axes");
+      axes();
+      builder_.kernel.turns = static_cast<int>(builder_.kernel.axes.size());
+    } else if (lex_.accept("schedule"))
       schedule();
     else if (lex_.accept("phase"))
       phase();
     else if (t.kind == Token::value)
       expression();
     else
-      lex_.fail_at(t, "expected axes, schedule, an expression such as '%e0: f32 = …', phase or '}}', found {}",
+      lex_.fail_at(t, "expected turns, axes, schedule, an expression such as '%e0: f32 = …', phase or '}}', found {}",
                    describe(t));
   }
   program_.kernels.push_back(std::move(builder_.kernel));

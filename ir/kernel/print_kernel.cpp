@@ -50,8 +50,11 @@ std::string roles_text(const Kernel& k, const Roles& roles) {
 
 std::string kernel_text(const Program& p, const Kernel& k, bool locs) {
   std::string s = fmt::format("  kernel @{} {{{}\n", k.name, locs ? locs_suffix(k.locs) : "");
-  for (std::size_t i = 0; i < k.axes.size(); ++i)
-    s += fmt::format("{}{}={}", i ? ", " : "    axes ", k.axes[i].name, k.axes[i].extent);
+  const auto turns = static_cast<std::size_t>(k.turns);
+  for (std::size_t i = 0; i < k.axes.size(); ++i) {
+    const char* before = i == 0 && turns > 0 ? "    turns " : i == turns ? (i > 0 ? "\n    axes " : "    axes ") : ", ";
+    s += fmt::format("{}{}={}", before, k.axes[i].name, k.axes[i].extent);
+  }
   if (!k.axes.empty()) s += '\n';
   s += std::visit([&](const auto& schedule) { return schedule_text(k, schedule); }, k.schedule);
   for (std::size_t e = 0; e < k.exprs.size(); ++e) s += "    " + expr_text(p, k, static_cast<ExprId>(e)) + '\n';
@@ -150,7 +153,24 @@ std::string stage_text(const Program& p, const Kernel& k, const KernelStage& sta
 std::string print(const Program& p, bool locs) {
   std::string s = fmt::format("program @{} {{\n", p.name);
   s += buffers_text(p);
-  for (const Kernel& k : p.kernels) s += kernel_text(p, k, locs);
+  std::vector<std::size_t> ends;  // of the loops that are open
+  const auto line = [&](std::string_view text) { s += fmt::format("{:{}}{}", "", 2 * ends.size(), text); };
+  std::size_t loop = 0;
+  for (std::size_t k = 0; k < p.kernels.size(); ++k) {
+    for (; loop < p.loops.size() && p.loops[loop].begin == k; ++loop) {
+      line(fmt::format("  loop {} {{\n", p.loops[loop].turns));
+      ends.push_back(p.loops[loop].end);
+    }
+    const std::string text = kernel_text(p, p.kernels[k], locs);
+    for (std::size_t at = 0, end = 0; at < text.size(); at = end) {
+      end = text.find('\n', at) + 1;
+      line(std::string_view(text).substr(at, end - at));
+    }
+    while (!ends.empty() && ends.back() == k + 1) {
+      ends.pop_back();
+      line("  }\n");
+    }
+  }
   return s + "}\n";
 }
 

@@ -8,6 +8,7 @@
 namespace weft {
 
 inline constexpr std::size_t kMaxAxes = 64;                        // of a kernel
+inline constexpr std::int64_t kMaxListed = std::int64_t{1} << 20;  // kernels and expressions of all turns of loops
 inline constexpr std::int64_t kMaxPoints = std::int64_t{1} << 46;  // of a phase, and values of an axis
 
 struct Violation {

@@ -10,7 +10,7 @@ namespace weft {
 
 class Graph;
 
-/// A closed function: it uses nothing but its inputs, and has no states, updates or kernels. Made by make_body
+/// A closed function: it uses nothing but its inputs, and has no states or updates. Made by make_body
 /// (ir/graph/body.h). Two are equal when they are the same node by node, whatever they are called.
 struct Body {
   std::shared_ptr<const Graph> graph;

@@ -235,11 +235,13 @@ bool mixes_batch(Op, std::span<const Type> operands, const Attrs&, const Type& r
 std::optional<Op> parse_op(std::string_view name);
 inline std::string_view name(Op op) { return info(op).name; }
 inline bool is_elementwise(Op op) { return info(op).cls == OpClass::elementwise; }
-/// Ops that a kernel is built around; all others can be computed wherever they are read.
+/// Ops that a kernel, or a loop of kernels, is built around; all others can be computed wherever they are read.
 inline bool is_anchor(Op op) {
   const OpClass c = info(op).cls;
-  return c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter;
+  return c == OpClass::reduce || c == OpClass::contract || c == OpClass::scatter || op == Op::scan;
 }
+/// Values that lie in memory before any kernel of their own: inputs, and what loops give.
+inline bool is_given(Op op) { return op == Op::input || op == Op::result; }
 inline bool is_arg_reduce(Op op) { return info(op).traits.better.has_value(); }
 
 }  // namespace weft

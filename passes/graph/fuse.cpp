@@ -2,18 +2,19 @@
 //
 // Kinds of kernel, by what anchors them:
 //   map       elementwise over its domain (the shape of its values)
-//   loop      reductions over one axis of its domain, and elementwise values of the domain ("full") or of the domain
+//   reduce    reductions over one axis of its domain, and elementwise values of the domain ("full") or of the domain
 //   without that
 //             axis ("outer"): softmax, layer norm and cross-entropy are one such kernel each
 //   contract  a contraction and the elementwise values of its result's shape: bias, activation, mask, the optimiser
 //   scatter   an indexed accumulation by itself
 //   concat    a concat that is stored, by itself
+//   scan      a scan by itself: its body is fused as a graph of its own
 // Leaves, views and cheap elementwise values belong to no group until the end: each consumer computes them for itself,
 // which makes them prologues of the kernels that read them.
 //
-// Reductions that do not feed one another share a loop when they fold the same axis of the same domain and read one
+// Reductions that do not feed one another share a kernel when they fold the same axis of the same domain and read one
 // full-size value in common, as the gradients of a layer norm's scale and shift do: memory is read once. What a value
-// is read from are its `streams`, inherited from its operands, so that such a loop is found by a look-up.
+// is read from are its `streams`, inherited from its operands, so that such a kernel is found by a look-up.
 //
 // Why no cycle between groups can arise: a node joins the highest-numbered group that it depends on, or one with a
 // higher number, new or (a sibling reduction) not, so that every edge between groups leads from a lower number to a
@@ -26,6 +27,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "ir/graph/body.h"
 #include "passes/graph/stored_values.h"
 
 namespace weft {
@@ -71,16 +73,16 @@ struct Fuser {
   std::vector<std::vector<ValueId>> uses;
   std::vector<GroupState> groups;
   std::vector<std::int32_t> group, latest;  // latest[v]: the highest group that v is in or depends on
-  std::vector<bool> outer;                  // member of a loop group without the looped axis
+  std::vector<bool> outer;                  // member of a reduce group without the folded axis
   std::vector<int> cost, weight;            // of an ungrouped value with its ungrouped operands: instructions, nodes
   std::vector<int> again;                   // instructions that a grouped value costs outside its group
   std::vector<Streams> streams;
   std::vector<Readers> readers;
-  std::vector<bool> result;  // output or update
+  std::vector<bool> result;  // output or update, or read by the body of a scan
   const std::vector<bool> large, concats;
-  using Loops = std::map<std::pair<ValueId, int>, std::int32_t>;  // (value, axis) -> loop group
-  Loops reducing;                                                 // the group that reduces the value
-  Loops reading;  // the group that reads the value for a reduction, other than an arg-reduction
+  using Reduces = std::map<std::pair<ValueId, int>, std::int32_t>;  // (value, axis) -> reduce group
+  Reduces reducing;                                                 // the group that reduces the value
+  Reduces reading;  // the group that reads the value for a reduction, other than an arg-reduction
   std::unordered_map<std::int32_t, std::int32_t> next;  // full group -> map group of what no longer fitted in it
 
   Fuser(const Graph& graph, std::int64_t large_bytes)
@@ -99,12 +101,15 @@ struct Fuser {
         concats(stored_concats(graph)) {
     for (const Output& o : g.outputs()) result[o.id] = true;
     for (const Update& u : g.updates()) result[u.value] = true;
+    for (ValueId v = 0; v < g.size(); ++v)
+      for (const ValueId o : read_by_turns(g, v)) result[o] = true;
     for (ValueId v = 0; v < g.size(); ++v) {
       readers[v].storing |= result[v];
       if (concats[v])
         for (ValueId o : g[v].operands) readers[without_unit_axes(g, o)].storing = true;
       for (ValueId o : g[v].operands) switch (info(g[v].op).cls) {
           case OpClass::contract:
+          case OpClass::control:
           case OpClass::scatter: readers[o].storing = true; break;
           case OpClass::reduce: readers[o].folding |= 1u << g[v].attrs.axis(); break;
           default: readers[o].others = true;
@@ -131,10 +136,10 @@ struct Fuser {
     return static_cast<std::int32_t>(groups.size() - 1);
   }
 
-  /// A broadcast along the looped axis of an outer value of group `in`.
+  /// A broadcast along the folded axis of an outer value of group `in`.
   bool is_row_broadcast(ValueId v, std::int32_t in) const {
     const GroupState& s = groups[static_cast<std::size_t>(in)];
-    if (g[v].op != Op::broadcast || s.kind != loop || !(shape(v) == s.domain)) return false;
+    if (g[v].op != Op::broadcast || s.kind != reduce || !(shape(v) == s.domain)) return false;
     const ValueId source = g[v].operands[0];
     if (group[source] != in || !outer[source]) return false;
     Dims axes = Dims::iota(s.domain.rank());
@@ -153,7 +158,7 @@ struct Fuser {
   bool operands_at_hand(ValueId v, std::int32_t in, bool is_outer) const {
     return std::ranges::all_of(g[v].operands, [&](ValueId o) {
       if (group[o] == in) return outer[o] == is_outer;
-      if (groups[static_cast<std::size_t>(in)].kind != loop && group[unreshaped(o)] == in) return true;
+      if (groups[static_cast<std::size_t>(in)].kind != reduce && group[unreshaped(o)] == in) return true;
       return latest[o] < in || (!is_outer && is_row_broadcast(o, in));
     });
   }
@@ -162,12 +167,12 @@ struct Fuser {
     const std::int32_t in = latest[v];
     if (in == kNoGroup) return false;
     const GroupState& s = groups[static_cast<std::size_t>(in)];
-    if (s.kind == scatter || s.kind == concat || is_full(in)) return false;
+    if (s.kind == scatter || s.kind == concat || s.kind == scan || is_full(in)) return false;
     bool is_outer = false;
-    const bool same = s.kind == loop ? shape(v) == s.domain : squeezed(shape(v)) == squeezed(s.domain);
+    const bool same = s.kind == reduce ? shape(v) == s.domain : squeezed(shape(v)) == squeezed(s.domain);
     if (!same) {
       Shape without = s.domain;
-      if (s.kind != loop) return false;
+      if (s.kind != reduce) return false;
       without.erase(s.axis);
       if (!(shape(v) == without)) return false;
       is_outer = true;
@@ -180,18 +185,18 @@ struct Fuser {
     return true;
   }
 
-  /// The axis that group `in` loops over or may come to loop over, as a bit.
-  std::uint32_t loop_axis(std::int32_t in) const {
+  /// The axis that group `in` folds or may come to fold, as a bit.
+  std::uint32_t folded_axis(std::int32_t in) const {
     const GroupState& s = groups[static_cast<std::size_t>(in)];
-    if (s.kind != loop && s.kind != map) return 0;
-    const int axis = s.kind == loop ? s.axis : s.domain.rank() - 1;
+    if (s.kind != reduce && s.kind != map) return 0;
+    const int axis = s.kind == reduce ? s.axis : s.domain.rank() - 1;
     return axis < 0 ? 0 : 1u << axis;
   }
 
   /// v, of group `in`, lies in memory whatever other groups make of it: one of them needs it, and not cheaply.
   bool surely_stored(ValueId v, std::int32_t in) const {
     const Readers& r = readers[v];
-    return r.storing || (again[v] > kRecomputeCost && (r.folding & ~loop_axis(in)) != 0);
+    return r.storing || (again[v] > kRecomputeCost && (r.folding & ~folded_axis(in)) != 0);
   }
 
   void find_streams(ValueId v) {
@@ -202,7 +207,7 @@ struct Fuser {
       for (ValueId o : n.operands)
         if (group[o] == in && outer[o] == outer[v]) again[v] = std::min(again[v] + again[o], kRecomputeCost + 1);
     }
-    const bool read_itself = n.op == Op::input || is_anchor(n.op) || readers[v].storing ||
+    const bool read_itself = is_given(n.op) || is_anchor(n.op) || readers[v].storing ||
                              (in != kNoGroup && again[v] > kRecomputeCost) ||
                              (info(n.op).cls == OpClass::view && n.op != Op::broadcast) ||
                              (n.op == Op::constant && n.attrs.literal->size() > 1);
@@ -217,7 +222,7 @@ struct Fuser {
   bool is_left_to_reductions(ValueId v) const {
     const std::int32_t in = latest[v];
     const Readers& r = readers[v];
-    if (in == kNoGroup || r.storing || r.others || !r.folding || (r.folding & loop_axis(in)) ||
+    if (in == kNoGroup || r.storing || r.others || !r.folding || (r.folding & folded_axis(in)) ||
         !(groups[static_cast<std::size_t>(in)].domain == shape(v)))
       return false;
     int instructions = element_cost(g[v]);
@@ -230,12 +235,12 @@ struct Fuser {
     return instructions <= kCheap && read.count <= kFewStreams;
   }
 
-  /// A loop that v may join without depending on it: one that reduces x already, or one that reads what x is read from.
-  /// An arg-reduction walks its axis by itself and gains nothing from what others read.
-  std::int32_t find_loop(ValueId v, ValueId x, int axis) const {
-    auto find = [&](const Loops& loops, ValueId read) {
-      const auto it = loops.find({read, axis});
-      return it != loops.end() && latest[v] < it->second && !is_full(it->second) ? it->second : kNoGroup;
+  /// A kernel that v may join without depending on it: one that reduces x already, or one that reads what x is read
+  /// from. An arg-reduction walks its axis by itself and gains nothing from what others read.
+  std::int32_t find_reduce(ValueId v, ValueId x, int axis) const {
+    auto find = [&](const Reduces& known, ValueId read) {
+      const auto it = known.find({read, axis});
+      return it != known.end() && latest[v] < it->second && !is_full(it->second) ? it->second : kNoGroup;
     };
     std::int32_t in = find(reducing, x);
     if (!is_arg_reduce(g[v].op))
@@ -243,7 +248,7 @@ struct Fuser {
     return in;
   }
 
-  void place_in_loop(ValueId v, ValueId x, int axis, std::int32_t in) {
+  void place_in_reduce(ValueId v, ValueId x, int axis, std::int32_t in) {
     reducing[{x, axis}] = in;
     if (!is_arg_reduce(g[v].op))
       for (ValueId s : streams[x]) reading[{s, axis}] = in;
@@ -261,22 +266,36 @@ struct Fuser {
       const bool room = !is_full(in) && shape(x) == s.domain && full;
       const bool last = axis == s.domain.rank() - 1;
       if (room && s.kind == map && !s.reshaped && last && (rows >= 8 || shape(x)[axis] <= kLongRow))
-        s.kind = loop, s.axis = axis;
-      if (room && s.kind == loop && s.axis == axis) {
+        s.kind = reduce, s.axis = axis;
+      if (room && s.kind == reduce && s.axis == axis) {
         if (group[x] != in) place(x, in);
-        return place_in_loop(v, x, axis, in);
+        return place_in_reduce(v, x, axis, in);
       }
     }
-    std::int32_t in = find_loop(v, x, axis);
-    if (in == kNoGroup) in = open(loop, shape(x), axis);
-    place_in_loop(v, x, axis, in);
+    std::int32_t in = find_reduce(v, x, axis);
+    if (in == kNoGroup) in = open(reduce, shape(x), axis);
+    place_in_reduce(v, x, axis, in);
   }
 
-  /// A map group for v alone. Where v comes too late for the group that it depends on, it shares the next one with the
-  /// others of its shape: a value with thousands of readers gets few kernels.
+  /// A recent map of v's shape that v does not depend on: what needs both then finds them in one kernel.
+  std::int32_t find_map(ValueId v) const {
+    constexpr std::int32_t kRecent = 8;
+    const auto count = static_cast<std::int32_t>(groups.size());
+    for (std::int32_t in = count - 1; in >= std::max(0, count - kRecent) && in > latest[v]; --in) {
+      const GroupState& s = groups[static_cast<std::size_t>(in)];
+      if (s.kind == map && s.domain == shape(v) && !is_full(in)) return in;
+    }
+    return kNoGroup;
+  }
+
+  /// A map group for v alone, or with others of its shape. Where v comes too late for the group that it depends on, it
+  /// shares the next one with the others of its shape: a value with thousands of readers gets few kernels.
   void place_in_map(ValueId v) {
     const std::int32_t before = latest[v];
-    if (before == kNoGroup || !is_full(before)) return place(v, open(map, shape(v)));
+    if (before == kNoGroup || !is_full(before)) {
+      const std::int32_t sibling = find_map(v);
+      return place(v, sibling != kNoGroup ? sibling : open(map, shape(v)));
+    }
     std::int32_t& in = next.try_emplace(before, kNoGroup).first->second;
     if (in == kNoGroup || is_full(in) || !(groups[static_cast<std::size_t>(in)].domain == shape(v)) ||
         groups[static_cast<std::size_t>(in)].kind != map)
@@ -310,7 +329,10 @@ struct Fuser {
       case OpClass::view:
         if (concats[v]) return place(v, open(concat, n.type.shape));
         break;
-      case OpClass::control: fail("{}: {} holds a function; the pass 'inline' runs before", n.locs.str(), name(n.op));
+      case OpClass::control:
+        if (n.op == Op::result) return;
+        if (n.op == Op::scan) return place(v, open(scan, {n.attrs.scalar(Attr::length)}));
+        fail("{}: {} holds a function; the pass 'inline' runs before", n.locs.str(), name(n.op));
     }
     cost[v] = element_cost(n);
     weight[v] = 1;
@@ -337,7 +359,7 @@ struct Fuser {
   /// An ungrouped value that only one group reads is shown inside it.
   void adopt() {
     for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
-      if (group[v] != kNoGroup || g[v].op == Op::input || uses[v].empty()) continue;
+      if (group[v] != kNoGroup || is_given(g[v].op) || uses[v].empty()) continue;
       const std::int32_t in = group[uses[v][0]];
       if (in != kNoGroup && latest[v] < in && std::ranges::all_of(uses[v], [&](ValueId u) { return group[u] == in; }))
         group[v] = in;
@@ -358,12 +380,12 @@ struct Fuser {
       std::int32_t& n = number[static_cast<std::size_t>(group[v])];
       const GroupState& s = groups[static_cast<std::size_t>(group[v])];
       if (n == kNoGroup) {
-        const bool row = s.kind == loop && s.axis == s.domain.rank() - 1;
+        const bool row = s.kind == reduce && s.axis == s.domain.rank() - 1;
         Group made = s;
         made.name = fmt::format("{}{}",
-                                row              ? "row"
-                                : s.kind == loop ? "column"
-                                                 : name(s.kind),
+                                row                ? "row"
+                                : s.kind == reduce ? "column"
+                                                   : name(s.kind),
                                 rw.graph().groups().size());
         n = rw.graph().add_group(std::move(made));
       }
@@ -389,8 +411,14 @@ Graph without_groups(const Graph& g) {
   out.name = g.name;
   std::vector<ValueId> map(g.size(), kNoValue);
   for (const Input& i : g.inputs()) map[i.id] = out.input(i.name, g[i.id].type, i.kind, g[i.id].locs);
-  for (ValueId id = 0; id < g.size(); ++id)
-    if (g[id].op != Op::input) map[id] = copy_node(out, g[id], map);
+  BodyRewriter bodies(without_groups);
+  for (ValueId id = 0; id < g.size(); ++id) {
+    const Node& n = g[id];
+    if (n.op == Op::input) continue;
+    std::vector<ValueId> operands;
+    for (ValueId v : n.operands) operands.push_back(map[v]);
+    map[id] = out.add(n.op, std::move(operands), bodies(n.attrs), n.type, n.locs);
+  }
   for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);
   for (const Update& u : g.updates()) out.update(map[u.state], map[u.value]);
   return out;

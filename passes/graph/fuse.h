@@ -10,7 +10,7 @@ namespace weft {
 /// Values of more than `large_bytes` are not stored where large_values (passes/graph/stored_values.h) says so.
 Graph fuse(const Graph& g, std::int64_t large_bytes = kLargeBytes);
 
-/// The graph without its kernels. What a text says of them need not be what lowering can do: it is fused anew.
+/// The graph, and its bodies, without their kernels. What a text says of them need not be what lowering can do: it is fused anew.
 Graph without_groups(const Graph& g);
 
 }  // namespace weft

@@ -11,7 +11,12 @@ namespace {
 
 class Inliner {
  public:
-  explicit Inliner(Graph& into) : g_(into) {}
+  Inliner(Graph& into, std::int64_t loop_turns) : g_(into), loop_turns_(loop_turns) {}
+
+  bool expands(const Node& n) const {
+    const bool stays = n.op == Op::scan && n.attrs.scalar(Attr::length) >= loop_turns_;
+    return !n.attrs.bodies.empty() && !stays;
+  }
 
   /// The results of a node that holds bodies, whose operands are in the graph that is made.
   std::vector<ValueId> expand(const Node& n, std::span<const ValueId> map) {
@@ -33,9 +38,9 @@ class Inliner {
     for (ValueId id = 0; id < body.size(); ++id) {
       const Node& n = body[id];
       if (n.op == Op::input) continue;
-      if (n.op == Op::result)
-        map[id] = tuples.at(n.operands[0])[n.attrs.index()];
-      else if (!n.attrs.bodies.empty())
+      if (const auto tuple = n.op == Op::result ? tuples.find(n.operands[0]) : tuples.end(); tuple != tuples.end())
+        map[id] = tuple->second[n.attrs.index()];
+      else if (expands(n))
         tuples[id] = expand(n, map);
       else
         map[id] = copy_node(g_, n, map);
@@ -46,23 +51,24 @@ class Inliner {
   }
 
   Graph& g_;
+  const std::int64_t loop_turns_;
   std::int64_t visited_ = 0;  // nodes of bodies
 };
 
 }  // namespace
 
-Graph inline_bodies(const Graph& g) {
+Graph inline_bodies(const Graph& g, std::int64_t loop_turns) {
   bool has_bodies = false;
   for (ValueId id = 0; id < g.size(); ++id) has_bodies = has_bodies || info(g[id].op).cls == OpClass::control;
   if (!has_bodies) return g;
   Rewriter rw(g);
-  Inliner inliner(rw.graph());
+  Inliner inliner(rw.graph(), loop_turns);
   std::unordered_map<ValueId, std::vector<ValueId>> tuples;
   for (ValueId id : rw.live()) {
     const Node& n = g[id];
-    if (n.op == Op::result)
-      rw.set(id, tuples.at(n.operands[0])[n.attrs.index()]);
-    else if (!n.attrs.bodies.empty())
+    if (const auto tuple = n.op == Op::result ? tuples.find(n.operands[0]) : tuples.end(); tuple != tuples.end())
+      rw.set(id, tuple->second[n.attrs.index()]);
+    else if (inliner.expands(n))
       tuples[id] = inliner.expand(n, rw.map());
     else
       rw.copy(id);

@@ -27,7 +27,7 @@ std::vector<bool> stored_concats(const Graph& g) {
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
     const Node& n = g[v];
     concats[v] = n.op == Op::concat && (wanted[v] || n.operands.size() > kLong);
-    if (concats[v] || info(n.op).cls == OpClass::contract)
+    if (concats[v] || info(n.op).cls == OpClass::contract || n.op == Op::scan)
       for (ValueId o : n.operands) wanted[o] = true;
     if (n.op == Op::reshape && wanted[v]) wanted[n.operands[0]] = true;
   }
@@ -41,6 +41,22 @@ bool is_unit_reshape(const Graph& g, ValueId v) {
 ValueId without_unit_axes(const Graph& g, ValueId v) {
   while (is_unit_reshape(g, v)) v = g[v].operands[0];
   return v;
+}
+
+bool is_plain_reshape(const Graph& g, ValueId v) {
+  return g[v].op == Op::reshape && is_affine_reshape(g[g[v].operands[0]].type.shape, g[v].type.shape);
+}
+
+std::vector<ValueId> read_by_turns(const Graph& g, ValueId v) {
+  if (g[v].op != Op::scan) return {};
+  std::vector<ValueId> read;
+  for (std::size_t i = static_cast<std::size_t>(g[v].attrs.scalar(Attr::carries)); i < g[v].operands.size(); ++i) {
+    ValueId o = g[v].operands[i];
+    while (is_plain_reshape(g, o)) o = g[o].operands[0];
+    const bool is_there = is_given(g[o].op) || (g[o].op == Op::constant && g[o].attrs.literal->size() != 1);
+    if (!is_there) read.push_back(o);
+  }
+  return read;
 }
 
 bool is_affine_reshape(const Shape& from, const Shape& to) {
@@ -62,7 +78,7 @@ std::vector<bool> large_values(const Graph& g, std::int64_t large_bytes) {
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
     const std::int64_t bytes = is_static(n.type.shape) ? byte_size(n.type) : 0;
-    if (n.op == Op::input || is_anchor(n.op) || (n.op == Op::constant && n.attrs.literal->size() > 1)) {
+    if (is_given(n.op) || is_anchor(n.op) || (n.op == Op::constant && n.attrs.literal->size() > 1)) {
       reads[v] = bytes;
       continue;
     }
@@ -110,6 +126,7 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
             g[piece].group != kNoGroup && g[piece].group != n.group && !large[piece])
           must[piece] = true;
     }
+    for (const ValueId v : read_by_turns(g, id)) must[v] = true;
     for (ValueId v : n.operands) {
       if (wants_memory(g, id, large)) must[v] = true;
       if (n.group != g[v].group) outside[v] = true;
@@ -120,7 +137,7 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
     const Node& n = g[v];
     if (n.group == kNoGroup || n.operands.empty() || g[n.operands[0]].group != n.group) return false;
     const Group& group = g.groups()[static_cast<std::size_t>(n.group)];
-    if (group.kind != Group::loop) return is_unit_reshape(g, v);
+    if (group.kind != Group::reduce) return is_unit_reshape(g, v);
     Shape row = group.domain;
     row.erase(group.axis);
     return n.op == Op::broadcast && n.type.shape == group.domain && g[n.operands[0]].type.shape == row;
@@ -140,7 +157,7 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   };
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
-    if (n.op == Op::input) continue;
+    if (is_given(n.op) || n.op == Op::scan) continue;
     size[v] = 1;
     if (n.op == Op::broadcast && stands_for_operand(v) && is_worth_storing(n.operands[0])) {
       by_row[v] = true;  // the row's value will be in memory for whoever needs this
@@ -157,7 +174,7 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   }
   // What computes a value again needs its operands; those of full size are no dearer than the value itself.
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
-    if (!outside[v] || g[v].group == kNoGroup) continue;
+    if (!outside[v] || g[v].group == kNoGroup || g[v].op == Op::scan) continue;
     stored[v] = stored[v] || is_worth_storing(v);
     if (stored[v]) continue;
     for (ValueId o : g[v].operands)

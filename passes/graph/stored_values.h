@@ -20,6 +20,11 @@ bool is_unit_reshape(const Graph&, ValueId v);
 /// The value that v is under another shape, through such reshapes.
 ValueId without_unit_axes(const Graph&, ValueId v);
 
+/// A reshape that is read at affine indices of its operand where it is read at such itself.
+bool is_plain_reshape(const Graph&, ValueId v);
+/// The values that the body of a scan reads in memory and that some kernel has to store for it; none for other nodes.
+std::vector<ValueId> read_by_turns(const Graph&, ValueId v);
+
 /// A value this cheap is computed again beside its stored operands instead of being stored too.
 inline constexpr int kRecomputeCost = 2;
 

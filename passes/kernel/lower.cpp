@@ -1,4 +1,8 @@
-// One kernel for each group, built as its kind says.
+// One kernel for each group, built as its kind says; a loop of kernels for a scan.
+//
+// A scan's body is lowered as a graph of its own. What it carries lies in one buffer each, which its kernels overwrite
+// in every turn: new values go to a temporary and are copied in the end, which `order` avoids where it can. Its slices
+// are rows of what the scan reads, at the turn; what it stacks, it stores to rows of the results.
 #include "passes/kernel/lower.h"
 
 #include <algorithm>
@@ -6,184 +10,154 @@
 #include <map>
 #include <set>
 
+#include "ir/base/at.h"
+#include "ir/kernel/loops.h"
+#include "ir/kernel/verify_kernel.h"
+#include "ir/ops/body.h"
 #include "passes/graph/stored_values.h"
-#include "passes/kernel/group_builder.h"
 #include "passes/kernel/order.h"
+#include "passes/kernel/value_places.h"
 
 namespace weft {
 namespace {
 
-struct Lowering final : BufferMap {
-  const Graph& g;
-  const std::vector<bool> large, stored, concats;
-  Program p;
-  std::vector<BufferId> buffers;  // of values that are in memory
-  std::vector<BufferId> news;     // of each update: the temporary of the state's new value
+class Lowering final : public ValuePlaces {
+ public:
+  using ValuePlaces::ValuePlaces;
+  void run();
 
-  Lowering(const Graph& graph, std::int64_t large_bytes)
-      : g(graph),
-        large(large_values(graph, large_bytes)),
-        stored(stored_values(graph, large)),
-        concats(stored_concats(graph)),
-        buffers(graph.size(), kNone),
-        news(graph.updates().size(), kNone) {
-    p.name = g.name;
-  }
+ private:
+  // Loops.
 
-  std::set<std::string> names_;
-  BufferId add_buffer(Buffer b) {
-    while (!names_.insert(b.name).second) b.name += '_';  // an output may be called like an input
-    p.buffers.push_back(std::move(b));
-    return static_cast<BufferId>(p.buffers.size() - 1);
-  }
-  BufferId add_buffer(Buffer::Kind kind, std::string name, const Type& type) {
-    Buffer b;
-    b.kind = kind;
-    b.name = std::move(name);
-    b.type = type;
-    return add_buffer(std::move(b));
-  }
-
-  BufferId add_view(BufferId base, std::string name, const Type& type) {
-    Buffer b;
-    b.kind = Buffer::view;
-    b.base = base;
-    b.name = std::move(name);
-    b.type = type;
-    return add_buffer(std::move(b));
-  }
-  /// Where the new value of an update goes, until all is computed.
-  BufferId add_new_value(std::size_t update) {
-    const Buffer& old = p.buffers[static_cast<std::size_t>(p.updates[update])];
-    return news[update] = add_buffer(Buffer::temp, old.name + ".new", Type(old.type));
-  }
-
-  /// kNone: v is computed by the group itself, or wherever it is read.
-  BufferId buffer_of(ValueId v, std::int32_t group) {
-    const Node& n = g[v];
-    if (n.op == Op::input) return buffers[v];
-    if (stored[v] && n.group != group) return buffers[v];
-    if (n.op == Op::constant && n.attrs.literal->size() != 1) return constant(v);
-    return wants_memory(g, v, large) ? reshape_view(v) : kNone;
-  }
-
-  BufferId constant(ValueId v) {
-    if (buffers[v] == kNone || stored[v]) {  // a stored constant's own buffer is where it is copied to
-      Buffer b;
-      b.kind = Buffer::constant;
-      b.name = fmt::format("c{}", v);
-      b.type = g[v].type;
-      b.literal = g[v].attrs.literal;
-      const BufferId id = add_buffer(std::move(b));
-      if (stored[v]) return id;
-      buffers[v] = id;
-    }
-    return buffers[v];
-  }
-
-  std::vector<BufferId> views_ = std::vector<BufferId>(g.size(), kNone);
-  BufferId reshape_view(ValueId v) {
-    if (views_[v] != kNone) return views_[v];
-    const BufferId base = buffer_of(g[v].operands[0], kNoGroup);
-    ensure(base != kNone, "reshape {} of a value that is not in memory", v);
-    return views_[v] = add_view(base, fmt::format("v{}", v), g[v].type);
-  }
-
-  /// An output that is another shape of a value: the kernel of that value stores it there.
-  std::vector<bool> under_shape_ = std::vector<bool>(g.size(), false);
-  void store_under_shape(ValueId output) {
-    if (g[output].op != Op::reshape) return;
-    const ValueId v = g[output].operands[0];
-    if (!stored[v] || buffers[v] != kNone || g[v].group == kNoGroup || g[v].group == g[output].group) return;
-    buffers[v] = add_view(buffers[output], fmt::format("t{}", v), g[v].type);
-    under_shape_[output] = true;
-  }
-
-  /// A value that is stored as a piece of a concat, from `begin` on along its axis. `as` is the concat's operand: the
-  /// value, with other unit axes perhaps.
-  struct Piece {
-    ValueId whole = kNoValue, as = kNoValue;
-    std::int64_t begin = 0;
-  };
-  std::map<ValueId, Piece> pieces_;
-  /// plain[v]: whoever reads v does so at indices that are axes and offsets, unguarded. Of others the verifier could
-  /// not tell that they keep to a piece.
-  std::vector<bool> read_plainly(const std::vector<std::vector<ValueId>>& uses) const {
-    std::vector<bool> plain(g.size(), true);
-    for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
-      plain[v] = std::ranges::all_of(uses[v], [&](ValueId u) {
-        const Op op = g[u].op;
-        const bool is_plain = info(op).cls != OpClass::view || op == Op::broadcast || op == Op::transpose ||
-                              op == Op::slice || concats[u] ||
-                              (op == Op::reshape && is_affine_reshape(g[v].type.shape, g[u].type.shape));
-        return is_plain && info(op).cls != OpClass::scatter && (stored[u] || plain[u]);
-      });
-    return plain;
-  }
-  void find_pieces() {
-    if (std::ranges::none_of(concats, std::identity())) return;
-    const auto uses = users(g);
-    const std::vector<bool> plain = read_plainly(uses);
-    for (ValueId v = 0; v < g.size(); ++v) {
-      if (!concats[v] || !stored[v] || g[v].group == kNoGroup) continue;
-      std::int64_t begin = 0;
-      for (const ValueId as : g[v].operands) {
-        const ValueId piece = without_unit_axes(g, as);
-        const Node& n = g[piece];
-        const bool is_computed = n.group != kNoGroup && n.group != g[v].group && n.op != Op::constant &&
-                                 info(n.op).cls != OpClass::scatter && stored[piece] && buffers[piece] == kNone;
-        const bool is_viewed = std::ranges::any_of(uses[piece], [&](ValueId u) { return wants_memory(g, u, large); });
-        if (is_computed && !is_viewed && plain[piece] && !is_empty(n.type.shape))
-          pieces_.try_emplace(piece, Piece{v, as, begin});
-        begin += g[as].type.shape[g[v].attrs.axis()];
-      }
-    }
-  }
-  /// Where a stored value lies: itself, or the concat that it is a piece of. `index` becomes that of the element there.
-  BufferId locate(ElementBuilder& b, ValueId v, std::vector<Index>& index) const {
-    for (auto it = pieces_.find(v); it != pieces_.end(); it = pieces_.find(v)) {
-      index = b.reshaped(g[it->second.as].type.shape, g[v].type.shape, index);
-      v = it->second.whole;
-      index[static_cast<std::size_t>(g[v].attrs.axis())].offset += it->second.begin;
-    }
-    return buffers[v];
-  }
-  BufferId place_of(ElementBuilder& b, ValueId v, std::int32_t group, std::vector<Index>& index) override {
-    return g[v].group != group && pieces_.contains(v) ? locate(b, v, index) : buffer_of(v, group);
-  }
-
-  void make_buffers() {
-    for (const Input& i : g.inputs()) {
-      buffers[i.id] = add_buffer(i.kind == InputKind::state ? Buffer::state : Buffer::input, i.name, g[i.id].type);
-      p.inputs.push_back(buffers[i.id]);
-    }
-    // An output that a kernel computes is stored where it belongs at once; a second name for it is a copy.
-    for (const Output& o : g.outputs()) {
-      const BufferId b = add_buffer(Buffer::output, o.name, g[o.id].type);
-      p.outputs.push_back(b);
-      if (stored[o.id] && buffers[o.id] == kNone) buffers[o.id] = b, store_under_shape(o.id);
-    }
-    for (std::size_t i = 0; i < g.updates().size(); ++i) {
-      const Update& u = g.updates()[i];
-      p.updates.push_back(buffers[u.state]);
-      if (stored[u.value] && buffers[u.value] == kNone) buffers[u.value] = add_new_value(i);
-    }
-    find_pieces();
+  /// The part of the scan's results that output number i of the body is; kNoValue: nothing reads it.
+  ValueId result_of(ValueId scan, std::size_t i) const {
     for (ValueId v = 0; v < g.size(); ++v)
-      if (stored[v] && buffers[v] == kNone && !pieces_.contains(v))
-        buffers[v] = add_buffer(Buffer::temp, fmt::format("t{}", v), g[v].type);
+      if (g[v].op == Op::result && g[v].operands[0] == scan && g[v].attrs.index() == i) return v;
+    return kNoValue;
   }
 
-  static bool is_empty(const Shape& s) { return std::ranges::count(s, 0) > 0; }
+  /// Copies a value, wherever it is or computed anew, to `to`: behind these indices, that of the element.
+  void store_value(ValueId v, std::int32_t group, const std::string& name, BufferId to,
+                   const std::vector<Index>& before) {
+    if (is_empty(g[v].type.shape)) return;
+    GroupBuilder b = builder(group);
+    b.kernel.name = free_name(name);
+    b.kernel.locs |= g[v].locs;
+    const std::vector<Index> index = b.axes(g[v].type.shape);
+    std::vector<Index> there = before;
+    there.insert(there.end(), index.begin(), index.end());
+    Phase phase{all_axes(b), {KernelStage{}}};
+    phase.stages[0].stores = {{to, std::move(there), b.value(v, index)}};
+    p.kernels.push_back(finish(b, std::move(phase)));
+  }
+
+  /// The scan of a group: its carries begin as its operands; then its body, turn by turn.
+  void make_loop(ValueId scan) {
+    const Node& n = g[scan];
+    const Body& body = *n.attrs.bodies[0];
+    const auto count = static_cast<std::size_t>(n.attrs.scalar(Attr::carries));
+    std::vector<BufferId> carried, stacked;
+    for (std::size_t i = 0; i < body.outputs.size(); ++i) {
+      const ValueId result = result_of(scan, i);
+      BufferId to = result == kNoValue ? kNone : buffers[result];
+      if (to == kNone && i < count)
+        to = add_buffer(Buffer::temp, fmt::format("{}.{}", kernel_name(scan), body.graph->inputs()[i].name),
+                        body.inputs[i]);
+      (i < count ? carried : stacked).push_back(to);
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      store_value(n.operands[i], n.group, fmt::format("{}.begin{}", kernel_name(scan), i), carried[i], {});
+    const std::int64_t turns = n.attrs.scalar(Attr::length);
+    if (turns == 0) return;
+    const std::size_t loop = p.loops.size();
+    p.loops.push_back({p.kernels.size(), 0, turns});
+    made_.turns.push_back(turns);
+    Lowering(*body.graph, large_bytes_, made_, this, scan).run_body(carried, stacked);
+    made_.turns.pop_back();
+    p.loops[loop].end = p.kernels.size();
+    if (p.loops[loop].begin == p.loops[loop].end) p.loops.resize(loop);
+    if (listed_size(p, kMaxListed) > kMaxListed)
+      fail("{}: scan: its {} are more than {} kernels and expressions, which compiled code lists", n.locs.str(),
+           counted(turns, "turn"), kMaxListed);
+  }
+
+  /// One turn. New values of what is carried are copied where all else is done.
+  void run_body(const std::vector<BufferId>& carried, const std::vector<BufferId>& stacked) {
+    const std::size_t count = carried.size();
+    const std::vector<BufferId> next = place_carries(carried);
+    copy_viewed_inputs();
+    place_stacks(stacked);
+    place_others();
+    const auto group_of = [&](ValueId v) { return g[v].group == kNoGroup ? kOwnGroup : kNoGroup; };
+    std::set<std::size_t> is_stored;
+    for (std::size_t i = 0; i < stacked.size(); ++i) {
+      const ValueId v = g.outputs()[count + i].id;
+      if (stacked[i] == kNone || buffers[v] == stacked[i] || is_piece(v)) continue;
+      if (is_computed(v))
+        also_[v].push_back({stacked[i], {row()}});
+      else if (const std::int32_t with = map_over(g[v].type.shape); g[v].op == Op::input && with != kNoGroup)
+        beside_[with].push_back({v, stacked[i]}), is_stored.insert(i);
+    }
+    make_kernels();
+    for (std::size_t i = 0; i < stacked.size(); ++i) {
+      const ValueId v = g.outputs()[count + i].id;
+      const bool is_there =
+          stacked[i] == kNone || buffers[v] == stacked[i] || also_.contains(v) || is_stored.contains(i);
+      if (!is_there) store_value(v, group_of(v), fmt::format("{}stack{}", prefix_, i), stacked[i], {row()});
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const ValueId v = g.outputs()[i].id;
+      if (next[i] != kNone && buffers[v] != next[i])
+        store_value(v, group_of(v), fmt::format("{}next{}", prefix_, i), next[i], {});
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      if (next[i] != kNone) copy(next[i], carried[i], g[g.outputs()[i].id].locs);
+  }
+  static constexpr std::int32_t kOwnGroup = -2;  // of a kernel that computes what no other does
+
+  /// An input that is read under a shape which only memory in one piece can have.
+  void copy_viewed_inputs() {
+    for (ValueId v = 0; v < g.size(); ++v) {
+      if (!wants_memory(g, v, large)) continue;
+      ValueId x = g[v].operands[0];
+      while (g[x].op == Op::reshape && !stored[x]) x = g[x].operands[0];
+      if (g[x].op != Op::input || buffers[x] != kNone) continue;
+      const BufferId own = add_temp(x);
+      store_value(x, kOwnGroup, fmt::format("{}copy{}", prefix_, x), own, {});
+      buffers[x] = own;
+    }
+  }
+
+  /// A kernel without anchors over that shape.
+  std::int32_t map_over(const Shape& shape) const {
+    const auto found = std::ranges::find_if(
+        g.groups(), [&](const Group& group) { return group.kind == Group::map && group.domain == shape; });
+    return found == g.groups().end() ? kNoGroup : static_cast<std::int32_t>(found - g.groups().begin());
+  }
+
+  /// Where a value is stored besides.
+  struct Besides {
+    BufferId buffer;
+    std::vector<Index> before;
+  };
+  std::map<ValueId, std::vector<Besides>> also_;
+  std::map<std::int32_t, std::vector<std::pair<ValueId, BufferId>>> beside_;  // inputs that a group's kernel stacks
 
   Kernel finish(GroupBuilder& b, Phase phase) {
     b.kernel.phases.push_back(std::move(phase));
     return std::move(b.kernel);
   }
 
+  GroupBuilder builder(std::int32_t group) {
+    GroupBuilder b(g, group, *this);
+    for (const std::int64_t turns : made_.turns) b.axis("t", turns);
+    b.kernel.turns = static_cast<int>(made_.turns.size());
+    return b;
+  }
+  /// All but those that count turns.
   std::vector<AxisId> all_axes(const GroupBuilder& b) {
     std::vector<AxisId> axes;
-    for (AxisId a = 0; a < static_cast<AxisId>(b.kernel.axes.size()); ++a) axes.push_back(a);
+    for (AxisId a = b.kernel.turns; a < static_cast<AxisId>(b.kernel.axes.size()); ++a) axes.push_back(a);
     return axes;
   }
 
@@ -192,15 +166,31 @@ struct Lowering final : BufferMap {
     const BufferId buffer = locate(b, v, there);
     return {buffer, std::move(there), b.value(v, index)};
   }
-  /// The same for a value whose shape differs from the kernel's domain by unit axes.
-  Store store(GroupBuilder& b, ValueId v, const Shape& domain, const std::vector<Index>& index) {
-    return store(b, v, b.reshaped(g[v].type.shape, domain, index));
+  /// Adds the stores of a value, at `index` of its own shape, or of the domain, which differs from that by unit axes.
+  void add_stores(GroupBuilder& b, KernelStage& stage, ValueId v, const std::vector<Index>& index) {
+    stage.stores.push_back(store(b, v, index));
+    const auto also = also_.find(v);
+    if (also == also_.end()) return;
+    for (const Besides& place : also->second) {
+      std::vector<Index> there = place.before;
+      there.insert(there.end(), index.begin(), index.end());
+      stage.stores.push_back({place.buffer, std::move(there), b.value(v, index)});
+    }
+  }
+  void add_stores(GroupBuilder& b, KernelStage& stage, ValueId v, const Shape& domain,
+                  const std::vector<Index>& index) {
+    add_stores(b, stage, v, b.reshaped(g[v].type.shape, domain, index));
   }
 
-  Kernel map_kernel(GroupBuilder& b, const Shape& domain, const std::vector<ValueId>& outs) {
+  Kernel map_kernel(GroupBuilder& b, std::int32_t group, const Shape& domain, const std::vector<ValueId>& outs) {
     const auto index = b.axes(domain);
     Phase phase{all_axes(b), {KernelStage{}}};
-    for (ValueId v : outs) phase.stages[0].stores.push_back(store(b, v, domain, index));
+    for (ValueId v : outs) add_stores(b, phase.stages[0], v, domain, index);
+    for (const auto& [v, stack] : beside_[group]) {
+      std::vector<Index> there = index;
+      there.insert(there.begin(), row());
+      phase.stages[0].stores.push_back({stack, std::move(there), b.value(v, index)});
+    }
     return finish(b, std::move(phase));
   }
 
@@ -221,8 +211,8 @@ struct Lowering final : BufferMap {
     int number = 0;
     for (const auto& [length, operands] : by_length)
       for (std::size_t first = 0; first < operands.size(); first += kMost) {
-        GroupBuilder b(g, group, *this);
-        b.kernel.name = g.groups()[static_cast<std::size_t>(group)].name;
+        GroupBuilder b = builder(group);
+        b.kernel.name = kernel_name(v);
         if (number++ > 0) b.kernel.name += fmt::format("_{}", number);
         b.kernel.locs |= g[v].locs;
         const std::vector<Index> index = b.axes(g[operands[0].first].type.shape);
@@ -240,8 +230,8 @@ struct Lowering final : BufferMap {
   }
 
   /// Reductions over one axis of a domain, then the stores of that domain, then those of the domain without the axis.
-  Kernel loop_kernel(GroupBuilder& b, const Shape& domain, int axis, const std::vector<ValueId>& members,
-                     const std::vector<ValueId>& outs) {
+  Kernel reduce_kernel(GroupBuilder& b, const Shape& domain, int axis, const std::vector<ValueId>& members,
+                       const std::vector<ValueId>& outs) {
     auto full = b.axes(domain);
     if (domain[axis] == 1) full[static_cast<std::size_t>(axis)] = axis_index(b.axis("r", 1));
     const AxisId folded = full[static_cast<std::size_t>(axis)].terms[0].first;
@@ -267,7 +257,7 @@ struct Lowering final : BufferMap {
     in_row.axis = folded;
     for (ValueId v : outs) {
       const bool is_full = g[v].type.shape == domain;
-      (is_full ? in_row : once).stores.push_back(store(b, v, is_full ? full : outer));
+      add_stores(b, is_full ? in_row : once, v, is_full ? full : outer);
     }
     if (!in_row.stores.empty()) phase.stages.push_back(in_row);
     if (!once.stores.empty()) phase.stages.push_back(once);
@@ -317,7 +307,7 @@ struct Lowering final : BufferMap {
     phase.stages.push_back(sum);
     b.bind_accumulator(v, out, 0);
     KernelStage epilogue;
-    for (ValueId o : outs) epilogue.stores.push_back(store(b, o, n.type.shape, out));
+    for (ValueId o : outs) add_stores(b, epilogue, o, n.type.shape, out);
     phase.stages.push_back(epilogue);
     return finish(b, std::move(phase));
   }
@@ -351,49 +341,63 @@ struct Lowering final : BufferMap {
   }
 
   void make_kernel(std::int32_t group, const std::vector<ValueId>& members) {
+    const Group& what = g.groups()[static_cast<std::size_t>(group)];
+    if (what.kind == Group::scan)
+      return make_loop(*std::ranges::find_if(members, [&](ValueId v) { return g[v].op == Op::scan; }));
     std::vector<ValueId> outs;
     for (ValueId v : members)
       if (stored[v] && !under_shape_[v] && !is_empty(g[v].type.shape)) outs.push_back(v);
-    if (outs.empty()) return;
-    const Group& what = g.groups()[static_cast<std::size_t>(group)];
+    if (outs.empty() && !beside_.contains(group)) return;
     if (what.kind == Group::concat) return concat_kernels(group, outs[0]);
-    GroupBuilder b(g, group, *this);
-    b.kernel.name = what.name;
+    GroupBuilder b = builder(group);
+    b.kernel.name = prefix_ + what.name;
     for (ValueId v : members) b.kernel.locs |= g[v].locs;
     const auto anchor = [&] { return *std::ranges::find_if(members, [&](ValueId v) { return is_anchor(g[v].op); }); };
     p.kernels.push_back(what.kind == Group::contract  ? contract_kernel(b, anchor(), outs)
-                        : what.kind == Group::loop    ? loop_kernel(b, what.domain, what.axis, members, outs)
+                        : what.kind == Group::reduce  ? reduce_kernel(b, what.domain, what.axis, members, outs)
                         : what.kind == Group::scatter ? scatter_kernel(b, anchor())
-                                                      : map_kernel(b, what.domain, outs));
+                                                      : map_kernel(b, group, what.domain, outs));
   }
 
-  std::set<std::string> kernel_names_;  // once all groups have theirs
+  /// Of a kernel that is no group's.
+  std::string free_name(std::string name) {
+    while (!made_.kernel_names.insert(name).second) name += '_';
+    return name;
+  }
   void copy(ValueId v, BufferId to) { copy(buffers[v], to, g[v].locs); }
   void copy(BufferId from, BufferId to, LocSet locs) {
     if (is_empty(p.buffers[static_cast<std::size_t>(to)].type.shape)) return;
-    Kernel k = copy_kernel(p, from, to, locs);
-    while (!kernel_names_.insert(k.name).second) k.name += '_';
+    Kernel k = copy_kernel(p, from, to, locs, made_.turns);
+    k.name = free_name(k.name);
     p.kernels.push_back(std::move(k));
   }
 
-  Program run() {
-    make_buffers();
+  void make_kernels() {
+    for (const Group& group : g.groups()) made_.kernel_names.insert(prefix_ + group.name);
     std::vector<std::vector<ValueId>> members(g.groups().size());
     for (ValueId v = 0; v < g.size(); ++v)
       if (g[v].group != kNoGroup) members[static_cast<std::size_t>(g[v].group)].push_back(v);
     for (std::size_t i = 0; i < members.size(); ++i) make_kernel(static_cast<std::int32_t>(i), members[i]);
-    for (const Kernel& k : p.kernels) kernel_names_.insert(k.name);
-    for (std::size_t i = 0; i < g.outputs().size(); ++i)
-      if (buffers[g.outputs()[i].id] != p.outputs[i]) copy(g.outputs()[i].id, p.outputs[i]);
-    for (std::size_t i = 0; i < g.updates().size(); ++i)
-      if (news[i] == kNone) copy(g.updates()[i].value, add_new_value(i));
-    for (std::size_t i = 0; i < g.updates().size(); ++i) copy(news[i], p.updates[i], g[g.updates()[i].value].locs);
-    return std::move(p);
   }
 };
 
+void Lowering::run() {
+  p.name = g.name;
+  make_buffers();
+  make_kernels();
+  for (std::size_t i = 0; i < g.outputs().size(); ++i)
+    if (buffers[g.outputs()[i].id] != p.outputs[i]) copy(g.outputs()[i].id, p.outputs[i]);
+  for (std::size_t i = 0; i < g.updates().size(); ++i)
+    if (news[i] == kNone) copy(g.updates()[i].value, add_new_value(i));
+  for (std::size_t i = 0; i < g.updates().size(); ++i) copy(news[i], p.updates[i], g[g.updates()[i].value].locs);
+}
+
 }  // namespace
 
-Program lower(const Graph& g, std::int64_t large_bytes) { return Lowering(g, large_bytes).run(); }
+Program lower(const Graph& g, std::int64_t large_bytes) {
+  Lowered made;
+  Lowering(g, large_bytes, made).run();
+  return std::move(made.program);
+}
 
 }  // namespace weft

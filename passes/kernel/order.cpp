@@ -24,15 +24,19 @@ std::optional<Copy> as_copy(const Program& p, const Kernel& k) {
     return {};
   const Copy c{k.exprs[0].buffer, k.phases[0].stages[0].stores[0].buffer};
   if (!(at(p.buffers, c.from).type == at(p.buffers, c.to).type)) return {};
-  const Kernel copy = copy_kernel(p, c.from, c.to, {});
+  std::vector<std::int64_t> loops;
+  for (int i = 0; i < k.turns; ++i) loops.push_back(k.axes[static_cast<std::size_t>(i)].extent);
+  const Kernel copy = copy_kernel(p, c.from, c.to, {}, loops);
   const bool same = copy.exprs == k.exprs && copy.phases == k.phases &&
                     std::ranges::equal(copy.axes, k.axes, {}, &Axis::extent, &Axis::extent);
   return same ? std::optional(c) : std::nullopt;
 }
 
+/// Kernels that follow each other in every run, those of one turn where they are in a loop.
 class Order {
  public:
-  explicit Order(Program& p) : p_(p), state_of_(p.buffers.size(), kNone) {}
+  /// `own[b]`: no other kernels touch buffer b.
+  Order(Program& p, const std::vector<bool>& own) : p_(p), own_(own), state_of_(p.buffers.size(), kNone) {}
 
   void run() {
     find_updates();
@@ -47,6 +51,12 @@ class Order {
     BufferId value, state;
     bool late = false;  // it is copied when all else has run
   };
+
+  /// Whether the buffer holds a value from before these kernels run: a state does, and what a loop carries.
+  bool keeps_value(const Kernel& k, BufferId b) const {
+    const Buffer::Kind kind = at(p_.buffers, b).kind;
+    return kind == Buffer::state || (k.turns > 0 && (kind == Buffer::temp || kind == Buffer::output));
+  }
 
   /// Takes the copies of new values out of the program.
   void find_updates() {
@@ -64,7 +74,7 @@ class Order {
         return std::ranges::all_of(kernels, [&](std::size_t other) { return other < k; });
       };
       // The state holds its old value until then, and nothing but the new one afterwards.
-      if (c && at(p_.buffers, c->from).kind == Buffer::temp && at(p_.buffers, c->to).kind == Buffer::state &&
+      if (c && at(p_.buffers, c->from).kind == Buffer::temp && at(own_, c->from) && keeps_value(p_.kernels[k], c->to) &&
           c->to < c->from && at(p_.buffers, c->from).panels == at(p_.buffers, c->to).panels &&
           at(state_of_, c->from) == kNone && at(stores, c->to).size() == 1 && before(at(loads, c->to)) &&
           before(at(stores, c->from))) {
@@ -200,6 +210,7 @@ class Order {
   }
 
   Program& p_;
+  const std::vector<bool>& own_;
   std::vector<Update> updates_;
   std::vector<std::size_t> late_;                       // updates, in the order in which that was found
   std::vector<BufferId> state_of_;                      // of each buffer: the state that it is stored to in place
@@ -211,11 +222,13 @@ class Order {
 
 }  // namespace
 
-Kernel copy_kernel(const Program& p, BufferId from, BufferId to, LocSet locs) {
+Kernel copy_kernel(const Program& p, BufferId from, BufferId to, LocSet locs, std::span<const std::int64_t> loops) {
   const Buffer& b = p.buffers[static_cast<std::size_t>(to)];
   KernelBuilder k;
   k.kernel.name = "copy_" + identifier_of(b.name);
   k.kernel.locs = locs;
+  for (const std::int64_t turns : loops) k.axis("t", turns);
+  k.kernel.turns = static_cast<int>(loops.size());
   Phase phase;
   std::vector<Index> place;
   for (int d = 0; d < b.type.shape.rank(); ++d) {
@@ -229,6 +242,43 @@ Kernel copy_kernel(const Program& p, BufferId from, BufferId to, LocSet locs) {
   return std::move(k.kernel);
 }
 
-void order_kernels(Program& p) { Order(p).run(); }
+void order_kernels(Program& p) {
+  std::set<std::size_t> ends{p.kernels.size()};  // of what follows each other in every run
+  for (const Loop& l : p.loops) ends.insert({l.begin, l.end});
+  ends.erase(0);
+  std::vector<std::size_t> parts(p.buffers.size(), 0);  // that touch a buffer
+  for (std::size_t begin = 0; const std::size_t end : ends) {
+    std::set<BufferId> touches;
+    for (; begin < end; ++begin) {
+      const Touched t = touched(p, p.kernels[begin]);
+      touches.insert(t.loads.begin(), t.loads.end());
+      touches.insert(t.stores.begin(), t.stores.end());
+    }
+    for (const BufferId b : touches) ++at(parts, b);
+  }
+  std::vector<bool> own;
+  for (const std::size_t count : parts) own.push_back(count == 1);
+
+  Program part;
+  std::vector<Kernel> kernels;
+  std::vector<Loop> loops = p.loops;
+  std::swap(part.buffers, p.buffers);
+  part.arena_bytes = p.arena_bytes;
+  for (std::size_t begin = 0; const std::size_t end : ends) {
+    part.kernels.assign(std::make_move_iterator(p.kernels.begin() + static_cast<std::ptrdiff_t>(begin)),
+                        std::make_move_iterator(p.kernels.begin() + static_cast<std::ptrdiff_t>(end)));
+    begin = end;
+    Order(part, own).run();
+    std::ranges::move(part.kernels, std::back_inserter(kernels));
+    for (std::size_t l = 0; l < loops.size(); ++l) {
+      if (p.loops[l].begin == end) loops[l].begin = kernels.size();
+      if (p.loops[l].end == end) loops[l].end = kernels.size();
+    }
+  }
+  std::swap(part.buffers, p.buffers);
+  p.arena_bytes = part.arena_bytes;
+  p.kernels = std::move(kernels);
+  p.loops = std::move(loops);
+}
 
 }  // namespace weft

@@ -19,7 +19,7 @@ TEST_CASE("every pass has a name and says what it is for") {
 
 TEST_CASE("unknown passes and those that lowering needs are named in the error") {
   const Graph g = mlp_step();
-  CHECK_THROWS_WITH(run_pass("fuze", g), ContainsSubstring("no pass is called 'fuze'; there are: dead, inline, fold"));
+  CHECK_THROWS_WITH(run_pass("fuze", g), ContainsSubstring("no pass is called 'fuze'; there are: dead, inline, trim, fold"));
   for (const char* name : {"fuse", "lower", "lanes", "tiles", "memory"})
     CHECK_THROWS_WITH(optimize(g, {.disable = {name}}),
                       ContainsSubstring(fmt::format("pass '{}' cannot be disabled", name)));
@@ -137,7 +137,7 @@ func @main(%h: f32[8,16], %x: f32[20,8,64], %u: f32[16,64]) {
   const std::vector<ValueId> gradients = differentiate(g, g.outputs()[0].id, wrt, LocSet::of(Loc{"test", 1, 0}));
   g.output("du", gradients[0]);
   const Program p = make_program(optimize(g), CpuTarget{});
-  CHECK(p.kernels.size() > 100);
+  CHECK(p.kernels.size() > 80);
   for (const Kernel& k : p.kernels) {
     INFO(k.name);
     CHECK(std::ranges::count(k.exprs, Expr::load, &Expr::kind) <= 20);

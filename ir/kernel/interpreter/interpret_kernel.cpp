@@ -8,8 +8,9 @@
 #include "ir/base/at.h"
 #include "ir/base/philox.h"
 #include "ir/graph/graph.h"
-#include "ir/kernel/kernel_walk.h"
 #include "ir/kernel/interpreter/lane_memory.h"
+#include "ir/kernel/kernel_walk.h"
+#include "ir/kernel/loops.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/ops/scalar.h"
 #include "ir/ops/sum_order.h"
@@ -340,8 +341,10 @@ Evaluation interpret(const Program& p, std::span<const Array> inputs) {
 
   {
     const FlushSubnormals flush;
-    for (const Kernel& k : p.kernels)
+    for_each_run(p, [&](std::size_t number, std::span<const std::int64_t> turns) {
+      const Kernel k = at_turn(p.kernels[number], turns);
       for (const Phase& phase : k.phases) PhaseRun(p, k, phase, memory).run();
+    });
   }
 
   const auto result = [&](BufferId id) {

@@ -244,8 +244,6 @@ TEST_CASE("what does not fit a function is refused, with the place") {
 
   CHECK(as_f("func @f(state %x: f32[]) {\n}\n") ==
         "m:1:6: error: @f has the state %x: a function that is called has none");
-  CHECK(as_f("func @f(%x: f32[]) {\n  kernel @k map [] {\n    %0 = neg %x : f32[]\n  }\n  return %0\n}\n") ==
-        "m:1:6: error: @f has kernels: a function that is called has none");
   CHECK(as_f("func @f(%x: (f32[])) {\n}\n") == "m:1:13: error: expected a type such as f32[2,3], found '('");
   CHECK(as_f("func @f() {\n}\nfunc @f() {\n}\n") == "m:3:6: error: '@f' is defined twice, first in line 1");
   CHECK(as_f("func @f() {\n}\n") == "m:1:6: error: '@f' is used by no other function; the last one is the graph");

@@ -127,7 +127,7 @@ TEST_CASE("every op of the table prints and parses") {
 TEST_CASE("a training step prints as it was written") {
   const std::string text = R"(func @step(%image: f32[128,784], %label: i32[128], state %w: f32[784,10]) {
   %0 = contract %image, %w {lhs=[1], rhs=[0]} : f32[128,10]
-  kernel @softmax loop [128,10] over 1 {
+  kernel @softmax reduce [128,10] over 1 {
     %1 = reduce_max %0 {axis=1} : f32[128]
   }
   %2 = reduce_sum %1 {axis=0} : f32[]

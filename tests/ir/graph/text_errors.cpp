@@ -146,13 +146,18 @@ const ErrorCase kBodies[] = {
     {"kernel @7 {}", "2:8: error: '@7' is not an identifier"},
     {"kernel @a map [] {}\nkernel @a map [] {}", "3:8: error: kernel '@a' is defined twice"},
     {"kernel @a {}",
-     "2:11: error: expected the kind of kernel '@a', one of map, loop, contract, scatter, concat; found '{'"},
+     "2:11: error: expected the kind of kernel '@a', one of map, reduce, contract, scatter, concat, scan; found '{'"},
     {"kernel @a mop [] {}",
-     "2:11: error: expected the kind of kernel '@a', one of map, loop, contract, scatter, concat; found 'mop' (did you "
+     "2:11: error: expected the kind of kernel '@a', one of map, reduce, contract, scatter, concat, scan; found 'mop' "
+     "(did you "
      "mean 'map'?)"},
     {"kernel @a map {}", "2:15: error: expected '[' before the domain of a kernel, found '{'"},
-    {"kernel @a loop [2] {}", "2:20: error: expected 'over' before the axis that a loop reduces, found '{'"},
-    {"kernel @a loop [2] over 1 {}", "2:25: error: axis 1 is not one of the 1 of the domain [2]"},
+    {"kernel @a reduce [2] {}", "2:22: error: expected 'over' before the axis that is reduced, found '{'"},
+    {"kernel @a reduce [2] over 1 {}", "2:27: error: axis 1 is not one of the 1 of the domain [2]"},
+    {"kernel @a map [2,3] { %r = reduce_sum %x {axis=1} : f32[2] }",
+     "2:28: error: reduce_sum does not fit kernel @a, a map [2,3]"},
+    {"kernel @a reduce [2,3] over 0 { %r = reduce_sum %x {axis=1} : f32[2] }",
+     "2:38: error: reduce_sum does not fit kernel @a, a reduce [2,3] over 0"},
     {"kernel @a map [] }", "2:18: error: expected '{' before the nodes of a kernel, found '}'"},
     {"kernel @a map [] { kernel @b {} }", "2:20: error: expected a node or '}' in kernel @a, found 'kernel'"},
     {"kernel @a map [] {", "2:19: error: expected a node or '}' in kernel @a, found the end of the text"},

@@ -123,14 +123,14 @@ std::string kinds_error(Group of_sum, Group of_contraction) {
 }  // namespace
 
 TEST_CASE("the verifier knows which kernels an anchor fits") {
-  const Group loop{.kind = Group::loop, .domain = {2, 3}, .axis = 1},
+  const Group loop{.kind = Group::reduce, .domain = {2, 3}, .axis = 1},
       contract{.kind = Group::contract, .domain = {2, 2}};
   CHECK(kinds_error(loop, contract) == "");
   const std::string sum =
       "verify: in graph @main: node %0 = reduce_sum %x {axis=1} : f32[2] from m.cpp:2:5: does not fit "
       "kernel @a, a ";
-  CHECK(kinds_error({.kind = Group::loop, .domain = {2, 3}, .axis = 0}, contract) == sum + "loop [2,3] over 0");
-  CHECK(kinds_error({.kind = Group::loop, .domain = {2, 4}, .axis = 1}, contract) == sum + "loop [2,4] over 1");
+  CHECK(kinds_error({.kind = Group::reduce, .domain = {2, 3}, .axis = 0}, contract) == sum + "reduce [2,3] over 0");
+  CHECK(kinds_error({.kind = Group::reduce, .domain = {2, 4}, .axis = 1}, contract) == sum + "reduce [2,4] over 1");
   CHECK(kinds_error({.kind = Group::map, .domain = {2}}, contract) == sum + "map [2]");
   const std::string product =
       "verify: in graph @main: node %1 = contract %x, %x {lhs=[1], rhs=[1]} : f32[2,2] from "

@@ -123,7 +123,12 @@ const ErrorCase kTop[] = {
     {"program @step", "1:14: error: expected '{' before the body, found the end of the text"},
     {"program @step {} {", "1:18: error: expected the end of the text after '}', found '{'"},
     {"program @7 {}", "1:9: error: the program's name '7' is not an identifier"},
-    {"program @p { x }", "1:14: error: expected a buffer, arena, inputs, outputs, updates, kernel or '}', found 'x'"},
+    {"program @p { loop 2 { } }", "1:14: error: a loop without kernels"},
+    {"program @p { loop -1 { } }", "1:19: error: a loop of -1 turns"},
+    {"program @p { loop x { } }", "1:19: error: expected how many turns the loop has, found 'x'"},
+    {"program @p { loop 2 kernel }", "1:21: error: expected '{' before the kernels of a loop, found 'kernel'"},
+    {"program @p { loop 2 { input } }", "1:23: error: expected kernel, loop or '}' in a loop, found 'input'"},
+    {"program @p { x }", "1:14: error: expected a buffer, arena, inputs, outputs, updates, kernel, loop or '}', found 'x'"},
     {"program @p { arena x }", "1:20: error: expected the arena's size in bytes, found 'x'"},
     {"program @p { input x }", "1:20: error: expected the name of a buffer, such as %x, found 'x'"},
     {"program @p { input %x f32[2] }", "1:23: error: expected ':' before the type of a buffer, found 'f32'"},
@@ -136,7 +141,7 @@ const ErrorCase kTop[] = {
     {"program @p { temp %x: f32[2] {offset 1} }", "1:38: error: expected '=' after the name of a field, found '1'"},
     {"program @p { temp %x: f32[2] {offset=y} }", "1:38: error: expected an offset in bytes, found 'y'"},
     {"program @p { temp %x: f32[2] {offset=0 }",
-     "1:41: error: expected a buffer, arena, inputs, outputs, updates, kernel or '}', found the end of the text"},
+     "1:41: error: expected a buffer, arena, inputs, outputs, updates, kernel, loop or '}', found the end of the text"},
     {"program @p { temp %x: f32[2] {offset=0, }",
      "1:41: error: expected offset or panels in the braces of a buffer, found '}'"},
     {"program @p { temp %x: f32[2] {offset=8} }", "1:9: error: temp %x: offset 8 is not a multiple of 64"},
@@ -160,7 +165,7 @@ const ErrorCase kTop[] = {
 const char* kKernelHead =
     "program @p { input %x: f32[4] input %g: f32[2,3] output %y: f32[4] inputs %x, %g outputs %y kernel @k {\n";
 const ErrorCase kKernels[] = {
-    {"x", "2:1: error: expected axes, schedule, an expression such as '%e0: f32 = …', phase or '}', found 'x'"},
+    {"x", "2:1: error: expected turns, axes, schedule, an expression such as '%e0: f32 = …', phase or '}', found 'x'"},
     {"axes 1=2", "2:6: error: expected the name of an axis, found '1'"},
     {"axes i 2", "2:8: error: expected '=' after the name of an axis, found '2'"},
     {"axes i=x", "2:8: error: expected the extent of an axis, found 'x'"},

@@ -2,6 +2,7 @@
 #include "passes/graph/inline.h"
 
 #include <cmath>
+#include <limits>
 
 #include "catch.h"
 #include "error_of.h"
@@ -15,6 +16,7 @@ using namespace weft;
 
 namespace {
 
+constexpr std::int64_t kAllTurns = std::numeric_limits<std::int64_t>::max();
 const LocSet kHere = LocSet::of(std::source_location::current());
 
 /// x > 0 ? log x : x, by a cond.
@@ -48,7 +50,7 @@ TEST_CASE("inlined random graphs have no functions and keep every bit") {
     test::compare(
         g,
         [](const Graph& h, std::span<const Array> in) {
-          const Graph inlined = inline_bodies(h);
+          const Graph inlined = inline_bodies(h, kAllTurns);
           verify(inlined);
           CHECK_FALSE(has_bodies(inlined));
           return interpret(inlined, in);
@@ -119,7 +121,7 @@ TEST_CASE("a loop that would be repeated too often is refused before it grows") 
   };
   for (std::string_view body : {"return %x", "%0 = neg %x : f32[]\n  return %0"})
     CHECK(error_of([&] {
-            inline_bodies(parse_graph(text(body)));
+            inline_bodies(parse_graph(text(body)), kAllTurns);
           }).find("are too many: compiled code repeats the body") != std::string::npos);
 }
 
@@ -131,7 +133,7 @@ TEST_CASE("loops whose turns are all the same are refused too, where they are ma
         "  %r{0} = result %t{0} {{index=0}} : f32[]\n",
         i, i ? fmt::format("%r{}", i - 1) : "%x", 1000000 + i);
   CHECK(error_of([&] {
-          inline_bodies(parse_graph(text + "  return %r63\n}\n"));
+          inline_bodies(parse_graph(text + "  return %r63\n}\n"), kAllTurns);
         }).find("nodes with those of the functions that it calls") != std::string::npos);
 }
 
