@@ -9,8 +9,7 @@
 //  4. `inputs` lists every input and state buffer once and nothing else; `updates` lists states, each at most once;
 //     `outputs` lists buffers that are no temps and have been stored, or hold a value from the start.
 // Loops
-//  15. Loops hold kernels, and are sorted; those that share kernels are one in the other. Their first axes count the
-//  turns. A program with loops has no arena yet, and the kernels of all turns are few enough to list.
+//  15. ir/kernel/verify_loops.cpp.
 // Kernels
 //  5. Kernel names, and axis names within a kernel, are identifiers and unique. Extents are not negative.
 //  6. Expressions and accesses: ir/kernel/verify_exprs.cpp.
@@ -43,7 +42,6 @@
 #include "ir/base/lexer.h"
 #include "ir/kernel/coverage.h"
 #include "ir/kernel/kernel_walk.h"
-#include "ir/kernel/loops.h"
 #include "ir/kernel/print_kernel.h"
 #include "ir/kernel/verify_exprs.h"
 
@@ -74,7 +72,6 @@ class ProgramVerifier {
   void check_interface();
   void check_outputs();
   void check_arena() const;
-  void check_loops();
 
   void check_kernel(const Kernel&);
   void check_access(const Kernel&, BufferId, const std::vector<Index>&, const std::string& what) const;
@@ -113,7 +110,7 @@ void ProgramVerifier::run() {
     if (!is_identifier(k.name)) broken("the name '{}' is not an identifier", k.name);
     if (!names.insert(k.name).second) broken("an earlier kernel has the same name");
   }
-  check_loops();
+  if (const std::optional<Violation> v = find_loop_violation(p_)) throw Found{*v};
   for (kernel_ = 0; has(p_.kernels, kernel_); ++kernel_) check_kernel(at(p_.kernels, kernel_));
   kernel_ = kNone;
   check_outputs();
@@ -220,34 +217,6 @@ void ProgramVerifier::check_arena() const {
       in_use.emplace(b.offset, id);
     }
     for (BufferId id : ends[k]) in_use.erase(at(p_.buffers, id).offset);
-  }
-}
-
-void ProgramVerifier::check_loops() {
-  kernel_ = kNone;
-  std::vector<const Loop*> open;
-  for (std::size_t i = 0; i < p_.loops.size(); ++i) {
-    const Loop& l = p_.loops[i];
-    if (l.begin >= l.end || l.end > p_.kernels.size()) broken("loop {} has no kernels", i);
-    if (l.turns < 0) broken("loop {} has {} turns", i, l.turns);
-    if (i > 0 && l.begin < p_.loops[i - 1].begin) broken("loop {} begins before the one before it", i);
-    while (!open.empty() && open.back()->end <= l.begin) open.pop_back();
-    if (!open.empty() && l.end > open.back()->end) broken("loop {} ends after the one around it", i);
-    open.push_back(&l);
-  }
-  if (!p_.loops.empty() && p_.arena_bytes != 0) broken("has loops and an arena, which is for what they have become");
-  if (!p_.loops.empty() && listed_size(p_, kMaxListed) > kMaxListed)
-    broken("all turns of its loops are more than {} kernels and expressions", kMaxListed);
-  for (kernel_ = 0; has(p_.kernels, kernel_); ++kernel_) {
-    const Kernel& k = at(p_.kernels, kernel_);
-    std::vector<std::int64_t> turns;
-    for (const Loop& l : p_.loops)
-      if (l.holds(static_cast<std::size_t>(kernel_))) turns.push_back(l.turns);
-    if (k.turns != std::ssize(turns) || k.turns > std::ssize(k.axes))
-      broken("counts the turns of {}, and is in {}", counted(k.turns, "loop"), turns.size());
-    for (std::size_t i = 0; i < turns.size(); ++i)
-      if (k.axes[i].extent != turns[i])
-        broken("axis {} counts {} of a loop of {}", k.axes[i].name, counted(k.axes[i].extent, "turn"), turns[i]);
   }
 }
 

@@ -18,6 +18,8 @@ struct Violation {
 };
 /// The first broken invariant of ir/kernel/verify_kernel.cpp, if there is one. Safe on any Program.
 std::optional<Violation> find_violation(const Program&);
+/// Of invariant 15, in any program (ir/kernel/verify_loops.cpp).
+std::optional<Violation> find_loop_violation(const Program&);
 /// Of invariant 12, in a program that keeps 1 to 11 (ir/kernel/verify_schedule.cpp).
 std::optional<Violation> find_schedule_violation(const Program&);
 /// Why a kernel that keeps invariants 5 to 9 cannot have a GPU's tile (GpuSchedule), of whatever size; empty: it can.

@@ -38,7 +38,7 @@ enum class OpClass : std::uint8_t {
   reduce,       // one axis is folded
   contract,     // sum of products
   scatter,      // indexed accumulation
-  control,      // functions that are called, and their results; the pass `inline` leaves none
+  control,      // functions that are called, and their results; the pass `inline` leaves scans that are loops, and their results
 };
 
 /// A set of dtypes, one bit each.
@@ -55,8 +55,13 @@ constexpr bool in_set(DType t, std::uint8_t set) { return set >> int(t) & 1; }
 
 /// Attributes. Those up to `reverse` are one number, the others lists of numbers, of which an empty one is the default.
 /// `limit` and `length` are extents, which may be symbols.
+#define WEFT_ATTRS(X) \
+  X(axis) X(index) X(carries) X(slices) X(length) X(reverse) \
+  X(axes) X(perm) X(start) X(limit) X(stride) X(low) X(high) X(lhs) X(rhs) X(lhs_batch) X(rhs_batch)
 enum class Attr : std::uint8_t {
-  axis, index, carries, slices, length, reverse, axes, perm, start, limit, stride, low, high, lhs, rhs, lhs_batch, rhs_batch
+#define WEFT_ATTR(name) name,
+  WEFT_ATTRS(WEFT_ATTR)
+#undef WEFT_ATTR
 };
 std::string_view name(Attr);
 constexpr bool is_scalar(Attr a) { return a <= Attr::reverse; }

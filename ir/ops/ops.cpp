@@ -69,9 +69,9 @@ std::optional<Op> parse_op(std::string_view name) {
 }
 
 std::string_view name(Attr a) {
-  constexpr std::string_view kNames[] = {"axis", "index", "carries", "slices", "length", "reverse", "axes",      "perm",     "start",
-                                         "limit", "stride", "low", "high", "lhs", "rhs", "lhs_batch", "rhs_batch"};
-  static_assert(std::size(kNames) == static_cast<std::size_t>(Attr::rhs_batch) + 1);
+#define WEFT_ATTR(name) #name,
+  constexpr std::string_view kNames[] = {WEFT_ATTRS(WEFT_ATTR)};
+#undef WEFT_ATTR
   return kNames[static_cast<std::size_t>(a)];
 }
 

@@ -5,8 +5,8 @@
 namespace weft {
 
 /// A copy in which scans, those in bodies too, give no result that nothing reads, carry nothing that no result needs or
-/// that never changes, and take no operand that their bodies don't use. A constant operand, or a repeated one, becomes
-/// a constant of the body.
+/// that never changes, and take no operand that their bodies don't use. An operand that is one constant everywhere
+/// becomes a constant of the body. What is stacked twice is stacked once.
 Graph trim_loops(const Graph&);
 
 }  // namespace weft

@@ -227,3 +227,15 @@ TEST_CASE("reductions fold with an op, or have a comparison; what associates doe
     CHECK(associates == traits.associates);
   }
 }
+
+TEST_CASE("every op says what it computes, and no two attributes have one name") {
+  for (int i = 0; i < kOpCount; ++i) {
+    const OpInfo& row = info(static_cast<Op>(i));
+    INFO(row.name);
+    CHECK(row.doc.size() > 3);
+    std::vector<std::string_view> names;
+    for (const Attr a : row.attrs) names.push_back(name(a));
+    std::ranges::sort(names);
+    CHECK(std::ranges::adjacent_find(names) == names.end());
+  }
+}
