@@ -60,8 +60,12 @@ void opt(Options o, bool emit_given) {
   for (const std::string& name : o.passes) function = run_pass(name, std::move(function), machine.target(), options);
   std::string result;
   if (auto* program = std::get_if<Program>(&function)) {
-    if (!emit_given) o.emit.emit = "kernels";
-    result = emit(Compilation(std::move(*program), machine), o.emit);
+    if (!o.passes.empty() && !emit_given) {
+      result = print(*program, o.emit.locs);
+    } else {
+      if (!emit_given) o.emit.emit = "kernels";
+      result = emit(Compilation(std::move(*program), machine), o.emit);
+    }
   } else {
     if (!o.passes.empty() && (!emit_given || o.emit.emit == "optimized")) o.emit.emit = "graph";
     result = emit(Compilation(std::get<Graph>(std::move(function)), machine, options), o.emit);

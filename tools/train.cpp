@@ -34,7 +34,11 @@ double median(std::vector<double> values) {
 }
 
 void train(const Options& o) {
-  if (o.data_set != "mnist") fail("train: expected mnist, found '{}'", o.data_set);
+  if (o.data_set != "mnist") {
+    const bool is_model = std::ranges::any_of(builtin_models(), [&](const auto& m) { return m.name == o.data_set; });
+    fail("train: expected the data set mnist, found '{0}'{1}", o.data_set,
+         is_model ? fmt::format("; a model is an option: weft train mnist --model {}", o.data_set) : "");
+  }
   const Placement place = o.device.place();
   const BuiltinModel& builtin = builtin_model(o.model);
   Model model = builtin.make(o.seed, train_options(place, o.schedules));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <unordered_map>
 
 #include "codegen/cpu/analysis.h"
@@ -49,9 +50,9 @@ void renumber_buffers(const Program& program, CanonicalKernel& c) {
 }
 
 /// Takes out of the indices what is common to all accesses of a buffer: in each dimension, the lowest index. Bounds
-/// hold as before, since no index becomes negative and all become smaller. Buffers that share storage stay as they are;
-/// so do those that are stored to and would begin within a cache line, since whole vectors may be stored as aligned
-/// ones.
+/// hold as before, since no index becomes negative and all become smaller. Buffers that share storage stay as they are.
+/// Whole vectors may be stored as aligned ones: of a buffer that is stored to and would begin within a cache line,
+/// whole lines are taken out, in each dimension, so that there are as many forms as places in a line.
 void rebase_indices(CanonicalKernel& c) {
   Kernel& k = c.program.kernels[0];
   std::vector<std::vector<std::int64_t>> begin(c.arguments.size());  // in each dimension
@@ -69,13 +70,18 @@ void rebase_indices(CanonicalKernel& c) {
   for (std::size_t b = 0; b < begin.size(); ++b) {
     const Type& type = c.program.buffers[b].type;
     const Dims strides = storage_strides(c.program.buffers[b]);  // in panels the last index is an axis: it begins at 0
-    std::int64_t bytes = 0;
-    for (std::size_t d = 0; d < begin[b].size(); ++d)
-      bytes += begin[b][d] * strides[static_cast<int>(d)] * static_cast<std::int64_t>(size_of(type.dtype));
-    if (stored[b] && bytes % kCacheLine != 0)
-      std::ranges::fill(begin[b], 0);
-    else
-      c.arguments[b].bytes = bytes;
+    const auto step = [&](std::size_t d) {
+      return strides[static_cast<int>(d)] * static_cast<std::int64_t>(size_of(type.dtype));
+    };
+    const auto bytes = [&] {
+      std::int64_t sum = 0;
+      for (std::size_t d = 0; d < begin[b].size(); ++d) sum += begin[b][d] * step(d);
+      return sum;
+    };
+    if (stored[b] && bytes() % kCacheLine != 0)
+      for (std::size_t d = 0; d < begin[b].size(); ++d)
+        begin[b][d] -= begin[b][d] % (kCacheLine / std::gcd(step(d), kCacheLine));
+    c.arguments[b].bytes = bytes();
   }
   for_each_access(k, [&](BufferId id, std::vector<Index>& access, ExprId) {
     for (std::size_t d = 0; d < access.size(); ++d) access[d].offset -= at(begin, id)[d];

@@ -41,14 +41,14 @@ struct ScanOptions {
 /// gives the next carry, of the same types, and results, which are stacked along a new first axis: [length, …].
 ///
 ///     // The running sum of x [time, n]:
-///     Turn sums = scan({zeros_like(first)}, {x}, [](const Turn& t) {
+///     Turn sums = scan({full(f32, {n}, 0)}, {x}, [](const Turn& t) {
 ///       Tensor s = t.carry[0] + t.each[0];
 ///       return Turn{{s}, {s}};
 ///     });                                       // sums.carry[0]: the whole sum; sums.each[0]: [time, n]
 ///
 /// The body is called once, at once, and may use any tensors of the graph; what it is given is nothing outside of it. Random
 /// numbers in it are other ones in each turn. Gradients flow through carries, slices and whatever it uses. The
-/// kernels of the body are made once and run in each turn. Indices that it gathers by are not checked by Model's
+/// kernels of the body are made once and listed for each turn. Indices that it gathers by are not checked by Model's
 /// functions.
 ///
 /// Error, at the caller's line, when the slices differ in length, when the carries change in number or type, when the

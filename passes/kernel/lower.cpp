@@ -77,8 +77,10 @@ class Lowering final : public ValuePlaces {
     p.loops[loop].end = p.kernels.size();
     if (p.loops[loop].begin == p.loops[loop].end) p.loops.resize(loop);
     if (listed_size(p, kMaxListed) > kMaxListed)
-      fail("{}: scan: its {} are more than {} kernels and expressions, which compiled code lists", n.locs.str(),
-           counted(turns, "turn"), kMaxListed);
+      fail(
+          "{}: scan: its {}, with those of others, make more than {} kernels and expressions, which compiled code "
+          "lists one by one",
+          n.locs.str(), counted(turns, "turn"), kMaxListed);
   }
 
   /// One turn. New values of what is carried are copied where all else is done.

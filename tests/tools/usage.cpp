@@ -96,7 +96,10 @@ TEST_CASE("mistakes on the command line") {
       {"weft cache burn", 2, "weft: error: A subcommand is required"},
       {"weft cache verify --threads 0", 2, "--threads"},
       {"weft cache clear", 1, "weft: error: the object cache is off"},
-      {"weft train cifar", 1, "weft: error: train: expected mnist, found 'cifar'"},
+      {"weft train cifar", 1, "weft: error: train: expected the data set mnist, found 'cifar'"},
+      {"weft train lstm", 1,
+       "weft: error: train: expected the data set mnist, found 'lstm'; a model is an option: weft train mnist --model "
+       "lstm"},
       {"weft train mnist --data nowhere", 1, "nowhere"},
       {"weft train mnist --device tpu", 1, "--device: expected cpu, cuda, emulator or auto, found 'tpu'"},
       {"weft train mnist --model resnet", 1, "resnet"},

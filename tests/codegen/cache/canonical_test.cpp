@@ -4,6 +4,7 @@
 #include <map>
 
 #include "catch.h"
+#include "ir/base/cache_line.h"
 #include "programs.h"
 
 using namespace weft;
@@ -78,7 +79,29 @@ TEST_CASE("a buffer that is stored to begins at a whole cache line") {
     k.phase({i}).stages = {map_stage({{out, {at(i, 1, first)}, k.load(x, {at(i)})}})};
     k.schedule().vector_axis = i;
     INFO(first);
-    CHECK(arguments_of(p.program(), 0) == std::vector<Argument>{{x}, {out, first % 16 ? 0 : first * 4}});
+    CHECK(arguments_of(p.program(), 0) == std::vector<Argument>{{x}, {out, first / 16 * 16 * 4}});
+  }
+}
+
+TEST_CASE("rows that lie alike in their cache lines have one form") {
+  // (elements of a row, forms of 40 rows)
+  for (const auto& [width, forms] : {std::pair{1, 16}, {4, 4}, {8, 2}, {12, 4}, {16, 1}, {24, 2}, {32, 1}, {7, 16}}) {
+    ProgramBuilder p;
+    const BufferId x = p.input(f32, {40, width}), out = p.output(f32, {40, width});
+    for (int row = 0; row < 40; ++row) {
+      HandBuilder k(p.program(), p.kernel());
+      const AxisId i = k.axis("i", width);
+      const std::vector<Index> index{{{}, row, kNone}, at(i)};
+      k.phase({i}).stages = {map_stage({{out, index, k.load(x, index)}})};
+      k.schedule().vector_axis = i;
+    }
+    INFO(width);
+    const std::vector<std::size_t> found = forms_of(p.program());
+    CHECK(*std::ranges::max_element(found) + 1 == static_cast<std::size_t>(forms));
+    for (std::size_t row = 0; row < found.size(); ++row) {
+      CHECK(found[row] == row % static_cast<std::size_t>(forms));
+      CHECK(arguments_of(p.program(), row)[1].bytes % kCacheLine == 0);
+    }
   }
 }
 
