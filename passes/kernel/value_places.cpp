@@ -182,7 +182,8 @@ std::vector<BufferId> ValuePlaces::place_carries(const std::vector<BufferId>& ca
   }
   for (std::size_t i = next.size() + slices(); i < g.inputs().size(); ++i) {
     const ValueId v = around_->g[scan_].operands[i], x = g.inputs()[i].id;
-    if (!around_->is_piece(v)) buffers[x] = around_->buffer_of(v, around_->g[scan_].group);
+    const bool is_part = around_->is_piece(v) || around_->in_row_.contains(v);
+    if (!is_part) buffers[x] = around_->buffer_of(v, around_->g[scan_].group);
   }
   return next;
 }
