@@ -1,6 +1,6 @@
 // From a traced model to a training step that is ready, for the reference MLP: without and with the object cache.
 #include "bench/bench.h"
-#include "tools/scratch_cache.h"
+#include "tools/measure/scratch_cache.h"
 
 namespace weft::bench {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "frontend/tensor/trace.h"
 #include "ir/ops/functions.h"
-#include "tools/peak.h"
+#include "tools/measure/peak.h"
 
 namespace weft::bench {
 namespace {

@@ -8,13 +8,13 @@
 
 #include "compiler/compilation.h"
 #include "ir/ops/body.h"
-#include "tools/bench_device.h"
 #include "tools/commands.h"
-#include "tools/io.h"
-#include "tools/options.h"
-#include "tools/peak.h"
-#include "tools/profile.h"
-#include "tools/scratch_cache.h"
+#include "tools/measure/bench_device.h"
+#include "tools/measure/peak.h"
+#include "tools/measure/profile.h"
+#include "tools/measure/scratch_cache.h"
+#include "tools/support/io.h"
+#include "tools/support/options.h"
 
 namespace weft::tools {
 namespace {

@@ -6,7 +6,7 @@
 #include "codegen/cache/cache.h"
 #include "ir/base/error.h"
 #include "tools/commands.h"
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 namespace weft::tools {
 namespace {

@@ -10,7 +10,7 @@
 #include "ir/base/error.h"
 #include "ir/base/memory_limit.h"
 #include "tools/commands.h"
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 namespace {
 
@@ -64,8 +64,7 @@ int weft::tools::run_command(int argc, char** argv) {
     return report(std::string(e.what()) +
                   "\nThis is a bug in weft, not in your program: please report it with the input.");
   } catch (const std::bad_alloc&) {
-    return report(
-        fmt::format("out of memory: this process may use {} in all", weft::size_text(weft::memory_limit())));
+    return report(fmt::format("out of memory: this process may use {} in all", weft::size_text(weft::memory_limit())));
   } catch (const std::exception& e) {
     return report(e.what());
   }

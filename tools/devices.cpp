@@ -7,7 +7,7 @@
 #include "compiler/placement.h"
 #include "runtime/cuda/cuda_device.h"
 #include "tools/commands.h"
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 namespace weft::tools {
 namespace {

@@ -2,7 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/commands.h"
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 namespace weft::tools {
 

@@ -3,9 +3,9 @@
 #include <memory>
 
 #include "tools/commands.h"
-#include "tools/emit.h"
-#include "tools/io.h"
-#include "tools/options.h"
+#include "tools/support/emit.h"
+#include "tools/support/io.h"
+#include "tools/support/options.h"
 
 namespace weft::tools {
 namespace {

@@ -10,9 +10,9 @@
 #include "ir/memory/panels.h"
 #include "runtime/files/npy.h"
 #include "tools/commands.h"
-#include "tools/emit.h"
-#include "tools/io.h"
-#include "tools/options.h"
+#include "tools/support/emit.h"
+#include "tools/support/io.h"
+#include "tools/support/options.h"
 
 namespace weft::tools {
 namespace {

@@ -9,8 +9,8 @@
 #include "compiler/compilation.h"
 #include "frontend/train/interrupt.h"
 #include "tools/commands.h"
-#include "tools/io.h"
-#include "tools/options.h"
+#include "tools/support/io.h"
+#include "tools/support/options.h"
 
 namespace weft::tools {
 namespace {

@@ -13,12 +13,12 @@
 #include "passes/schedule/schedule_space.h"
 #include "runtime/files/file.h"
 #include "tools/commands.h"
-#include "tools/emit.h"
-#include "tools/io.h"
-#include "tools/lone_kernel.h"
-#include "tools/options.h"
-#include "tools/profile.h"
-#include "tools/tuner.h"
+#include "tools/measure/lone_kernel.h"
+#include "tools/measure/profile.h"
+#include "tools/measure/tuner.h"
+#include "tools/support/emit.h"
+#include "tools/support/io.h"
+#include "tools/support/options.h"
 
 namespace weft::tools {
 namespace {

@@ -1,5 +1,5 @@
 // Reads and writes the files of the command line.
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 #include <fcntl.h>
 #include <unistd.h>

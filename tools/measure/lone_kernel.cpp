@@ -1,5 +1,5 @@
 // Takes a kernel out of its program.
-#include "tools/lone_kernel.h"
+#include "tools/measure/lone_kernel.h"
 
 #include <algorithm>
 #include <random>

@@ -1,11 +1,11 @@
 // Prints graphs and programs at the stages of compilation.
-#include "tools/emit.h"
+#include "tools/support/emit.h"
 
 #include <algorithm>
 
 #include "codegen/codegen.h"
 #include "codegen/device.h"
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 namespace weft::tools {
 namespace {

@@ -3,7 +3,7 @@
 //
 // A fused multiply-add has a latency of 4 cycles and up to two start every cycle, so 8 independent accumulators are the
 // least that keep both pipes full; 12 leave room for slower ones and still fit 16 registers beside the two factors.
-#include "tools/peak.h"
+#include "tools/measure/peak.h"
 
 #include <immintrin.h>
 

@@ -1,7 +1,7 @@
 // Times each kernel of a compiled step and sets it beside its work: multiply-adds of its contractions, and bytes of the
 // elements that it loads and stores (each counted once, wherever it comes from). Its roof is the time that either would
 // take at the best rate measured in this run.
-#include "tools/profile.h"
+#include "tools/measure/profile.h"
 
 #include <algorithm>
 #include <set>
@@ -9,7 +9,7 @@
 #include "compiler/compilation.h"
 #include "ir/kernel/kernel_walk.h"
 #include "runtime/host/executor.h"
-#include "tools/peak.h"
+#include "tools/measure/peak.h"
 
 namespace weft::tools {
 namespace {

@@ -1,5 +1,5 @@
 // Times launches on a device by themselves: no array crosses from or to the host meanwhile.
-#include "tools/bench_device.h"
+#include "tools/measure/bench_device.h"
 
 #include <algorithm>
 #include <chrono>
@@ -12,7 +12,7 @@
 #include "frontend/executable/compile.h"
 #include "frontend/nn/activations.h"
 #include "runtime/device/device_executor.h"
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 namespace weft::tools {
 namespace {

@@ -1,5 +1,5 @@
 // Options that several subcommands share.
-#include "tools/options.h"
+#include "tools/support/options.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,7 @@
 #include "compiler/compilation.h"
 #include "ir/base/lexer.h"
 #include "runtime/cuda/cuda_device.h"
-#include "tools/io.h"
+#include "tools/support/io.h"
 
 namespace weft::tools {
 

@@ -1,7 +1,7 @@
 // Searches by coordinates: each move changes one part of the schedule around the best so far. The candidates of a move
 // race: rounds of runs in turn, in which the slower half drops out, so that noise meets all alike and time goes to the
 // fastest. Before every run a sweep over memory leaves the caches as a whole training step would: full of other data.
-#include "tools/tuner.h"
+#include "tools/measure/tuner.h"
 
 #include <algorithm>
 #include <chrono>
@@ -11,7 +11,7 @@
 #include "passes/schedule/cpu.h"
 #include "passes/schedule/schedule_space.h"
 #include "runtime/host/executor.h"
-#include "tools/lone_kernel.h"
+#include "tools/measure/lone_kernel.h"
 
 namespace weft::tools {
 namespace {
