@@ -106,8 +106,10 @@ std::vector<BodyRef> bodies_of(const Graph& g) {
 
 Graph rewrite_bodies(const Graph& g, const BodyRewriter::Rewrite& f) {
   const auto holds_bodies = [&](ValueId id) { return !g[id].attrs.bodies.empty(); };
+  bool holds_any = false;
+  for (ValueId id = 0; id < g.size(); ++id) holds_any |= holds_bodies(id);
+  if (!holds_any) return g;
   Rewriter rw(g);
-  if (std::ranges::none_of(rw.live(), holds_bodies)) return g;
   BodyRewriter bodies([&](const Graph& body) { return f(rewrite_bodies(body, f)); });
   for (const ValueId id : rw.live()) {
     if (!holds_bodies(id)) {
