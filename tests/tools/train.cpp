@@ -322,9 +322,9 @@ TEST_CASE("bench reports on each kernel") {
   const Result r = shell("unset WEFT_DATA; weft bench mlp --steps 2 --report", dir.path());
   INFO(r);
   CHECK(r.code == 0);
-  for (const char* text :
-       {"ms a step", "GFLOP/s", "kernel", "bytes", "of roof", "% fma", "roofs, measured on", ".cpp:"})
+  for (const char* text : {"ms a step", "GFLOP/s", "kernel", "bytes", "of roof", "roofs, measured on", ".cpp:"})
     CHECK(contains(r.out, text));
+  CHECK((contains(r.out, "% fma") || contains(r.out, "% copy")));  // which roof is lower is for the machine to say
   const Result forward = shell("unset WEFT_DATA; weft bench mlp --steps 2 --inference --report", dir.path());
   CHECK(forward.code == 0);
   for (const char* text : {"ms a forward pass", "kernel", ".cpp:"}) CHECK(contains(forward.out, text));
