@@ -13,6 +13,17 @@ std::vector<Type> types_of(const Graph& g, const std::vector<ValueId>& ids) {
   return types;
 }
 
+void collect(const Graph& g, std::vector<BodyRef>& found, std::unordered_set<const Body*>& seen) {
+  for (ValueId id = 0; id < g.size(); ++id)
+    for (const BodyRef& body : g[id].attrs.bodies)
+      if (body && seen.insert(body.get()).second) {
+        collect(*body->graph, found, seen);
+        found.push_back(body);
+      }
+}
+
+}  // namespace
+
 std::vector<ValueId> output_ids(const Graph& g) {
   std::vector<ValueId> ids;
   for (const Output& o : g.outputs()) ids.push_back(o.id);
@@ -25,16 +36,11 @@ std::vector<ValueId> input_ids(const Graph& g) {
   return ids;
 }
 
-void collect(const Graph& g, std::vector<BodyRef>& found, std::unordered_set<const Body*>& seen) {
+bool has_scan(const Graph& g) {
   for (ValueId id = 0; id < g.size(); ++id)
-    for (const BodyRef& body : g[id].attrs.bodies)
-      if (body && seen.insert(body.get()).second) {
-        collect(*body->graph, found, seen);
-        found.push_back(body);
-      }
+    if (g[id].op == Op::scan) return true;
+  return false;
 }
-
-}  // namespace
 
 bool operator==(const Body& a, const Body& b) { return a.hash == b.hash && same_function(*a.graph, *b.graph); }
 
@@ -116,10 +122,9 @@ Graph rewrite_bodies(const Graph& g, const BodyRewriter::Rewrite& f) {
       rw.copy(id);
       continue;
     }
-    const Node& n = g[id];
-    std::vector<ValueId> operands;
-    for (ValueId v : n.operands) operands.push_back(rw(v));
-    rw.set(id, rw.graph().add(n.op, std::move(operands), bodies(n.attrs), n.type, n.locs));
+    Node n = g[id];
+    n.attrs = bodies(std::move(n.attrs));
+    rw.set(id, copy_node(rw.graph(), n, rw.map()));
     rw.graph().set_group(rw(id), n.group);
   }
   return rw.finish();

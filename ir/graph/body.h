@@ -18,6 +18,10 @@ BodyRef outline(const Graph&, std::string name, std::span<const ValueId> inputs,
 /// Adds what `body`, of as many inputs, computes from `inputs`; its results. What its nodes hold stays held.
 std::vector<ValueId> insert(Graph& into, const Graph& body, std::span<const ValueId> inputs);
 
+std::vector<ValueId> input_ids(const Graph&);
+std::vector<ValueId> output_ids(const Graph&);
+bool has_scan(const Graph&);  ///< those in bodies do not count
+
 /// The bodies that nodes of the graph hold, and those in them: each once, before those that hold it.
 std::vector<BodyRef> bodies_of(const Graph&);
 

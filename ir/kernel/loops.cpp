@@ -73,9 +73,9 @@ void for_each_run(const Program& p, const std::function<void(std::size_t, std::s
   Walk(p, f).run(0, p.kernels.size(), 0);
 }
 
-std::int64_t listed_size(const Program& p, std::int64_t most) {
+std::int64_t listed_size(const Program& p, std::int64_t most, std::size_t first) {
   std::int64_t all = 0;
-  for (std::size_t k = 0; k < p.kernels.size(); ++k) {
+  for (std::size_t k = first; k < p.kernels.size(); ++k) {
     std::int64_t size = std::ssize(p.kernels[k].exprs) + 1;
     for (const Loop& l : p.loops)
       if (l.holds(k)) size = size == 0 || l.turns <= most / size ? size * l.turns : most + 1;

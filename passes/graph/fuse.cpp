@@ -413,11 +413,10 @@ Graph without_groups(const Graph& g) {
   for (const Input& i : g.inputs()) map[i.id] = out.input(i.name, g[i.id].type, i.kind, g[i.id].locs);
   BodyRewriter bodies(without_groups);
   for (ValueId id = 0; id < g.size(); ++id) {
-    const Node& n = g[id];
-    if (n.op == Op::input) continue;
-    std::vector<ValueId> operands;
-    for (ValueId v : n.operands) operands.push_back(map[v]);
-    map[id] = out.add(n.op, std::move(operands), bodies(n.attrs), n.type, n.locs);
+    if (g[id].op == Op::input) continue;
+    Node n = g[id];
+    n.attrs = bodies(std::move(n.attrs));
+    map[id] = copy_node(out, n, map);
   }
   for (const Output& o : g.outputs()) out.output(o.name, map[o.id]);
   for (const Update& u : g.updates()) out.update(map[u.state], map[u.value]);

@@ -49,12 +49,6 @@ struct Made {
   }
 };
 
-std::vector<ValueId> input_ids(const Graph& g) {
-  std::vector<ValueId> ids;
-  for (const Input& i : g.inputs()) ids.push_back(i.id);
-  return ids;
-}
-
 class Sharing {
  public:
   explicit Sharing(const Graph& g) : g_(g), rw_(g) {}
@@ -105,8 +99,7 @@ class Sharing {
     Made& m = made_.emplace_back();
     m.node = &n;
     of_[id] = &m;
-    std::vector<ValueId> outputs;
-    for (const Output& o : body.outputs()) outputs.push_back(o.id);
+    std::vector<ValueId> outputs = output_ids(body);
     m.body = body_of(body, save(id, m), outputs, m);
     std::vector<std::size_t>& numbers = numbers_[id];
     for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -228,10 +221,6 @@ class Sharing {
 
 }  // namespace
 
-Graph share_turns(const Graph& g) {
-  for (ValueId id = 0; id < g.size(); ++id)
-    if (g[id].op == Op::scan) return Sharing(g).run();
-  return g;
-}
+Graph share_turns(const Graph& g) { return has_scan(g) ? Sharing(g).run() : g; }
 
 }  // namespace weft

@@ -37,9 +37,7 @@ class Sinking {
       const auto carries = static_cast<std::size_t>(n.attrs.scalar(Attr::carries));
       for (std::size_t i = carries; i < carries + static_cast<std::size_t>(n.attrs.scalar(Attr::slices));)
         if (!sink(n, i)) ++i;
-      std::vector<ValueId> operands;
-      for (const ValueId v : n.operands) operands.push_back(rw_(v));
-      rw_.set(id, rw_.graph().add(n.op, std::move(operands), std::move(n.attrs), n.type, n.locs));
+      rw_.set(id, copy_node(rw_.graph(), n, rw_.map()));
     }
     return remove_dead(rw_.finish());
   }
@@ -69,15 +67,12 @@ class Sinking {
     Graph body;
     body.name = old.name;
     std::vector<ValueId> map(old.size(), kNoValue);
-    const auto input_like = [&](const Input& in, const Type& type) {
-      return body.input(in.name, type, InputKind::data, old[in.id].locs);
-    };
     const Shape row = old[old.inputs()[i].id].type.shape;
     ValueId slice = kNoValue;
     for (std::size_t j = 0; j < old.inputs().size(); ++j) {
       const Input& in = old.inputs()[j];
-      const ValueId made = input_like(in, j == i ? Type{g_[*sliced].type.dtype, row} : old[in.id].type);
-      (j == i ? slice : map[in.id]) = made;
+      const Type type = j == i ? Type{g_[*sliced].type.dtype, row} : old[in.id].type;
+      (j == i ? slice : map[in.id]) = body.input(in.name, type, InputKind::data, old[in.id].locs);
     }
     n.operands[i] = *sliced;
     Builder b{body, g_[v].locs};
@@ -114,10 +109,6 @@ class Sinking {
 
 }  // namespace
 
-Graph sink_into_loops(const Graph& g) {
-  for (ValueId id = 0; id < g.size(); ++id)
-    if (g[id].op == Op::scan) return Sinking(g).run();
-  return g;
-}
+Graph sink_into_loops(const Graph& g) { return has_scan(g) ? Sinking(g).run() : g; }
 
 }  // namespace weft

@@ -117,10 +117,6 @@ class Trimmer {
 
 }  // namespace
 
-Graph trim_loops(const Graph& g) {
-  for (ValueId id = 0; id < g.size(); ++id)
-    if (g[id].op == Op::scan) return Trimmer(g).run();
-  return g;
-}
+Graph trim_loops(const Graph& g) { return has_scan(g) ? Trimmer(g).run() : g; }
 
 }  // namespace weft

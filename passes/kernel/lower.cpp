@@ -36,18 +36,15 @@ class Lowering final : public ValuePlaces {
     return kNoValue;
   }
 
-  /// Copies a value, wherever it is or computed anew, to `to`: behind these indices, that of the element.
-  void store_value(ValueId v, std::int32_t group, const std::string& name, BufferId to,
-                   const std::vector<Index>& before) {
+  /// Copies a value, wherever it is or computed anew, to `to`, or to the turn's row of that.
+  void store_value(ValueId v, std::int32_t group, const std::string& name, BufferId to, bool is_stack = false) {
     if (is_empty(g[v].type.shape)) return;
     GroupBuilder b = builder(group);
     b.kernel.name = free_name(name);
     b.kernel.locs |= g[v].locs;
     const std::vector<Index> index = b.axes(g[v].type.shape);
-    std::vector<Index> there = before;
-    there.insert(there.end(), index.begin(), index.end());
     Phase phase{all_axes(b), {KernelStage{}}};
-    phase.stages[0].stores = {{to, std::move(there), b.value(v, index)}};
+    phase.stages[0].stores = {{to, is_stack ? in_row(index) : index, b.value(v, index)}};
     p.kernels.push_back(finish(b, std::move(phase)));
   }
 
@@ -66,17 +63,18 @@ class Lowering final : public ValuePlaces {
       (i < count ? carried : stacked).push_back(to);
     }
     for (std::size_t i = 0; i < count; ++i)
-      store_value(n.operands[i], n.group, fmt::format("{}.begin{}", kernel_name(scan), i), carried[i], {});
+      store_value(n.operands[i], n.group, fmt::format("{}.begin{}", kernel_name(scan), i), carried[i]);
     const std::int64_t turns = n.attrs.scalar(Attr::length);
     if (turns == 0) return;
-    const std::size_t loop = p.loops.size();
-    p.loops.push_back({p.kernels.size(), 0, turns});
+    const std::size_t loop = p.loops.size(), begin = p.kernels.size();
+    p.loops.push_back({begin, 0, turns});
     made_.turns.push_back(turns);
     Lowering(*body.graph, large_bytes_, made_, this, scan).run_body(carried, stacked);
     made_.turns.pop_back();
     p.loops[loop].end = p.kernels.size();
-    if (p.loops[loop].begin == p.loops[loop].end) p.loops.resize(loop);
-    if (listed_size(p, kMaxListed) > kMaxListed)
+    if (p.kernels.size() == begin) p.loops.resize(loop);
+    if (made_.turns.empty()) made_.listed += listed_size(p, kMaxListed, begin);
+    if (made_.listed > kMaxListed)
       fail(
           "{}: scan: its {}, with those of others, make more than {} kernels and expressions, which compiled code "
           "lists one by one",
@@ -96,7 +94,7 @@ class Lowering final : public ValuePlaces {
       const ValueId v = g.outputs()[count + i].id;
       if (stacked[i] == kNone || buffers[v] == stacked[i] || is_piece(v)) continue;
       if (is_computed(v))
-        also_[v].push_back({stacked[i], {row()}});
+        also_[v].push_back(stacked[i]);
       else if (const std::int32_t with = map_over(g[v].type.shape); g[v].op == Op::input && with != kNoGroup)
         beside_[with].push_back({v, stacked[i]}), is_stored.insert(i);
     }
@@ -105,12 +103,12 @@ class Lowering final : public ValuePlaces {
       const ValueId v = g.outputs()[count + i].id;
       const bool is_there =
           stacked[i] == kNone || buffers[v] == stacked[i] || also_.contains(v) || is_stored.contains(i);
-      if (!is_there) store_value(v, group_of(v), fmt::format("{}stack{}", prefix_, i), stacked[i], {row()});
+      if (!is_there) store_value(v, group_of(v), fmt::format("{}stack{}", prefix_, i), stacked[i], true);
     }
     for (std::size_t i = 0; i < count; ++i) {
       const ValueId v = g.outputs()[i].id;
       if (next[i] != kNone && buffers[v] != next[i])
-        store_value(v, group_of(v), fmt::format("{}next{}", prefix_, i), next[i], {});
+        store_value(v, group_of(v), fmt::format("{}next{}", prefix_, i), next[i]);
     }
     for (std::size_t i = 0; i < count; ++i)
       if (next[i] != kNone) copy(next[i], carried[i], g[g.outputs()[i].id].locs);
@@ -125,7 +123,7 @@ class Lowering final : public ValuePlaces {
       while (g[x].op == Op::reshape && !stored[x]) x = g[x].operands[0];
       if (g[x].op != Op::input || buffers[x] != kNone) continue;
       const BufferId own = add_temp(x);
-      store_value(x, kOwnGroup, fmt::format("{}copy{}", prefix_, x), own, {});
+      store_value(x, kOwnGroup, fmt::format("{}copy{}", prefix_, x), own);
       buffers[x] = own;
     }
   }
@@ -137,12 +135,7 @@ class Lowering final : public ValuePlaces {
     return found == g.groups().end() ? kNoGroup : static_cast<std::int32_t>(found - g.groups().begin());
   }
 
-  /// Where a value is stored besides.
-  struct Besides {
-    BufferId buffer;
-    std::vector<Index> before;
-  };
-  std::map<ValueId, std::vector<Besides>> also_;
+  std::map<ValueId, std::vector<BufferId>> also_;  // the stacks in which a value is stored besides
   std::map<std::int32_t, std::vector<std::pair<ValueId, BufferId>>> beside_;  // inputs that a group's kernel stacks
 
   Kernel finish(GroupBuilder& b, Phase phase) {
@@ -171,13 +164,8 @@ class Lowering final : public ValuePlaces {
   /// Adds the stores of a value, at `index` of its own shape, or of the domain, which differs from that by unit axes.
   void add_stores(GroupBuilder& b, KernelStage& stage, ValueId v, const std::vector<Index>& index) {
     stage.stores.push_back(store(b, v, index));
-    const auto also = also_.find(v);
-    if (also == also_.end()) return;
-    for (const Besides& place : also->second) {
-      std::vector<Index> there = place.before;
-      there.insert(there.end(), index.begin(), index.end());
-      stage.stores.push_back({place.buffer, std::move(there), b.value(v, index)});
-    }
+    if (const auto also = also_.find(v); also != also_.end())
+      for (const BufferId stack : also->second) stage.stores.push_back({stack, in_row(index), b.value(v, index)});
   }
   void add_stores(GroupBuilder& b, KernelStage& stage, ValueId v, const Shape& domain,
                   const std::vector<Index>& index) {
@@ -188,11 +176,8 @@ class Lowering final : public ValuePlaces {
     const auto index = b.axes(domain);
     Phase phase{all_axes(b), {KernelStage{}}};
     for (ValueId v : outs) add_stores(b, phase.stages[0], v, domain, index);
-    for (const auto& [v, stack] : beside_[group]) {
-      std::vector<Index> there = index;
-      there.insert(there.begin(), row());
-      phase.stages[0].stores.push_back({stack, std::move(there), b.value(v, index)});
-    }
+    for (const auto& [v, stack] : beside_[group])
+      phase.stages[0].stores.push_back({stack, in_row(index), b.value(v, index)});
     return finish(b, std::move(phase));
   }
 

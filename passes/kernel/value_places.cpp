@@ -136,28 +136,28 @@ BufferId ValuePlaces::locate(ElementBuilder& b, ValueId v, std::vector<Index>& i
     v = it->second.whole;
     index[static_cast<std::size_t>(g[v].attrs.axis())].offset += it->second.begin;
   }
-  if (in_row_.contains(v)) index.insert(index.begin(), row());
+  if (in_row_.contains(v)) index = in_row(std::move(index));
   return around_ && g[v].op == Op::input && buffers[v] == kNone ? locate_operand(b, v, index) : buffers[v];
 }
 
 BufferId ValuePlaces::place_of(ElementBuilder& b, ValueId v, std::int32_t group, std::vector<Index>& index) {
   const bool is_elsewhere = around_ && g[v].op == Op::input && buffers[v] == kNone;
-  const bool is_part = g[v].group != group && (pieces_.contains(v) || in_row_.contains(v));
-  return is_elsewhere || is_part ? locate(b, v, index) : buffer_of(v, group);
+  return is_elsewhere || (g[v].group != group && is_part(v)) ? locate(b, v, index) : buffer_of(v, group);
 }
 
-Index ValuePlaces::row() const {
+std::vector<Index> ValuePlaces::in_row(std::vector<Index> index) const {
   const Attrs& attrs = around_->g[scan_].attrs;
-  const Index turn = axis_index(loop_);
-  if (attrs.scalar(Attr::reverse) == 0) return turn;
-  return sum(constant_index(attrs.scalar(Attr::length) - 1), scaled(turn, -1));
+  Index row = axis_index(loop_);
+  if (attrs.scalar(Attr::reverse)) row = sum(constant_index(attrs.scalar(Attr::length) - 1), scaled(row, -1));
+  index.insert(index.begin(), row);
+  return index;
 }
 
 /// Where an input of the body lies that is not carried: what the scan reads, which is no more than a number of
 /// reshapes away from memory.
 BufferId ValuePlaces::locate_operand(ElementBuilder& b, ValueId input, std::vector<Index>& index) {
   const auto position = static_cast<std::size_t>(std::ranges::find(g.inputs(), input, &Input::id) - g.inputs().begin());
-  if (position < carries() + slices()) index.insert(index.begin(), row());
+  if (position < carries() + slices()) index = in_row(std::move(index));
   const Graph& outer = around_->g;
   ValueId v = outer[scan_].operands[position];
   for (; is_plain_reshape(outer, v) && !around_->stored[v]; v = outer[v].operands[0])
@@ -182,8 +182,7 @@ std::vector<BufferId> ValuePlaces::place_carries(const std::vector<BufferId>& ca
   }
   for (std::size_t i = next.size() + slices(); i < g.inputs().size(); ++i) {
     const ValueId v = around_->g[scan_].operands[i], x = g.inputs()[i].id;
-    const bool is_part = around_->is_piece(v) || around_->in_row_.contains(v);
-    if (!is_part) buffers[x] = around_->buffer_of(v, around_->g[scan_].group);
+    if (!around_->is_part(v)) buffers[x] = around_->buffer_of(v, around_->g[scan_].group);
   }
   return next;
 }
@@ -203,7 +202,7 @@ void ValuePlaces::place_stacks(const std::vector<BufferId>& stacked) {
 void ValuePlaces::place_others() {
   find_pieces();
   for (ValueId v = 0; v < g.size(); ++v)
-    if ((stored[v] || g[v].op == Op::result) && buffers[v] == kNone && !is_piece(v)) buffers[v] = add_temp(v);
+    if (is_in_memory(v) && buffers[v] == kNone && !is_piece(v)) buffers[v] = add_temp(v);
 }
 
 void ValuePlaces::make_buffers() {
@@ -215,14 +214,12 @@ void ValuePlaces::make_buffers() {
   for (const Output& o : g.outputs()) {
     const BufferId b = add_buffer(Buffer::output, o.name, g[o.id].type);
     p.outputs.push_back(b);
-    if ((stored[o.id] || g[o.id].op == Op::result) && buffers[o.id] == kNone)
-      buffers[o.id] = b, store_under_shape(o.id);
+    if (is_in_memory(o.id) && buffers[o.id] == kNone) buffers[o.id] = b, store_under_shape(o.id);
   }
   for (std::size_t i = 0; i < g.updates().size(); ++i) {
     const Update& u = g.updates()[i];
     p.updates.push_back(buffers[u.state]);
-    if ((stored[u.value] || g[u.value].op == Op::result) && buffers[u.value] == kNone)
-      buffers[u.value] = add_new_value(i);
+    if (is_in_memory(u.value) && buffers[u.value] == kNone) buffers[u.value] = add_new_value(i);
   }
   place_others();
 }

@@ -15,6 +15,7 @@ struct Lowered {
   Program program;
   std::set<std::string> buffer_names, kernel_names;
   std::vector<std::int64_t> turns;  // of the loops around what is made now, the outermost first
+  std::int64_t listed = 0;          // listed_size() of the outermost loops
 };
 
 class ValuePlaces : public BufferMap {
@@ -46,14 +47,18 @@ class ValuePlaces : public BufferMap {
 
   std::size_t carries() const { return static_cast<std::size_t>(around_->g[scan_].attrs.scalar(Attr::carries)); }
   std::size_t slices() const { return static_cast<std::size_t>(around_->g[scan_].attrs.scalar(Attr::slices)); }
-  /// The row of what is sliced and stacked that belongs to the turn.
-  Index row() const;
+  /// The index of an element, in the row that belongs to the turn of what is sliced or stacked.
+  std::vector<Index> in_row(std::vector<Index> index) const;
 
   std::string kernel_name(ValueId v) const { return prefix_ + g.groups()[static_cast<std::size_t>(g[v].group)].name; }
   static bool is_empty(const Shape& s) { return std::ranges::count(s, 0) > 0; }
   /// The value is stored by the kernel of its group, where its buffer is.
   bool is_computed(ValueId v) const;
+  /// Some kernel, or a loop, leaves the value in memory.
+  bool is_in_memory(ValueId v) const { return stored[v] || g[v].op == Op::result; }
   bool is_piece(ValueId v) const { return pieces_.contains(v); }
+  /// The value lies within the buffer of a concat, or of a stack.
+  bool is_part(ValueId v) const { return is_piece(v) || in_row_.contains(v); }
 
   const Graph& g;
   const std::int64_t large_bytes_;
