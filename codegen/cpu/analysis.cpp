@@ -47,11 +47,11 @@ void for_each_access(PhaseInfo& info, const Kernel& kernel, F&& f) {
       for (IndexCheck& c : checks) f(c.index);
 }
 
-void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
-  std::vector<AxisId>& parallel = info.phase.parallel;
+/// Folds axes of the list, the first of which is the outermost, into the ones that follow them.
+void merge_axes(PhaseInfo& info, const Kernel& kernel, std::vector<AxisId>& axes) {
   auto extent = [&](AxisId a) -> std::int64_t& { return info.extent[static_cast<std::size_t>(a)]; };
-  for (std::size_t i = parallel.size(); i-- > 1;) {
-    const AxisId outer = parallel[i - 1], inner = parallel[i];
+  for (std::size_t i = axes.size(); i-- > 1;) {
+    const AxisId outer = axes[i - 1], inner = axes[i];
     bool linear = true;
     for_each_access(info, kernel, [&](Linear& l) {
       linear &= l.coefficient[static_cast<std::size_t>(outer)] ==
@@ -78,7 +78,7 @@ void merge_parallel_axes(PhaseInfo& info, const Kernel& kernel) {
       extent(kept) *= extent(gone);
       extent(gone) = 1;
     }
-    parallel.erase(parallel.begin() + static_cast<std::ptrdiff_t>(i) - 1);
+    axes.erase(axes.begin() + static_cast<std::ptrdiff_t>(i) - 1);
   }
 }
 
@@ -173,7 +173,21 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
   std::vector<AxisId>& parallel = info.phase.parallel;
   if (auto at = std::find(parallel.begin(), parallel.end(), lane_axis); at != parallel.end() && phase.chunk == 0)
     std::rotate(at, at + 1, parallel.end());
-  if (merge) merge_parallel_axes(info, kernel);
+  if (merge) merge_axes(info, kernel, parallel);
+  find_dependences(info, program, kernel);
+  return info;
+}
+
+PhaseInfo analyse_contraction(const Program& program, const Kernel& kernel, const Phase& phase) {
+  PhaseInfo info = analyse(program, kernel, phase, role_axes(kernel).n, false);
+  Roles& roles = info.phase.stages[0].roles;
+  for (std::vector<AxisId>* role : {&roles.b, &roles.m, &roles.k}) {
+    const std::vector<AxisId> before = *role;
+    merge_axes(info, kernel, *role);
+    std::erase_if(info.phase.parallel, [&](AxisId a) {
+      return std::ranges::count(before, a) > 0 && std::ranges::count(*role, a) == 0;
+    });
+  }
   find_dependences(info, program, kernel);
   return info;
 }

@@ -54,6 +54,9 @@ struct PhaseInfo {
 /// phase has a chunk: then the order of the points counts. `phase` is one of the kernel's. With `merge`, an axis o is
 /// folded into the next one, n, where coefficient[o] == extent[n] * coefficient[n] in every access.
 PhaseInfo analyse(const Program&, const Kernel&, const Phase&, AxisId lane_axis, bool merge);
+/// The same for the engine that tiles contractions: the lane axis is that of n, and axes are folded into others of
+/// their role in the contraction that the phase begins with.
+PhaseInfo analyse_contraction(const Program&, const Kernel&, const Phase&);
 
 /// A scatter that adds a row to a row, neighbour by neighbour: `stage` of the phase.
 bool is_along_row(const PhaseInfo&, const Kernel&, std::size_t stage);

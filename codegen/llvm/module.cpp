@@ -47,14 +47,14 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
   KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
   for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
     const std::string symbol = phase_symbol(prefix, p);
-    const PhaseInfo unmerged = analyse(program, kernel, kernel.phases[p], role_axes(kernel).n, false);
-    if (p == 0 && ContractEmitter::accepts(kernel, unmerged)) {
-      result.phases.push_back(ContractEmitter(*result.module, program, kernel, unmerged, target).emit(symbol));
-    } else {
-      const PhaseInfo info = analyse(program, kernel, kernel.phases[p], lane_axis(kernel), true);
+    const bool is_tiled = p == 0 && ContractEmitter::accepts(kernel);
+    const PhaseInfo info = is_tiled ? analyse_contraction(program, kernel, kernel.phases[p])
+                                    : analyse(program, kernel, kernel.phases[p], lane_axis(kernel), true);
+    if (is_tiled)
+      result.phases.push_back(ContractEmitter(*result.module, program, kernel, info, target).emit(symbol));
+    else
       result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
-    }
-    if (unmerged.checks) result.phases.back().scratch_bytes += sizeof(IndexFault);
+    if (info.checks) result.phases.back().scratch_bytes += sizeof(IndexFault);
   }
   finish_functions(*result.module, target);
   return result;

@@ -10,6 +10,7 @@ struct Builder final : NodeBuilder {
 
   Builder(Graph& graph, LocSet where = {}) : NodeBuilder(where), g(graph) {}
   const Type& type(ValueId a) const override { return g[a].type; }
+  NodeView node(ValueId a) const override { return {g[a].op, g[a].operands, g[a].attrs}; }
 
  private:
   ValueId add_node(Op o, std::vector<ValueId> operands, Attrs a, std::optional<Type> t) override {

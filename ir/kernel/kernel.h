@@ -138,6 +138,12 @@ inline RoleAxes role_axes(const Kernel& k) {
   return contraction ? role_axes(contraction->roles) : RoleAxes{};
 }
 
+/// The product of the axes' extents.
+inline std::int64_t extent_of(const Kernel& k, const std::vector<AxisId>& axes) {
+  std::int64_t n = 1;
+  for (const AxisId a : axes) n *= k.axes[static_cast<std::size_t>(a)].extent;
+  return n;
+}
 /// The axis that lanes, or neighbouring threads, run along.
 inline AxisId lane_axis(const Kernel& k) {
   if (const auto* cpu = std::get_if<CpuSchedule>(&k.schedule)) return cpu->vector_axis;

@@ -27,18 +27,17 @@ std::string contraction_objection(const Kernel& k) {
   const KernelStage* contraction = leading_contraction(k);
   if (!contraction) return "phase 0 does not start with a contraction, which tiles are of";
   const Roles& r = contraction->roles;
-  if (r.b.size() <= 1 && r.m.size() == 1 && r.n.size() == 1 && r.k.size() == 1) return "";
-  return fmt::format(
-      "a tiled contraction has one axis in each of m, n and k, and at most one in b; found {}, {}, {} and {}",
-      r.m.size(), r.n.size(), r.k.size(), r.b.size());
+  if (!r.m.empty() && r.n.size() == 1 && !r.k.empty()) return "";
+  return fmt::format("a tiled contraction has axes in m and in k, and one in n; found {}, {} and {}", r.m.size(),
+                     r.k.size(), r.n.size());
 }
 
 std::string sizes_objection(const Kernel& k, const CpuSchedule& s) {
-  const RoleAxes axes = role_axes(k);
+  const Roles& roles = leading_contraction(k)->roles;
   if (std::int64_t{s.mr} * s.nr > kMaxTile)
     return fmt::format("a register tile of {} x {}, more than {} elements", s.mr, s.nr, kMaxTile);
-  if (s.mc > at(k.axes, axes.m).extent) return fmt::format("mc={}, more than the extent of m", s.mc);
-  if (s.nc > at(k.axes, axes.n).extent) return fmt::format("nc={}, more than the extent of n", s.nc);
+  if (s.mc > extent_of(k, roles.m)) return fmt::format("mc={}, more than the extent of m", s.mc);
+  if (s.nc > extent_of(k, roles.n)) return fmt::format("nc={}, more than the extent of n", s.nc);
   return "";
 }
 
@@ -99,6 +98,8 @@ std::string objection(const Kernel& k, const S& s) {
 std::string gpu_tile_objection(const Kernel& k) {
   if (std::string why = contraction_objection(k); !why.empty()) return why;
   const RoleAxes axes = role_axes(k);
+  if (leading_contraction(k)->roles.b.size() > 1 || axes.m == kNone || axes.k == kNone)
+    return "a GPU's tile is of a contraction with one axis in each role";
   const Phase& phase = k.phases[0];
   for (AxisId a : phase.parallel)
     if (a != axes.b && a != axes.m && a != axes.n)

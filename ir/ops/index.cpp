@@ -54,6 +54,13 @@ ExprId ElementBuilder::in_range(ExprId x, std::int64_t extent) {
   return op(Op::bit_and, boolean, {op(Op::ge, boolean, {x, integer(0)}), op(Op::lt, boolean, {x, integer(extent)})});
 }
 
+ExprId ElementBuilder::spread(Index& at, std::int64_t step, std::int64_t count) {
+  const ExprId place = index_value(at), inside = in_range(place, (count - 1) * step + 1);
+  if (step == 1) return inside;
+  at = by_number(Op::div, at, step);
+  return both(inside, op(Op::eq, boolean, {op(Op::rem, i64, {place, integer(step)}), integer(0)}));
+}
+
 ExprId ElementBuilder::both(ExprId p, ExprId q) {
   if (p == kNone || q == kNone) return p == kNone ? q : p;
   return op(Op::bit_and, boolean, {p, q});

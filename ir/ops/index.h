@@ -47,6 +47,8 @@ class ElementBuilder {
   ExprId integer(std::int64_t value) { return constant(i64, static_cast<double>(value)); }
   ExprId both(ExprId p, ExprId q);
   ExprId in_range(ExprId x, std::int64_t extent);  ///< 0 <= x < extent, for an i64 expression
+  /// Of an axis where elements 0 … count - 1 lie `step` apart: whether one lies at `at`, which becomes its number.
+  ExprId spread(Index& at, std::int64_t step, std::int64_t count);
   // Index arithmetic. What an Index cannot hold, a factor of its indirect part or a second one, is an expression.
   Index times(const Index&, std::int64_t factor);
   Index plus(const Index&, const Index&);

@@ -5,6 +5,13 @@
 
 namespace weft {
 
+/// What a node is, beside its type.
+struct NodeView {
+  Op op;
+  std::vector<ValueId> operands;
+  Attrs attrs;
+};
+
 /// Operands of elementwise calls must have equal shapes and dtypes; `like()` makes constants that do. Every node has the
 /// builder's provenance.
 class NodeBuilder {
@@ -16,6 +23,7 @@ class NodeBuilder {
     return add_node(o, std::move(operands), std::move(a), std::move(t));
   }
   virtual const Type& type(ValueId) const = 0;
+  virtual NodeView node(ValueId) const = 0;
 
   ValueId constant(Array value) {
     const Type t = value.type();
@@ -47,8 +55,17 @@ class NodeBuilder {
   ValueId slice(ValueId a, const Dims& start, const Dims& limit, const Dims& stride) {
     return op(Op::slice, {a}, {{Attr::start, start}, {Attr::limit, limit}, {Attr::stride, stride}});
   }
-  ValueId pad(ValueId a, ValueId value, const Dims& low, const Dims& high) {
-    return op(Op::pad, {a, value}, {{Attr::low, low}, {Attr::high, high}});
+  /// `interior`: none where it is empty.
+  ValueId pad(ValueId a, ValueId value, const Dims& low, const Dims& high, const Dims& interior = {}) {
+    const Dims none = Dims::filled(interior.rank(), 0);
+    return op(Op::pad, {a, value},
+              {{Attr::low, low}, {Attr::high, high}, {Attr::interior, interior == none ? Dims{} : interior}});
+  }
+  /// stride, dilation: 1 where they are empty.
+  ValueId window(ValueId a, const Dims& axes, const Dims& size, const Dims& stride = {}, const Dims& dilation = {}) {
+    const auto written = [](const Dims& steps) { return steps == Dims::filled(steps.rank(), 1) ? Dims{} : steps; };
+    return op(Op::window, {a},
+              {{Attr::axes, axes}, {Attr::size, size}, {Attr::stride, written(stride)}, {Attr::dilation, written(dilation)}});
   }
   ValueId reduce(Op o, ValueId a, int axis) { return op(o, {a}, Attrs::axis(axis)); }
   /// The sum of `x` over `axes` (in increasing order), which disappear. Runs of adjacent axes are merged into one first.

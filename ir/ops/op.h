@@ -57,7 +57,7 @@ constexpr bool in_set(DType t, std::uint8_t set) { return set >> int(t) & 1; }
 /// `limit` and `length` are extents, which may be symbols.
 #define WEFT_ATTRS(X) \
   X(axis) X(index) X(carries) X(slices) X(length) X(reverse) \
-  X(axes) X(perm) X(start) X(limit) X(stride) X(low) X(high) X(lhs) X(rhs) X(lhs_batch) X(rhs_batch)
+  X(axes) X(perm) X(start) X(limit) X(stride) X(low) X(high) X(interior) X(size) X(dilation) X(lhs) X(rhs) X(lhs_batch) X(rhs_batch)
 enum class Attr : std::uint8_t {
 #define WEFT_ATTR(name) name,
   WEFT_ATTRS(WEFT_ATTR)

@@ -20,42 +20,14 @@ void place(const Array& x, Array& y, std::int64_t start, const Dims& strides) {
   });
 }
 
-/// y = x[start], x[start + stride], … along `axis`; puts the elements of `g` back to their places in an axis of
-/// `extent`, zeros between them. With room for one more axis this is a view: [n] -> [n, 1] -> [n, stride] -> [n *
-/// stride].
-ValueId unslice_strided(NodeBuilder& b, ValueId g, int axis, std::int64_t start, std::int64_t stride,
-                        std::int64_t extent) {
-  const Shape shape = b.type(g).shape;
-  const DType dtype = b.type(g).dtype;
-  const std::int64_t n = shape[axis];
-  Shape split = shape;
-  if (n == 0 || shape.rank() == kMaxRank) {
-    std::vector<std::int64_t> index;
-    for (std::int64_t i = 0; i < n; ++i) index.push_back(start + i * stride);
-    const ValueId places = b.constant(Array::from(index, {n}));
-    split[axis] = extent;
-    return b.op(Op::scatter_add, {b.fill({dtype, split}, 0), places, g}, Attrs::axis(axis));
-  }
-  split.insert(axis + 1, 1);
-  Dims low = Dims::filled(split.rank(), 0), high = low;
-  high[axis + 1] = stride - 1;
-  const ValueId spread = b.pad(b.reshape(g, split), b.scalar(dtype, 0), low, high);
-  Shape joined = shape;
-  joined[axis] = n * stride;
-  ValueId v = b.reshape(spread, joined);
-  Dims from = Dims::filled(shape.rank(), 0), limit = joined, step = Dims::filled(shape.rank(), 1);
-  limit[axis] = std::min(n * stride, extent - start);  // the zeros after the last element may reach beyond the axis
-  if (limit[axis] < n * stride) v = b.slice(v, from, limit, step);
-  Dims before = from, after = from;
-  before[axis] = start;
-  after[axis] = extent - start - limit[axis];
-  if (!before[axis] && !after[axis]) return v;
-  return b.pad(v, b.scalar(dtype, 0), before, after);
-}
-
 ValueId slice_of(NodeBuilder& b, ValueId x, const Dims& start, const Dims& limit) {
   return b.slice(x, start, limit, Dims::filled(start.rank(), 1));
 }
+
+/// What a pad puts elements of x apart along axis d: 1, and those between them.
+std::int64_t step_of(const Attrs& pad, int d) { return pad[Attr::interior].empty() ? 1 : pad[Attr::interior][d] + 1; }
+/// From the first of n elements to the last.
+std::int64_t spread(std::int64_t n, std::int64_t step) { return n == 0 ? 0 : (n - 1) * step + 1; }
 
 }  // namespace
 
@@ -210,38 +182,41 @@ ExprId element::slice(const ElementArgs& a) {
 ValueId grad::slice(NodeBuilder& b, const GradientArgs& a, std::size_t) {
   const Type x = b.type(a.operands[0]);
   const Dims &start = a.attrs[Attr::start], &stride = a.attrs[Attr::stride];
-  ValueId g = a.g;
-  Dims low = Dims::filled(x.shape.rank(), 0), high = low;
+  const Shape y = b.type(a.y).shape;
+  if (y == x.shape) return a.g;
+  const Dims none = Dims::filled(x.shape.rank(), 0);
+  Dims low = none, high = none, interior = none;
   for (int i = 0; i < x.shape.rank(); ++i) {
     if (is_symbol(x.shape[i])) continue;
-    if (stride[i] > 1) {
-      g = unslice_strided(b, g, i, start[i], stride[i], x.shape[i]);
-    } else {
-      low[i] = start[i];
-      high[i] = x.shape[i] - start[i] - b.type(g).shape[i];
-    }
+    low[i] = start[i];
+    interior[i] = y[i] > 1 ? stride[i] - 1 : 0;  // the stride of a lone element may be huge
+    high[i] = x.shape[i] - start[i] - spread(y[i], interior[i] + 1);
   }
-  const Dims none = Dims::filled(x.shape.rank(), 0);
-  if (low == none && high == none) return g;
-  return b.pad(g, b.scalar(x.dtype, 0), low, high);
+  return b.pad(a.g, b.scalar(x.dtype, 0), low, high, interior);
 }
 
 Type infer::pad(const InferArgs& a) {
   const Type& x = a.operands[0];
   if (!(a.operands[1] == Type{x.dtype, {}}))
     fail("the pad value must be {}[], found {}", name(x.dtype), to_string(a.operands[1]));
-  const Dims &low = a.attrs[Attr::low], &high = a.attrs[Attr::high];
+  const Dims &low = a.attrs[Attr::low], &high = a.attrs[Attr::high], &interior = a.attrs[Attr::interior];
   for (Attr name : {Attr::low, Attr::high}) require_rank(a, name, x.shape.rank());
+  if (!interior.empty()) require_rank(a, Attr::interior, x.shape.rank());
   Type y = x;
   for (int i = 0; i < x.shape.rank(); ++i) {
+    const std::int64_t between = step_of(a.attrs, i) - 1;
     if (low[i] < 0 || high[i] < 0)
       fail("low={} and high={} must not be negative; slice to remove elements", list_text(low), list_text(high));
-    if (low[i] > std::int64_t{1} << 46 || high[i] > std::int64_t{1} << 46)
-      fail("low={} or high={} is too large", list_text(low), list_text(high));
+    if (between < 0) fail("interior={} must not be negative", list_text(interior));
+    constexpr std::int64_t kMost = std::int64_t{1} << 46;
+    if (low[i] > kMost || high[i] > kMost) fail("low={} or high={} is too large", list_text(low), list_text(high));
     const bool unbound = is_symbol(x.shape[i]);
-    if (unbound && (low[i] || high[i]))
+    if (unbound && (low[i] || high[i] || between))
       fail("cannot pad the unbound {}axis of {}", x.shape[i] == kBatch ? "batch " : "", to_string(x));
-    if (!unbound) y.shape[i] += low[i] + high[i];
+    if (unbound) continue;
+    if (between > kMost || between + 1 > kMost / std::max<std::int64_t>(1, x.shape[i]))
+      fail("interior={} is too large", list_text(interior));
+    y.shape[i] = low[i] + spread(x.shape[i], between + 1) + high[i];
   }
   return checked(y);
 }
@@ -254,10 +229,14 @@ Array eval::pad(const EvalArgs& a) {
     using T = decltype(zero);
     std::ranges::fill(y.as<T>(), v.item<T>());
   });
-  const Dims y_strides = row_major_strides(a.result.shape);
+  if (x.size() == 0) return y;
+  Dims strides = row_major_strides(a.result.shape);
   std::int64_t first = 0;
-  for (int d = 0; d < y_strides.rank(); ++d) first += a.attrs[Attr::low][d] * y_strides[d];
-  place(x, y, first, y_strides);
+  for (int d = 0; d < strides.rank(); ++d) {
+    first += a.attrs[Attr::low][d] * strides[d];
+    strides[d] *= x.shape()[d] > 1 ? step_of(a.attrs, d) : 1;
+  }
+  place(x, y, first, strides);
   return y;
 }
 
@@ -268,7 +247,8 @@ ExprId element::pad(const ElementArgs& a) {
   for (int d = 0; d < low.rank(); ++d) {
     Index& i = at[static_cast<std::size_t>(d)];
     i.offset -= low[d];
-    if (low[d] || high[d]) inside = a.b.both(inside, a.b.in_range(a.b.index_value(i), a.types[0].shape[d]));
+    const std::int64_t step = step_of(a.attrs, d);
+    if (low[d] || high[d] || step > 1) inside = a.b.both(inside, a.b.spread(i, step, a.types[0].shape[d]));
   }
   const ExprId x = a.b.value(a.operands[0], at, a.b.both(a.predicate, inside));
   return inside == kNone ? x : a.b.op(Op::select, a.result.dtype, {inside, x, a.operand(1, {})});
@@ -276,14 +256,16 @@ ExprId element::pad(const ElementArgs& a) {
 
 ValueId grad::pad(NodeBuilder& b, const GradientArgs& a, std::size_t i) {
   const Type x = b.type(a.operands[0]);
-  const Dims &low = a.attrs[Attr::low], &high = a.attrs[Attr::high];
+  const Dims low = a.attrs[Attr::low], high = a.attrs[Attr::high], interior = a.attrs[Attr::interior];
   if (i == 0) {
-    Dims limit = x.shape;
-    for (int d = 0; d < limit.rank(); ++d)
-      if (!is_symbol(limit[d])) limit[d] += low[d];
-    return slice_of(b, a.g, low, limit);
+    Dims limit = x.shape, stride;
+    for (int d = 0; d < limit.rank(); ++d) {
+      stride.push_back(step_of(a.attrs, d));
+      if (!is_symbol(limit[d])) limit[d] = low[d] + spread(limit[d], stride[d]);
+    }
+    return b.slice(a.g, low, limit, stride);
   }
-  const ValueId added = b.pad(b.fill({boolean, x.shape}, 0), b.scalar(boolean, 1), low, high);
+  const ValueId added = b.pad(b.fill({boolean, x.shape}, 0), b.scalar(boolean, 1), low, high, interior);
   const ValueId outside = b.select(added, a.g, b.like(a.g, 0));
   return b.sum(outside, Dims::iota(x.shape.rank()));
 }

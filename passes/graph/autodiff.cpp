@@ -166,6 +166,7 @@ class Reverse {
   static int padded_axis(const Node& pad) {
     const Dims &low = pad.attrs[Attr::low], &high = pad.attrs[Attr::high];
     int axis = -1;
+    if (!pad.attrs[Attr::interior].empty()) return -1;
     for (int d = 0; d < low.rank(); ++d) {
       if (low[d] < 0 || high[d] < 0) return -1;
       if (low[d] == 0 && high[d] == 0) continue;

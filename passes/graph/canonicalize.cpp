@@ -1,8 +1,10 @@
-// Contractions of any rank to [b, m, k] x [b, k, n]; scatters to a list of indices; long concats to trees.
+// Contractions of any rank to [b, m, k] x [b, k, n], those of windows aside; scatters to a list of indices; long concats to trees.
 #include "passes/graph/canonicalize.h"
 
 #include <algorithm>
+#include <limits>
 
+#include "ir/base/strided.h"
 #include "ir/graph/build.h"
 
 namespace weft {
@@ -68,15 +70,70 @@ Side merged(Builder& b, const Side& side, bool rhs) {
   return {b.reshape(v, extents), axis_if(batch.result), Dims{contracted.result}, axis_if(free.result)};
 }
 
+/// The axes of windows cannot be merged into one without a copy of every window. Such a contraction keeps its lists of
+/// axes, and has the windows on its left.
+ValueId contract_windows(Builder& b, const Node& n) {
+  const ValueId x = n.operands[0], y = n.operands[1];
+  if (b.g[x].op == Op::window) return b.op(Op::contract, n.operands, n.attrs);
+  const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
+  const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
+  const int batch = lb.rank(), m = b.type(x).shape.rank() - batch - lhs.rank();
+  Dims perm = Dims::iota(batch);  // [b, n, m] -> [b, m, n]
+  const int all = n.type.shape.rank();
+  for (int i = 0; i < m; ++i) perm.push_back(all - m + i);
+  for (int i = batch; i < all - m; ++i) perm.push_back(i);
+  return b.transpose(b.contract(y, x, rhs, lhs, rb, lb), perm);
+}
+
 ValueId canonical_contract(Builder& b, const Node& n) {
   const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
   const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
   const ValueId x = n.operands[0], y = n.operands[1];
+  if (b.g[x].op == Op::window || b.g[y].op == Op::window) return contract_windows(b, n);
   const Side left{x, lb, lhs, free_axes(b.type(x).shape.rank(), lhs, lb)};
   const Side right{y, rb, rhs, free_axes(b.type(y).shape.rank(), rhs, rb)};
   const Side l = merged(b, left, false), r = merged(b, right, true);
   const ValueId z = b.contract(l.value, r.value, l.contracted, r.contracted, l.batch, r.batch);
   return b.reshape(z, n.type.shape);
+}
+
+/// A place takes a select for each place of a window; those of many are scattered.
+ValueId canonical_unwindow(Builder& b, const Node& n) {
+  constexpr std::int64_t kMostPlaces = 16;
+  const ValueId x = n.operands[0];
+  const Shape from = b.type(x).shape, to = n.type.shape;
+  const Dims& axes = n.attrs[Attr::axes];
+  Dims order;  // axes of x: those that stay, then the windows', then the places in them
+  std::int64_t places = 1, updates = 1, whole = 1;
+  for (int d = 0; d < to.rank(); ++d)
+    if (!axes.contains(d)) order.push_back(d);
+  const int kept = order.rank();
+  for (const std::int64_t a : axes) order.push_back(a), updates *= from[static_cast<int>(a)], whole *= to[static_cast<int>(a)];
+  for (int i = to.rank(); i < from.rank(); ++i) order.push_back(i), places *= from[i];
+  if (places <= kMostPlaces || places * updates > std::numeric_limits<std::int32_t>::max()) return b.op(Op::unwindow, n.operands, n.attrs, n.type);
+  updates *= places;
+  Shape windows;  // of the axes that are summed
+  for (int i = kept; i < from.rank(); ++i) windows.push_back(from[static_cast<int>(order[i])]);
+  std::vector<std::int64_t> index;
+  Dims strides = Dims::filled(windows.rank(), 0);
+  std::int64_t stride = 1;
+  for (int i = axes.rank(); i-- > 0; stride *= to[static_cast<int>(axes[i])]) {
+    const auto step = [&](Attr name) { return n.attrs[name].empty() ? 1 : n.attrs[name][i]; };
+    strides[i] = stride * step(Attr::stride), strides[axes.rank() + i] = stride * step(Attr::dilation);
+  }
+  for_each_offset(windows, 0, strides, [&](std::int64_t, std::int64_t at) { index.push_back(at); });
+  Shape merged, split;
+  for (int i = 0; i < kept; ++i) merged.push_back(to[static_cast<int>(order[i])]);
+  split = merged;
+  Shape rows = merged;
+  rows.push_back(updates), merged.push_back(whole);
+  for (const std::int64_t a : axes) split.push_back(to[static_cast<int>(a)]);
+  const ValueId u = b.reshape(b.transpose(x, order), rows);
+  const ValueId sum = b.op(Op::scatter_add, {b.fill({n.type.dtype, merged}, 0), b.constant(Array::from(index, {updates})), u}, Attrs::axis(kept));
+  Dims back = Dims::iota(to.rank());
+  for (int i = 0; i < kept; ++i) back[static_cast<int>(order[i])] = i;
+  for (int i = 0; i < axes.rank(); ++i) back[static_cast<int>(axes[i])] = kept + i;
+  return b.transpose(b.reshape(sum, split), back);
 }
 
 /// The updates j of a scatter count through all axes of the indices in row-major order, so those axes merge into one.
@@ -116,6 +173,7 @@ Graph canonicalize(const Graph& old) {
     if (!std::ranges::all_of(n.operands, bound)) continue;
     Builder b{rw.graph(), n.locs};
     if (n.op == Op::contract) rw.set(id, canonical_contract(b, n));
+    if (n.op == Op::unwindow) rw.set(id, canonical_unwindow(b, n));
     if (n.op == Op::scatter_add) rw.set(id, canonical_scatter(b, n));
     if (n.op == Op::concat && n.operands.size() > kMaxConcat) rw.set(id, canonical_concat(b, n));
   }

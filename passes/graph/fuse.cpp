@@ -79,7 +79,7 @@ struct Fuser {
   std::vector<Streams> streams;
   std::vector<Readers> readers;
   std::vector<bool> result;  // output or update, or read by the body of a scan
-  const std::vector<bool> large, concats;
+  const std::vector<bool> large, concats, windowed;
   using Reduces = std::map<std::pair<ValueId, int>, std::int32_t>;  // (value, axis) -> reduce group
   Reduces reducing;                                                 // the group that reduces the value
   Reduces reading;  // the group that reads the value for a reduction, other than an arg-reduction
@@ -98,7 +98,8 @@ struct Fuser {
         readers(graph.size()),
         result(graph.size(), false),
         large(large_values(graph, large_bytes)),
-        concats(stored_concats(graph)) {
+        concats(stored_concats(graph)),
+        windowed(read_by_windows(graph)) {
     for (const Output& o : g.outputs()) result[o.id] = true;
     for (const Update& u : g.updates()) result[u.value] = true;
     for (ValueId v = 0; v < g.size(); ++v)
@@ -306,6 +307,7 @@ struct Fuser {
   bool must_be_in_memory(ValueId v) const {
     if (result[v]) return true;
     if (large[v]) return false;
+    if (windowed[v] && is_elementwise(g[v].op) && shape(v).rank() > 0) return true;
     return std::ranges::any_of(uses[v], [&](ValueId u) {
       if (g[u].op == Op::reshape) return wants_memory(g, u, large);
       // Repeating something costly for every element of a larger shape; a scalar is computed once outside the loops.

@@ -54,8 +54,15 @@ bool same_broadcast(const Match& m) {
 
 bool pads_nothing(const Match& m) {
   const Dims none = Dims::filled(m.type("x").shape.rank(), 0);
-  return m.attr("t", Attr::low) == none && m.attr("t", Attr::high) == none;
+  return m.attr("t", Attr::low) == none && m.attr("t", Attr::high) == none && m.attr("t", Attr::interior).empty();
 }
+
+bool reverses_nothing(const Match& m) {
+  const Shape& x = m.type("x").shape;
+  return std::ranges::all_of(m.attr("t", Attr::axes), [&](std::int64_t a) { return x[static_cast<int>(a)] <= 1; });
+}
+
+bool reverses_back(const Match& m) { return m.attr("t", Attr::axes) == m.attr("u", Attr::axes); }
 
 bool scalar_operand(const Match& m) { return m.type("x").shape.empty(); }
 
@@ -193,6 +200,7 @@ ValueId slice_pad(const Match& m, Builder& b) {
   const Dims low = m.attr("u", Attr::low), stride = m.attr("t", Attr::stride);
   Dims start = m.attr("t", Attr::start), limit = m.attr("t", Attr::limit);
   bool inside = true;
+  if (!m.attr("u", Attr::interior).empty()) return kNoValue;
   for (int i = 0; i < x.rank(); ++i) {
     if (is_symbol(x[i])) continue;
     if (out[i] == 0) return kNoValue;
@@ -228,17 +236,52 @@ ValueId slice_concat(const Match& m, Builder& b) {
 
 ValueId compose_pads(const Match& m, Builder& b) {
   Dims low = m.attr("t", Attr::low), high = m.attr("t", Attr::high);
+  if (!m.attr("t", Attr::interior).empty()) return kNoValue;
   for (int i = 0; i < low.rank(); ++i) {
     low[i] += m.attr("u", Attr::low)[i];
     high[i] += m.attr("u", Attr::high)[i];
   }
-  return b.pad(m["x"], m["v"], low, high);
+  return b.pad(m["x"], m["v"], low, high, m.attr("u", Attr::interior));
 }
 
 // Padding a broadcast of v with v.
 ValueId pad_broadcast(const Match& m, Builder& b) {
   const Shape shape = m.type("t").shape;
   return b.op(Op::broadcast, {m["v"]}, {}, Type{m.type("t").dtype, shape});
+}
+
+// Windows side by side, each of neighbours: [n] -> [o, k] without a gap, and the k behind the other axes. One of one
+// element is a slice.
+ValueId window_tiles(const Match& m, Builder& b) {
+  const Shape x = m.type("x").shape, y = m.type("t").shape;
+  const Dims axes = m.attr("t", Attr::axes), stride = m.attr("t", Attr::stride), dilation = m.attr("t", Attr::dilation);
+  Dims start = Dims::filled(x.rank(), 0), limit = x, step = Dims::filled(x.rank(), 1);
+  Dims size = step;  // of the windows along each axis of x
+  for (int i = 0; i < axes.rank(); ++i) {
+    const int axis = static_cast<int>(axes[i]), k = x.rank() + i;
+    const std::int64_t apart = stride.empty() ? 1 : stride[i];
+    size[axis] = y[k];
+    limit[axis] = (y[axis] - 1) * apart + 1;
+    if (y[k] == 1) {
+      step[axis] = apart;
+    } else {
+      if (apart != y[k] || !(dilation.empty() || dilation[i] == 1)) return kNoValue;
+      limit[axis] += y[k] - 1;
+    }
+  }
+  Shape split;
+  Dims perm, behind;
+  for (int d = 0; d < x.rank(); ++d) {
+    perm.push_back(split.rank());
+    split.push_back(y[d]);
+    if (size[d] > 1 && split.rank() == kMaxRank) return kNoValue;
+    if (size[d] > 1) split.push_back(size[d]);
+  }
+  for (const std::int64_t axis : axes)
+    if (size[static_cast<int>(axis)] > 1) behind.push_back(perm[static_cast<int>(axis)] + 1);
+  for (const std::int64_t k : behind) perm.push_back(k);
+  const ValueId part = limit == x && step == Dims::filled(x.rank(), 1) ? m["x"] : slice(b, m["x"], start, limit, step);
+  return b.reshape(b.transpose(b.reshape(part, split), perm), y);
 }
 
 // Operands that are concats along the same axis give way to their operands as long as there are few of them (joining

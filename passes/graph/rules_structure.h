@@ -8,6 +8,8 @@ namespace weft::structure {
 bool keeps_type(const Match&);      // the value x has the type of the replaced node
 bool same_broadcast(const Match&);  // t and u broadcast operands x and y of one shape along the same axes
 bool pads_nothing(const Match&);
+bool reverses_nothing(const Match&);
+bool reverses_back(const Match&);  // t and u along the same axes, in the same order
 bool scalar_operand(const Match&);  // the operand x of t is a scalar
 
 // Replacements.
@@ -25,6 +27,7 @@ ValueId slice_pad(const Match&, Builder&);
 ValueId slice_concat(const Match&, Builder&);
 ValueId compose_pads(const Match&, Builder&);
 ValueId pad_broadcast(const Match&, Builder&);
+ValueId window_tiles(const Match&, Builder&);
 ValueId flatten_concat(const Match&, Builder&);
 ValueId concat_slices(const Match&, Builder&);
 ValueId gather_iota(const Match&, Builder&);

@@ -104,6 +104,16 @@ Shape squeezed(const Shape& shape) {
   return s;
 }
 
+std::vector<bool> read_by_windows(const Graph& g) {
+  std::vector<bool> read(g.size(), false);
+  for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
+    const Op op = g[v].op;
+    const bool is_view = info(op).cls == OpClass::view && !info(op).traits.indexed;
+    if (op == Op::window || op == Op::unwindow || (is_view && read[v])) read[g[v].operands[0]] = true;
+  }
+  return read;
+}
+
 std::vector<std::vector<ValueId>> users(const Graph& g) {
   std::vector<std::vector<ValueId>> out(g.size());
   for (ValueId id = 0; id < g.size(); ++id)
@@ -116,9 +126,10 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   std::vector<bool> must(g.size(), false), outside(g.size(), false), stored(g.size(), false);
   for (const Output& o : g.outputs()) must[o.id] = true;
   for (const Update& u : g.updates()) must[u.value] = true;
-  const std::vector<bool> concats = stored_concats(g);
+  const std::vector<bool> concats = stored_concats(g), windowed = read_by_windows(g);
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
+    if (windowed[id] && n.group != kNoGroup && is_elementwise(n.op) && !large[id]) must[id] = true;
     if (concats[id]) {
       must[id] = true;
       for (ValueId v : n.operands)

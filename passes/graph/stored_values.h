@@ -49,6 +49,9 @@ std::vector<bool> large_values(const Graph&, std::int64_t large_bytes);
 
 Shape squeezed(const Shape&);  ///< without the axes of extent 1
 
+/// read[v]: a window or an unwindow reads v, itself or through views: each element for several of its own.
+std::vector<bool> read_by_windows(const Graph&);
+
 /// users[v]: the nodes that read v, in order.
 std::vector<std::vector<ValueId>> users(const Graph&);
 

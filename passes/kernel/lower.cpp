@@ -256,38 +256,39 @@ class Lowering final : public ValuePlaces {
     const Shape &x = g[n.operands[0]].type.shape, &y = g[n.operands[1]].type.shape;
     const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
     const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
-    ensure(lb.rank() <= 1 && lhs.rank() <= 1 && x.rank() - lb.rank() - lhs.rank() <= 1 &&
-               y.rank() - rb.rank() - rhs.rank() <= 1,
-           "contraction of {} and {} is not canonical", to_string(x), to_string(y));
     KernelStage sum;
     sum.kind = KernelStage::contract;
     std::vector<Index> at_x(static_cast<std::size_t>(x.rank())), at_y(static_cast<std::size_t>(y.rank())), out;
-    Phase phase;
-    if (lb.rank()) {
-      const AxisId batch = b.axis("b", x[static_cast<int>(lb[0])]);
-      at_x[static_cast<std::size_t>(lb[0])] = at_y[static_cast<std::size_t>(rb[0])] = axis_index(batch);
-      out.push_back(axis_index(batch));
-      phase.parallel.push_back(batch);
-      sum.roles.b = {batch};
-    }
-    auto free_axis = [&](const Shape& shape, const Dims& folded, const Dims& batch, std::vector<Index>& at,
-                         const char* name) {
-      AxisId a = kNone;
-      for (int d = 0; d < shape.rank(); ++d)
-        if (!folded.contains(d) && !batch.contains(d)) {
-          a = b.axis(name, shape[d]);
-          at[static_cast<std::size_t>(d)] = axis_index(a);
-          out.push_back(axis_index(a));
-        }
-      if (a == kNone) a = b.axis(name, 1);
-      phase.parallel.push_back(a);
-      return a;
+    // The axes of a role: one for each of the axes `from` of an operand that is longer than 1, and for a lone summed one.
+    const auto role = [&](std::string_view name, const Shape& shape, const Dims& from) {
+      const auto has_axis = [&](std::int64_t d) {
+        return shape[static_cast<int>(d)] != 1 || (name == "k" && from.rank() == 1);
+      };
+      const bool is_list = std::ranges::count_if(from, has_axis) > 1;
+      std::vector<Index> index;
+      std::vector<AxisId> axes;
+      for (const std::int64_t d : from) {
+        if (has_axis(d))
+          axes.push_back(b.axis(is_list ? fmt::format("{}{}", name, axes.size()) : std::string(name), shape[static_cast<int>(d)]));
+        index.push_back(has_axis(d) ? axis_index(axes.back()) : constant_index(0));
+      }
+      if (axes.empty() && name != "b") axes.push_back(b.axis(std::string(name), 1));
+      return std::pair{axes, index};
     };
-    sum.roles.m = {free_axis(x, lhs, lb, at_x, "m")};
-    sum.roles.n = {free_axis(y, rhs, rb, at_y, "n")};
-    const AxisId k = b.axis("k", lhs.rank() ? x[static_cast<int>(lhs[0])] : 1);
-    if (lhs.rank()) at_x[static_cast<std::size_t>(lhs[0])] = at_y[static_cast<std::size_t>(rhs[0])] = axis_index(k);
-    sum.roles.k = {k};
+    const auto place = [&](std::vector<Index>& at, const Dims& axes, const std::vector<Index>& index) {
+      for (int i = 0; i < axes.rank(); ++i) at[static_cast<std::size_t>(axes[i])] = index[static_cast<std::size_t>(i)];
+    };
+    const Dims m = free_axes(x.rank(), lhs, lb), free = free_axes(y.rank(), rhs, rb);
+    const auto [b_axes, at_b] = role("b", x, lb);
+    const auto [m_axes, at_m] = role("m", x, m);
+    const auto [n_axes, at_n] = role("n", y, free);
+    const auto [k_axes, at_k] = role("k", x, lhs);
+    place(at_x, lb, at_b), place(at_x, m, at_m), place(at_x, lhs, at_k);
+    place(at_y, rb, at_b), place(at_y, free, at_n), place(at_y, rhs, at_k);
+    for (const auto& at : {at_b, at_m, at_n}) out.insert(out.end(), at.begin(), at.end());
+    sum.roles = {b_axes, m_axes, n_axes, k_axes};
+    Phase phase;
+    for (const auto& axes : {b_axes, m_axes, n_axes}) phase.parallel.insert(phase.parallel.end(), axes.begin(), axes.end());
     sum.result = 0;
     sum.lhs = b.value(n.operands[0], at_x);
     sum.rhs = b.value(n.operands[1], at_y);

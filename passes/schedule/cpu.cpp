@@ -17,13 +17,41 @@ namespace {
 
 /// The sum of an access's coefficients for `axis` in elements of memory, within a panel where there are panels; nothing
 /// when the access is indirect along it.
-std::int64_t stride_along(const Program& p, const Expr& e, AxisId axis) {
-  const Dims strides = storage_strides(p.buffers[static_cast<std::size_t>(e.buffer)]);
+std::int64_t stride_along(const std::vector<Index>& access, const Dims& strides, AxisId axis) {
   std::int64_t total = 0;
-  for (std::size_t d = 0; d < e.access.size(); ++d)
-    for (auto [a, coefficient] : e.access[d].terms)
+  for (std::size_t d = 0; d < access.size(); ++d)
+    for (auto [a, coefficient] : access[d].terms)
       if (a == axis) total += coefficient * strides[static_cast<int>(d)];
   return total;
+}
+std::int64_t stride_along(const Program& p, const Expr& e, AxisId axis) {
+  return stride_along(e.access, storage_strides(p.buffers[static_cast<std::size_t>(e.buffer)]), axis);
+}
+
+/// How many of the values that axes of a role take, counted through as one, follow each other at one stride wherever the
+/// expressions `roots` and, if `stores`, what the kernel stores touch memory: those of the innermost axis, and of the
+/// ones that continue it.
+std::int64_t run_of(const Program& p, const Kernel& k, const std::vector<AxisId>& axes, const std::vector<bool>& used,
+                    bool stores) {
+  const AxisId inner = axes.back();
+  std::int64_t run = at(k.axes, inner).extent;
+  const auto stride = [&](BufferId buffer, const std::vector<Index>& access, AxisId axis) {
+    const Dims strides = buffer == kNone ? Dims{1} : storage_strides(at(p.buffers, buffer));
+    return stride_along(access, strides, axis);
+  };
+  for (std::size_t i = axes.size() - 1; i-- > 0; run *= at(k.axes, axes[i]).extent) {
+    bool continues = true;
+    const auto check = [&](BufferId buffer, const std::vector<Index>& access) {
+      continues &= stride(buffer, access, axes[i]) == run * stride(buffer, access, inner);
+    };
+    for (std::size_t e = 0; e < used.size(); ++e)
+      if (const Expr& x = k.exprs[e]; used[e] && !x.access.empty()) check(x.buffer, x.access);
+    if (stores)
+      for (const KernelStage& s : k.phases[0].stages)
+        for (const Store& t : s.stores) check(t.buffer, t.access);
+    if (!continues) break;
+  }
+  return run;
 }
 
 /// A register tile: rows x cols vectors.
@@ -31,10 +59,10 @@ struct Tile {
   std::int64_t rows = 1, cols = 1;
 };
 
-/// What the cost of a tile depends on: [m, k] x [k, n]. `cold`: rhs is read in place and comes from memory for every
+/// What the cost of a tile depends on: [m, k] x [k, n]; a strip lies within a run of rows, `run` long. `cold`: rhs is read in place and comes from memory for every
 /// batch, in pieces as wide as the tile.
 struct Product {
-  std::int64_t m, n, k, lanes, element;
+  std::int64_t m, n, k, run, lanes, element;
   bool cold;
   std::int64_t panels;  // the width of those that rhs lies in along n, or 0
   DType dtype;
@@ -70,9 +98,9 @@ Tile choose_tile(const Product& p, const CpuTarget& target) {
   for (std::int64_t cols = 1; most_rows(p.dtype, cols, target) >= 1; ++cols) {
     if (cols > 1 && (cols - 1) * p.lanes >= p.n) break;
     if (!fits_panels(cols * p.lanes, p.panels)) continue;
-    const std::int64_t strips = ceil_div(p.m, std::min(most_rows(p.dtype, cols, target), p.m)),
-                       rows = ceil_div(p.m, strips);
-    const double cost = tile_cost(p, strips, cols);
+    const std::int64_t strips = ceil_div(p.run, std::min(most_rows(p.dtype, cols, target), p.run)),
+                       rows = ceil_div(p.run, strips);
+    const double cost = tile_cost(p, p.m / p.run * strips, cols);
     if (least == 0 || cost < 0.99 * least) least = cost, best = {rows, cols};
   }
   return best;
@@ -89,16 +117,24 @@ bool fits(std::int64_t lines, std::int64_t stride, std::int64_t element, std::in
 
 /// Of a contraction: extents at least 1, so that an empty one has a schedule too.
 Product product_of(const Program& p, const Kernel& k, const CpuTarget& target) {
-  const RoleAxes s = role_axes(k);
   const KernelStage& sum = k.phases[0].stages[0];
+  const Roles& s = sum.roles;
   const Expr& rhs = k.exprs[static_cast<std::size_t>(sum.rhs)];
-  auto extent = [&](AxisId a) { return k.axes[static_cast<std::size_t>(a)].extent; };
-  auto at_least_1 = [&](AxisId a) { return std::max<std::int64_t>(1, extent(a)); };
+  const auto at_least_1 = [](std::int64_t extent) { return std::max<std::int64_t>(1, extent); };
   const std::int64_t bytes = static_cast<std::int64_t>(size_of(rhs.dtype));
-  Product x{at_least_1(s.m), at_least_1(s.n), at_least_1(s.k), lanes_of(rhs.dtype, target), bytes, false, 0, rhs.dtype};
-  x.panels = rhs_panels(p, k);
-  x.cold = is_readable_in_place(p, k, sum.rhs, s.n) && s.b != kNone && stride_along(p, rhs, s.b) != 0 &&
-           extent(s.b) * x.n * x.k * bytes > target.l2_bytes;
+  const std::int64_t run = run_of(p, k, s.m, std::vector<bool>(k.exprs.size(), true), true);
+  Product x{.m = at_least_1(extent_of(k, s.m)),
+            .n = at_least_1(extent_of(k, s.n)),
+            .k = at_least_1(extent_of(k, s.k)),
+            .run = at_least_1(run),
+            .lanes = lanes_of(rhs.dtype, target),
+            .element = bytes,
+            .cold = false,
+            .panels = rhs_panels(p, k),
+            .dtype = rhs.dtype};
+  x.cold = is_readable_in_place(p, k, sum.rhs, only_axis(s.n)) &&
+           std::ranges::any_of(s.b, [&](AxisId a) { return stride_along(p, rhs, a) != 0; }) &&
+           extent_of(k, s.b) * x.n * x.k * bytes > target.l2_bytes;
   return x;
 }
 
@@ -124,8 +160,12 @@ std::vector<bool> often_multiplied(const Program& p) {
 }
 
 void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, const std::vector<bool>& often) {
-  const RoleAxes axes = role_axes(k);
-  if (axes.m == kNone || axes.n == kNone || axes.k == kNone || leading_contraction(k)->roles.b.size() > 1) return;
+  const KernelStage* contraction = leading_contraction(k);
+  if (!contraction) return;
+  const Roles& roles = contraction->roles;
+  if (roles.m.empty() || roles.n.size() != 1 || roles.k.empty()) return;
+  // The innermost axes: what follows is said of runs along them.
+  const RoleAxes axes{.b = only_axis(roles.b), .m = roles.m.back(), .n = roles.n[0], .k = roles.k.back()};
   if (!std::holds_alternative<CpuSchedule>(k.schedule)) k.schedule = CpuSchedule{.vector_axis = axes.n};
   CpuSchedule& s = std::get<CpuSchedule>(k.schedule);
   const KernelStage& sum = k.phases[0].stages[0];
@@ -146,7 +186,7 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   // One that lies in panels need never be packed.
   constexpr std::int64_t kL2Ways = 8, kLongStep = 16, kFewPanels = 16, kFewReaders = 12;
   constexpr std::int64_t kFar = 8192;  // bytes from one row of rhs to the next
-  const std::int64_t strips = ceil_div(x.m, s.mr), panels = ceil_div(x.n, s.nr);
+  const std::int64_t strips = x.m / x.run * ceil_div(x.run, s.mr), panels = ceil_div(x.n, s.nr);
   const bool long_step = tile.rows * tile.cols >= kLongStep;
   const auto fit_l1 = [&](std::int64_t lines, std::int64_t stride) {
     return fits(lines, stride, x.element, target.l1_bytes, target.l1_ways);
@@ -157,10 +197,11 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const bool lhs_plain = is_readable_in_place(p, k, sum.lhs, kNone);
   const std::int64_t along_k = lhs_plain ? stride_along(p, lhs, axes.k) : 0;
   const std::int64_t along_m = lhs_plain ? stride_along(p, lhs, axes.m) : 0;
-  const bool stays = x.k <= chunk || x.m * x.k * x.element <= target.l2_bytes / 2;  // from one panel to the next
+  const bool in_runs = run_of(p, k, roles.k, needed(k, {sum.lhs}), false) < x.k || x.run < x.m;  // windows overlap
+  const bool stays = in_runs || x.k <= chunk || x.m * x.k * x.element <= target.l2_bytes / 2;  // from one panel to the next
   const bool by_columns =
       along_m == 1 &&
-      (fit_l1(2 * chunk, along_k) || ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k) && stays));
+      (in_runs || fit_l1(2 * chunk, along_k) || ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k) && stays));
   s.pack_lhs = !by_columns && !(along_k == 1 && fit_l1(s.mr, along_m));
 
   const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, axes.n);
@@ -179,6 +220,8 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
   const bool prefer_n = by_columns || repeat_lhs < repeat_rhs || touches_update(p, k);
   s.split_n = (panels >= 4 && prefer_n) || (strips < kFewStrips && panels > strips);
+  // A long sum whose right operand no cache holds: each strip by itself would fetch all of it anew.
+  if (x.k > chunk && in_runs && x.k * x.n * x.element > target.l2_bytes && panels > 1) s.split_n = true;
   // What follows one another by the same weight does so row by row: a thread that has rows shares nothing else with the
   // others from turn to turn, and waits for none of them.
   constexpr std::int64_t kEnoughStrips = 4;
@@ -196,7 +239,8 @@ std::int64_t lanes_of(DType t, const CpuTarget& target) {
 
 std::int64_t rhs_panels(const Program& p, const Kernel& k) {
   const ExprId rhs = k.phases[0].stages[0].rhs;
-  if (!is_readable_in_place(p, k, rhs, role_axes(k).n)) return 0;
+  const Roles& roles = k.phases[0].stages[0].roles;
+  if (!is_readable_in_place(p, k, rhs, only_axis(roles.n))) return 0;
   return p.buffers[static_cast<std::size_t>(k.exprs[static_cast<std::size_t>(rhs)].buffer)].panels;
 }
 
@@ -229,7 +273,7 @@ bool is_readable_in_place(const Program& p, const Kernel& k, ExprId id, AxisId c
 double contraction_cost(const Program& p, const Kernel& k, const CpuTarget& target) {
   const Product x = product_of(p, k, target);
   const CpuSchedule& s = std::get<CpuSchedule>(k.schedule);
-  return tile_cost(x, ceil_div(x.m, s.mr), s.nr / x.lanes);
+  return tile_cost(x, x.m / x.run * ceil_div(x.run, s.mr), s.nr / x.lanes);
 }
 
 }  // namespace weft

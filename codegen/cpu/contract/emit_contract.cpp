@@ -32,7 +32,7 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
   Value* first_batch = b_.CreateSDiv(begin_, i64(units));
   Value* last_batch = b_.CreateSDiv(b_.CreateAdd(end_, i64(units - 1)), i64(units));
   for_each("batch", first_batch, last_batch, 1, [&](Value* batch) {
-    if (axes_.b != kNone) bind(axes_.b, batch);
+    bind_batch(batch);
     Value* base = b_.CreateMul(batch, i64(units));
     Value* first = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b_.CreateSub(begin_, base), i64(0));
     run_units(first, minimum(b_.CreateSub(end_, base), i64(units)));
@@ -41,9 +41,14 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
 
   const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(K_);
   const double epilogue = static_cast<double>(B_ * M_ * N_) / lanes_of_register_ * 4;
-  const AxisSplit split = B_ > 1              ? AxisSplit{axes_.b, units}
-                          : schedule_.split_n ? AxisSplit{axes_.n, 1, nr_}
-                                              : AxisSplit{axes_.m, 1, rows_, short_strips_};
+  const auto by = [&](const std::vector<AxisId>& axes) {  // the outermost axis, if it is one of the kernel's
+    const std::int64_t values = kernel_.axes[static_cast<std::size_t>(axes[0])].extent;
+    return values == extent(axes[0]) ? AxisSplit{axes[0], B_ * units / values} : AxisSplit{};
+  };
+  const AxisSplit split = B_ > 1                 ? by(roles_.b)
+                          : schedule_.split_n    ? AxisSplit{axes_.n, 1, nr_}
+                          : roles_.m.size() > 1  ? by(roles_.m)
+                                                 : AxisSplit{axes_.m, 1, rows_, short_strips_};
   return {symbol, B_ * units, scratch_bytes_, products / (2 * lanes_of_register_) + epilogue, split};
 }
 
@@ -105,17 +110,38 @@ Value* ContractEmitter::tile_of(Value* piece) {
   return b_.CreateAdd(b_.CreateMul(b_.CreateAnd(piece, i64(1)), i64(bytes)), i64(tile_offset_));
 }
 
-/// The first row of strip s: those of rows_ - 1 rows come first.
+/// The first row of strip s: those of rows_ - 1 rows come first in each run.
 Value* ContractEmitter::strip_start(Value* strip) {
-  return b_.CreateSub(b_.CreateMul(strip, i64(rows_)), minimum(strip, i64(short_strips_)));
+  const auto in_run = [&](Value* s) {
+    return b_.CreateSub(b_.CreateMul(s, i64(rows_)), minimum(s, i64(short_strips_)));
+  };
+  if (roles_.m.size() == 1) return in_run(strip);
+  Value* run = b_.CreateUDiv(strip, i64(strips_of_run_));
+  return b_.CreateAdd(b_.CreateMul(run, i64(extent(axes_.m))), in_run(b_.CreateURem(strip, i64(strips_of_run_))));
+}
+
+std::vector<std::int64_t> ContractEmitter::extents_of(const std::vector<AxisId>& axes) const {
+  std::vector<std::int64_t> all;
+  for (const AxisId a : axes) all.push_back(extent(a));
+  return all;
+}
+
+void ContractEmitter::bind_all(const std::vector<AxisId>& axes, Value* number) {
+  const Values at = unit_at(number, extents_of(axes));
+  for (std::size_t i = 0; i < axes.size(); ++i) bind(axes[i], at[i]);
+}
+
+void ContractEmitter::bind_batch(Value* batch) {
+  batch_ = batch;
+  bind_all(roles_.b, batch);
 }
 
 /// Where the microkernel finds row, column and product 0 of a piece; `packed_index` counts the pieces packed so far.
 Value* ContractEmitter::operand_pointer(const Operand& o, Value* piece, Value* packed_index) {
   if (o.packed) return offset_elements(dtype_, scratch_at(o.offset), b_.CreateMul(packed_index, i64(o.piece)));
   push_level();
-  bind(o.free, o.free == axes_.m ? strip_start(piece) : b_.CreateMul(piece, i64(nr_)));
-  bind(axes_.k, i64(0));
+  bind_free(o, o.free == axes_.m ? strip_start(piece) : b_.CreateMul(piece, i64(nr_)));
+  for (const AxisId a : roles_.k) bind(a, i64(0));
   Value* p = address(expr(o.value).buffer, info_.access[static_cast<std::size_t>(o.value)]).pointer;
   pop_level();
   return p;
@@ -126,6 +152,7 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
   Value *strip = schedule_.split_n ? piece : g.unit, *panel = schedule_.split_n ? g.unit : piece;
   Value* copy = b_.CreateSub(piece, g.block);  // among the packed pieces of the inner operand
   auto operand = [&](const Operand& o, Value* own_piece, bool inner) {
+    if (o.in_runs) return operand_pointer(o, own_piece, i64(0));
     Value* from = o.packed && packs_by_chunk() ? b_.CreateAnd(k.begin, i64(kContractChunk - 1)) : k.begin;
     return offset_elements(dtype_, operand_pointer(o, own_piece, inner ? copy : i64(0)),
                            b_.CreateMul(from, i64(o.k_stride)));
@@ -150,17 +177,14 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
   auto choose = [&](Value* condition, Value* yes, Value* no) {
     return yes == no ? yes : b_.CreateSelect(condition, yes, no);
   };
-  Value* is_short = b_.CreateICmpSLT(strip, i64(short_strips_));
+  Value* in_run = roles_.m.size() == 1 ? strip : b_.CreateURem(strip, i64(strips_of_run_));
+  Value* is_short = b_.CreateICmpSLT(in_run, i64(short_strips_));
   Value* is_last = b_.CreateICmpEQ(panel, i64(panels_ - 1));
   auto& kernels = micro_kernels_;
   Value* micro =
       choose(is_short, choose(is_last, kernels[1][1], kernels[1][0]), choose(is_last, kernels[0][1], kernels[0][0]));
   b_.CreateCall(kernels[0][0]->getFunctionType(), micro,
-                {x, y, tile, b_.CreateSub(k.end, k.begin), continued, scratch_});
-}
-
-Value* ContractEmitter::batch() {
-  return axes_.b == kNone ? i64(0) : coordinate_[static_cast<std::size_t>(axes_.b)];
+                {x, y, tile, k.begin, b_.CreateSub(k.end, k.begin), continued, scratch_});
 }
 
 /// The epilogue of a whole tile, at an offset in scratch memory.

@@ -14,8 +14,9 @@ namespace weft::codegen {
 
 class ContractEmitter : public PhaseEmitter {
  public:
-  /// Whether the engine takes this phase: a contraction with a register tile, over b, m and n only, nothing empty.
-  static bool accepts(const Kernel&, const PhaseInfo&);
+  /// Whether the engine takes a kernel's first phase: a contraction with a register tile, over b, m and n only, nothing
+  /// empty. Of n there is one axis. `info` is that of analyse_contraction().
+  static bool accepts(const Kernel&);
   ContractEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const CpuTarget&);
   PhaseCode emit(const std::string& symbol);
 
@@ -26,6 +27,7 @@ class ContractEmitter : public PhaseEmitter {
     AxisId free = kNone;  // m or n
     bool packed = false;
     bool along_k = false;                         // packed by vectors along k (else along the free axis)
+    bool in_runs = false;                         // read in place; k_stride holds along the innermost axis of k alone
     std::int64_t free_stride = 1, k_stride = 1;   // as the microkernel reads it
     std::int64_t panel_width = 0, panel_gap = 0;  // of the buffer, where a panel of y is several of its panels
     std::int64_t piece = 0;                       // elements of one packed strip or panel
@@ -46,7 +48,7 @@ class ContractEmitter : public PhaseEmitter {
     int sums() const { return rows * registers; }
   };
   struct MicroArguments {
-    Value *x, *y, *tile, *k, *continued;
+    Value *x, *y, *tile, *first, *k, *continued;  // `first`: the first of the products
   };
   void emit_micro_kernels(const std::string& symbol);
   llvm::Function* emit_micro_kernel(const MicroKernel&, const std::string& name);
@@ -58,6 +60,8 @@ class ContractEmitter : public PhaseEmitter {
   Value* read_tile(const MicroKernel&, int sum);
   void step(const MicroKernel&, int k, Values& state);
   Values steps(const MicroKernel&, Value* count, Values state);
+  Values steps_by_axes(const MicroKernel&, Values state);
+  Value* offset_at(const Operand&, const Values& k);
   static constexpr std::int64_t kShortestRun = 8;  // products; enough for a loop of its own, which is scheduled alone
   Values steps_in_runs(const MicroKernel&, Values state);
 
@@ -93,7 +97,23 @@ class ContractEmitter : public PhaseEmitter {
   void find_prefetches();
   void prefetch(Value* row, Value* column);
   Value* tile_of(Value* piece);
-  Value* batch();
+  Value* batch() { return batch_ ? batch_ : i64(0); }
+  /// Binds the axes of a role, or some of them, whose values are counted through as one.
+  void bind_all(const std::vector<AxisId>& axes, Value* number);
+  void bind_row(Value* row) { bind_all(roles_.m, row); }
+  void bind_batch(Value* batch);
+  void bind_free(const Operand& o, Value* at) { o.free == axes_.m ? bind_row(at) : bind(o.free, at); }
+  std::vector<std::int64_t> extents_of(const std::vector<AxisId>& axes) const;
+  std::int64_t extents(const std::vector<AxisId>& axes) const {
+    std::int64_t n = 1;
+    for (const AxisId a : axes) n *= extent(a);
+    return n;
+  }
+  /// body(base) for each value of the outer axes of k, which are bound; products base, base + 1, … follow along the
+  /// innermost one. A sum over one axis is one run, of any range.
+  void for_runs_of_k(const Range& k, llvm::function_ref<void(Value* base, const Range& inner)> body);
+  bool packs_along_k() const { return roles_.k.size() == 1 || !packs_by_chunk(); }
+  bool is_in_runs(ExprId operand) const;
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
 
   // emit_pack.cpp; products k of a piece, the first of them to the piece's beginning
@@ -112,12 +132,15 @@ class ContractEmitter : public PhaseEmitter {
   Value* scratch_at(std::int64_t bytes) { return b_.CreateGEP(b_.getInt8Ty(), scratch_, i64(bytes)); }
 
   const KernelStage& stage_;
-  const RoleAxes axes_;
+  const Roles& roles_;
+  const RoleAxes axes_;  // the innermost of each role; b: the only one
   const CpuSchedule& schedule_;
   DType dtype_;
   std::int64_t B_, M_, N_, K_;
   int lanes_of_register_, nr_, tile_lanes_;
-  std::int64_t strips_, short_strips_, panels_;  // the first short_strips_ have rows_ - 1 rows, the others rows_
+  // Rows are those of the innermost axis of m, run after run of it; a strip lies within a run. Of each run the first
+  // short_strips_ have rows_ - 1 rows, the others rows_.
+  std::int64_t strips_, strips_of_run_, short_strips_, panels_;
   int rows_;
   std::int64_t block_, group_;  // inner pieces packed at once; inner pieces of one tile
   std::int64_t k_block_;        // products of one microkernel call; divides kContractChunk when there are chunks
@@ -125,6 +148,8 @@ class ContractEmitter : public PhaseEmitter {
   std::int64_t tile_row_;       // elements from one row of the tile to the next
   Operand lhs_, rhs_;
   std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0, work_offset_ = 0;
+  bool k_runs_;   // an operand is in_runs
+  Value* batch_ = nullptr;
   bool in_runs_;  // the microkernel asks for the epilogue's memory between runs of products
   /// The epilogue of one inner piece runs inside the microkernel of the next, on the other of two tiles.
   bool interleaved_;

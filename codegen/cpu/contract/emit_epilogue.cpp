@@ -24,7 +24,7 @@ ContractEmitter::Work ContractEmitter::get_work() {
   Value* v[kWorkSlots];
   for (std::size_t i = 1; i < kWorkSlots; ++i) v[i] = slot(b_.getInt64Ty(), i);
   const Work w{v[1], v[2], {v[3], v[4]}, {v[5], v[6]}, v[7], v[8]};
-  if (axes_.b != kNone) bind(axes_.b, w.batch);
+  bind_batch(w.batch);
   return w;
 }
 
@@ -37,7 +37,7 @@ llvm::Function* ContractEmitter::emit_epilogue(const std::string& name) {
   const int width = is_long ? std::min(tile_lanes_, lanes_of_register_) : tile_lanes_;
   Value* tile = b_.CreateGEP(b_.getInt8Ty(), scratch_, w.tile);
   for_each("row", w.rows.begin, w.rows.end, 1, [&](Value* row) {
-    bind(axes_.m, row);
+    bind_row(row);
     Value* sums = offset_elements(dtype_, tile, b_.CreateMul(b_.CreateSub(row, w.rows.begin), i64(tile_row_)));
     for_lanes(axes_.n, width, w.columns.begin, w.columns.end, [&] {
       Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.n)], w.columns.begin);
@@ -73,7 +73,7 @@ void ContractEmitter::epilogue_of_row(Value* i) {
   when(b_.CreateICmpSLT(b_.CreateAdd(done.rows.begin, i), done.rows.end), [&] {
     llvm::BasicBlock* block = b_.GetInsertBlock();
     between_runs([&](const Work& w) {
-      bind(axes_.m, b_.CreateAdd(w.rows.begin, i));
+      bind_row(b_.CreateAdd(w.rows.begin, i));
       Value* sums = b_.CreateGEP(b_.getInt8Ty(), scratch_, w.tile);
       sums = offset_elements(dtype_, sums, b_.CreateMul(i, i64(tile_row_)));
       const int width = lanes_of_register_;
@@ -129,7 +129,7 @@ void ContractEmitter::find_prefetches() {
 
 /// Asks for the memory that the epilogue of a row of a group will touch, which arrives while the sums are computed.
 void ContractEmitter::prefetch(Value* row, Value* column) {
-  bind(axes_.m, row);
+  bind_row(row);
   for (const Prefetch& p : prefetches_) {
     const DType t = program_.buffers[static_cast<std::size_t>(p.buffer)].type.dtype;
     const std::int64_t columns = group_columns();

@@ -21,9 +21,9 @@ constexpr int kUnroll = 4;
 
 llvm::Function* ContractEmitter::emit_micro_kernel(const MicroKernel& m, const std::string& name) {
   llvm::Type *pointer = b_.getPtrTy(), *i64 = b_.getInt64Ty();
-  open_internal(name, {pointer, pointer, pointer, i64, b_.getInt1Ty(), pointer});
+  open_internal(name, {pointer, pointer, pointer, i64, i64, b_.getInt1Ty(), pointer});
   for (unsigned i = 0; i < 3; ++i) function_->addParamAttr(i, llvm::Attribute::NoAlias);
-  Value** arguments[] = {&micro_.x, &micro_.y, &micro_.tile, &micro_.k, &micro_.continued, &scratch_};
+  Value** arguments[] = {&micro_.x, &micro_.y, &micro_.tile, &micro_.first, &micro_.k, &micro_.continued, &scratch_};
   for (unsigned i = 0; i < std::size(arguments); ++i) *arguments[i] = function_->getArg(i);
 
   llvm::BasicBlock* entry = b_.GetInsertBlock();
@@ -42,7 +42,9 @@ llvm::Function* ContractEmitter::emit_micro_kernel(const MicroKernel& m, const s
     phi->addIncoming(h, resume);
     state.push_back(phi);
   }
-  state = in_runs_ ? steps_in_runs(m, std::move(state)) : steps(m, micro_.k, std::move(state));
+  state = in_runs_  ? steps_in_runs(m, std::move(state))
+          : k_runs_ ? steps_by_axes(m, std::move(state))
+                    : steps(m, micro_.k, std::move(state));
   for (int i = 0; i < m.sums(); ++i) {
     const llvm::Align align(size_of(dtype_));
     b_.CreateAlignedStore(state[static_cast<std::size_t>(i) + 2], tile_pointer(m, i), align);
@@ -141,6 +143,44 @@ Values ContractEmitter::steps(const MicroKernel& m, Value* count, Values state) 
   Value* whole = b_.CreateAnd(count, i64(-unroll));
   state = loop("k", i64(0), whole, unroll, std::move(state), advance(unroll));
   return unroll == 1 ? state : loop("k.rest", whole, count, 1, std::move(state), advance(1));
+}
+
+/// Elements from product 0 of an operand that is read in runs to that at k, one coordinate an axis.
+Value* ContractEmitter::offset_at(const Operand& o, const Values& k) {
+  const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
+  Value* offset = i64(0);
+  for (std::size_t i = 0; i < roles_.k.size(); ++i)
+    offset = b_.CreateAdd(offset, b_.CreateMul(k[i], i64(access.coefficient[static_cast<std::size_t>(roles_.k[i])])));
+  return offset;
+}
+
+/// The products of a call, one run of the innermost axis of k after the other.
+Values ContractEmitter::steps_by_axes(const MicroKernel& m, Values state) {
+  const bool all = k_block_ >= K_;
+  const std::int64_t length = extent(axes_.k);
+  Value *first = all ? i64(0) : micro_.first, *end = all ? i64(K_) : b_.CreateAdd(micro_.first, micro_.k);
+  Value* runs = b_.CreateUDiv(b_.CreateAdd(end, i64(length - 1)), i64(length));
+  const Values bases{state[0], state[1]};
+  Values sums(state.begin() + 2, state.end());
+  sums = loop("run", b_.CreateUDiv(first, i64(length)), runs, 1, std::move(sums), [&](Value* run, const Values& in) {
+    Value *begin = b_.CreateMul(run, i64(length)), *stop = b_.CreateAdd(begin, i64(length));
+    if (!all) {
+      begin = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, begin, first);
+      stop = minimum(stop, end);
+    }
+    const Values at = unit_at(begin, extents_of(roles_.k));
+    Values s;
+    for (const Operand* o : {&lhs_, &rhs_}) {
+      Value* offset = o->in_runs ? offset_at(*o, at) : b_.CreateMul(b_.CreateSub(begin, first), i64(o->k_stride));
+      s.push_back(offset_elements(dtype_, bases[o == &rhs_], offset));
+    }
+    s.append(in.begin(), in.end());
+    s = steps(m, all ? i64(length) : b_.CreateSub(stop, begin), std::move(s));
+    return Values(s.begin() + 2, s.end());
+  });
+  Values out{state[0], state[1]};
+  out.append(sums.begin(), sums.end());
+  return out;
 }
 
 /// All K products, in runs. Where interleaved, each run but the last is followed by the epilogue of one row of the tile

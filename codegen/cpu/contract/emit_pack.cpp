@@ -45,13 +45,28 @@ void ContractEmitter::pack(const Operand& o, Value* piece, Value* packed_index, 
 /// to[i][k] = value at row i of the strip.
 void ContractEmitter::pack_strip_along_k(const Operand& o, const Range& rows, const Range& k, Value* to) {
   for_each("pack.row", rows.begin, rows.end, 1, [&](Value* row) {
-    bind(o.free, row);
+    bind_row(row);
     Value* row_to = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(row, rows.begin), i64(o.free_stride)));
-    for_lanes(axes_.k, kReduceStripes, k.begin, k.end, [&] {
-      Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.k)], k.begin);
-      write(dtype_, offset_elements(dtype_, row_to, at), lanes(o.value));
+    for_runs_of_k(k, [&](Value* base, const Range& inner) {
+      for_lanes(axes_.k, kReduceStripes, inner.begin, inner.end, [&] {
+        Value* at = b_.CreateAdd(base, b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.k)], inner.begin));
+        write(dtype_, offset_elements(dtype_, row_to, at), lanes(o.value));
+      });
     });
   });
+}
+
+void ContractEmitter::for_runs_of_k(const Range& k, llvm::function_ref<void(Value* base, const Range& inner)> body) {
+  if (roles_.k.size() == 1) return body(i64(0), k);
+  const std::function<void(std::size_t, Value*)> walk = [&](std::size_t axis, Value* base) {
+    const AxisId a = roles_.k[axis];
+    if (a == axes_.k) return body(b_.CreateMul(base, i64(extent(a))), {i64(0), i64(extent(a))});
+    for_each("pack.outer", i64(0), i64(extent(a)), 1, [&](Value* i) {
+      bind(a, i);
+      walk(axis + 1, b_.CreateAdd(b_.CreateMul(base, i64(extent(a))), i));
+    });
+  };
+  walk(0, i64(0));
 }
 
 /// to[k][i] = value at start + i, for i < count. Whole vectors are written; what they write too much, the next k
@@ -60,11 +75,11 @@ void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count,
   const int enough = static_cast<int>(std::bit_ceil(static_cast<unsigned>(count)));
   const int width = o.free == axes_.n ? tile_lanes_ : std::min(kReduceStripes, enough);
   auto copy_row = [&](Value* at) {
-    bind(axes_.k, at);
+    bind_all(roles_.k, at);
     Value* row = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(at, k.begin), i64(o.k_stride)));
     for (int i = 0; i < count; i += width) {
       push_level();
-      bind(o.free, b_.CreateAdd(start, i64(i)));
+      bind_free(o, b_.CreateAdd(start, i64(i)));
       lanes_ = {width > 1 ? o.free : kNone, width, std::min(width, count - i)};
       write(dtype_, offset_elements(dtype_, row, i64(i)), lanes(o.value));
       lanes_ = {};
@@ -91,8 +106,8 @@ void ContractEmitter::pack_panel_along_k(const Operand& o, Value* column, int co
   const bool straight =
       expr(o.value).kind == Expr::load && count % n == 0;  // loads are worth repeating, a prologue is not
   Value* copy = scratch_at(block_copy_);
-  for_lanes(axes_.k, n, k.begin, k.end, [&] {
-    Value* at = b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.k)], k.begin);
+  const auto pack_rows = [&](Value* base, const Range& inner) {
+    Value* at = b_.CreateAdd(base, b_.CreateSub(coordinate_[static_cast<std::size_t>(axes_.k)], inner.begin));
     Value* row = offset_elements(dtype_, to, b_.CreateMul(at, i64(nr_)));
     for_each("pack.block", i64(0), i64(count), n, [&](Value* j) {
       Values block;
@@ -114,6 +129,9 @@ void ContractEmitter::pack_panel_along_k(const Operand& o, Value* column, int co
       }
       transpose_block(std::move(block), offset_elements(dtype_, row, j));
     });
+  };
+  for_runs_of_k(k, [&](Value* base, const Range& inner) {
+    for_lanes(axes_.k, n, inner.begin, inner.end, [&] { pack_rows(base, inner); });
   });
 }
 

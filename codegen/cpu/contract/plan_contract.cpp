@@ -18,26 +18,28 @@ std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * 
 
 }  // namespace
 
-bool ContractEmitter::accepts(const Kernel& kernel, const PhaseInfo& info) {
-  const RoleAxes s = role_axes(kernel);
-  if (!cpu_tile(kernel) || s.k == kNone || s.m == kNone || s.n == kNone) return false;
-  for (AxisId a : info.phase.parallel)
-    if (a != s.b && a != s.m && a != s.n) return false;
-  const std::int64_t k = info.extent[static_cast<std::size_t>(s.k)];
-  return info.points() > 0 && k > 0;
+bool ContractEmitter::accepts(const Kernel& kernel) {
+  if (!cpu_tile(kernel)) return false;
+  const Roles& s = leading_contraction(kernel)->roles;
+  std::vector<AxisId> all;
+  for (const std::vector<AxisId>* role : {&s.b, &s.m, &s.n}) all.insert(all.end(), role->begin(), role->end());
+  const bool has_role = std::ranges::all_of(kernel.phases[0].parallel,
+                                            [&](AxisId a) { return std::ranges::count(all, a) > 0; });
+  return has_role && extent_of(kernel, all) > 0 && extent_of(kernel, s.k) > 0;
 }
 
 ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, const Kernel& kernel,
                                  const PhaseInfo& info, const CpuTarget& target)
     : PhaseEmitter(module, program, kernel, info, target),
       stage_(info.phase.stages[0]),
-      axes_(role_axes(stage_.roles)),
+      roles_(stage_.roles),
+      axes_{only_axis(roles_.b), roles_.m.back(), roles_.n[0], roles_.k.back()},
       schedule_(std::get<CpuSchedule>(kernel.schedule)),
       dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype),
-      B_(extent(axes_.b)),
-      M_(extent(axes_.m)),
+      B_(extents(roles_.b)),
+      M_(extents(roles_.m)),
       N_(extent(axes_.n)),
-      K_(extent(axes_.k)) {
+      K_(extents(roles_.k)) {
   plan();
 }
 
@@ -59,9 +61,11 @@ void ContractEmitter::plan() {
   nr_ = static_cast<int>(round_up(std::min<std::int64_t>(schedule_.nr, N_), lanes));
   tile_lanes_ = std::gcd(nr_, kReduceStripes);
   panels_ = ceil_div(N_, nr_);
-  strips_ = ceil_div(M_, schedule_.mr);
-  rows_ = static_cast<int>(ceil_div(M_, strips_));
-  short_strips_ = strips_ * rows_ - M_;
+  const std::int64_t run = extent(axes_.m);
+  strips_of_run_ = ceil_div(run, schedule_.mr);
+  strips_ = M_ / run * strips_of_run_;
+  rows_ = static_cast<int>(ceil_div(run, strips_of_run_));
+  short_strips_ = strips_of_run_ * rows_ - run;
 
   // Products of one microkernel call: about kc, alike, and such that a chunk ends where a call ends.
   const std::int64_t chunk = std::min(K_, kContractChunk),
@@ -83,7 +87,8 @@ void ContractEmitter::plan() {
   tile_row_ = schedule_.split_n ? nr_ : group_ * nr_;
   tile_elements_ = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
   const bool whole_panels = !schedule_.split_n || last_columns() == nr_;
-  const bool whole = K_ <= k_block_ && K_ >= kShortestRun * rows_;
+  k_runs_ = lhs_.in_runs || rhs_.in_runs;
+  const bool whole = K_ <= k_block_ && K_ >= kShortestRun * rows_ && !k_runs_;
   const std::optional<int> needed = epilogue_registers();  // and one in reserve
   interleaved_ = whole && !info_.checks && block_ > 1 && whole_panels && needed &&
                  *needed + 1 + rows_ * (nr_ / lanes_of_register_) <= target_.vector_registers;
@@ -128,6 +133,17 @@ int load_cost(const Kernel& kernel, const PhaseInfo& info, ExprId root, AxisId a
 
 }  // namespace
 
+/// Whether an operand that is read in place has products at more than one stride: its runs are those of the innermost
+/// axis of k.
+bool ContractEmitter::is_in_runs(ExprId operand) const {
+  const Linear& access = info_.access[static_cast<std::size_t>(operand)];
+  const auto stride = [&](AxisId a) { return access.coefficient[static_cast<std::size_t>(a)]; };
+  std::int64_t products = extent(axes_.k);
+  for (std::size_t i = roles_.k.size() - 1; i-- > 0; products *= extent(roles_.k[i]))
+    if (stride(roles_.k[i]) != products * stride(axes_.k)) return true;
+  return false;
+}
+
 ContractEmitter::Operand ContractEmitter::plan_lhs() const {
   Operand o{stage_.lhs, axes_.m};
   const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
@@ -136,9 +152,11 @@ ContractEmitter::Operand ContractEmitter::plan_lhs() const {
   if (!o.packed) {
     o.free_stride = access.coefficient[static_cast<std::size_t>(axes_.m)];
     o.k_stride = access.coefficient[static_cast<std::size_t>(axes_.k)];
+    o.in_runs = is_in_runs(o.value);
     return o;
   }
-  o.along_k = load_cost(kernel_, info_, o.value, axes_.k) <= load_cost(kernel_, info_, o.value, axes_.m);
+  o.along_k = packs_along_k() &&
+              load_cost(kernel_, info_, o.value, axes_.k) <= load_cost(kernel_, info_, o.value, axes_.m);
   if (o.along_k) {  // [rows][k]; rows are an odd number of cache lines apart, so that they share no cache set
     const auto line = kCacheLine / static_cast<std::int64_t>(size_of(dtype_));
     o.free_stride = (round_up(packed_k_, kReduceStripes) / line | 1) * line;
@@ -158,13 +176,15 @@ ContractEmitter::Operand ContractEmitter::plan_rhs() const {
   o.packed = schedule_.pack_rhs || !plain;
   if (!o.packed) {
     o.k_stride = access.coefficient[static_cast<std::size_t>(axes_.k)];
+    o.in_runs = is_in_runs(o.value);
     if (access.panel_axis == axes_.n && nr_ > access.panel_width)
       o.panel_width = access.panel_width, o.panel_gap = access.panel_gap;
     return o;
   }
-  o.along_k = load_cost(kernel_, info_, o.value, axes_.k) < load_cost(kernel_, info_, o.value, axes_.n);
+  o.along_k =
+      packs_along_k() && load_cost(kernel_, info_, o.value, axes_.k) < load_cost(kernel_, info_, o.value, axes_.n);
   o.k_stride = nr_;
-  o.piece = round_up(packed_k_, tile_lanes_) * nr_;
+  o.piece = (round_up(packed_k_, tile_lanes_) + (roles_.k.size() > 1 ? tile_lanes_ : 0)) * nr_;
   return o;
 }
 

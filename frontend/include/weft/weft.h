@@ -12,6 +12,7 @@
 #include <weft/frontend/tensor/control.h>
 #include <weft/frontend/tensor/functions.h>
 #include <weft/frontend/tensor/initializers.h>
+#include <weft/frontend/nn/convolution.h>
 #include <weft/frontend/nn/layers.h>
 #include <weft/frontend/nn/losses.h>
 #include <weft/frontend/nn/metrics.h>
@@ -21,6 +22,7 @@
 #include <weft/frontend/tensor/random.h>
 #include <weft/frontend/nn/schedules.h>
 #include <weft/frontend/tensor/tensor.h>
+#include <weft/frontend/tensor/windows.h>
 #include <weft/runtime/data/csv.h>
 #include <weft/runtime/cuda/cuda_device.h>
 #include <weft/runtime/data/data.h>
