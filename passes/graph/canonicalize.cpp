@@ -70,11 +70,17 @@ Side merged(Builder& b, const Side& side, bool rhs) {
   return {b.reshape(v, extents), axis_if(batch.result), Dims{contracted.result}, axis_if(free.result)};
 }
 
+/// Windows, maybe in another order.
+bool is_windows(const Builder& b, ValueId v) {
+  if (b.g[v].op == Op::transpose) v = b.g[v].operands[0];
+  return b.g[v].op == Op::window;
+}
+
 /// The axes of windows cannot be merged into one without a copy of every window. Such a contraction keeps its lists of
 /// axes, and has the windows on its left.
 ValueId contract_windows(Builder& b, const Node& n) {
   const ValueId x = n.operands[0], y = n.operands[1];
-  if (b.g[x].op == Op::window) return b.op(Op::contract, n.operands, n.attrs);
+  if (is_windows(b, x)) return b.op(Op::contract, n.operands, n.attrs);
   const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
   const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
   const int batch = lb.rank(), m = b.type(x).shape.rank() - batch - lhs.rank();
@@ -89,7 +95,7 @@ ValueId canonical_contract(Builder& b, const Node& n) {
   const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
   const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
   const ValueId x = n.operands[0], y = n.operands[1];
-  if (b.g[x].op == Op::window || b.g[y].op == Op::window) return contract_windows(b, n);
+  if (is_windows(b, x) || is_windows(b, y)) return contract_windows(b, n);
   const Side left{x, lb, lhs, free_axes(b.type(x).shape.rank(), lhs, lb)};
   const Side right{y, rb, rhs, free_axes(b.type(y).shape.rank(), rhs, rb)};
   const Side l = merged(b, left, false), r = merged(b, right, true);

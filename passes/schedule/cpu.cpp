@@ -5,6 +5,7 @@
 #include "passes/schedule/cpu.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "ir/base/at.h"
 #include "ir/base/cache_line.h"
@@ -220,6 +221,8 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
   const bool prefer_n = by_columns || repeat_lhs < repeat_rhs || touches_update(p, k);
   s.split_n = (panels >= 4 && prefer_n) || (strips < kFewStrips && panels > strips);
+  // Between windows that overlap, each strip reads what others have brought into the L1, if the panel leaves it room.
+  if (in_runs && x.k > chunk) s.kc = std::bit_floor(static_cast<std::uint64_t>(target.l1_bytes / 2 / (s.nr * x.element)));
   // A long sum whose right operand no cache holds: each strip by itself would fetch all of it anew.
   if (x.k > chunk && in_runs && x.k * x.n * x.element > target.l2_bytes && panels > 1) s.split_n = true;
   // What follows one another by the same weight does so row by row: a thread that has rows shares nothing else with the
