@@ -130,14 +130,14 @@ Spatial of_pool(const Tensor& x, const Dims& size, const PoolOptions& o) {
   return spatial(x, all, o.stride, o.dilation, o.padding, all);
 }
 
-/// The windows' axes in front of the channels, so that a register holds neighbouring channels; then folded, the innermost
-/// first.
+/// Each window's axis behind that of its number, as windows side by side lie in x, and all in front of the channels, which
+/// a register holds neighbours of; then folded, the innermost first.
 Tensor fold_windows(Tensor y, int rank, Tensor (*fold)(const Tensor&, int axis)) {
-  Dims perm = Dims::iota(rank + 1);
-  for (int i = 0; i < rank; ++i) perm.push_back(rank + 2 + i);
+  Dims perm{0};
+  for (int i = 0; i < rank; ++i) perm.push_back(1 + i), perm.push_back(rank + 2 + i);
   perm.push_back(rank + 1);
   y = transpose(y, perm);
-  for (int i = rank; i-- > 0;) y = fold(y, rank + 1 + i);
+  for (int i = rank; i-- > 0;) y = fold(y, 2 * i + 2);
   return y;
 }
 

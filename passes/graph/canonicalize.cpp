@@ -6,6 +6,8 @@
 
 #include "ir/base/strided.h"
 #include "ir/graph/build.h"
+#include "ir/ops/scalar.h"
+#include "passes/graph/stored_values.h"
 
 namespace weft {
 namespace {
@@ -103,6 +105,27 @@ ValueId canonical_contract(Builder& b, const Node& n) {
   return b.reshape(z, n.type.shape);
 }
 
+/// A fold of few elements that are no neighbours, as a window's are, is a chain of binary ops: what reads its result may
+/// compute it.
+ValueId canonical_reduce(Builder& b, const Node& n) {
+  constexpr std::int64_t kFew = 4;
+  const ValueId x = n.operands[0];
+  const Shape shape = b.type(x).shape;
+  const int axis = n.attrs.axis();
+  const auto fold = info(n.op).traits.fold;
+  if (!fold || axis == shape.rank() - 1 || shape[axis] > kFew || shape[axis] < 2) return b.op(n.op, n.operands, n.attrs);
+  Dims start = Dims::filled(shape.rank(), 0), limit = shape;
+  const Dims stride = Dims::filled(shape.rank(), 1);
+  // An extreme begins with its first element: that is what an identity and it give.
+  ValueId total = info(*fold).traits.associates ? kNoValue : b.fill(n.type, reduce_identity<double>(n.op));
+  for (std::int64_t i = 0; i < shape[axis]; ++i) {
+    start[axis] = i, limit[axis] = i + 1;
+    const ValueId element = b.reshape(b.slice(x, start, limit, stride), n.type.shape);
+    total = total == kNoValue ? element : b.op(*fold, {total, element});
+  }
+  return total;
+}
+
 /// A place takes a select for each place of a window; those of many are scattered.
 ValueId canonical_unwindow(Builder& b, const Node& n) {
   constexpr std::int64_t kMostPlaces = 16;
@@ -168,17 +191,45 @@ ValueId canonical_concat(Builder& b, const Node& n) {
   return b.op(Op::concat, std::move(level), n.attrs);
 }
 
+/// op(reshape(x), y) as reshape(op(x, reshape(y))), where the first reshape merges axes of an elementwise x and the second
+/// one only splits some. Else x would be stored, for memory alone can be read under such a shape.
+/// `nobody_else[i]`: nothing else reads operand i.
+ValueId canonical_elementwise(Builder& b, const Node& n, const std::vector<bool>& nobody_else) {
+  for (std::size_t i = 0; i < n.operands.size(); ++i) {
+    const Node reshape = b.g[n.operands[i]];
+    if (reshape.op != Op::reshape || !nobody_else[i]) continue;
+    const ValueId x = reshape.operands[0];
+    const Shape from = b.type(x).shape, to = n.type.shape;
+    if (!is_elementwise(b.g[x].op) || is_affine_reshape(from, to) || !is_affine_reshape(to, from)) continue;
+    std::vector<ValueId> operands;
+    for (const ValueId o : n.operands) operands.push_back(b.reshape(o, from));
+    operands[i] = x;
+    return b.reshape(b.op(n.op, operands, n.attrs, Type{n.type.dtype, from}), to);
+  }
+  return kNoValue;
+}
+
 }  // namespace
 
 Graph canonicalize(const Graph& old) {
   Rewriter rw(old);
+  const std::vector<std::vector<ValueId>> readers = users(old);
+  std::vector<bool> is_result(old.size(), false);
+  for (const Output& o : old.outputs()) is_result[o.id] = true;
+  for (const Update& u : old.updates()) is_result[u.value] = true;
   for (ValueId id : rw.live()) {
     const ValueId copy = rw.copy(id);
     const Node n = rw.graph()[copy];
     const auto bound = [&](ValueId v) { return is_static(rw.graph()[v].type.shape); };
     if (!std::ranges::all_of(n.operands, bound)) continue;
     Builder b{rw.graph(), n.locs};
+    if (is_elementwise(n.op)) {
+      std::vector<bool> nobody_else;
+      for (const ValueId o : old[id].operands) nobody_else.push_back(readers[o].size() == 1 && !is_result[o]);
+      if (const ValueId v = canonical_elementwise(b, n, nobody_else); v != kNoValue) rw.set(id, v);
+    }
     if (n.op == Op::contract) rw.set(id, canonical_contract(b, n));
+    if (info(n.op).cls == OpClass::reduce) rw.set(id, canonical_reduce(b, n));
     if (n.op == Op::unwindow) rw.set(id, canonical_unwindow(b, n));
     if (n.op == Op::scatter_add) rw.set(id, canonical_scatter(b, n));
     if (n.op == Op::concat && n.operands.size() > kMaxConcat) rw.set(id, canonical_concat(b, n));
