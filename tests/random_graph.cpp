@@ -15,7 +15,8 @@ namespace {
 constexpr Op kViewOps[] = {Op::reshape, Op::reshape,     Op::reshape, Op::slice,   Op::slice,      Op::transpose,
                            Op::pad,     Op::concat,      Op::concat,  Op::gather,  Op::gather,     Op::gather,
                            Op::iota,    Op::broadcast,   Op::random,  Op::convert, Op::convert,    Op::add,
-                           Op::mul,     Op::scatter_add, Op::arg_max, Op::arg_min, Op::reduce_sum, Op::contract};
+                           Op::mul,     Op::scatter_add, Op::arg_max, Op::arg_min, Op::reduce_sum, Op::contract,
+                           Op::window,  Op::window,      Op::unwindow, Op::reverse};
 
 /// Grows a graph from a pool of values: each step picks an op and operands that fit, making helpers where none do.
 class Generator {
@@ -400,7 +401,44 @@ ValueId add_random(Graph& g, Op op, std::vector<ValueId> operands, Rng& rng, Loc
         if (rng.chance(0.5)) low[i] = rng.below(3);
         if (rng.chance(0.5)) high[i] = rng.below(3);
       }
-      attrs = {{Attr::low, low}, {Attr::high, high}};
+      Dims interior;
+      for (int i = 0; i < rank && rng.chance(0.3); ++i) interior.push_back(rng.below(3));
+      attrs = {{Attr::low, low}, {Attr::high, high}, {Attr::interior, interior.rank() == rank ? interior : Dims{}}};
+      break;
+    }
+    case Op::reverse: {
+      Dims axes;
+      for (const std::int64_t i : random_permutation(rank, rng))
+        if (rng.chance(0.5)) axes.push_back(i);
+      attrs = {{Attr::axes, axes}};
+      break;
+    }
+    case Op::window: {
+      Dims axes, size, stride, dilation;
+      for (const std::int64_t i : random_permutation(rank, rng)) {
+        if (axes.rank() + rank >= kMaxRank - 2 || axes.rank() == 2 || rng.chance(0.4)) continue;
+        axes.push_back(i);
+        size.push_back(rng.between(1, 4)), stride.push_back(rng.between(1, 3)), dilation.push_back(rng.between(1, 2));
+        if (rng.chance(0.3)) stride[stride.rank() - 1] = size.back();
+      }
+      attrs = {{Attr::axes, axes}, {Attr::size, size}, {Attr::stride, stride}, {Attr::dilation, dilation}};
+      break;
+    }
+    case Op::unwindow: {
+      const int windows = static_cast<int>(rng.between(rank >= 2, std::min(2, rank / 2)));
+      Dims axes, stride, dilation;
+      Shape to;
+      for (int i = 0; i < rank - windows; ++i) to.push_back(x.shape[i]);
+      for (const std::int64_t i : random_permutation(to.rank(), rng)) {
+        if (axes.rank() == windows) break;
+        const std::int64_t size = x.shape[to.rank() + axes.rank()];
+        axes.push_back(i);
+        stride.push_back(rng.between(1, 3)), dilation.push_back(rng.between(1, 2));
+        std::int64_t& extent = to[static_cast<int>(i)];
+        extent = (extent - 1) * stride.back() + (size - 1) * dilation.back() + 1 + rng.below(2);
+      }
+      attrs = {{Attr::axes, axes}, {Attr::stride, stride}, {Attr::dilation, dilation}};
+      declared = Type{x.dtype, to};
       break;
     }
     case Op::concat:

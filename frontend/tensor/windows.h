@@ -41,8 +41,8 @@ struct PoolOptions {
   Padding padding = Padding::valid;
 };
 
-/// The largest element of each window, [batch, …, channels] -> [batch, …, channels]. Padding never wins. Equal elements
-/// share the gradient.
+/// The largest element of each window, [batch, …, channels] -> [batch, …, channels]. Padding never wins. Where several
+/// are largest, the rows of the window that have one share the gradient equally, then the elements of each row.
 Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);
 /// The mean of each window's elements, those of padding not counted.
 Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);

@@ -52,9 +52,10 @@ std::vector<Windows> windows_of(const Attrs& attrs, const Shape& x, const Shape&
   return all;
 }
 
-std::string fits_text(const Windows& w, std::int64_t extent, const Type& x) {
-  return fmt::format("a window of {} elements ({} of them, dilation {}) does not fit axis {} of {}, which has {}",
-                     w.span(), w.size, w.dilation, w.axis, to_string(x), extent);
+void require_fit(const Windows& w, std::int64_t extent, const Type& x) {
+  if (extent < 1 || w.size - 1 > (extent - 1) / w.dilation)
+    fail("a window of {}{} does not fit axis {} of {}, which has {}", counted(w.size, "element"),
+         w.dilation == 1 ? "" : fmt::format(", {} apart,", w.dilation), w.axis, to_string(x), extent);
 }
 
 /// The strides with which y = window(x) reads x.
@@ -174,7 +175,7 @@ Type infer::window(const InferArgs& a) {
     if (is_symbol(extent))
       fail("no window along the unbound {}axis of {}", extent == kBatch ? "batch " : "", to_string(x));
     if (w.size < 1 || w.size > kMostStep) fail("size={} must be positive", list_text(size));
-    if (w.size > extent || w.dilation > extent || w.span() > extent) fail("{}", fits_text(w, extent, x));
+    require_fit(w, extent, x);
     y.shape[w.axis] = (extent - w.span()) / w.stride + 1;
     y.shape.push_back(w.size);
   }
@@ -231,7 +232,7 @@ Type infer::unwindow(const InferArgs& a) {
     if (is_symbol(extent) || is_symbol(w.count) || is_symbol(w.size))
       fail("no windows along an unbound axis, of {} or {}", to_string(x), to_string(y));
     if (w.size < 1 || w.count < 1) fail("{} has no windows along axis {}", to_string(x), w.axis);
-    if (w.size > extent || w.dilation > extent || w.span() > extent) fail("{}", fits_text(w, extent, y));
+    require_fit(w, extent, y);
     if ((w.count - 1) > (extent - w.span()) / w.stride)
       fail("{} windows {} apart along axis {} of {} take more than its {}", w.count, w.stride, w.axis, to_string(y),
            counted(extent, "element"));

@@ -307,7 +307,7 @@ struct Fuser {
   bool must_be_in_memory(ValueId v) const {
     if (result[v]) return true;
     if (large[v]) return false;
-    if (windowed[v] && is_elementwise(g[v].op) && shape(v).rank() > 0) return true;
+    if (windowed[v] && takes_work(g[v])) return true;
     return std::ranges::any_of(uses[v], [&](ValueId u) {
       if (g[u].op == Op::reshape) return wants_memory(g, u, large);
       // Repeating something costly for every element of a larger shape; a scalar is computed once outside the loops.

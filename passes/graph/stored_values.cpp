@@ -104,6 +104,10 @@ Shape squeezed(const Shape& shape) {
   return s;
 }
 
+bool takes_work(const Node& n) {
+  return (is_elementwise(n.op) || n.op == Op::unwindow) && !n.type.shape.empty();
+}
+
 std::vector<bool> read_by_windows(const Graph& g) {
   std::vector<bool> read(g.size(), false);
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;) {
@@ -129,7 +133,7 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   const std::vector<bool> concats = stored_concats(g), windowed = read_by_windows(g);
   for (ValueId id = 0; id < g.size(); ++id) {
     const Node& n = g[id];
-    if (windowed[id] && n.group != kNoGroup && is_elementwise(n.op) && !large[id]) must[id] = true;
+    if (windowed[id] && n.group != kNoGroup && takes_work(n) && !large[id]) must[id] = true;
     if (concats[id]) {
       must[id] = true;
       for (ValueId v : n.operands)

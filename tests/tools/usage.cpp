@@ -140,8 +140,7 @@ TEST_CASE("what later releases bring is refused clearly") {
   const TempDir dir;
   weft::test::spill(dir.file("m.onnx"), "x");
   for (const std::string command :
-       {"weft train mnist --model cnn", "weft bench cnn", "weft dump cnn", "weft run m.onnx",
-        "weft import m.onnx -o m.weft", "weft compile m.weft -o m.o --header m.h"}) {
+       {"weft run m.onnx", "weft import m.onnx -o m.weft", "weft compile m.weft -o m.o --header m.h"}) {
     const Result r = shell(command, dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 1);

@@ -62,6 +62,29 @@ const Case kCases[] = {
                      "%y = slice %x {start=[0,0,0,0,0,0,0,1], limit=[2,1,2,1,2,1,2,5], "
                      "stride=[1,1,1,1,1,1,1,2]} : f64[2,1,2,1,2,1,2,2]\n  return %y")},
     {Op::pad, FUNC("%x: f64[2,3], %v: f64[]", "%y = pad %x, %v {low=[1,0], high=[0,2]} : f64[3,5]\n  return %y")},
+    {Op::pad, FUNC("%x: f64[2,3], %v: f64[]",
+                   "%y = pad %x, %v {low=[1,0], high=[0,2], interior=[2,1]} : f64[5,7]\n  return %y")},
+    {Op::reverse, FUNC("%x: f64[2,3,4]", "%y = reverse %x {axes=[2,0]} : f64[2,3,4]\n  return %y")},
+    {Op::window, FUNC("%x: f64[2,7]", "%y = window %x {axes=[1], size=[3]} : f64[2,5,3]\n  return %y")},
+    {Op::window, FUNC("%x: f64[8,7]", "%y = window %x {axes=[1,0], size=[3,2], stride=[2,3], dilation=[1,2]} : f64[2,3,3,2]\n"
+                                      "  return %y")},
+    {Op::window, FUNC("%x: f64[9,2]", "%y = window %x {axes=[0], size=[4], stride=[4]} : f64[2,2,4]\n  return %y")},
+    {Op::window, FUNC("%x: f64[9,2]", "%y = window %x {axes=[0,1], size=[1,2], stride=[3,2]} : f64[3,1,1,2]\n  return %y")},
+    {Op::window, FUNC("%x: f64[2,7,6,3], %w: f64[3,2,3,4]",  // a convolution, whose gradient is one
+                      "%p = window %x {axes=[1,2], size=[3,2]} : f64[2,5,5,3,3,2]\n"
+                      "  %y = contract %p, %w {lhs=[4,5,3], rhs=[0,1,2]} : f64[2,5,5,4]\n  return %y")},
+    {Op::window, FUNC("%x: f64[2,9,8,3], %w: f64[3,2,3,4]",
+                      "%p = window %x {axes=[1,2], size=[3,2], stride=[2,1], dilation=[1,3]} : f64[2,4,5,3,3,2]\n"
+                      "  %y = contract %w, %p {lhs=[2,0,1], rhs=[3,4,5]} : f64[4,2,4,5]\n  return %y")},
+    {Op::window, FUNC("%x: f64[6,2,3], %w: f64[2,4,3]",  // groups
+                      "%p = window %x {axes=[0], size=[4]} : f64[3,2,3,4]\n"
+                      "  %y = contract %p, %w {lhs=[3,2], rhs=[1,2], lhs_batch=[1], rhs_batch=[0]} : f64[2,3]\n"
+                      "  return %y")},
+    {Op::window, FUNC("%x: f64[8,3], %w: f64[2,3,4]",  // tiles: no product with a zero
+                      "%p = window %x {axes=[0], size=[2], stride=[2]} : f64[4,3,2]\n"
+                      "  %y = contract %p, %w {lhs=[2,1], rhs=[0,1]} : f64[4,4]\n  return %y")},
+    {Op::unwindow, FUNC("%x: f64[2,3,4]", "%y = unwindow %x {axes=[1], stride=[2], dilation=[3]} : f64[2,14]\n  return %y")},
+    {Op::unwindow, FUNC("%x: f64[3,2,4,2]", "%y = unwindow %x {axes=[1,0], stride=[1,2]} : f64[7,6]\n  return %y")},
     {Op::concat, FUNC("%x: f64[2,3], %y: f64[2,1]", "%z = concat %x, %y, %x {axis=1} : f64[2,7]\n  return %z")},
     {Op::gather, FUNC("%x: f64[2,4,3], %k: i32[5]", "%y = gather %x, %k {axis=1} : f64[2,5,3]\n  return %y")},
     {Op::gather, FUNC("%x: f64[4], %k: i64[2,3]", "%y = gather %x, %k {axis=0} : f64[2,3]\n  return %y")},
@@ -367,7 +390,8 @@ TEST_CASE("gradients of random graphs agree with finite differences") {
                  Op::exp,    Op::log,         Op::sin,       Op::cos,        Op::tanh,        Op::erf,
                  Op::sqrt,   Op::add,         Op::sub,       Op::mul,        Op::div,         Op::select,
                  Op::fma,    Op::broadcast,   Op::pad,       Op::slice,      Op::reshape,     Op::concat,
-                 Op::gather, Op::scatter_add, Op::transpose, Op::reduce_sum, Op::reduce_prod, Op::contract};
+                 Op::gather, Op::scatter_add, Op::transpose, Op::reduce_sum, Op::reduce_prod, Op::contract,
+                 Op::window, Op::unwindow,    Op::reverse,   Op::contract};
   options.dtypes = {f64};
   options.nodes = 14;
   options.large = 0;
