@@ -25,6 +25,14 @@ int main(int argc, char** argv) {
     // prints: 4, 8, 7
   }
 
+  {
+    GraphScope scope;
+    const Tensor image = placeholder(f32, {2, 9, 9, 3}, "pixels"), taps = placeholder(f32, {3, 3, 3, 8}, "taps");
+    const Tensor map = conv(image, taps, {.stride = {2}, .padding = Padding::same});  // [2, 5, 5, 8]
+    const Tensor smaller = max_pool(map, {2});                                         // [2, 2, 2, 8]
+    fmt::print("{} {}\n", to_string(map.shape()), to_string(smaller.shape()));  // prints: [2,5,5,8] [2,2,2,8]
+  }
+
   const std::int64_t samples = argc > 1 ? std::atol(argv[1]) : 4000;
   const int epochs = argc > 2 ? std::atoi(argv[2]) : 3;
   auto mnist = data::mnist({.train_count = samples, .test_count = samples >= 60000 ? 10000 : 1000});

@@ -11,7 +11,8 @@ namespace weft {
 /// `seed`).
 struct BuiltinModel {
   std::string_view name, about;
-  double gflop;  ///< of one training step at batch 128: 2 for each multiply-add of the contractions
+  double gflop;  ///< of one training step at batch 128: 2 for each multiply-add of the contractions, those
+                 ///< with the zeros around images included
   Model (*make)(std::uint64_t seed, const TrainOptions&);
 };
 std::span<const BuiltinModel> builtin_models();

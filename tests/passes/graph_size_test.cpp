@@ -187,7 +187,7 @@ TEST_CASE("many states that swap their values are ordered in linear time") {
   }
   for (ValueId x = 0; x < 2 * kPairs; x += 2) {
     g.update(x, b.op(Op::exp, {x + 1}));
-    const Type rows{f32, {2, g[x].type.shape[0]}};
+    const Type rows{f32, {5, g[x].type.shape[0]}};
     const ValueId each = b.op(Op::mul, {b.broadcast(x, rows.shape, {1}), b.op(Op::iota, {}, Attrs::axis(0), rows)});
     g.update(x + 1, b.reduce(Op::reduce_sum, each, 0));
   }

@@ -408,9 +408,12 @@ TEST_CASE("the reference models") {
       double flops = 0;
       for (ValueId id = 0; id < g.size(); ++id) {
         const Node& n = g[id];
-        if (n.op == Op::contract)
-          flops += 2.0 * static_cast<double>(element_count(n.type.shape) *
-                                             g[n.operands[0]].type.shape[static_cast<int>(n.attrs[Attr::lhs][0])]);
+        if (n.op == Op::contract) {
+          double products = static_cast<double>(element_count(n.type.shape));
+          for (const std::int64_t k : n.attrs[Attr::lhs])
+            products *= static_cast<double>(g[n.operands[0]].type.shape[static_cast<int>(k)]);
+          flops += 2 * products;
+        }
         if (n.op == Op::scan)
           flops += static_cast<double>(n.attrs.scalar(Attr::length)) * flops_of(*n.attrs.bodies[0]->graph);
       }

@@ -33,6 +33,7 @@ from numpy_text import (
     reals,
     rows,
 )
+from numpy_windows import window_cases
 
 # ---- elementwise
 
@@ -324,6 +325,7 @@ def views():
         ]:
             padded = np.pad(x(*a).values, list(zip(low, high)) or 0, constant_values=v.values)
             case("pad", [x(*a), v], padded, low=low, high=high)
+        window_cases(dtype, x, v)
         for shapes, axis in [
             ([(3,)], 0),
             ([(3,), (0,), (2,)], 0),
