@@ -204,7 +204,7 @@ Type infer::pad(const InferArgs& a) {
   if (!interior.empty()) require_rank(a, Attr::interior, x.shape.rank());
   Type y = x;
   for (int i = 0; i < x.shape.rank(); ++i) {
-    const std::int64_t between = step_of(a.attrs, i) - 1;
+    const std::int64_t between = interior.empty() ? 0 : interior[i];
     if (low[i] < 0 || high[i] < 0)
       fail("low={} and high={} must not be negative; slice to remove elements", list_text(low), list_text(high));
     if (between < 0) fail("interior={} must not be negative", list_text(interior));

@@ -23,8 +23,6 @@ struct Windows {
   bool is_tile() const { return size == 1 || (dilation == 1 && stride == size); }  ///< no window touches another
 };
 
-constexpr std::int64_t kMostStep = std::int64_t{1} << 40;  // of an attribute, so that no product of two extents overflows
-
 /// What the attributes say of window number i; lists that are empty have a 1 for each.
 Windows windows(const Attrs& attrs, int i, std::int64_t size) {
   const auto entry = [&](Attr name) { return attrs[name].empty() ? 1 : attrs[name][i]; };
@@ -38,16 +36,19 @@ void require_steps(const InferArgs& a) {
     if (list.rank() != a.attrs[Attr::axes].rank())
       fail("{}={} needs an entry for each of axes={}", weft::name(name), list_text(list), list_text(a.attrs[Attr::axes]));
     for (const std::int64_t step : list)
-      if (step < 1 || step > kMostStep) fail("{}={} must be positive", weft::name(name), list_text(list));
+      if (step < 1) fail("{}={} must be positive", weft::name(name), list_text(list));
   }
 }
 
-/// Those of y = window(x), with counts.
+/// Those of y = window(x), with counts. The steps of a lone window, or a lone element, which may be huge, are 1.
 std::vector<Windows> windows_of(const Attrs& attrs, const Shape& x, const Shape& y) {
   std::vector<Windows> all;
   for (int i = 0; i < attrs[Attr::axes].rank(); ++i) {
-    all.push_back(windows(attrs, i, y[x.rank() + i]));
-    all.back().count = y[all.back().axis];
+    Windows w = windows(attrs, i, y[x.rank() + i]);
+    w.count = y[w.axis];
+    if (w.count == 1) w.stride = 1;
+    if (w.size == 1) w.dilation = 1;
+    all.push_back(w);
   }
   return all;
 }
@@ -92,72 +93,115 @@ ValueId side_by_side(NodeBuilder& b, const Type& x, const std::vector<Windows>& 
   return joined == x.shape ? v : b.pad(v, b.scalar(x.dtype, 0), low, high, interior);
 }
 
-/// A node that is a contraction under another order of axes: axis p of it is axis perm[p] of the contraction.
-struct Permuted {
-  NodeView contraction;
-  Dims perm;
-};
-
-std::optional<Permuted> permuted_contraction(const NodeBuilder& b, ValueId v) {
-  NodeView n = b.node(v);
-  Dims perm = Dims::iota(b.type(v).shape.rank());
-  if (n.op == Op::transpose) perm = n.attrs[Attr::perm], n = b.node(n.operands[0]);
-  if (n.op != Op::contract) return {};
-  return Permuted{std::move(n), perm};
-}
-
-/// x's gradient, where that of its windows is a contraction p[…, o, …, c] * q[…, k, …, c], as one of p's windows:
-///   dx[i] = sum over o * stride + k * dilation = i, c of p[o, c] q[k, c]
+/// x's gradient, where that of its windows is a contraction p[…, o, …, c] * q[…, k, …, c]: contractions with p's windows,
+/// so that no window's gradient is stored. With one window at each place,
+///   dx[i] = sum over o + k * dilation = i, c of p[o, c] q[k, c]
 ///         = sum over j, c of P[i + j * dilation, c] q[size - 1 - j, c],
-/// P being p with stride - 1 zeros between neighbours, and zeros around it. No window's gradient is stored then.
-/// kNoValue: where it is none of that form, or most products would be with zeros that nothing needs.
-ValueId correlated(NodeBuilder& b, const Type& x, const std::vector<Windows>& all, ValueId g) {
-  const std::optional<Permuted> found = permuted_contraction(b, g);
-  if (!found) return kNoValue;
-  for (const Windows& w : all)
-    if (w.stride > 1 && w.stride >= w.span()) return kNoValue;
-  const Attrs& attrs = found->contraction.attrs;
-  const Dims &lhs = attrs[Attr::lhs], &rhs = attrs[Attr::rhs];
-  const Dims &lb = attrs[Attr::lhs_batch], &rb = attrs[Attr::rhs_batch];
-  const ValueId l = found->contraction.operands[0], r = found->contraction.operands[1];
-  const Dims m = free_axes(b.type(l).shape.rank(), lhs, lb), n = free_axes(b.type(r).shape.rank(), rhs, rb);
-  const int first_m = lb.rank(), first_n = first_m + m.rank();
-  const auto place = [&](int axis) { return static_cast<int>(found->perm[axis]); };  // in the contraction's result
-  const bool left = place(all[0].axis) < first_n;  // p is the left operand
-  Dims p_axes, q_axes, sizes, dilations, low, high, interior;
-  Dims folded;  // axes of the result that the new contraction no longer has
-  const ValueId p = left ? l : r, q = left ? r : l;
-  const Shape p_shape = b.type(p).shape;
-  low = high = interior = Dims::filled(p_shape.rank(), 0);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const int o = place(all[i].axis), k = place(x.shape.rank() + static_cast<int>(i));
-    const bool o_left = o >= first_m && o < first_n, k_left = k >= first_m && k < first_n;
-    if (o < first_m || k < first_m || o_left != left || k_left == left) return kNoValue;
-    const std::int64_t p_axis = left ? m[o - first_m] : n[o - first_n], q_axis = left ? n[k - first_n] : m[k - first_m];
-    p_axes.push_back(p_axis), q_axes.push_back(q_axis), folded.push_back(k);
-    sizes.push_back(all[i].size), dilations.push_back(all[i].dilation);
-    const int at = static_cast<int>(p_axis);
-    low[at] = all[i].span() - 1;
-    interior[at] = all[i].stride - 1;
-    high[at] = x.shape[all[i].axis] - ((all[i].count - 1) * all[i].stride + 1);
+/// P being p with zeros around it. Of windows that lie s apart, dx[s * i + r] is that with each s-th place of q, from r on.
+class Correlation {
+ public:
+  /// False: the gradient g is none of that form.
+  bool find(NodeBuilder& b, const Type& x, const std::vector<Windows>& all, ValueId g) {
+    NodeView n = b.node(g);
+    place_ = Dims::iota(b.type(g).shape.rank());
+    if (n.op == Op::transpose) place_ = n.attrs[Attr::perm], n = b.node(n.operands[0]);
+    if (n.op != Op::contract || all.empty()) return false;
+    const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
+    const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
+    const ValueId l = n.operands[0], r = n.operands[1];
+    const Dims m = free_axes(b.type(l).shape.rank(), lhs, lb), free = free_axes(b.type(r).shape.rank(), rhs, rb);
+    const int first_m = lb.rank(), first_n = first_m + m.rank();
+    left_ = place(all[0].axis) < first_n;
+    p_ = left_ ? l : r, q_ = left_ ? r : l;
+    p_folded_ = left_ ? lhs : rhs, q_folded_ = left_ ? rhs : lhs, p_batch_ = left_ ? lb : rb, q_batch_ = left_ ? rb : lb;
+    int pieces = 1;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const Windows& w = all[i];
+      const int o = place(w.axis), k = place(x.shape.rank() + static_cast<int>(i));
+      const bool o_left = o >= first_m && o < first_n, k_left = k >= first_m && k < first_n;
+      if (o < first_m || k < first_m || o_left != left_ || k_left == left_) return false;
+      if (w.stride > 1 && w.stride >= w.span()) return false;  // no windows overlap: views do
+      if (w.stride > 1 && (w.dilation > 1 || (pieces *= static_cast<int>(w.stride)) > kMostPieces)) return false;
+      p_axes_.push_back(left_ ? m[o - first_m] : free[o - first_n]);
+      q_axes_.push_back(left_ ? free[k - first_n] : m[k - first_m]);
+      folded_.push_back(k);
+    }
+    x_ = x, all_ = all;
+    return pieces == 1 || x.shape.rank() < kMaxRank;
   }
-  const ValueId spread = b.pad(p, b.scalar(x.dtype, 0), low, high, interior);
-  const ValueId around = b.window(spread, p_axes, sizes, {}, dilations);
-  const ValueId turned = b.op(Op::reverse, {q}, {{Attr::axes, q_axes}});
-  Dims p_folded, q_folded = q_axes;
-  for (int i = 0; i < p_axes.rank(); ++i) p_folded.push_back(p_shape.rank() + i);
-  for (const std::int64_t a : left ? lhs : rhs) p_folded.push_back(a);
-  for (const std::int64_t a : left ? rhs : lhs) q_folded.push_back(a);
-  const ValueId d = left ? b.contract(around, turned, p_folded, q_folded, lb, rb)
-                         : b.contract(turned, around, q_folded, p_folded, lb, rb);
-  Dims perm;
-  for (int axis = 0; axis < x.shape.rank(); ++axis) {
-    std::int64_t at = place(axis);
-    for (const std::int64_t k : folded) at -= k < place(axis);
-    perm.push_back(at);
+
+  /// dx at the phases given, of the windows along the first axes.
+  ValueId build(NodeBuilder& b, Dims phases = {}) const {
+    const auto i = static_cast<std::size_t>(phases.rank());
+    if (i == all_.size()) return piece(b, phases);
+    const Windows& w = all_[i];
+    std::vector<ValueId> pieces;
+    for (std::int64_t r = 0; r < w.stride; ++r) {
+      phases.push_back(r);
+      pieces.push_back(build(b, phases));
+      phases.erase(phases.rank() - 1);
+    }
+    if (w.stride == 1) return pieces[0];
+    Shape apart = b.type(pieces[0]).shape, joined = apart;
+    joined[w.axis] *= w.stride;
+    apart.insert(w.axis + 1, 1);
+    for (ValueId& v : pieces) v = b.reshape(v, apart);
+    const ValueId all = b.reshape(b.op(Op::concat, pieces, Attrs::axis(w.axis + 1)), joined);
+    Shape limit = joined;
+    limit[w.axis] = x_.shape[w.axis];
+    if (limit == joined) return all;
+    return b.slice(all, Dims::filled(limit.rank(), 0), limit, Dims::filled(limit.rank(), 1));
   }
-  return b.transpose(d, perm);
-}
+
+ private:
+  static constexpr int kMostPieces = 16;
+  int place(int axis) const { return static_cast<int>(place_[axis]); }  // of g's axis in the contraction's result
+
+  /// dx at places stride * i + phase along each axis.
+  ValueId piece(NodeBuilder& b, const Dims& phases) const {
+    const Shape p = b.type(p_).shape, q = b.type(q_).shape;
+    Dims sizes, dilations, low = Dims::filled(p.rank(), 0), high = low;
+    Dims start = Dims::filled(q.rank(), 0), stride = Dims::filled(q.rank(), 1);
+    Shape shape = x_.shape;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      const Windows& w = all_[i];
+      const auto index = static_cast<int>(i);
+      const int at = static_cast<int>(p_axes_[index]), k = static_cast<int>(q_axes_[index]);
+      shape[w.axis] = (x_.shape[w.axis] + w.stride - 1) / w.stride;
+      sizes.push_back(std::max<std::int64_t>(0, (w.size - phases[index] + w.stride - 1) / w.stride));
+      dilations.push_back(w.dilation);
+      start[k] = std::min(phases[index], w.size), stride[k] = w.stride;
+      low[at] = (sizes[index] - 1) * w.dilation;
+      high[at] = shape[w.axis] - w.count;
+    }
+    if (std::ranges::count(sizes, 0)) return b.fill({x_.dtype, shape}, 0);
+    const ValueId around = b.window(b.pad(p_, b.scalar(x_.dtype, 0), low, high), p_axes_, sizes, {}, dilations);
+    const bool is_whole = stride == Dims::filled(q.rank(), 1);
+    const ValueId taps = is_whole ? q_ : b.slice(q_, start, q, stride);
+    const ValueId turned = b.op(Op::reverse, {taps}, {{Attr::axes, q_axes_}});
+    Dims p_folded, q_folded = q_axes_;
+    for (int i = 0; i < p_axes_.rank(); ++i) p_folded.push_back(p.rank() + i);
+    for (const std::int64_t a : p_folded_) p_folded.push_back(a);
+    for (const std::int64_t a : q_folded_) q_folded.push_back(a);
+    const ValueId d = left_ ? b.contract(around, turned, p_folded, q_folded, p_batch_, q_batch_)
+                            : b.contract(turned, around, q_folded, p_folded, q_batch_, p_batch_);
+    Dims perm;
+    for (int axis = 0; axis < x_.shape.rank(); ++axis) {
+      std::int64_t at = place(axis);
+      for (const std::int64_t k : folded_) at -= k < place(axis);
+      perm.push_back(at);
+    }
+    return b.transpose(d, perm);
+  }
+
+  Type x_;
+  std::vector<Windows> all_;
+  Dims place_;
+  bool left_ = true;  // p is the left operand
+  ValueId p_ = kNoValue, q_ = kNoValue;
+  Dims p_axes_, q_axes_, p_folded_, q_folded_, p_batch_, q_batch_;
+  Dims folded_;  // axes of g's contraction that those of a piece no longer have
+};
 
 }  // namespace
 
@@ -174,7 +218,7 @@ Type infer::window(const InferArgs& a) {
     const std::int64_t extent = x.shape[w.axis];
     if (is_symbol(extent))
       fail("no window along the unbound {}axis of {}", extent == kBatch ? "batch " : "", to_string(x));
-    if (w.size < 1 || w.size > kMostStep) fail("size={} must be positive", list_text(size));
+    if (w.size < 1) fail("size={} must be positive", list_text(size));
     require_fit(w, extent, x);
     y.shape[w.axis] = (extent - w.span()) / w.stride + 1;
     y.shape.push_back(w.size);
@@ -204,7 +248,7 @@ ValueId grad::window(NodeBuilder& b, const GradientArgs& a, std::size_t) {
   const Attrs attrs = a.attrs;
   if (attrs[Attr::axes].empty()) return a.g;
   const std::vector<Windows> all = windows_of(attrs, x.shape, b.type(a.y).shape);
-  if (const ValueId v = correlated(b, x, all, a.g); v != kNoValue) return v;
+  if (Correlation c; c.find(b, x, all, a.g)) return c.build(b);
   if (std::ranges::all_of(all, &Windows::is_tile)) return side_by_side(b, x, all, a.g);
   return b.op(Op::unwindow, {a.g},
               {{Attr::axes, attrs[Attr::axes]}, {Attr::stride, attrs[Attr::stride]}, {Attr::dilation, attrs[Attr::dilation]}},

@@ -147,8 +147,11 @@ ValueId canonical_unwindow(Builder& b, const Node& n) {
   Dims strides = Dims::filled(windows.rank(), 0);
   std::int64_t stride = 1;
   for (int i = axes.rank(); i-- > 0; stride *= to[static_cast<int>(axes[i])]) {
-    const auto step = [&](Attr name) { return n.attrs[name].empty() ? 1 : n.attrs[name][i]; };
-    strides[i] = stride * step(Attr::stride), strides[axes.rank() + i] = stride * step(Attr::dilation);
+    const auto step = [&](Attr name, std::int64_t extent) {  // a lone one may be huge
+      return extent == 1 || n.attrs[name].empty() ? 1 : n.attrs[name][i];
+    };
+    strides[i] = stride * step(Attr::stride, windows[i]);
+    strides[axes.rank() + i] = stride * step(Attr::dilation, windows[axes.rank() + i]);
   }
   for_each_offset(windows, 0, strides, [&](std::int64_t, std::int64_t at) { index.push_back(at); });
   Shape merged, split;

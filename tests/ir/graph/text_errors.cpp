@@ -97,6 +97,32 @@ const ErrorCase kBodies[] = {
     {"%0 = neg %x : f32[3,2]", "2:15: error: neg has type f32[2,3], the text says f32[3,2]"},
     {"%0 = reduce_sum %x {axis=2} : f32[2]",
      "2:6: error: reduce_sum: axis 2 is outside rank 2: expected 0 <= axis < 2; operand 0 is f32[2,3] from m.weft:1:9"},
+    // Windows.
+    {"%0 = window %y {axes=[0], size=[4]} : f32[1]",
+     "2:6: error: window: a window of 4 elements does not fit axis 0 of f32[3], which has 3; operand 0 is f32[3] from "
+     "m.weft:1:23"},
+    {"%0 = window %y {axes=[0], size=[2], dilation=[9223372036854775807]} : f32[1]",
+     "2:6: error: window: a window of 2 elements, 9223372036854775807 apart, does not fit axis 0 of f32[3], which has 3; "
+     "operand 0 is f32[3] from m.weft:1:23"},
+    {"%0 = window %y {axes=[0], size=[0]} : f32[1]",
+     "2:6: error: window: size=[0] must be positive; operand 0 is f32[3] from m.weft:1:23"},
+    {"%0 = window %y {axes=[0], size=[2], stride=[0]} : f32[1]",
+     "2:6: error: window: stride=[0] must be positive; operand 0 is f32[3] from m.weft:1:23"},
+    {"%0 = window %y {axes=[0], size=[2], stride=[1,1]} : f32[1]",
+     "2:6: error: window: stride=[1,1] needs an entry for each of axes=[0]; operand 0 is f32[3] from m.weft:1:23"},
+    {"%0 = window %b {axes=[0], size=[2]} : f32[1]",
+     "2:6: error: window: no window along the unbound batch axis of f32[?,3]; operand 0 is f32[?,3] from m.weft:1:67"},
+    {"%0 = unwindow %x {axes=[0]} : f32[3]",
+     "2:6: error: unwindow: 2 windows 1 apart along axis 0 of f32[3] take more than its 3 elements; operand 0 is f32[2,3] "
+     "from m.weft:1:9"},
+    {"%0 = unwindow %x {axes=[0,1]} : f32[3]",
+     "2:6: error: unwindow: f32[2,3] has 2 axes; expected those of f32[3] and one for each of axes=[0,1]; operand 0 is "
+     "f32[2,3] from m.weft:1:9"},
+    {"%0 = reverse %b {axes=[0]} : f32[?,3]",
+     "2:6: error: reverse: cannot reverse the unbound batch axis of f32[?,3]; operand 0 is f32[?,3] from m.weft:1:67"},
+    {"%s = constant {value=0} : f32[]\n%0 = pad %y, %s {low=[0], high=[0], interior=[9223372036854775807]} : f32[3]",
+     "3:6: error: pad: interior=[9223372036854775807] is too large; operand 0 is f32[3] from m.weft:1:23, operand 1 is "
+     "f32[] from m.weft:2:1"},
     // Attributes.
     {"%0 = reduce_sum %x : f32[2]", "2:6: error: reduce_sum needs the attribute axis"},
     {"%0 = reduce_sum %x {} : f32[2]", "2:6: error: reduce_sum needs the attribute axis"},
