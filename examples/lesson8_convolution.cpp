@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     Tensor smooth = constant(Array::from<float>({0.25f, 0.5f, 0.25f}, {3, 1, 1}));  // [size, channels, filters]
     Tensor valid = conv(signal, smooth), same = conv(signal, smooth, {.padding = Padding::same});
     Tensor pairs = max_pool(signal, {2});                  // side by side
-    Tensor rises = window(signal, 1, {2});                 // a view of all neighbours, [1, 5, 1, 2]
+    Tensor rises = window(signal, {1}, {2});                 // a view of all neighbours, [1, 5, 1, 2]
     const std::vector<Array> values = compile({valid, same, pairs, rises})({});
     for (const Array& v : values) fmt::print("{} ", to_string(v.shape()));
     fmt::print("\n{}\n", values[2].str());

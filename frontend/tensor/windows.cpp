@@ -25,7 +25,8 @@ struct Spatial {
   }
 };
 
-Dims one_for_each(const Tensor& x, std::string_view what, const Dims& list, int rank, const Dims& otherwise) {
+Dims one_for_each(const Tensor& x, std::string_view what, const Dims& list, int rank, const Dims& otherwise,
+                  std::int64_t least = 1) {
   if (list.empty()) return otherwise;
   if (list.rank() != 1 && list.rank() != rank)
     type_error({x}, fmt::format("{} is {}; expected {} entries, one for each spatial axis, or one for all", what,
@@ -33,7 +34,8 @@ Dims one_for_each(const Tensor& x, std::string_view what, const Dims& list, int 
   Dims all;
   for (int i = 0; i < rank; ++i) all.push_back(list[list.rank() == 1 ? 0 : i]);
   for (const std::int64_t v : all)
-    if (v < 1 || v > kMostStep) type_error({x}, fmt::format("{} is {}; expected 1 or more", what, list_text(list)));
+    if (v < least || v > kMostStep)
+      type_error({x}, fmt::format("{} is {}; expected {} to {}", what, list_text(list), least, kMostStep));
   return all;
 }
 
@@ -55,11 +57,8 @@ Spatial spatial(const Tensor& x, const Dims& size, const Dims& stride, const Dim
   s.stride = one_for_each(x, "stride", stride, rank, default_stride.empty() ? one : default_stride);
   s.dilation = one_for_each(x, "dilation", dilation, rank, one);
   if (padding.kind == Padding::given) {
-    for (const Dims* list : {&padding.low, &padding.high})
-      if (list->rank() != rank || std::ranges::any_of(*list, [](std::int64_t p) { return p < 0 || p > kMostStep; }))
-        type_error({x}, fmt::format("padding of {} before and {} behind; expected a number, 0 or more, for each of {} spatial axes",
-                                    list_text(padding.low), list_text(padding.high), rank));
-    s.low = padding.low, s.high = padding.high;
+    s.low = one_for_each(x, "the padding before", padding.low, rank, none, 0);
+    s.high = one_for_each(x, "the padding behind", padding.high, rank, none, 0);
   }
   return s;
 }
@@ -127,7 +126,12 @@ Spatial of_pool(const Tensor& x, const Dims& size, const PoolOptions& o) {
   const int rank = spatial_rank(x);
   if (size.empty()) type_error({x}, "the size of the windows is missing");
   const Dims all = one_for_each(x, "size", size, rank, {});
-  return spatial(x, all, o.stride, o.dilation, o.padding, all);
+  const Spatial s = spatial(x, all, o.stride, o.dilation, o.padding, all);
+  for (int i = 0; i < rank; ++i)
+    if (std::max(s.low[i], s.high[i]) >= s.span(i))
+      type_error({x}, fmt::format("padding of {} before and {} behind along spatial axis {}: a window of {} lies in it whole",
+                                  s.low[i], s.high[i], i, s.span(i)));
+  return s;
 }
 
 /// Each window's axis behind that of its number, as windows side by side lie in x, and all in front of the channels, which
@@ -162,6 +166,7 @@ Tensor conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::source_
     lhs.push_back(s.rank + 1);
     return contract(windows_of(padded, s), w, lhs, Dims::iota(s.rank + 1));
   }
+  if (s.rank > 2) type_error({x, w}, fmt::format("{} groups of an input with {} spatial axes; expected at most 2", o.groups, s.rank));
   Shape split = padded.shape();
   split[s.rank + 1] = o.groups;
   split.push_back(depth);
@@ -280,12 +285,14 @@ Tensor l2_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::sou
   return sqrt(fold_windows(windows_of(padded_for_windows(square(x), s, o.padding, 0), s), s.rank, sum_of));
 }
 
-Tensor window(const Tensor& x, const Axes& axes, const Dims& size, const Dims& stride, const Dims& dilation,
+Tensor window(const Tensor& x, const Dims& axes, const Dims& size, const Dims& stride, const Dims& dilation,
               std::source_location where) {
   LocScope scope(where);
   check_operands({x});
+  if (x.rank() + axes.rank() > kMaxRank)
+    type_error({x}, fmt::format("{} windows of {} axes; expected at most {} in all", axes.rank(), x.rank(), kMaxRank));
   Dims list;
-  for (const int axis : axes.resolve(x)) list.push_back(axis);
+  for (const std::int64_t axis : axes) list.push_back(axis < 0 ? axis + x.rank() : axis);
   return node(Op::window, {x}, {{Attr::axes, list}, {Attr::size, size}, {Attr::stride, stride}, {Attr::dilation, dilation}});
 }
 

@@ -5,7 +5,7 @@
 namespace weft {
 
 /// What is added around the spatial axes before windows are taken: nothing, `same` (as much as gives ceil(extent / stride)
-/// windows, the smaller half in front), or as many elements as given before and behind each axis.
+/// windows, the smaller half in front), or as many elements as given before and behind each axis, or one number for all.
 struct Padding {
   enum Kind : std::uint8_t { valid, same, given };
   Padding(Kind padding = valid) : kind(padding) {}
@@ -35,6 +35,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& w, const ConvOptions& optio
 /// [batch, …, channels * multiplier]; filter j of channel c comes out at c * multiplier + j. options.groups is not used.
 Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& options = {}, WEFT_HERE);
 
+/// No window may lie in the padding alone.
 struct PoolOptions {
   Dims stride = {};  ///< by default the size: windows side by side
   Dims dilation = {};
@@ -44,14 +45,15 @@ struct PoolOptions {
 /// The largest element of each window, [batch, …, channels] -> [batch, …, channels]. Padding never wins. Where several
 /// are largest, the rows of the window that have one share the gradient equally, then the elements of each row.
 Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);
-/// The mean of each window's elements, those of padding not counted.
+/// The mean of each window's elements, those of padding not counted. f32 and f64.
 Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);
-/// The square root of the sum of squares of each window.
+/// The square root of the sum of squares of each window; its gradient where all are 0 is NaN, as that of sqrt(0) is inf.
 Tensor l2_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);
 
-/// y[…, o, …, k] = x[…, o * stride + k * dilation, …] along each of `axes`: all windows that fit. Their axes k come
+/// y[…, o, …, k] = x[…, o * stride + k * dilation, …] along each of `axes` (negative: from the end), which the other lists
+/// have an entry for each of: all windows that fit. Their axes k come
 /// last, in the order of `axes`. Nothing is copied.
-Tensor window(const Tensor& x, const Axes& axes, const Dims& size, const Dims& stride = {}, const Dims& dilation = {},
+Tensor window(const Tensor& x, const Dims& axes, const Dims& size, const Dims& stride = {}, const Dims& dilation = {},
               WEFT_HERE);
 /// x backwards along `axes`.
 Tensor flip(const Tensor& x, const Axes& axes = {}, WEFT_HERE);

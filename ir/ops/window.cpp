@@ -302,7 +302,8 @@ Array eval::unwindow(const EvalArgs& a) {
   return y;
 }
 
-/// 0 + the elements in row-major order of the operand: windows ascend, so places in them descend.
+/// 0 + the elements in row-major order of the operand: windows ascend, so places in them descend. (The axes ascend, as
+/// `canonicalize` leaves them.)
 ExprId element::unwindow(const ElementArgs& a) {
   const Shape &y = a.result.shape, &x = a.types[0].shape;
   const std::vector<Windows> all = windows_of(a.attrs, y, x);

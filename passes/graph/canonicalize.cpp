@@ -2,9 +2,7 @@
 #include "passes/graph/canonicalize.h"
 
 #include <algorithm>
-#include <limits>
 
-#include "ir/base/strided.h"
 #include "ir/graph/build.h"
 #include "ir/ops/scalar.h"
 #include "passes/graph/stored_values.h"
@@ -126,25 +124,45 @@ ValueId canonical_reduce(Builder& b, const Node& n) {
   return total;
 }
 
-/// A place takes a select for each place of a window; those of many are scattered.
-ValueId canonical_unwindow(Builder& b, const Node& n) {
+/// The same with axes that ascend, so that the windows' axes are in row-major order one by one.
+ValueId with_ascending_axes(Builder& b, const Node& n) {
+  const Dims& axes = n.attrs[Attr::axes];
+  const int kept = n.type.shape.rank();
+  std::vector<int> order;
+  for (int i = 0; i < axes.rank(); ++i) order.push_back(i);
+  std::ranges::sort(order, {}, [&](int i) { return axes[i]; });
+  Attrs sorted = n.attrs;
+  Dims perm = Dims::iota(kept);
+  for (int i = 0; i < axes.rank(); ++i) perm.push_back(kept + order[static_cast<std::size_t>(i)]);
+  for (const Attr list : {Attr::axes, Attr::stride, Attr::dilation})
+    for (int i = 0; i < n.attrs[list].rank(); ++i) sorted[list][i] = n.attrs[list][order[static_cast<std::size_t>(i)]];
+  return b.op(Op::unwindow, {b.transpose(n.operands[0], perm)}, sorted, n.type);
+}
+
+/// A place takes a select for each place of a window; those of many are scattered, to indices that are computed.
+ValueId canonical_unwindow(Builder& b, const Node& given) {
   constexpr std::int64_t kMostPlaces = 16;
+  const ValueId unwindow = with_ascending_axes(b, given);
+  const Node n = b.g[unwindow];
   const ValueId x = n.operands[0];
   const Shape from = b.type(x).shape, to = n.type.shape;
   const Dims& axes = n.attrs[Attr::axes];
   Dims order;  // axes of x: those that stay, then the windows', then the places in them
-  std::int64_t places = 1, updates = 1, whole = 1;
+  std::int64_t places = 1, whole = 1;
   for (int d = 0; d < to.rank(); ++d)
     if (!axes.contains(d)) order.push_back(d);
   const int kept = order.rank();
-  for (const std::int64_t a : axes) order.push_back(a), updates *= from[static_cast<int>(a)], whole *= to[static_cast<int>(a)];
+  for (const std::int64_t a : axes) order.push_back(a), whole *= to[static_cast<int>(a)];
   for (int i = to.rank(); i < from.rank(); ++i) order.push_back(i), places *= from[i];
-  if (places <= kMostPlaces || places * updates > std::numeric_limits<std::int32_t>::max()) return b.op(Op::unwindow, n.operands, n.attrs, n.type);
-  updates *= places;
-  Shape windows;  // of the axes that are summed
+  if (places <= kMostPlaces) return unwindow;
+  Shape merged, split, windows;  // of the result, both ways; of the axes that are summed
+  for (int i = 0; i < kept; ++i) merged.push_back(to[static_cast<int>(order[i])]);
+  split = merged;
+  for (const std::int64_t a : axes) split.push_back(to[static_cast<int>(a)]);
   for (int i = kept; i < from.rank(); ++i) windows.push_back(from[static_cast<int>(order[i])]);
-  std::vector<std::int64_t> index;
-  Dims strides = Dims::filled(windows.rank(), 0);
+  Shape rows = merged;
+  rows.push_back(element_count(windows)), merged.push_back(whole);
+  Dims strides = Dims::filled(windows.rank(), 0);  // of the windows, in the merged axis
   std::int64_t stride = 1;
   for (int i = axes.rank(); i-- > 0; stride *= to[static_cast<int>(axes[i])]) {
     const auto step = [&](Attr name, std::int64_t extent) {  // a lone one may be huge
@@ -153,15 +171,16 @@ ValueId canonical_unwindow(Builder& b, const Node& n) {
     strides[i] = stride * step(Attr::stride, windows[i]);
     strides[axes.rank() + i] = stride * step(Attr::dilation, windows[axes.rank() + i]);
   }
-  for_each_offset(windows, 0, strides, [&](std::int64_t, std::int64_t at) { index.push_back(at); });
-  Shape merged, split;
-  for (int i = 0; i < kept; ++i) merged.push_back(to[static_cast<int>(order[i])]);
-  split = merged;
-  Shape rows = merged;
-  rows.push_back(updates), merged.push_back(whole);
-  for (const std::int64_t a : axes) split.push_back(to[static_cast<int>(a)]);
-  const ValueId u = b.reshape(b.transpose(x, order), rows);
-  const ValueId sum = b.op(Op::scatter_add, {b.fill({n.type.dtype, merged}, 0), b.constant(Array::from(index, {updates})), u}, Attrs::axis(kept));
+  const Type numbers{i64, {rows.back()}};
+  const auto whole_number = [&](std::int64_t v) { return b.broadcast(b.constant(Array::scalar(v)), numbers.shape, {}); };
+  ValueId left = b.op(Op::iota, {}, Attrs::axis(0), numbers), index = whole_number(0);
+  for (int i = windows.rank(); i-- > 0;) {
+    const ValueId extent = whole_number(windows[i]);
+    index = b.add(index, b.mul(b.op(Op::rem, {left, extent}), whole_number(strides[i])));
+    left = b.div(left, extent);
+  }
+  const ValueId updates = b.reshape(b.transpose(x, order), rows);
+  const ValueId sum = b.op(Op::scatter_add, {b.fill({n.type.dtype, merged}, 0), index, updates}, Attrs::axis(kept));
   Dims back = Dims::iota(to.rank());
   for (int i = 0; i < kept; ++i) back[static_cast<int>(order[i])] = i;
   for (int i = 0; i < axes.rank(); ++i) back[static_cast<int>(axes[i])] = kept + i;

@@ -105,7 +105,7 @@ Shape squeezed(const Shape& shape) {
 }
 
 bool takes_work(const Node& n) {
-  return (is_elementwise(n.op) || n.op == Op::unwindow) && !n.type.shape.empty();
+  return (is_elementwise(n.op) || n.op == Op::unwindow || n.op == Op::pad) && !n.type.shape.empty();
 }
 
 std::vector<bool> read_by_windows(const Graph& g) {

@@ -49,7 +49,8 @@ std::vector<bool> large_values(const Graph&, std::int64_t large_bytes);
 
 Shape squeezed(const Shape&);  ///< without the axes of extent 1
 
-/// Not what windows should repeat for each of their elements: arithmetic on a tensor.
+/// Not what windows should repeat for each of their elements: arithmetic on a tensor, and the tests whether an element is
+/// one of padding.
 bool takes_work(const Node&);
 /// read[v]: a window or an unwindow reads v, itself or through views: each element for several of its own.
 std::vector<bool> read_by_windows(const Graph&);

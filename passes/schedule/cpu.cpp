@@ -203,7 +203,10 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const bool by_columns =
       along_m == 1 &&
       (in_runs || fit_l1(2 * chunk, along_k) || ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k) && stays));
-  s.pack_lhs = !by_columns && !(along_k == 1 && fit_l1(s.mr, along_m));
+  // What no L2 holds comes from beyond it a second time when it is packed: not for so few readers.
+  constexpr std::int64_t kFewCopies = 4;
+  const bool streams = panels <= kFewCopies && x.m * x.k * x.element > target.l2_bytes && fit_l2(s.mr, along_m);
+  s.pack_lhs = !by_columns && !(along_k == 1 && (streams || fit_l1(s.mr, along_m)));
 
   const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, axes.n);
   const std::int64_t rhs_row = rhs_plain ? stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], axes.k) : 0;
@@ -220,7 +223,9 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   constexpr std::int64_t kFewStrips = 8;  // 64x512x512, 5 strips: 0.82 of the time with panels shared out
   const std::int64_t repeat_lhs = s.pack_lhs ? x.m : 0, repeat_rhs = s.pack_rhs ? x.n : 0;
   const bool prefer_n = by_columns || repeat_lhs < repeat_rhs || touches_update(p, k);
-  s.split_n = (panels >= 4 && prefer_n) || (strips < kFewStrips && panels > strips);
+  // Not where every thread would fetch a left operand that no L2 holds, for the sake of a small right one.
+  const bool tall = x.m >= 8 * x.n && x.m * x.k * x.element > target.l2_bytes;
+  s.split_n = (panels >= 4 && prefer_n && !tall) || (strips < kFewStrips && panels > strips);
   // Between windows that overlap, each strip reads what others have brought into the L1, if the panel leaves it room.
   if (in_runs && x.k > chunk) s.kc = std::bit_floor(static_cast<std::uint64_t>(target.l1_bytes / 2 / (s.nr * x.element)));
   // A long sum whose right operand no cache holds: each strip by itself would fetch all of it anew.
