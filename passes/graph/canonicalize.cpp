@@ -2,6 +2,7 @@
 #include "passes/graph/canonicalize.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "ir/graph/build.h"
 #include "ir/ops/scalar.h"
@@ -70,25 +71,56 @@ Side merged(Builder& b, const Side& side, bool rhs) {
   return {b.reshape(v, extents), axis_if(batch.result), Dims{contracted.result}, axis_if(free.result)};
 }
 
-/// Windows, maybe in another order.
+/// Windows, maybe under a transpose.
 bool is_windows(const Builder& b, ValueId v) {
   if (b.g[v].op == Op::transpose) v = b.g[v].operands[0];
   return b.g[v].op == Op::window;
 }
 
+/// The free axes of windows, those first along which their elements lie farthest apart: strips are cut within the last one.
+Dims by_distance(const Builder& b, ValueId windows, Dims free) {
+  const Node& outer = b.g[windows];
+  const bool is_moved = outer.op == Op::transpose;
+  const Node& w = is_moved ? b.g[outer.operands[0]] : outer;
+  Dims apart = row_major_strides(b.type(w.operands[0]).shape);
+  for (const std::int64_t axis : w.attrs[Attr::axes]) apart.push_back(apart[static_cast<int>(axis)]);
+  const auto distance = [&](std::int64_t axis) {
+    return apart[static_cast<int>(is_moved ? outer.attrs[Attr::perm][static_cast<int>(axis)] : axis)];
+  };
+  std::vector<std::int64_t> order(free.begin(), free.end());
+  std::ranges::stable_sort(order, std::greater<>(), distance);
+  return Dims(std::span<const std::int64_t>(order));
+}
+
 /// The axes of windows cannot be merged into one without a copy of every window. Such a contraction keeps its lists of
-/// axes, and has the windows on its left.
+/// axes, and has the windows on its left, their free axes in the order of memory.
 ValueId contract_windows(Builder& b, const Node& n) {
-  const ValueId x = n.operands[0], y = n.operands[1];
-  if (is_windows(b, x)) return b.op(Op::contract, n.operands, n.attrs);
-  const Dims &lhs = n.attrs[Attr::lhs], &rhs = n.attrs[Attr::rhs];
-  const Dims &lb = n.attrs[Attr::lhs_batch], &rb = n.attrs[Attr::rhs_batch];
-  const int batch = lb.rank(), m = b.type(x).shape.rank() - batch - lhs.rank();
-  Dims perm = Dims::iota(batch);  // [b, n, m] -> [b, m, n]
-  const int all = n.type.shape.rank();
-  for (int i = 0; i < m; ++i) perm.push_back(all - m + i);
-  for (int i = batch; i < all - m; ++i) perm.push_back(i);
-  return b.transpose(b.contract(y, x, rhs, lhs, rb, lb), perm);
+  ValueId x = n.operands[0], y = n.operands[1];
+  Dims lhs = n.attrs[Attr::lhs], rhs = n.attrs[Attr::rhs], lb = n.attrs[Attr::lhs_batch], rb = n.attrs[Attr::rhs_batch];
+  const bool swaps = !is_windows(b, x);
+  if (swaps) std::swap(x, y), std::swap(lhs, rhs), std::swap(lb, rb);
+  const int rank = b.type(x).shape.rank(), batch = lb.rank();
+  const Dims free = free_axes(rank, lhs, lb), order = by_distance(b, x, free);
+  const int m = free.rank(), all = n.type.shape.rank();
+  Dims moved = Dims::iota(rank), place = moved;  // of x: which of its axes goes where
+  Dims number = Dims::iota(m);                   // free axis i of x comes out as number[i] of them
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < m; ++j)
+      if (order[j] == free[i]) number[i] = j, moved[static_cast<int>(free[j])] = free[i];
+  for (int i = 0; i < rank; ++i) place[static_cast<int>(moved[i])] = i;
+  const auto placed = [&](Dims axes) {
+    for (int i = 0; i < axes.rank(); ++i) axes[i] = place[static_cast<int>(axes[i])];
+    return axes;
+  };
+  const ValueId z = b.contract(b.transpose(x, moved), y, placed(lhs), rhs, placed(lb), rb);
+  Dims perm = Dims::iota(batch);  // z is [b, m, n]; of a swapped one [b, n, m] is wanted
+  const auto push_m = [&] {
+    for (int i = 0; i < m; ++i) perm.push_back(batch + number[i]);
+  };
+  if (!swaps) push_m();
+  for (int i = batch + m; i < all; ++i) perm.push_back(i);
+  if (swaps) push_m();
+  return b.transpose(z, perm);
 }
 
 ValueId canonical_contract(Builder& b, const Node& n) {

@@ -365,23 +365,6 @@ ValueId static_size(const Match& m, Builder& b) {
 }
 
 // contract(transpose(x), y) reads x directly, if the free axes of x come out in the same order.
-// The free axes of the windows in another order: that of a transpose, which is a view of them, where the result's would
-// be a copy.
-ValueId transpose_contract_windows(const Match& m, Builder& b) {
-  const Dims perm = m.attr("t", Attr::perm), lhs = m.attr("u", Attr::lhs), lb = m.attr("u", Attr::lhs_batch);
-  const Dims rhs = m.attr("u", Attr::rhs), rb = m.attr("u", Attr::rhs_batch);
-  const int rank = m.type("x").shape.rank(), batch = lb.rank();
-  const Dims free = free_axes(rank, lhs, lb);
-  Dims order = Dims::iota(rank), place = order;  // of the windows' axes; where each of them goes
-  for (int i = 0; i < perm.rank(); ++i) {
-    const bool is_free = i >= batch && i < batch + free.rank();
-    if (!is_free && perm[i] != i) return kNoValue;
-    if (is_free) order[static_cast<int>(free[i - batch])] = free[static_cast<int>(perm[i]) - batch];
-  }
-  for (int i = 0; i < rank; ++i) place[static_cast<int>(order[i])] = i;
-  return b.contract(b.transpose(m["x"], order), m["y"], through(lhs, place), rhs, through(lb, place), rb);
-}
-
 ValueId contract_transposed_lhs(const Match& m, Builder& b) {
   const Dims perm = m.attr("u", Attr::perm), lhs = m.attr("t", Attr::lhs), lb = m.attr("t", Attr::lhs_batch);
   if (!increasing(through(free_axes(perm.rank(), lhs, lb), perm))) return kNoValue;

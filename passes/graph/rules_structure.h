@@ -17,7 +17,6 @@ ValueId compose_transposes(const Match&, Builder&);
 ValueId transpose_to_reshape(const Match&, Builder&);
 ValueId transpose_broadcast(const Match&, Builder&);
 ValueId transpose_contract(const Match&, Builder&);
-ValueId transpose_contract_windows(const Match&, Builder&);
 ValueId broadcast_to_reshape(const Match&, Builder&);
 ValueId compose_broadcasts(const Match&, Builder&);
 ValueId squeeze_broadcast(const Match&, Builder&);

@@ -161,7 +161,6 @@ constexpr RuleRow kRows[] = {
   {"transpose_unmoved",  "transpose@t(x)",             s::transpose_to_reshape},
   {"transpose_broadcast", "transpose@t(broadcast@u(x))", s::transpose_broadcast},
   {"transpose_contract", "transpose@t(contract@u(x, y))", s::transpose_contract},
-  {"transpose_contract_windows", "transpose@t(contract@u(window@x(z), y))", s::transpose_contract_windows},
   {"reshape_same",       "reshape(x)",                 "x",                    s::keeps_type},
   {"reshape_twice",      "reshape(reshape(x))",        "reshape(x)"},
   {"reshape_broadcast",  "reshape@t(broadcast@u(x))",  s::broadcast_reshape},

@@ -128,6 +128,6 @@ TEST_CASE("no convolution stores a matrix of its windows") {
   const std::int64_t image = c.batch * c.height * c.width * c.channels;
   for (const Buffer& b : p.buffers) {
     INFO(b.name);
-    CHECK(element_count(b.type.shape) <= image);
+    CHECK(element_count(b.type.shape) <= 2 * image);  // one with zeros around it; the windows are nine times an image
   }
 }
