@@ -31,6 +31,8 @@ Convolution::Convolution(std::string kind, int spatial, std::int64_t filters, Di
   for (int i = 0; i < spatial; ++i) size_.push_back(size[size.rank() == 1 ? 0 : i]);
   for (const std::int64_t k : size_)
     if (k < 1) fail("{}{}: size is {}; expected 1 or more", where_prefix(), kind, list_text(size));
+  if (options_.groups != 1 && kind != fmt::format("Conv{}D", spatial))
+    fail("{}{}: groups is {}; expected 1", where_prefix(), kind, options_.groups);
   callable(options_.weight_init, kind + ": weight_init", where);
   callable(options_.bias_init, kind + ": bias_init", where);
 }
@@ -52,7 +54,12 @@ Tensor Convolution::run(const Tensor& x, int channel_axis, std::int64_t outputs,
     type_error_of(name(), {x, w},
                   fmt::format("the layer was built for {} channels and is given {}", built_for, channels));
   const ConvOptions how{options_.stride, options_.dilation, options_.padding, options_.groups};
-  Tensor y = convolved(x, w, how);
+  Tensor y;
+  {
+    const UserScope call;  // errors name the layer, not the function that it calls
+    const BuiltinScope builtin(name());
+    y = convolved(x, w, how);
+  }
   if (options_.use_bias) y = y + parameters()[1];
   return called({x}, activation_(y));
 }
@@ -96,7 +103,6 @@ template class ConvTranspose<3>;
 Tensor DepthwiseConv2D::operator()(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   const std::int64_t outputs = x.defined() && x.rank() > 0 ? x.shape().back() * filters_ : filters_;
-  options_.groups = 1;
   return run(
       x, 2, outputs,
       [&](std::int64_t channels) {

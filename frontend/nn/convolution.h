@@ -9,7 +9,7 @@ namespace weft {
 struct ConvLayerOptions {
   Dims stride = {}, dilation = {};  ///< at least 1; by default 1
   Padding padding = Padding::valid;
-  std::int64_t groups = 1;
+  std::int64_t groups = 1;  ///< more than 1 in Conv alone
   bool use_bias = true;
   Initializer weight_init = glorot_uniform();
   Initializer bias_init = zeros();
@@ -47,7 +47,7 @@ using Conv1D = Conv<1>;
 using Conv2D = Conv<2>;
 using Conv3D = Conv<3>;
 
-/// conv_transpose() as a layer. Parameters: weight [size…, filters, channels], bias [filters]. One group.
+/// conv_transpose() as a layer. Parameters: weight [size…, filters, channels], bias [filters].
 template <int N>
 class ConvTranspose : public Convolution {
  public:
@@ -62,7 +62,7 @@ using Conv2DTranspose = ConvTranspose<2>;
 using Conv3DTranspose = ConvTranspose<3>;
 
 /// depthwise_conv() of two spatial axes as a layer. Parameters: weight [height, width, channels, multiplier], bias
-/// [channels * multiplier]. options.groups is not used.
+/// [channels * multiplier].
 class DepthwiseConv2D : public Convolution {
  public:
   explicit DepthwiseConv2D(Dims size, std::int64_t multiplier = 1, Activation activation = {},

@@ -225,6 +225,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& w, const ConvOptions& o, st
 Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::source_location where) {
   LocScope scope(where);
   Spatial s = of_conv(x, w, o, "[size…, channels, multiplier]");
+  if (o.groups != 1) type_error({x, w}, fmt::format("{} groups; expected 1", o.groups));
   const std::int64_t channels = x.shape().back(), multiplier = w.shape().back();
   if (w.shape()[s.rank] != channels)
     type_error({x, w}, fmt::format("the weight is for {} channels; expected {}", w.shape()[s.rank], channels));

@@ -32,7 +32,7 @@ Tensor conv(const Tensor& x, const Tensor& w, const ConvOptions& options = {}, W
 Tensor conv_transpose(const Tensor& x, const Tensor& w, const ConvOptions& options = {}, WEFT_HERE);
 
 /// Each channel with filters of its own: x [batch, …, channels], w [size…, channels, multiplier] ->
-/// [batch, …, channels * multiplier]; filter j of channel c comes out at c * multiplier + j. options.groups is not used.
+/// [batch, …, channels * multiplier]; filter j of channel c comes out at c * multiplier + j. One group.
 Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& options = {}, WEFT_HERE);
 
 /// No window may lie in the padding alone.

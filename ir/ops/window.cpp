@@ -18,9 +18,10 @@ namespace {
 struct Windows {
   int axis;
   std::int64_t size, stride, dilation, count = 0;
-  std::int64_t span() const { return (size - 1) * dilation + 1; }           ///< of the axis, by one window
-  std::int64_t covered() const { return (count - 1) * stride + span(); }    ///< by all of them
-  bool is_tile() const { return size == 1 || (dilation == 1 && stride == size); }  ///< no window touches another
+  std::int64_t span() const { return (size - 1) * dilation + 1; }         ///< of the axis, by one window
+  std::int64_t covered() const { return (count - 1) * stride + span(); }  ///< by all of them
+  /// The elements of all windows lie as far apart as those of one, and no two windows share any.
+  bool is_tile() const { return size == 1 || count == 1 || (dilation == 1 && stride == size); }
 };
 
 /// What the attributes say of window number i; lists that are empty have a 1 for each.
@@ -70,7 +71,7 @@ Dims window_strides(const Attrs& attrs, const Shape& x, const Shape& y) {
   return strides;
 }
 
-/// x's gradient where no window touches another: views of that of the windows.
+/// x's gradient where all windows are tiles: views of that of the windows.
 ValueId side_by_side(NodeBuilder& b, const Type& x, const std::vector<Windows>& all, ValueId g) {
   const Shape y = b.type(g).shape;
   Dims perm;  // the axis of each window behind that of its number
@@ -84,7 +85,7 @@ ValueId side_by_side(NodeBuilder& b, const Type& x, const std::vector<Windows>& 
       if (w.axis != d) continue;
       perm.push_back(x.shape.rank() + static_cast<int>(i));
       joined[d] = w.count * w.size;
-      interior[d] = w.size == 1 ? w.stride - 1 : 0;
+      interior[d] = (w.size == 1 ? w.stride : w.count == 1 ? w.dilation : 1) - 1;
       high[d] = x.shape[d] - w.covered();
     }
   }
@@ -120,7 +121,7 @@ class Correlation {
       const int o = place(w.axis), k = place(x.shape.rank() + static_cast<int>(i));
       const bool o_left = o >= first_m && o < first_n, k_left = k >= first_m && k < first_n;
       if (o < first_m || k < first_m || o_left != left_ || k_left == left_) return false;
-      if (w.stride > 1 && w.stride >= w.span()) return false;  // no windows overlap: views do
+      if (w.stride > 1 && w.stride >= w.span()) return false;  // most products would be with zeros
       if (w.stride > 1 && (w.dilation > 1 || (pieces *= static_cast<int>(w.stride)) > kMostPieces)) return false;
       p_axes_.push_back(left_ ? m[o - first_m] : free[o - first_n]);
       q_axes_.push_back(left_ ? free[k - first_n] : m[k - first_m]);
@@ -248,8 +249,8 @@ ValueId grad::window(NodeBuilder& b, const GradientArgs& a, std::size_t) {
   const Attrs attrs = a.attrs;
   if (attrs[Attr::axes].empty()) return a.g;
   const std::vector<Windows> all = windows_of(attrs, x.shape, b.type(a.y).shape);
-  if (Correlation c; c.find(b, x, all, a.g)) return c.build(b);
   if (std::ranges::all_of(all, &Windows::is_tile)) return side_by_side(b, x, all, a.g);
+  if (Correlation c; c.find(b, x, all, a.g)) return c.build(b);
   return b.op(Op::unwindow, {a.g},
               {{Attr::axes, attrs[Attr::axes]}, {Attr::stride, attrs[Attr::stride]}, {Attr::dilation, attrs[Attr::dilation]}},
               x);

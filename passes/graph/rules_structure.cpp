@@ -250,8 +250,8 @@ ValueId pad_broadcast(const Match& m, Builder& b) {
   return b.op(Op::broadcast, {m["v"]}, {}, Type{m.type("t").dtype, shape});
 }
 
-// Windows side by side, each of neighbours: [n] -> [o, k] without a gap, and the k behind the other axes. One of one
-// element is a slice.
+// Windows side by side, each of neighbours: [n] -> [o, k] without a gap, and the k behind the other axes. Those of one
+// element, and a lone one, are slices.
 ValueId window_tiles(const Match& m, Builder& b) {
   const Shape x = m.type("x").shape, y = m.type("t").shape;
   const Dims axes = m.attr("t", Attr::axes), stride = m.attr("t", Attr::stride), dilation = m.attr("t", Attr::dilation);
@@ -264,6 +264,9 @@ ValueId window_tiles(const Match& m, Builder& b) {
     limit[axis] = (y[axis] - 1) * apart + 1;
     if (y[k] == 1) {
       step[axis] = apart;
+    } else if (y[axis] == 1) {
+      step[axis] = dilation.empty() ? 1 : dilation[i];
+      limit[axis] = (y[k] - 1) * step[axis] + 1;
     } else {
       if (apart != y[k] || !(dilation.empty() || dilation[i] == 1)) return kNoValue;
       limit[axis] += y[k] - 1;

@@ -69,6 +69,8 @@ const Case kCases[] = {
     {Op::window, FUNC("%x: f64[8,7]", "%y = window %x {axes=[1,0], size=[3,2], stride=[2,3], dilation=[1,2]} : f64[2,3,3,2]\n"
                                       "  return %y")},
     {Op::window, FUNC("%x: f64[9,2]", "%y = window %x {axes=[0], size=[4], stride=[4]} : f64[2,2,4]\n  return %y")},
+    {Op::window, FUNC("%x: f64[7,2]",  // a lone one
+                      "%y = window %x {axes=[0], size=[3], stride=[9], dilation=[2]} : f64[1,2,3]\n  return %y")},
     {Op::window, FUNC("%x: f64[9,2]", "%y = window %x {axes=[0,1], size=[1,2], stride=[3,2]} : f64[3,1,1,2]\n  return %y")},
     {Op::window, FUNC("%x: f64[2,7,6,3], %w: f64[3,2,3,4]",  // a convolution, whose gradient is one
                       "%p = window %x {axes=[1,2], size=[3,2]} : f64[2,5,5,3,3,2]\n"
