@@ -12,10 +12,10 @@ namespace weft::test {
 namespace {
 
 // What a graph of views picks its ops from: an op that stands here twice is twice as likely.
-constexpr Op kViewOps[] = {Op::reshape, Op::reshape,     Op::reshape, Op::slice,   Op::slice,      Op::transpose,
-                           Op::pad,     Op::concat,      Op::concat,  Op::gather,  Op::gather,     Op::gather,
-                           Op::iota,    Op::broadcast,   Op::random,  Op::convert, Op::convert,    Op::add,
-                           Op::mul,     Op::scatter_add, Op::arg_max, Op::arg_min, Op::reduce_sum, Op::contract,
+constexpr Op kViewOps[] = {Op::reshape, Op::reshape,     Op::reshape,  Op::slice,   Op::slice,      Op::transpose,
+                           Op::pad,     Op::concat,      Op::concat,   Op::gather,  Op::gather,     Op::gather,
+                           Op::iota,    Op::broadcast,   Op::random,   Op::convert, Op::convert,    Op::add,
+                           Op::mul,     Op::scatter_add, Op::arg_max,  Op::arg_min, Op::reduce_sum, Op::contract,
                            Op::window,  Op::window,      Op::unwindow, Op::reverse};
 
 /// Grows a graph from a pool of values: each step picks an op and operands that fit, making helpers where none do.

@@ -5,8 +5,8 @@
 
 #include "ir/base/at.h"
 #include "ir/kernel/kernel_walk.h"
-#include "ir/memory/panels.h"
 #include "ir/kernel/unproven.h"
+#include "ir/memory/panels.h"
 #include "ir/ops/scalar.h"
 
 namespace weft::codegen {
@@ -184,9 +184,8 @@ PhaseInfo analyse_contraction(const Program& program, const Kernel& kernel, cons
   for (std::vector<AxisId>* role : {&roles.b, &roles.m, &roles.k}) {
     const std::vector<AxisId> before = *role;
     merge_axes(info, kernel, *role);
-    std::erase_if(info.phase.parallel, [&](AxisId a) {
-      return std::ranges::count(before, a) > 0 && std::ranges::count(*role, a) == 0;
-    });
+    std::erase_if(info.phase.parallel,
+                  [&](AxisId a) { return std::ranges::count(before, a) > 0 && std::ranges::count(*role, a) == 0; });
   }
   find_dependences(info, program, kernel);
   return info;

@@ -42,8 +42,8 @@ void finish_functions(llvm::Module& module, const CpuTarget& target) {
 
 std::string phase_symbol(const std::string& prefix, std::size_t phase) { return prefix + "_" + std::to_string(phase); }
 
-KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, const Kernel& kernel, const CpuTarget& target,
-                         const std::string& prefix) {
+KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, const Kernel& kernel,
+                         const CpuTarget& target, const std::string& prefix) {
   KernelModule result{std::make_unique<llvm::Module>(kernel.name, context), {}};
   for (std::size_t p = 0; p < kernel.phases.size(); ++p) {
     const std::string symbol = phase_symbol(prefix, p);

@@ -72,7 +72,9 @@ Tensor Conv<N>::operator()(const Tensor& x, std::source_location where) {
       [&](std::int64_t channels) {
         const std::int64_t groups = options_.groups;
         if (groups < 1 || channels % groups != 0 || filters_ % groups != 0)
-          type_error_of(name(), {x}, fmt::format("{} groups; expected a divisor of {} channels and {} filters", groups, channels, filters_));
+          type_error_of(
+              name(), {x},
+              fmt::format("{} groups; expected a divisor of {} channels and {} filters", groups, channels, filters_));
         Shape s = size_;
         s.push_back(channels / groups), s.push_back(filters_);
         return s;

@@ -44,8 +44,7 @@ int spatial_rank(const Tensor& x) {
   const int rank = x.rank() - 2;
   if (rank < 1 || rank > 3) type_error({x}, "expected [batch, 1 to 3 spatial axes, channels]");
   for (int i = 1; i <= rank + 1; ++i)
-    if (is_symbol(x.shape()[i]))
-      type_error({x}, fmt::format("axis {} is unbound; expected only the batch to be", i));
+    if (is_symbol(x.shape()[i])) type_error({x}, fmt::format("axis {} is unbound; expected only the batch to be", i));
   return rank;
 }
 
@@ -82,7 +81,8 @@ Shape spatial_extents(const Tensor& x) {
 Tensor padded(const Tensor& x, const Dims& low, const Dims& high, const Number& value, const Dims& between = {}) {
   const int rank = low.rank();
   Dims l{0}, h{0}, b{0};
-  for (int i = 0; i < rank; ++i) l.push_back(low[i]), h.push_back(high[i]), b.push_back(between.empty() ? 0 : between[i]);
+  for (int i = 0; i < rank; ++i)
+    l.push_back(low[i]), h.push_back(high[i]), b.push_back(between.empty() ? 0 : between[i]);
   l.push_back(0), h.push_back(0), b.push_back(0);
   const Dims none = Dims::filled(l.rank(), 0);
   if (l == none && h == none && b == none) return x;
@@ -94,20 +94,23 @@ Tensor padded(const Tensor& x, const Dims& low, const Dims& high, const Number& 
 Tensor windows_of(const Tensor& x, const Spatial& s) {
   const auto steps = [](const Dims& list) { return list == Dims::filled(list.rank(), 1) ? Dims{} : list; };
   return node(Op::window, {x},
-              {{Attr::axes, s.axes()}, {Attr::size, s.size}, {Attr::stride, steps(s.stride)}, {Attr::dilation, steps(s.dilation)}});
+              {{Attr::axes, s.axes()},
+               {Attr::size, s.size},
+               {Attr::stride, steps(s.stride)},
+               {Attr::dilation, steps(s.dilation)}});
 }
 
-Dims leading(const Shape& shape, int count) {
-  return Dims(std::span(shape.begin(), static_cast<std::size_t>(count)));
-}
+Dims leading(const Shape& shape, int count) { return Dims(std::span(shape.begin(), static_cast<std::size_t>(count))); }
 
 void check_weight(const Tensor& x, const Tensor& w, int rank, std::string_view expected) {
   check_operands({x, w});
   if (w.rank() != rank + 2) type_error({x, w}, fmt::format("the weight has {} axes; expected {}", w.rank(), expected));
   for (const std::int64_t extent : w.shape())
-    if (extent < 1) type_error({x, w}, fmt::format("the weight has no elements, or an unbound axis; expected {}", expected));
+    if (extent < 1)
+      type_error({x, w}, fmt::format("the weight has no elements, or an unbound axis; expected {}", expected));
   if (x.dtype() != w.dtype())
-    type_error({x, w}, fmt::format("dtypes differ: {} and {}; convert one with astype()", name(x.dtype()), name(w.dtype())));
+    type_error({x, w},
+               fmt::format("dtypes differ: {} and {}; convert one with astype()", name(x.dtype()), name(w.dtype())));
 }
 
 Spatial of_conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::string_view expected) {
@@ -129,13 +132,14 @@ Spatial of_pool(const Tensor& x, const Dims& size, const PoolOptions& o) {
   const Spatial s = spatial(x, all, o.stride, o.dilation, o.padding, all);
   for (int i = 0; i < rank; ++i)
     if (std::max(s.low[i], s.high[i]) >= s.span(i))
-      type_error({x}, fmt::format("padding of {} before and {} behind along spatial axis {}: a window of {} lies in it whole",
-                                  s.low[i], s.high[i], i, s.span(i)));
+      type_error(
+          {x}, fmt::format("padding of {} before and {} behind along spatial axis {}: a window of {} lies in it whole",
+                           s.low[i], s.high[i], i, s.span(i)));
   return s;
 }
 
-/// Each window's axis behind that of its number, as windows side by side lie in x, and all in front of the channels, which
-/// a register holds neighbours of; then folded, the innermost first.
+/// Each window's axis behind that of its number, as windows side by side lie in x, and all in front of the channels,
+/// which a register holds neighbours of; then folded, the innermost first.
 Tensor fold_windows(Tensor y, int rank, Tensor (*fold)(const Tensor&, int axis)) {
   Dims perm{0};
   for (int i = 0; i < rank; ++i) perm.push_back(1 + i), perm.push_back(rank + 2 + i);
@@ -155,7 +159,8 @@ Tensor conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::source_
   Spatial s = of_conv(x, w, o, "[size…, channels / groups, filters]");
   const std::int64_t channels = x.shape().back(), filters = w.shape().back();
   if (o.groups < 1 || channels % o.groups != 0 || filters % o.groups != 0)
-    type_error({x, w}, fmt::format("{} groups; expected a divisor of {} channels and {} filters", o.groups, channels, filters));
+    type_error({x, w},
+               fmt::format("{} groups; expected a divisor of {} channels and {} filters", o.groups, channels, filters));
   const std::int64_t depth = channels / o.groups;
   if (w.shape()[s.rank] != depth)
     type_error({x, w}, fmt::format("the weight is for {} channels; expected {}", w.shape()[s.rank], depth));
@@ -166,7 +171,8 @@ Tensor conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::source_
     lhs.push_back(s.rank + 1);
     return contract(windows_of(padded, s), w, lhs, Dims::iota(s.rank + 1));
   }
-  if (s.rank > 2) type_error({x, w}, fmt::format("{} groups of an input with {} spatial axes; expected at most 2", o.groups, s.rank));
+  if (s.rank > 2)
+    type_error({x, w}, fmt::format("{} groups of an input with {} spatial axes; expected at most 2", o.groups, s.rank));
   Shape split = padded.shape();
   split[s.rank + 1] = o.groups;
   split.push_back(depth);
@@ -240,7 +246,8 @@ Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& o, st
   for (std::int64_t place = 0; place < places; ++place) {
     Tensor at = y;
     std::int64_t left = place;
-    for (int i = s.rank; i-- > 0; left /= s.size[i]) at = slice(at, s.rank + 2 + i, left % s.size[i], left % s.size[i] + 1);
+    for (int i = s.rank; i-- > 0; left /= s.size[i])
+      at = slice(at, s.rank + 2 + i, left % s.size[i], left % s.size[i] + 1);
     const Tensor seen = spread(reshape(at, leading(y.shape(), s.rank + 2)), out, Dims::iota(s.rank + 2));
     const Tensor filter = reshape(slice(rows, 0, place, place + 1), {channels, multiplier});
     const Tensor weighted = spread(filter, out, {s.rank + 1, s.rank + 2});
@@ -256,8 +263,10 @@ Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::so
   Spatial s = of_pool(x, size, o);
   const Number least = visit_dtype(x.dtype(), [](auto zero) -> Number {
     using T = decltype(zero);
-    if constexpr (std::is_floating_point_v<T>) return -std::numeric_limits<double>::infinity();
-    else return static_cast<std::int64_t>(std::numeric_limits<T>::lowest());
+    if constexpr (std::is_floating_point_v<T>)
+      return -std::numeric_limits<double>::infinity();
+    else
+      return static_cast<std::int64_t>(std::numeric_limits<T>::lowest());
   });
   return fold_windows(windows_of(padded_for_windows(x, s, o.padding, least), s), s.rank, max_of);
 }
@@ -265,7 +274,9 @@ Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::so
 Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::source_location where) {
   LocScope scope(where);
   Spatial s = of_pool(x, size, o);
-  const auto total = [&](const Tensor& of) { return fold_windows(windows_of(padded_for_windows(of, s, o.padding, 0), s), s.rank, sum_of); };
+  const auto total = [&](const Tensor& of) {
+    return fold_windows(windows_of(padded_for_windows(of, s, o.padding, 0), s), s.rank, sum_of);
+  };
   if (!is_float(x.dtype())) type_error({x}, "takes f32 and f64; convert with astype(x, f32)");
   const Tensor sums = total(x);
   const Dims none = Dims::filled(s.rank, 0);
@@ -294,7 +305,8 @@ Tensor window(const Tensor& x, const Dims& axes, const Dims& size, const Dims& s
     type_error({x}, fmt::format("{} windows of {} axes; expected at most {} in all", axes.rank(), x.rank(), kMaxRank));
   Dims list;
   for (const std::int64_t axis : axes) list.push_back(axis < 0 ? axis + x.rank() : axis);
-  return node(Op::window, {x}, {{Attr::axes, list}, {Attr::size, size}, {Attr::stride, stride}, {Attr::dilation, dilation}});
+  return node(Op::window, {x},
+              {{Attr::axes, list}, {Attr::size, size}, {Attr::stride, stride}, {Attr::dilation, dilation}});
 }
 
 Tensor flip(const Tensor& x, const Axes& axes, std::source_location where) {

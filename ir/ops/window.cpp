@@ -35,7 +35,8 @@ void require_steps(const InferArgs& a) {
     const Dims& list = a.attrs[name];
     if (list.empty()) continue;
     if (list.rank() != a.attrs[Attr::axes].rank())
-      fail("{}={} needs an entry for each of axes={}", weft::name(name), list_text(list), list_text(a.attrs[Attr::axes]));
+      fail("{}={} needs an entry for each of axes={}", weft::name(name), list_text(list),
+           list_text(a.attrs[Attr::axes]));
     for (const std::int64_t step : list)
       if (step < 1) fail("{}={} must be positive", weft::name(name), list_text(list));
   }
@@ -94,11 +95,12 @@ ValueId side_by_side(NodeBuilder& b, const Type& x, const std::vector<Windows>& 
   return joined == x.shape ? v : b.pad(v, b.scalar(x.dtype, 0), low, high, interior);
 }
 
-/// x's gradient, where that of its windows is a contraction p[…, o, …, c] * q[…, k, …, c]: contractions with p's windows,
-/// so that no window's gradient is stored. With one window at each place,
+/// x's gradient, where that of its windows is a contraction p[…, o, …, c] * q[…, k, …, c]: contractions with p's
+/// windows, so that no window's gradient is stored. With one window at each place,
 ///   dx[i] = sum over o + k * dilation = i, c of p[o, c] q[k, c]
 ///         = sum over j, c of P[i + j * dilation, c] q[size - 1 - j, c],
-/// P being p with zeros around it. Of windows that lie s apart, dx[s * i + r] is that with each s-th place of q, from r on.
+/// P being p with zeros around it. Of windows that lie s apart, dx[s * i + r] is that with each s-th place of q, from r
+/// on.
 class Correlation {
  public:
   /// False: the gradient g is none of that form.
@@ -114,7 +116,8 @@ class Correlation {
     const int first_m = lb.rank(), first_n = first_m + m.rank();
     left_ = place(all[0].axis) < first_n;
     p_ = left_ ? l : r, q_ = left_ ? r : l;
-    p_folded_ = left_ ? lhs : rhs, q_folded_ = left_ ? rhs : lhs, p_batch_ = left_ ? lb : rb, q_batch_ = left_ ? rb : lb;
+    p_folded_ = left_ ? lhs : rhs, q_folded_ = left_ ? rhs : lhs, p_batch_ = left_ ? lb : rb,
+    q_batch_ = left_ ? rb : lb;
     int pieces = 1;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const Windows& w = all[i];
@@ -210,8 +213,7 @@ Type infer::window(const InferArgs& a) {
   const Type& x = a.operands[0];
   const Dims &axes = a.attrs[Attr::axes], &size = a.attrs[Attr::size];
   require_axes(a, Attr::axes, x.shape);
-  if (size.rank() != axes.rank())
-    fail("size={} needs an entry for each of axes={}", list_text(size), list_text(axes));
+  if (size.rank() != axes.rank()) fail("size={} needs an entry for each of axes={}", list_text(size), list_text(axes));
   require_steps(a);
   Type y = x;
   for (int i = 0; i < axes.rank(); ++i) {
@@ -251,9 +253,10 @@ ValueId grad::window(NodeBuilder& b, const GradientArgs& a, std::size_t) {
   const std::vector<Windows> all = windows_of(attrs, x.shape, b.type(a.y).shape);
   if (std::ranges::all_of(all, &Windows::is_tile)) return side_by_side(b, x, all, a.g);
   if (Correlation c; c.find(b, x, all, a.g)) return c.build(b);
-  return b.op(Op::unwindow, {a.g},
-              {{Attr::axes, attrs[Attr::axes]}, {Attr::stride, attrs[Attr::stride]}, {Attr::dilation, attrs[Attr::dilation]}},
-              x);
+  return b.op(
+      Op::unwindow, {a.g},
+      {{Attr::axes, attrs[Attr::axes]}, {Attr::stride, attrs[Attr::stride]}, {Attr::dilation, attrs[Attr::dilation]}},
+      x);
 }
 
 Type infer::unwindow(const InferArgs& a) {
@@ -326,7 +329,8 @@ ExprId element::unwindow(const ElementArgs& a) {
       at[static_cast<std::size_t>(y.rank()) + i] = constant_index(k);
     }
     const ExprId e = a.b.value(a.operands[0], at, a.b.both(a.predicate, inside));
-    const ExprId term = inside == kNone ? e : a.b.op(Op::select, a.result.dtype, {inside, e, a.b.constant(a.result.dtype, 0)});
+    const ExprId term =
+        inside == kNone ? e : a.b.op(Op::select, a.result.dtype, {inside, e, a.b.constant(a.result.dtype, 0)});
     total = a.b.op(Op::add, a.result.dtype, {total, term});
   }
   return total;

@@ -1,4 +1,5 @@
-// Contractions of any rank to [b, m, k] x [b, k, n], those of windows aside; scatters to a list of indices; long concats to trees.
+// Contractions of any rank to [b, m, k] x [b, k, n], those of windows aside; scatters to a list of indices; long
+// concats to trees.
 #include "passes/graph/canonicalize.h"
 
 #include <algorithm>
@@ -77,7 +78,8 @@ bool is_windows(const Builder& b, ValueId v) {
   return b.g[v].op == Op::window;
 }
 
-/// The free axes of windows, those first along which their elements lie farthest apart: strips are cut within the last one.
+/// The free axes of windows, those first along which their elements lie farthest apart: strips are cut within the last
+/// one.
 Dims by_distance(const Builder& b, ValueId windows, Dims free) {
   const Node& outer = b.g[windows];
   const bool is_moved = outer.op == Op::transpose;
@@ -135,15 +137,16 @@ ValueId canonical_contract(Builder& b, const Node& n) {
   return b.reshape(z, n.type.shape);
 }
 
-/// A fold of few elements that are no neighbours, as a window's are, is a chain of binary ops: what reads its result may
-/// compute it.
+/// A fold of few elements that are no neighbours, as a window's are, is a chain of binary ops: what reads its result
+/// may compute it.
 ValueId canonical_reduce(Builder& b, const Node& n) {
   constexpr std::int64_t kFew = 4;
   const ValueId x = n.operands[0];
   const Shape shape = b.type(x).shape;
   const int axis = n.attrs.axis();
   const auto fold = info(n.op).traits.fold;
-  if (!fold || axis == shape.rank() - 1 || shape[axis] > kFew || shape[axis] < 2) return b.op(n.op, n.operands, n.attrs);
+  if (!fold || axis == shape.rank() - 1 || shape[axis] > kFew || shape[axis] < 2)
+    return b.op(n.op, n.operands, n.attrs);
   Dims start = Dims::filled(shape.rank(), 0), limit = shape;
   const Dims stride = Dims::filled(shape.rank(), 1);
   // An extreme begins with its first element: that is what an identity and it give.
@@ -204,7 +207,9 @@ ValueId canonical_unwindow(Builder& b, const Node& given) {
     strides[axes.rank() + i] = stride * step(Attr::dilation, windows[axes.rank() + i]);
   }
   const Type numbers{i64, {rows.back()}};
-  const auto whole_number = [&](std::int64_t v) { return b.broadcast(b.constant(Array::scalar(v)), numbers.shape, {}); };
+  const auto whole_number = [&](std::int64_t v) {
+    return b.broadcast(b.constant(Array::scalar(v)), numbers.shape, {});
+  };
   ValueId left = b.op(Op::iota, {}, Attrs::axis(0), numbers), index = whole_number(0);
   for (int i = windows.rank(); i-- > 0;) {
     const ValueId extent = whole_number(windows[i]);
@@ -245,8 +250,8 @@ ValueId canonical_concat(Builder& b, const Node& n) {
   return b.op(Op::concat, std::move(level), n.attrs);
 }
 
-/// op(reshape(x), y) as reshape(op(x, reshape(y))), where the first reshape merges axes of an elementwise x and the second
-/// one only splits some. Else x would be stored, for memory alone can be read under such a shape.
+/// op(reshape(x), y) as reshape(op(x, reshape(y))), where the first reshape merges axes of an elementwise x and the
+/// second one only splits some. Else x would be stored, for memory alone can be read under such a shape.
 /// `nobody_else[i]`: nothing else reads operand i.
 ValueId canonical_elementwise(Builder& b, const Node& n, const std::vector<bool>& nobody_else) {
   for (std::size_t i = 0; i < n.operands.size(); ++i) {

@@ -259,7 +259,8 @@ class Lowering final : public ValuePlaces {
     KernelStage sum;
     sum.kind = KernelStage::contract;
     std::vector<Index> at_x(static_cast<std::size_t>(x.rank())), at_y(static_cast<std::size_t>(y.rank())), out;
-    // The axes of a role: one for each of the axes `from` of an operand that is longer than 1, and for a lone summed one.
+    // The axes of a role: one for each of the axes `from` of an operand that is longer than 1, and for a lone summed
+    // one.
     const auto role = [&](std::string_view name, const Shape& shape, const Dims& from) {
       const auto has_axis = [&](std::int64_t d) {
         return shape[static_cast<int>(d)] != 1 || (name == "k" && from.rank() == 1);
@@ -269,7 +270,8 @@ class Lowering final : public ValuePlaces {
       std::vector<AxisId> axes;
       for (const std::int64_t d : from) {
         if (has_axis(d))
-          axes.push_back(b.axis(is_list ? fmt::format("{}{}", name, axes.size()) : std::string(name), shape[static_cast<int>(d)]));
+          axes.push_back(
+              b.axis(is_list ? fmt::format("{}{}", name, axes.size()) : std::string(name), shape[static_cast<int>(d)]));
         index.push_back(has_axis(d) ? axis_index(axes.back()) : constant_index(0));
       }
       if (axes.empty() && name != "b") axes.push_back(b.axis(std::string(name), 1));
@@ -288,7 +290,8 @@ class Lowering final : public ValuePlaces {
     for (const auto& at : {at_b, at_m, at_n}) out.insert(out.end(), at.begin(), at.end());
     sum.roles = {b_axes, m_axes, n_axes, k_axes};
     Phase phase;
-    for (const auto& axes : {b_axes, m_axes, n_axes}) phase.parallel.insert(phase.parallel.end(), axes.begin(), axes.end());
+    for (const auto& axes : {b_axes, m_axes, n_axes})
+      phase.parallel.insert(phase.parallel.end(), axes.begin(), axes.end());
     sum.result = 0;
     sum.lhs = b.value(n.operands[0], at_x);
     sum.rhs = b.value(n.operands[1], at_y);

@@ -29,9 +29,9 @@ std::int64_t stride_along(const Program& p, const Expr& e, AxisId axis) {
   return stride_along(e.access, storage_strides(p.buffers[static_cast<std::size_t>(e.buffer)]), axis);
 }
 
-/// How many of the values that axes of a role take, counted through as one, follow each other at one stride wherever the
-/// expressions `roots` and, if `stores`, what the kernel stores touch memory: those of the innermost axis, and of the
-/// ones that continue it.
+/// How many of the values that axes of a role take, counted through as one, follow each other at one stride wherever
+/// the expressions `roots` and, if `stores`, what the kernel stores touch memory: those of the innermost axis, and of
+/// the ones that continue it.
 std::int64_t run_of(const Program& p, const Kernel& k, const std::vector<AxisId>& axes, const std::vector<bool>& used,
                     bool stores) {
   const AxisId inner = axes.back();
@@ -60,8 +60,8 @@ struct Tile {
   std::int64_t rows = 1, cols = 1;
 };
 
-/// What the cost of a tile depends on: [m, k] x [k, n]; a strip lies within a run of rows, `run` long. `cold`: rhs is read in place and comes from memory for every
-/// batch, in pieces as wide as the tile.
+/// What the cost of a tile depends on: [m, k] x [k, n]; a strip lies within a run of rows, `run` long. `cold`: rhs is
+/// read in place and comes from memory for every batch, in pieces as wide as the tile.
 struct Product {
   std::int64_t m, n, k, run, lanes, element;
   bool cold;
@@ -199,10 +199,11 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const std::int64_t along_k = lhs_plain ? stride_along(p, lhs, axes.k) : 0;
   const std::int64_t along_m = lhs_plain ? stride_along(p, lhs, axes.m) : 0;
   const bool in_runs = run_of(p, k, roles.k, needed(k, {sum.lhs}), false) < x.k || x.run < x.m;  // windows overlap
-  const bool stays = in_runs || x.k <= chunk || x.m * x.k * x.element <= target.l2_bytes / 2;  // from one panel to the next
+  const bool stays =
+      in_runs || x.k <= chunk || x.m * x.k * x.element <= target.l2_bytes / 2;  // from one panel to the next
   const bool by_columns =
-      along_m == 1 &&
-      (in_runs || fit_l1(2 * chunk, along_k) || ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k) && stays));
+      along_m == 1 && (in_runs || fit_l1(2 * chunk, along_k) ||
+                       ((long_step || panels <= kFewPanels) && fit_l2(2 * chunk, along_k) && stays));
   // What no L2 holds comes from beyond it a second time when it is packed: not for so few readers.
   constexpr std::int64_t kFewCopies = 4;
   const bool streams = panels <= kFewCopies && x.m * x.k * x.element > target.l2_bytes && fit_l2(s.mr, along_m);
@@ -227,7 +228,8 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const bool tall = x.m >= 8 * x.n && x.m * x.k * x.element > target.l2_bytes;
   s.split_n = (panels >= 4 && prefer_n && !tall) || (strips < kFewStrips && panels > strips);
   // Between windows that overlap, each strip reads what others have brought into the L1, if the panel leaves it room.
-  if (in_runs && x.k > chunk) s.kc = std::bit_floor(static_cast<std::uint64_t>(target.l1_bytes / 2 / (s.nr * x.element)));
+  if (in_runs && x.k > chunk)
+    s.kc = std::bit_floor(static_cast<std::uint64_t>(target.l1_bytes / 2 / (s.nr * x.element)));
   // A long sum whose right operand no cache holds: each strip by itself would fetch all of it anew.
   if (x.k > chunk && in_runs && x.k * x.n * x.element > target.l2_bytes && panels > 1) s.split_n = true;
   // What follows one another by the same weight does so row by row: a thread that has rows shares nothing else with the

@@ -1,5 +1,5 @@
-// Contractions of windows, which keep lists of axes, and their gradients against the interpreter, in bits: rows of shapes,
-// random ones, and any schedule.
+// Contractions of windows, which keep lists of axes, and their gradients against the interpreter, in bits: rows of
+// shapes, random ones, and any schedule.
 #include "catch.h"
 #include "ir/graph/build.h"
 #include "passes/graph/autodiff.h"
@@ -110,8 +110,14 @@ TEST_CASE("convolutions take any schedule") {
 TEST_CASE("random convolutions equal the interpreter in bits") {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     Rng rng(seed);
-    Convolution c{rng.between(1, 3), rng.between(1, 17), rng.between(1, 20), rng.between(1, 20), rng.between(1, 4),
-                  rng.between(1, 4), rng.between(1, 40), {rng.between(1, 3), rng.between(1, 3)},
+    Convolution c{rng.between(1, 3),
+                  rng.between(1, 17),
+                  rng.between(1, 20),
+                  rng.between(1, 20),
+                  rng.between(1, 4),
+                  rng.between(1, 4),
+                  rng.between(1, 40),
+                  {rng.between(1, 3), rng.between(1, 3)},
                   {rng.between(1, 2), rng.between(1, 2)}};
     c.pad = rng.between(0, 2);
     if ((c.size_h - 1) * c.dilation[0] >= c.height + 2 * c.pad || (c.size_w - 1) * c.dilation[1] >= c.width + 2 * c.pad)

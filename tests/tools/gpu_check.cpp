@@ -19,12 +19,11 @@ TEST_CASE("gpu-check.sh: the dry run on the emulator passes and writes its repor
   INFO(r << report);
   CHECK(r.code == 0);
   CHECK(contains(r.err, "gpu-check: all passed; report: r.md"));
-  for (const char* part : {"# weft on a GPU: report\n", "| date | 20", "| device | emulator |", "## Devices\n",
-                           "\nemulator  emulator, ", "## Tests on emulator\n", "All tests passed",
-                           "## compute-sanitizer: memcheck\n\nnot run: ", "## Training steps\n", "| mlp | 128 | ",
-                           "| mlp | 128 | --persistent | ",
-                           "## What the device can do at best\n", "with a grid barrier",
-                           "## Single functions beside that\n", "of a copy", "## Result\n\nall passed\n"})
+  for (const char* part :
+       {"# weft on a GPU: report\n", "| date | 20", "| device | emulator |", "## Devices\n", "\nemulator  emulator, ",
+        "## Tests on emulator\n", "All tests passed", "## compute-sanitizer: memcheck\n\nnot run: ",
+        "## Training steps\n", "| mlp | 128 | ", "| mlp | 128 | --persistent | ", "## What the device can do at best\n",
+        "with a grid barrier", "## Single functions beside that\n", "of a copy", "## Result\n\nall passed\n"})
     CHECK(contains(report, part));
 }
 

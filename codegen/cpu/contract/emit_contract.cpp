@@ -45,10 +45,10 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
     const std::int64_t values = kernel_.axes[static_cast<std::size_t>(axes[0])].extent;
     return values == extent(axes[0]) ? AxisSplit{axes[0], B_ * units / values} : AxisSplit{};
   };
-  const AxisSplit split = B_ > 1                 ? by(roles_.b)
-                          : schedule_.split_n    ? AxisSplit{axes_.n, 1, nr_}
-                          : roles_.m.size() > 1  ? by(roles_.m)
-                                                 : AxisSplit{axes_.m, 1, rows_, short_strips_};
+  const AxisSplit split = B_ > 1                ? by(roles_.b)
+                          : schedule_.split_n   ? AxisSplit{axes_.n, 1, nr_}
+                          : roles_.m.size() > 1 ? by(roles_.m)
+                                                : AxisSplit{axes_.m, 1, rows_, short_strips_};
   return {symbol, B_ * units, scratch_bytes_, products / (2 * lanes_of_register_) + epilogue, split};
 }
 

@@ -23,8 +23,8 @@ bool ContractEmitter::accepts(const Kernel& kernel) {
   const Roles& s = leading_contraction(kernel)->roles;
   std::vector<AxisId> all;
   for (const std::vector<AxisId>* role : {&s.b, &s.m, &s.n}) all.insert(all.end(), role->begin(), role->end());
-  const bool has_role = std::ranges::all_of(kernel.phases[0].parallel,
-                                            [&](AxisId a) { return std::ranges::count(all, a) > 0; });
+  const bool has_role =
+      std::ranges::all_of(kernel.phases[0].parallel, [&](AxisId a) { return std::ranges::count(all, a) > 0; });
   return has_role && extent_of(kernel, all) > 0 && extent_of(kernel, s.k) > 0;
 }
 
@@ -155,8 +155,8 @@ ContractEmitter::Operand ContractEmitter::plan_lhs() const {
     o.in_runs = is_in_runs(o.value);
     return o;
   }
-  o.along_k = packs_along_k() &&
-              load_cost(kernel_, info_, o.value, axes_.k) <= load_cost(kernel_, info_, o.value, axes_.m);
+  o.along_k =
+      packs_along_k() && load_cost(kernel_, info_, o.value, axes_.k) <= load_cost(kernel_, info_, o.value, axes_.m);
   if (o.along_k) {  // [rows][k]; rows are an odd number of cache lines apart, so that they share no cache set
     const auto line = kCacheLine / static_cast<std::int64_t>(size_of(dtype_));
     o.free_stride = (round_up(packed_k_, kReduceStripes) / line | 1) * line;

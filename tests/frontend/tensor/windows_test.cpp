@@ -121,7 +121,8 @@ TEST_CASE("gradients of conv() are those of its equation") {
     const std::vector<double> by_x = reference(r, dx, w), by_w = reference(r, x, dw);
     double want_x = 0, want_w = 0, got_x = 0, got_w = 0;
     for (std::size_t i = 0; i < by_x.size(); ++i)
-      want_x += by_x[i] * weight.at(static_cast<std::int64_t>(i)), want_w += by_w[i] * weight.at(static_cast<std::int64_t>(i));
+      want_x += by_x[i] * weight.at(static_cast<std::int64_t>(i)),
+          want_w += by_w[i] * weight.at(static_cast<std::int64_t>(i));
     const Array gx = run(d[0], {x, w}, {xs, ws}), gw = run(d[1], {x, w}, {xs, ws});
     for (std::int64_t i = 0; i < gx.size(); ++i) got_x += gx.at(i) * dx.at(i);
     for (std::int64_t i = 0; i < gw.size(); ++i) got_w += gw.at(i) * dw.at(i);
@@ -184,16 +185,19 @@ TEST_CASE("pooling") {
   require_close(run(l2_pool(t, {4}), {x}), {std::sqrt(392.0)});
   require_close(run(max_pool(reshape(t, {1, 16, 1}), {3}, {.stride = {2}}), {x}), {5, 8, 7, 9, 9, 6, 2});
   const Array counts = i({3, 1, 2, -5}, {1, 4, 1});
-  CHECK(run(max_pool(placeholder(i32, {1, 4, 1}, "n"), {2}, {.padding = {{1}, {1}}}), {counts}, {}).same_bits(i({3, 2, -5}, {1, 3, 1})));
+  CHECK(run(max_pool(placeholder(i32, {1, 4, 1}, "n"), {2}, {.padding = {{1}, {1}}}), {counts}, {})
+            .same_bits(i({3, 2, -5}, {1, 3, 1})));
 }
 
 TEST_CASE("the gradient of a pool goes to the largest, that of an average to all") {
   GraphScope graph;
   const Array x = f({1, 5, 2, 8, 5, 4, 7, 8}, {1, 2, 4, 1});
   const Tensor t = placeholder(f32, {1, 2, 4, 1}, "x");
-  require_close(run(grad(sum(max_pool(t, {2}) * constant(f({2, 4}, {1, 1, 2, 1}))), {t})[0], {x}, {t}), {0, 1, 0, 2, 1, 0, 0, 2});
+  require_close(run(grad(sum(max_pool(t, {2}) * constant(f({2, 4}, {1, 1, 2, 1}))), {t})[0], {x}, {t}),
+                {0, 1, 0, 2, 1, 0, 0, 2});
   require_close(run(grad(sum(max_pool(t, {1, 2}, {.stride = {1}})), {t})[0], {x}, {t}), {0, 2, 0, 1, 1, 0, 1, 1});
-  require_close(run(grad(sum(avg_pool(t, {2}) * constant(f({4, 8}, {1, 1, 2, 1}))), {t})[0], {x}, {t}), {1, 1, 2, 2, 1, 1, 2, 2});
+  require_close(run(grad(sum(avg_pool(t, {2}) * constant(f({4, 8}, {1, 1, 2, 1}))), {t})[0], {x}, {t}),
+                {1, 1, 2, 2, 1, 1, 2, 2});
 }
 
 TEST_CASE("window() and flip()") {
@@ -240,9 +244,9 @@ TEST_CASE("a window of thousands of places is compiled without its indices") {
 
 TEST_CASE("what convolutions and pools say of mistakes") {
   GraphScope graph;
-  const Tensor x = placeholder(f32, {2, 6, 6, 3}, "x"), w = placeholder(f32, {3, 3, 3, 4}, "w"), flat = placeholder(f32, {2, 3}, "flat"),
-               deep = placeholder(f32, {3, 3, 2, 4}, "deep"), wide = placeholder(f32, {9, 9, 3, 4}, "wide"),
-               d = placeholder(f64, {3, 3, 3, 4}, "d");
+  const Tensor x = placeholder(f32, {2, 6, 6, 3}, "x"), w = placeholder(f32, {3, 3, 3, 4}, "w"),
+               flat = placeholder(f32, {2, 3}, "flat"), deep = placeholder(f32, {3, 3, 2, 4}, "deep"),
+               wide = placeholder(f32, {9, 9, 3, 4}, "wide"), d = placeholder(f64, {3, 3, 3, 4}, "d");
   const Tensor unbound = placeholder(f32, {kBatch, kBatch, 6, 3}, "unbound");
   require_reported({
       MISTAKE(conv(flat, w), "conv:", "expected [batch, 1 to 3 spatial axes, channels]", "f32[2,3]"),

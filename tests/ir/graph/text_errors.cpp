@@ -102,7 +102,8 @@ const ErrorCase kBodies[] = {
      "2:6: error: window: a window of 4 elements does not fit axis 0 of f32[3], which has 3; operand 0 is f32[3] from "
      "m.weft:1:23"},
     {"%0 = window %y {axes=[0], size=[2], dilation=[9223372036854775807]} : f32[1]",
-     "2:6: error: window: a window of 2 elements, 9223372036854775807 apart, does not fit axis 0 of f32[3], which has 3; "
+     "2:6: error: window: a window of 2 elements, 9223372036854775807 apart, does not fit axis 0 of f32[3], which has "
+     "3; "
      "operand 0 is f32[3] from m.weft:1:23"},
     {"%0 = window %y {axes=[0], size=[0]} : f32[1]",
      "2:6: error: window: size=[0] must be positive; operand 0 is f32[3] from m.weft:1:23"},
@@ -113,7 +114,8 @@ const ErrorCase kBodies[] = {
     {"%0 = window %b {axes=[0], size=[2]} : f32[1]",
      "2:6: error: window: no window along the unbound batch axis of f32[?,3]; operand 0 is f32[?,3] from m.weft:1:67"},
     {"%0 = unwindow %x {axes=[0]} : f32[3]",
-     "2:6: error: unwindow: 2 windows 1 apart along axis 0 of f32[3] take more than its 3 elements; operand 0 is f32[2,3] "
+     "2:6: error: unwindow: 2 windows 1 apart along axis 0 of f32[3] take more than its 3 elements; operand 0 is "
+     "f32[2,3] "
      "from m.weft:1:9"},
     {"%0 = unwindow %x {axes=[0,1]} : f32[3]",
      "2:6: error: unwindow: f32[2,3] has 2 axes; expected those of f32[3] and one for each of axes=[0,1]; operand 0 is "

@@ -66,12 +66,14 @@ const Case kCases[] = {
                    "%y = pad %x, %v {low=[1,0], high=[0,2], interior=[2,1]} : f64[5,7]\n  return %y")},
     {Op::reverse, FUNC("%x: f64[2,3,4]", "%y = reverse %x {axes=[2,0]} : f64[2,3,4]\n  return %y")},
     {Op::window, FUNC("%x: f64[2,7]", "%y = window %x {axes=[1], size=[3]} : f64[2,5,3]\n  return %y")},
-    {Op::window, FUNC("%x: f64[8,7]", "%y = window %x {axes=[1,0], size=[3,2], stride=[2,3], dilation=[1,2]} : f64[2,3,3,2]\n"
-                                      "  return %y")},
+    {Op::window, FUNC("%x: f64[8,7]",
+                      "%y = window %x {axes=[1,0], size=[3,2], stride=[2,3], dilation=[1,2]} : f64[2,3,3,2]\n"
+                      "  return %y")},
     {Op::window, FUNC("%x: f64[9,2]", "%y = window %x {axes=[0], size=[4], stride=[4]} : f64[2,2,4]\n  return %y")},
     {Op::window, FUNC("%x: f64[7,2]",  // a lone one
                       "%y = window %x {axes=[0], size=[3], stride=[9], dilation=[2]} : f64[1,2,3]\n  return %y")},
-    {Op::window, FUNC("%x: f64[9,2]", "%y = window %x {axes=[0,1], size=[1,2], stride=[3,2]} : f64[3,1,1,2]\n  return %y")},
+    {Op::window,
+     FUNC("%x: f64[9,2]", "%y = window %x {axes=[0,1], size=[1,2], stride=[3,2]} : f64[3,1,1,2]\n  return %y")},
     {Op::window, FUNC("%x: f64[2,7,6,3], %w: f64[3,2,3,4]",  // a convolution, whose gradient is one
                       "%p = window %x {axes=[1,2], size=[3,2]} : f64[2,5,5,3,3,2]\n"
                       "  %y = contract %p, %w {lhs=[4,5,3], rhs=[0,1,2]} : f64[2,5,5,4]\n  return %y")},
@@ -85,7 +87,8 @@ const Case kCases[] = {
     {Op::window, FUNC("%x: f64[8,3], %w: f64[2,3,4]",  // tiles: no product with a zero
                       "%p = window %x {axes=[0], size=[2], stride=[2]} : f64[4,3,2]\n"
                       "  %y = contract %p, %w {lhs=[2,1], rhs=[0,1]} : f64[4,4]\n  return %y")},
-    {Op::unwindow, FUNC("%x: f64[2,3,4]", "%y = unwindow %x {axes=[1], stride=[2], dilation=[3]} : f64[2,14]\n  return %y")},
+    {Op::unwindow,
+     FUNC("%x: f64[2,3,4]", "%y = unwindow %x {axes=[1], stride=[2], dilation=[3]} : f64[2,14]\n  return %y")},
     {Op::unwindow, FUNC("%x: f64[3,2,4,2]", "%y = unwindow %x {axes=[1,0], stride=[1,2]} : f64[7,6]\n  return %y")},
     {Op::concat, FUNC("%x: f64[2,3], %y: f64[2,1]", "%z = concat %x, %y, %x {axis=1} : f64[2,7]\n  return %z")},
     {Op::gather, FUNC("%x: f64[2,4,3], %k: i32[5]", "%y = gather %x, %k {axis=1} : f64[2,5,3]\n  return %y")},
@@ -115,19 +118,21 @@ const Case kCases[] = {
     {Op::result, WAVE FUNC("%x: f64[7]",
                            "%t = call %x, %x {body=@wave} : (f64[7], f64[7])\n  %a = result %t {index=0} : f64[7]\n"
                            "  %b = result %t {index=1} : f64[7]\n  %z = mul %a, %b : f64[7]\n  return %z")},
-    {Op::scan, "func @turn(%c: f64[3], %x: f64[3], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = sin %0 : f64[3]\n"
-               "  %2 = add %1, %x : f64[3]\n  %3 = mul %2, %c : f64[3]\n  return %2, %3\n}\n"
-               FUNC("%c: f64[3], %x: f64[4,3], %w: f64[3]",
-                    "%t = scan %c, %x, %w {carries=1, slices=1, length=4, reverse=0, body=@turn} : (f64[3], f64[4,3])\n"
-                    "  %a = result %t {index=0} : f64[3]\n  %b = result %t {index=1} : f64[4,3]\n"
-                    "  %r = reduce_sum %b {axis=0} : f64[3]\n  %z = mul %a, %r : f64[3]\n  return %z")},
-    {Op::scan, "func @turn(%c: f64[3], %n: i64[], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = constant {value=1} : i64[]\n"
-               "  %2 = add %n, %1 : i64[]\n  %3 = convert %2 : f64[]\n  %4 = broadcast %3 : f64[3]\n"
-               "  %5 = mul %0, %4 : f64[3]\n  return %5, %2, %0\n}\n"
-               FUNC("%c: f64[3], %w: f64[3]",
-                    "%n = constant {value=0} : i64[]\n"
-                    "  %t = scan %c, %n, %w {carries=2, slices=0, length=3, reverse=1, body=@turn} : (f64[3], i64[], f64[3,3])\n"
-                    "  %b = result %t {index=2} : f64[3,3]\n  return %b")},
+    {Op::scan,
+     "func @turn(%c: f64[3], %x: f64[3], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = sin %0 : f64[3]\n"
+     "  %2 = add %1, %x : f64[3]\n  %3 = mul %2, %c : f64[3]\n  return %2, %3\n}\n" FUNC(
+         "%c: f64[3], %x: f64[4,3], %w: f64[3]",
+         "%t = scan %c, %x, %w {carries=1, slices=1, length=4, reverse=0, body=@turn} : (f64[3], f64[4,3])\n"
+         "  %a = result %t {index=0} : f64[3]\n  %b = result %t {index=1} : f64[4,3]\n"
+         "  %r = reduce_sum %b {axis=0} : f64[3]\n  %z = mul %a, %r : f64[3]\n  return %z")},
+    {Op::scan,
+     "func @turn(%c: f64[3], %n: i64[], %w: f64[3]) {\n  %0 = mul %c, %w : f64[3]\n  %1 = constant {value=1} : i64[]\n"
+     "  %2 = add %n, %1 : i64[]\n  %3 = convert %2 : f64[]\n  %4 = broadcast %3 : f64[3]\n"
+     "  %5 = mul %0, %4 : f64[3]\n  return %5, %2, %0\n}\n" FUNC(
+         "%c: f64[3], %w: f64[3]",
+         "%n = constant {value=0} : i64[]\n"
+         "  %t = scan %c, %n, %w {carries=2, slices=0, length=3, reverse=1, body=@turn} : (f64[3], i64[], f64[3,3])\n"
+         "  %b = result %t {index=2} : f64[3,3]\n  return %b")},
     {Op::cond, WAVE STEEP FUNC("%p: bool[], %x: f64[7], %y: f64[7]",
                                "%t = cond %p, %x, %y {then=@wave, else=@steep} : (f64[7], f64[7])\n"
                                "  %a = result %t {index=0} : f64[7]\n  %b = result %t {index=1} : f64[7]\n"
