@@ -152,7 +152,10 @@ std::int64_t PhaseInfo::steps(const KernelStage& s) const {
   return n;
 }
 
-PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& phase, AxisId lane_axis, bool merge) {
+namespace {
+
+/// All but the dependences, which are those of the axes that are left when some are merged.
+PhaseInfo linear_forms(const Program& program, const Kernel& kernel, const Phase& phase, AxisId lane_axis) {
   ensure(kernel.axes.size() <= 64, "kernel {} has {} axes, more than 64", kernel.name, kernel.axes.size());
   PhaseInfo info;
   info.phase = phase;
@@ -173,13 +176,20 @@ PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& pha
   std::vector<AxisId>& parallel = info.phase.parallel;
   if (auto at = std::find(parallel.begin(), parallel.end(), lane_axis); at != parallel.end() && phase.chunk == 0)
     std::rotate(at, at + 1, parallel.end());
-  if (merge) merge_axes(info, kernel, parallel);
+  return info;
+}
+
+}  // namespace
+
+PhaseInfo analyse(const Program& program, const Kernel& kernel, const Phase& phase, AxisId lane_axis, bool merge) {
+  PhaseInfo info = linear_forms(program, kernel, phase, lane_axis);
+  if (merge) merge_axes(info, kernel, info.phase.parallel);
   find_dependences(info, program, kernel);
   return info;
 }
 
 PhaseInfo analyse_contraction(const Program& program, const Kernel& kernel, const Phase& phase) {
-  PhaseInfo info = analyse(program, kernel, phase, role_axes(kernel).n, false);
+  PhaseInfo info = linear_forms(program, kernel, phase, role_axes(kernel).n);
   Roles& roles = info.phase.stages[0].roles;
   for (std::vector<AxisId>* role : {&roles.b, &roles.m, &roles.k}) {
     const std::vector<AxisId> before = *role;

@@ -2,9 +2,7 @@
 #include "frontend/tensor/windows.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <optional>
 
 #include "frontend/tensor/node.h"
 
@@ -13,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kMostStep = std::int64_t{1} << 24;  // of sizes, strides and dilations
 
-/// The windows along each spatial axis of an input [batch, spatial…, channels].
+/// The windows along each spatial axis of an input [batch, spatial…, channels], and the padding around it.
 struct Spatial {
   int rank;
   Dims size, stride, dilation, low, high;
@@ -59,26 +57,16 @@ Spatial spatial(const Tensor& x, const Dims& size, const Dims& stride, const Dim
     s.low = one_for_each(x, "the padding before", padding.low, rank, none, 0);
     s.high = one_for_each(x, "the padding behind", padding.high, rank, none, 0);
   }
-  return s;
-}
-
-/// Padding::same for an input of these extents that windows are taken of.
-void pad_same(Spatial& s, const Shape& extents) {
-  for (int i = 0; i < s.rank; ++i) {
-    const std::int64_t n = extents[i], windows = (n + s.stride[i] - 1) / s.stride[i];
+  for (int i = 0; i < rank && padding.kind == Padding::same; ++i) {
+    const std::int64_t n = x.shape()[i + 1], windows = (n + s.stride[i] - 1) / s.stride[i];
     const std::int64_t more = std::max<std::int64_t>(0, (windows - 1) * s.stride[i] + s.span(i) - n);
     s.low[i] = more / 2, s.high[i] = more - more / 2;
   }
-}
-
-Shape spatial_extents(const Tensor& x) {
-  Shape s;
-  for (int i = 1; i + 1 < x.rank(); ++i) s.push_back(x.shape()[i]);
   return s;
 }
 
 /// Around the spatial axes alone; `between`: elements between neighbours.
-Tensor padded(const Tensor& x, const Dims& low, const Dims& high, const Number& value, const Dims& between = {}) {
+Tensor pad_around(const Tensor& x, const Dims& low, const Dims& high, const Number& value, const Dims& between = {}) {
   const int rank = low.rank();
   Dims l{0}, h{0}, b{0};
   for (int i = 0; i < rank; ++i)
@@ -91,14 +79,7 @@ Tensor padded(const Tensor& x, const Dims& low, const Dims& high, const Number& 
 }
 
 /// [batch, spatial…, channels…] -> [batch, windows…, channels…, size…].
-Tensor windows_of(const Tensor& x, const Spatial& s) {
-  const auto steps = [](const Dims& list) { return list == Dims::filled(list.rank(), 1) ? Dims{} : list; };
-  return node(Op::window, {x},
-              {{Attr::axes, s.axes()},
-               {Attr::size, s.size},
-               {Attr::stride, steps(s.stride)},
-               {Attr::dilation, steps(s.dilation)}});
-}
+Tensor windows_of(const Tensor& x, const Spatial& s) { return window(x, s.axes(), s.size, s.stride, s.dilation); }
 
 Dims leading(const Shape& shape, int count) { return Dims(std::span(shape.begin(), static_cast<std::size_t>(count))); }
 
@@ -119,12 +100,7 @@ Spatial of_conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::str
   return spatial(x, leading(w.shape(), rank), o.stride, o.dilation, o.padding, {});
 }
 
-Tensor padded_for_windows(const Tensor& x, Spatial& s, const Padding& padding, const Number& value) {
-  if (padding.kind == Padding::same) pad_same(s, spatial_extents(x));
-  return padded(x, s.low, s.high, value);
-}
-
-/// [.., windows…, channels, size…] of the windows that pooling takes.
+/// The windows that pooling takes.
 Spatial of_pool(const Tensor& x, const Dims& size, const PoolOptions& o) {
   const int rank = spatial_rank(x);
   if (size.empty()) type_error({x}, "the size of the windows is missing");
@@ -156,7 +132,7 @@ Tensor max_of(const Tensor& x, int axis) { return max(x, axis); }
 
 Tensor conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::source_location where) {
   LocScope scope(where);
-  Spatial s = of_conv(x, w, o, "[size…, channels / groups, filters]");
+  const Spatial s = of_conv(x, w, o, "[size…, channels / groups, filters]");
   const std::int64_t channels = x.shape().back(), filters = w.shape().back();
   if (o.groups < 1 || channels % o.groups != 0 || filters % o.groups != 0)
     type_error({x, w},
@@ -164,7 +140,7 @@ Tensor conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::source_
   const std::int64_t depth = channels / o.groups;
   if (w.shape()[s.rank] != depth)
     type_error({x, w}, fmt::format("the weight is for {} channels; expected {}", w.shape()[s.rank], depth));
-  const Tensor padded = padded_for_windows(x, s, o.padding, 0);
+  const Tensor padded = pad_around(x, s.low, s.high, 0);
   if (o.groups == 1) {
     Dims lhs;
     for (int i = 0; i < s.rank; ++i) lhs.push_back(s.rank + 2 + i);
@@ -215,7 +191,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& w, const ConvOptions& o, st
     between.push_back(s.stride[i] - 1);
     cuts |= before < 0 || behind < 0;
   }
-  Tensor spread_out = padded(x, low, high, 0, between);
+  Tensor spread_out = pad_around(x, low, high, 0, between);
   if (cuts)
     for (int i = 0; i < s.rank; ++i)
       spread_out = slice(spread_out, i + 1, cut_low[i], spread_out.shape()[i + 1] - cut_high[i]);
@@ -230,12 +206,12 @@ Tensor conv_transpose(const Tensor& x, const Tensor& w, const ConvOptions& o, st
 
 Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& o, std::source_location where) {
   LocScope scope(where);
-  Spatial s = of_conv(x, w, o, "[size…, channels, multiplier]");
+  const Spatial s = of_conv(x, w, o, "[size…, channels, multiplier]");
   if (o.groups != 1) type_error({x, w}, fmt::format("{} groups; expected 1", o.groups));
   const std::int64_t channels = x.shape().back(), multiplier = w.shape().back();
   if (w.shape()[s.rank] != channels)
     type_error({x, w}, fmt::format("the weight is for {} channels; expected {}", w.shape()[s.rank], channels));
-  const Tensor y = windows_of(padded_for_windows(x, s, o.padding, 0), s);  // [batch, windows…, channels, size…]
+  const Tensor y = windows_of(pad_around(x, s.low, s.high, 0), s);  // [batch, windows…, channels, size…]
   // One multiply-add for each place in a window, along neighbouring channels: there is nothing to share between them.
   std::int64_t places = 1;
   for (const std::int64_t k : s.size) places *= k;
@@ -260,7 +236,7 @@ Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& o, st
 
 Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::source_location where) {
   LocScope scope(where);
-  Spatial s = of_pool(x, size, o);
+  const Spatial s = of_pool(x, size, o);
   const Number least = visit_dtype(x.dtype(), [](auto zero) -> Number {
     using T = decltype(zero);
     if constexpr (std::is_floating_point_v<T>)
@@ -268,14 +244,14 @@ Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::so
     else
       return static_cast<std::int64_t>(std::numeric_limits<T>::lowest());
   });
-  return fold_windows(windows_of(padded_for_windows(x, s, o.padding, least), s), s.rank, max_of);
+  return fold_windows(windows_of(pad_around(x, s.low, s.high, least), s), s.rank, max_of);
 }
 
 Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::source_location where) {
   LocScope scope(where);
-  Spatial s = of_pool(x, size, o);
+  const Spatial s = of_pool(x, size, o);
   const auto total = [&](const Tensor& of) {
-    return fold_windows(windows_of(padded_for_windows(of, s, o.padding, 0), s), s.rank, sum_of);
+    return fold_windows(windows_of(pad_around(of, s.low, s.high, 0), s), s.rank, sum_of);
   };
   if (!is_float(x.dtype())) type_error({x}, "takes f32 and f64; convert with astype(x, f32)");
   const Tensor sums = total(x);
@@ -293,8 +269,8 @@ Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::so
 
 Tensor l2_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::source_location where) {
   LocScope scope(where);
-  Spatial s = of_pool(x, size, o);
-  return sqrt(fold_windows(windows_of(padded_for_windows(square(x), s, o.padding, 0), s), s.rank, sum_of));
+  const Spatial s = of_pool(x, size, o);
+  return sqrt(fold_windows(windows_of(pad_around(square(x), s.low, s.high, 0), s), s.rank, sum_of));
 }
 
 Tensor window(const Tensor& x, const Dims& axes, const Dims& size, const Dims& stride, const Dims& dilation,
@@ -305,8 +281,10 @@ Tensor window(const Tensor& x, const Dims& axes, const Dims& size, const Dims& s
     type_error({x}, fmt::format("{} windows of {} axes; expected at most {} in all", axes.rank(), x.rank(), kMaxRank));
   Dims list;
   for (const std::int64_t axis : axes) list.push_back(axis < 0 ? axis + x.rank() : axis);
-  return node(Op::window, {x},
-              {{Attr::axes, list}, {Attr::size, size}, {Attr::stride, stride}, {Attr::dilation, dilation}});
+  const auto steps = [](const Dims& given) { return given == Dims::filled(given.rank(), 1) ? Dims{} : given; };
+  return node(
+      Op::window, {x},
+      {{Attr::axes, list}, {Attr::size, size}, {Attr::stride, steps(stride)}, {Attr::dilation, steps(dilation)}});
 }
 
 Tensor flip(const Tensor& x, const Axes& axes, std::source_location where) {

@@ -166,7 +166,7 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const Roles& roles = contraction->roles;
   if (roles.m.empty() || roles.n.size() != 1 || roles.k.empty()) return;
   // The innermost axes: what follows is said of runs along them.
-  const RoleAxes axes{.b = only_axis(roles.b), .m = roles.m.back(), .n = roles.n[0], .k = roles.k.back()};
+  const RoleAxes axes{.m = roles.m.back(), .n = roles.n[0], .k = roles.k.back()};
   if (!std::holds_alternative<CpuSchedule>(k.schedule)) k.schedule = CpuSchedule{.vector_axis = axes.n};
   CpuSchedule& s = std::get<CpuSchedule>(k.schedule);
   const KernelStage& sum = k.phases[0].stages[0];

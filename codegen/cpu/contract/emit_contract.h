@@ -133,7 +133,7 @@ class ContractEmitter : public PhaseEmitter {
 
   const KernelStage& stage_;
   const Roles& roles_;
-  const RoleAxes axes_;  // the innermost of each role; b: the only one
+  const RoleAxes axes_;  // the innermost of m, n and k
   const CpuSchedule& schedule_;
   DType dtype_;
   std::int64_t B_, M_, N_, K_;

@@ -33,7 +33,7 @@ ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, c
     : PhaseEmitter(module, program, kernel, info, target),
       stage_(info.phase.stages[0]),
       roles_(stage_.roles),
-      axes_{only_axis(roles_.b), roles_.m.back(), roles_.n[0], roles_.k.back()},
+      axes_{.m = roles_.m.back(), .n = roles_.n[0], .k = roles_.k.back()},
       schedule_(std::get<CpuSchedule>(kernel.schedule)),
       dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype),
       B_(extents(roles_.b)),
