@@ -98,7 +98,7 @@ HostLaunch launch_of(const Program& program, std::size_t k, std::size_t phase, c
                     .units = code.units,
                     .scratch_bytes = code.scratch_bytes,
                     .cycles = code.cost};
-  if (s.axis != kNone) launch.split = {at(kernel.axes, s.axis).extent, s.units, s.values, s.fewer};
+  if (s.axis != kNone) launch.split = {at(kernel.axes, s.axis).extent, s.units, s.values, s.fewer, s.last};
   Footprint touched = footprint(program, kernel, kernel.phases[phase], s.axis);
   launch.uses = std::move(touched.uses);
   launch.bytes = touched.bytes;

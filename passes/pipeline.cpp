@@ -14,6 +14,7 @@
 #include "passes/graph/sink.h"
 #include "passes/graph/trim.h"
 #include "passes/kernel/column_sums.h"
+#include "passes/kernel/contraction_sums.h"
 #include "passes/kernel/layout.h"
 #include "passes/kernel/lower.h"
 #include "passes/kernel/memory.h"
@@ -84,6 +85,7 @@ constexpr PassInfo kPasses[] = {
     {"column-sums", "CPU: share out long sums down columns, before schedules, which depend on phases", false,
      on_cpu<split_column_sums>},
     {"row-sums", "CPU: share out long sums along few rows", false, on_cpu<split_row_sums>},
+    {"contraction-sums", "CPU: share out long contractions of small results", false, on_cpu<split_contractions>},
     {"layout", "CPU: lay weights out in panels, before schedules, which depend on what can be read in place", false,
      on_cpu<assign_layouts>},
     {"lanes", "choose the axis that lanes, or the threads of a block, run along", true,

@@ -4,6 +4,6 @@
 
 namespace weft::test {
 
-inline const std::vector<std::string> kCpuPasses = {"column-sums", "row-sums", "layout"};
+inline const std::vector<std::string> kCpuPasses = {"column-sums", "row-sums", "contraction-sums", "layout"};
 
 }  // namespace weft::test

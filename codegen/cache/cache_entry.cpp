@@ -13,7 +13,7 @@
 namespace weft::codegen {
 namespace {
 
-constexpr std::string_view kMagic = "weftobj\1";
+constexpr std::string_view kMagic = "weftobj\2";
 using Checksum = llvm::BLAKE3Result<>;
 constexpr std::size_t kBody = kMagic.size() + sizeof(Checksum);
 

@@ -13,6 +13,7 @@ struct PhaseRecord {
   std::int64_t scratch_bytes = 0;
   double cost = 0;
   std::int64_t split_axis = 0, split_units = 0, split_values = 0, split_fewer = 0;  // its AxisSplit, without padding
+  double split_last = 1;
 };
 struct CacheEntry {
   std::string_view key;  ///< text, see KernelKey

@@ -43,8 +43,8 @@ constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by
   [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l1_ways, l2, l3] = target;
   [[maybe_unused]] const auto& [vector, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
   [[maybe_unused]] const auto& [kind, dtype, op, args, bits, buffer, access, result] = expr;
-  [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, striped, tree, value, lhs, rhs, roles] =
-      stage;
+  [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, order, value, lhs, rhs, roles,
+                                chunk_axis] = stage;
   [[maybe_unused]] const auto& [parallel, stages, chunk] = phase;
   [[maybe_unused]] const auto& [terms, offset, indirect] = index;
 }

@@ -7,7 +7,7 @@ CacheEntry entry_of(std::string_view key, const CompiledKernel& code) {
   CacheEntry e{key, {}, code.object->getBuffer()};
   for (const PhaseCode& p : code.phases) {
     const AxisSplit& s = p.split;
-    e.phases.push_back({p.units, p.scratch_bytes, p.cost, s.axis, s.units, s.values, s.fewer});
+    e.phases.push_back({p.units, p.scratch_bytes, p.cost, s.axis, s.units, s.values, s.fewer, s.last});
   }
   return e;
 }
@@ -25,7 +25,8 @@ std::optional<CompiledKernel> ObjectCache::load(const KernelKey& key, std::size_
   ++statistics_.hits;
   CompiledKernel code{{}, llvm::MemoryBuffer::getMemBufferCopy(e.object)};
   for (const PhaseRecord& p : e.phases) {
-    const AxisSplit split{static_cast<AxisId>(p.split_axis), p.split_units, p.split_values, p.split_fewer};
+    const AxisSplit split{static_cast<AxisId>(p.split_axis), p.split_units, p.split_values, p.split_fewer,
+                          p.split_last};
     code.phases.push_back({phase_symbol(key.symbol(), code.phases.size()), p.units, p.scratch_bytes, p.cost, split});
   }
   return code;

@@ -49,9 +49,13 @@ void for_each_access(PhaseInfo& info, const Kernel& kernel, F&& f) {
 
 /// Folds axes of the list, the first of which is the outermost, into the ones that follow them.
 void merge_axes(PhaseInfo& info, const Kernel& kernel, std::vector<AxisId>& axes) {
+  const auto counts_chunks = [&](AxisId a) {
+    return std::ranges::any_of(info.phase.stages, [&](const KernelStage& s) { return s.chunk_axis == a; });
+  };
   auto extent = [&](AxisId a) -> std::int64_t& { return info.extent[static_cast<std::size_t>(a)]; };
   for (std::size_t i = axes.size(); i-- > 1;) {
     const AxisId outer = axes[i - 1], inner = axes[i];
+    if (counts_chunks(outer) || counts_chunks(inner)) continue;
     bool linear = true;
     for_each_access(info, kernel, [&](Linear& l) {
       linear &= l.coefficient[static_cast<std::size_t>(outer)] ==
@@ -152,6 +156,11 @@ std::int64_t PhaseInfo::steps(const KernelStage& s) const {
   return n;
 }
 
+double PhaseInfo::terms(const KernelStage& s) const {
+  const std::int64_t n = steps(s);
+  return static_cast<double>(s.chunk_axis == kNone ? n : std::min(n, kContractChunk));
+}
+
 namespace {
 
 /// All but the dependences, which are those of the axes that are left when some are merged.
@@ -235,7 +244,7 @@ double point_cost(const PhaseInfo& info, const Kernel& kernel) {
           std::ranges::any_of(axes, [&](AxisId a) { return info.depends_on(static_cast<ExprId>(i), a); });
       (axes.empty() || varies ? inner : outer) += cost;
     }
-    total += outer + inner * static_cast<double>(info.steps(s));
+    total += outer + inner * info.terms(s);
   }
   return total;
 }

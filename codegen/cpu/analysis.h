@@ -47,6 +47,7 @@ struct PhaseInfo {
 
   std::int64_t points() const;                   // product of the parallel extents
   std::int64_t steps(const KernelStage&) const;  // product of the extents of the axes that it walks along
+  double terms(const KernelStage&) const;        // how many of them it takes at a point
   bool depends_on(ExprId e, AxisId a) const { return depends[static_cast<std::size_t>(e)].axes >> a & 1; }
 };
 

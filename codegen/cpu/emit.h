@@ -36,6 +36,7 @@ using Builder = llvm::IRBuilder<>;
 struct AxisSplit {
   AxisId axis = kNone;
   std::int64_t units = 1, values = 1, fewer = 0;
+  double last = 1;
 };
 
 /// What the runtime must know of an emitted function.
@@ -74,7 +75,7 @@ Value* emit_opaque(Builder&, llvm::Constant*);
 Value* emit_multiply_add(Builder&, DType, Value* a, Value* b, Value* acc);
 
 /// What an empty reduction gives: 0, 1, the smallest value, the largest value (emit_reduce.cpp).
-llvm::Constant* identity_of(Builder&, Op reduce, DType);
+llvm::Constant* identity_of(Builder&, Op reduce, DType, FoldOrder = FoldOrder::sequential);
 
 class PhaseEmitter {
  public:

@@ -33,8 +33,8 @@ std::size_t PhaseEmitter::column_folds() const {
   if (parallel.empty() || parallel.back() != lane_axis(kernel_)) return 0;
   std::size_t n = 0;
   for (const KernelStage& s : info_.phase.stages) {
-    const bool folds = s.kind == KernelStage::reduce && !s.striped && !is_arg_reduce(s.op);
-    if (!folds || s.axis == kNone || s.axis != stage(0).axis || s.tree != stage(0).tree) break;
+    const bool folds = s.kind == KernelStage::reduce && s.order != FoldOrder::striped && !is_arg_reduce(s.op);
+    if (!folds || s.axis == kNone || s.axis != stage(0).axis || s.order != stage(0).order) break;
     const Dependence& d = info_.depends[static_cast<std::size_t>(s.value)];
     if (d.accumulator || d.pinned) break;
     ++n;
@@ -96,7 +96,7 @@ PhaseCode PhaseEmitter::emit_columns(const std::string& symbol, std::size_t fold
       return v;
     };
     auto identity = [&](std::size_t f) {
-      return emit_splat(b_, identity_of(b_, stage(f).op, expr(stage(f).value).dtype), width);
+      return emit_splat(b_, identity_of(b_, stage(f).op, expr(stage(f).value).dtype, stage(f).order), width);
     };
     auto get_all = [&](Value* which) { return of_each([&](std::size_t f) { return get(f, which); }); };
     auto put_all = [&](Value* which, const Values& v) {

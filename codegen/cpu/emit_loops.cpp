@@ -361,7 +361,7 @@ int PhaseEmitter::point_lanes() const {
   bool reduces = false;
   std::size_t element = 1;
   for (const KernelStage& s : info_.phase.stages) {
-    reduces |= s.kind == KernelStage::reduce && s.axis != kNone && !s.striped;
+    reduces |= s.kind == KernelStage::reduce && s.axis != kNone && s.order != FoldOrder::striped;
     if (s.kind == KernelStage::reduce) element = std::max(element, size_of(expr(s.value).dtype));
   }
   const int registers = 4 * target_.vector_bytes / static_cast<int>(element);

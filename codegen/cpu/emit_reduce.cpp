@@ -21,9 +21,10 @@ auto every(const KernelStage& s) {
 
 }  // namespace
 
-llvm::Constant* identity_of(Builder& b, Op reduce, DType t) {
-  return llvm::cast<llvm::Constant>(visit_dtype(
-      t, [&](auto zero) { return emit_constant(b, t, to_scalar_bits(reduce_identity<decltype(zero)>(reduce))); }));
+llvm::Constant* identity_of(Builder& b, Op reduce, DType t, FoldOrder order) {
+  return llvm::cast<llvm::Constant>(visit_dtype(t, [&](auto zero) {
+    return emit_constant(b, t, to_scalar_bits(reduce_identity<decltype(zero)>(reduce, order)));
+  }));
 }
 
 Value* PhaseEmitter::fold(const KernelStage& s, Value* acc, Value* x) {
@@ -44,7 +45,7 @@ void PhaseEmitter::run_reduce(std::size_t index) {
   }
   const bool contract = s.kind == KernelStage::contract;
   const std::int64_t n = info_.steps(s);
-  const bool striped = !contract && s.striped;
+  const bool striped = s.order == FoldOrder::striped;
   auto run_chunk = [&](Value* begin, Value* end) -> Values {
     if (striped && lanes_.width == 1) return striped_chunk(s, begin, end);
     Values v;
@@ -56,6 +57,10 @@ void PhaseEmitter::run_reduce(std::size_t index) {
     return finish(fold_tree(n, reduce_order(s, n).chunk, run_chunk,
                             [&](std::size_t, Value* earlier, Value* later) { return fold(s, earlier, later); }));
   if (n <= kContractChunk) return finish(run_chunk(i64(0), i64(n)));
+  if (s.chunk_axis != kNone) {
+    Value* begin = b_.CreateMul(coordinate_[static_cast<std::size_t>(s.chunk_axis)], i64(kContractChunk));
+    return finish(run_chunk(begin, minimum(b_.CreateAdd(begin, i64(kContractChunk)), i64(n))));
+  }
   // The first chunk's sum is the total; each later one is added to it.
   const DType t = expr(s.lhs).dtype;
   const Values first = run_chunk(i64(0), i64(kContractChunk));
@@ -128,7 +133,7 @@ Value* PhaseEmitter::trailing_ones(Value* number) {
 Value* PhaseEmitter::sequential_chunk(const KernelStage& s, Value* begin, Value* end) {
   const bool contract = s.kind == KernelStage::contract;
   const DType t = expr(contract ? s.lhs : s.value).dtype;
-  Value* init = emit_splat(b_, identity_of(b_, contract ? Op::reduce_sum : s.op, t), lanes_.width);
+  Value* init = emit_splat(b_, identity_of(b_, contract ? Op::reduce_sum : s.op, t, s.order), lanes_.width);
   const std::int64_t n = info_.steps(s);
   const ReduceOrder order = contract ? ReduceOrder{kContractChunk, kContractChunk} : reduce_order(s, n);
   const std::vector<AxisId> axes = axes_of(s);

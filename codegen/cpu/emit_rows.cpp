@@ -22,7 +22,8 @@ constexpr unsigned kToL2 = 2;  // of the prefetch instruction
 std::size_t PhaseEmitter::rows_at_once(AxisId along, double row_cycles) const {
   std::size_t element = 0;
   for (const KernelStage& s : info_.phase.stages)
-    if (s.kind == KernelStage::reduce && s.striped) element = std::max(element, size_of(expr(s.value).dtype));
+    if (s.kind == KernelStage::reduce && s.order == FoldOrder::striped)
+      element = std::max(element, size_of(expr(s.value).dtype));
   if (element == 0) return 1;
   double streamed_bytes = 0;
   for (ExprId e : streamed_loads(along))
@@ -88,7 +89,8 @@ void PhaseEmitter::prefetch_next_row() {
   if (streamed_.empty() || lanes_.axis != lane_axis(kernel_)) return;
   std::size_t loops = 0, after = 0;
   for (std::size_t s = 0; s < info_.phase.stages.size(); ++s) {
-    const bool along = stage(s).axis == lanes_.axis && (stage(s).kind == KernelStage::map || stage(s).striped);
+    const bool along =
+        stage(s).axis == lanes_.axis && (stage(s).kind == KernelStage::map || stage(s).order == FoldOrder::striped);
     loops += along;
     after += along && s > stage_;
   }

@@ -40,7 +40,7 @@ std::vector<PipelineStep> pipeline_steps(const Program& program, const PhaseInfo
   for (const KernelStage& s : stages) {
     const bool once = s.kind == KernelStage::map && s.axis == kNone;
     const bool walks = s.kind == KernelStage::map || is_along_row(info, kernel, uses.size()) ||
-                       (s.kind == KernelStage::reduce && s.striped && !is_arg_reduce(s.op));
+                       (s.kind == KernelStage::reduce && s.order == FoldOrder::striped && !is_arg_reduce(s.op));
     if (!once && (s.axis != along || !walks)) return {};
     const StageUse& use = uses.emplace_back(use_of(program, kernel, s));
     std::size_t step = 0;

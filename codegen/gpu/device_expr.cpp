@@ -251,9 +251,9 @@ RegisterId DevicePhase::fold(Op reduce, RegisterId acc, RegisterId x) {
   return b_.apply(fold_op(reduce), b_.type(acc), {acc, x});
 }
 
-RegisterId DevicePhase::identity(Op reduce, DType t) {
+RegisterId DevicePhase::identity(Op reduce, DType t, FoldOrder order) {
   return visit_dtype(
-      t, [&](auto zero) { return b_.constant(t, to_scalar_bits(reduce_identity<decltype(zero)>(reduce))); });
+      t, [&](auto zero) { return b_.constant(t, to_scalar_bits(reduce_identity<decltype(zero)>(reduce, order))); });
 }
 
 RegisterId DevicePhase::multiply_add(RegisterId x, RegisterId y, RegisterId acc) {

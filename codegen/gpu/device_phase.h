@@ -38,6 +38,7 @@ class DevicePhase {
   /// Whether `lanes` neighbours along `axis` are neighbours in memory too, the first at a multiple of `lanes`, or one
   /// and the same element.
   bool are_neighbours(const Linear&, AxisId axis, int lanes) const;
+  RegisterId coordinate(AxisId a) const { return coordinate_[static_cast<std::size_t>(a)]; }  ///< that it is bound to
   /// Binds the axes to the coordinates of point number `point`, the last one innermost.
   void bind_point(const std::vector<AxisId>&, RegisterId point);
 
@@ -49,7 +50,7 @@ class DevicePhase {
 
   std::int64_t extent(AxisId a) const { return a == kNone ? 1 : info_.extent[static_cast<std::size_t>(a)]; }
   const Expr& expr(ExprId e) const { return kernel_.exprs[static_cast<std::size_t>(e)]; }
-  RegisterId identity(Op reduce, DType);
+  RegisterId identity(Op reduce, DType, FoldOrder = FoldOrder::sequential);
   RegisterId fold(Op reduce, RegisterId acc, RegisterId x);
   /// acc = x * y + acc: fused for floats, wrapping for integers.
   RegisterId multiply_add(RegisterId x, RegisterId y, RegisterId acc);

@@ -26,8 +26,9 @@ PointSchedule schedule_points(const Kernel& kernel, const PhaseInfo& info, int l
   std::int64_t row = 0;  // longest striped reduction
   bool rows = false;
   for (const KernelStage& stage : info.phase.stages) {
-    const bool striped = stage.kind == KernelStage::reduce && (stage.striped || is_arg_reduce(stage.op));
-    rows |= striped && (stage.striped || lane_axis(kernel) == stage.axis);
+    const bool striped =
+        stage.kind == KernelStage::reduce && (stage.order == FoldOrder::striped || is_arg_reduce(stage.op));
+    rows |= striped && (stage.order == FoldOrder::striped || lane_axis(kernel) == stage.axis);
     if (striped) row = std::max(row, info.extent[static_cast<std::size_t>(stage.axis)]);
   }
   const std::int64_t machine = static_cast<std::int64_t>(target.multiprocessors) * target.threads;
@@ -52,8 +53,9 @@ PointSchedule schedule_points(const Kernel& kernel, const PhaseInfo& info, int l
 void DevicePoints::emit(const GpuTarget& target) {
   const std::vector<AxisId>& parallel = info_.phase.parallel;
   const AxisId inner = parallel.empty() ? kNone : parallel.back();
-  bool stage_axes = false;
-  for (const KernelStage& s : info_.phase.stages) stage_axes |= s.kind == KernelStage::scatter;
+  bool stage_axes = false;  // or another reason to take points one by one
+  for (const KernelStage& s : info_.phase.stages)
+    stage_axes |= s.kind == KernelStage::scatter || (inner != kNone && s.chunk_axis == inner);
   schedule_ = schedule_points(kernel_, info_, inner == kNone || stage_axes ? 1 : vector_lanes(inner, 4), target);
   function_.threads = schedule_.threads;
   function_.blocks = schedule_.blocks;
@@ -101,8 +103,8 @@ void DevicePoints::hold_row() {
   const bool is_row = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) { return axis_of(s) == axis; });
   // A loop over single elements of the row would bind its axis anew.
   const bool one_by_one = std::ranges::any_of(info_.phase.stages, [&](const KernelStage& s) {
-    const bool together =
-        s.kind == KernelStage::map || (s.kind == KernelStage::reduce && (s.striped || is_arg_reduce(s.op)));
+    const bool together = s.kind == KernelStage::map ||
+                          (s.kind == KernelStage::reduce && (s.order == FoldOrder::striped || is_arg_reduce(s.op)));
     return axis_of(s) == axis && !together;
   });
   if (axis == kNone || !is_row || one_by_one || schedule_.team != kStripes || extent(axis) == 0 ||
@@ -194,7 +196,7 @@ void DevicePoints::run_reduce(std::size_t index) {
   const KernelStage& s = info_.phase.stages[index];
   if (s.kind == KernelStage::reduce && is_arg_reduce(s.op))
     return bind_accumulator(s.result, schedule_.team > 1 ? RegisterIds{arg_reduce_team(s)} : arg_reduce(s));
-  if (s.kind == KernelStage::reduce && s.striped) {
+  if (s.kind == KernelStage::reduce && s.order == FoldOrder::striped) {
     ensure(schedule_.team > 1, "kernel {}: a striped reduction needs a team of threads", kernel_.name);
     return bind_accumulator(s.result, {striped(s)});
   }
@@ -261,7 +263,7 @@ RegisterIds DevicePoints::fold_tree(std::int64_t n, std::int64_t chunk, Register
 RegisterIds DevicePoints::chunk_in_order(const KernelStage& s, RegisterId begin, RegisterId end) {
   const bool contract = s.kind == KernelStage::contract;
   const DType t = expr(contract ? s.lhs : s.value).dtype;
-  const RegisterId start = contract ? b_.constant(t, 0) : identity(s.op, t);
+  const RegisterId start = contract ? b_.constant(t, 0) : identity(s.op, t, s.order);
   RegisterIds acc;
   for (int lane = 0; lane < schedule_.lanes; ++lane) acc.push_back(b_.variable(start));
   loop(begin, end, 1, [&](RegisterId at) {
@@ -279,7 +281,7 @@ RegisterIds DevicePoints::sequential(const KernelStage& s) {
   const std::int64_t n = extent(s.axis);
   const ReduceOrder order = reduce_order(s, n);
   const CombineFn combine = [&](RegisterId earlier, RegisterId later) { return fold(s.op, earlier, later); };
-  const RegisterId none = identity(s.op, expr(s.value).dtype);
+  const RegisterId none = identity(s.op, expr(s.value).dtype, s.order);
   const RangeFn run = [&](RegisterId begin, RegisterId end) { return chunk_in_order(s, begin, end); };
   const RangeFn chunk = [&](RegisterId begin, RegisterId end) {
     return fold_runs(s, std::min(n, order.chunk), order.run, begin, end, run);
@@ -289,6 +291,10 @@ RegisterIds DevicePoints::sequential(const KernelStage& s) {
 
 RegisterIds DevicePoints::contracted(const KernelStage& s) {
   const std::int64_t n = info_.steps(s);
+  if (s.chunk_axis != kNone && n > kContractChunk) {
+    const RegisterId begin = b_.multiply(coordinate(s.chunk_axis), kContractChunk);
+    return chunk_in_order(s, begin, b_.minimum(b_.add(begin, kContractChunk), n));
+  }
   RegisterIds total = chunk_in_order(s, b_.integer(0), b_.integer(std::min(n, kContractChunk)));
   if (n > kContractChunk)
     loop(b_.integer(kContractChunk), b_.integer(n), kContractChunk, [&](RegisterId begin) {

@@ -21,6 +21,7 @@ struct UnitSplit {
   std::int64_t units = 1;
   std::int64_t values = 1;  // of a group; the first `fewer` groups have one less
   std::int64_t fewer = 0;
+  double last = 1;  // the work of each unit of the last group; that of every other one is 1
   std::int64_t start(std::int64_t group) const { return group * values - (group < fewer ? group : fewer); }
   friend bool operator==(const UnitSplit&, const UnitSplit&) = default;
 };

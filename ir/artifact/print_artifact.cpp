@@ -26,6 +26,7 @@ std::string split_text(const UnitSplit& s) {
   std::string text = fmt::format("    split {} by {}", s.extent, s.values);
   if (s.fewer) text += fmt::format(", the first {} by one less", s.fewer);
   if (s.units != 1) text += fmt::format("; {} units each", s.units);
+  if (s.last != 1) text += fmt::format(", the last ones of {:.3g} of the others' work", s.last);
   return text + '\n';
 }
 

@@ -4,10 +4,9 @@
 //
 // Meaning of a phase: for every point of its parallel axes (in any order, on any thread), run its stages in order.
 //   map       for every value of `axis` (or once, when axis is kNone): evaluate all stored values, then write them
-//   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (striped, sequential, or the
-//             tree alone, of elements that are the results of chunks)
+//   reduce    fold `value` over `axis` into accumulator `result`, in the contract's order (FoldOrder)
 //   contract  result = sum over the axes k of lhs * rhs, which count as one, the first outermost: one fma chain for
-//             each kContractChunk products, chunks added in order
+//             each kContractChunk products, chunks added in order; or the chain of one chunk, where an axis says which
 //   scatter   for every value of `axis`, in order: buffer[access] += value where `predicate` holds
 // In a phase with a chunk, the scatters of each `chunk` consecutive points (the last axis counts fastest) run in the
 // order of the points, so that they may add up what the points have in common, which no other stage uses. Such a
@@ -81,12 +80,11 @@ struct KernelStage {
   // reduce, contract
   std::int32_t result = kNone;  // accumulator number, unique in the kernel
   Op op = Op::reduce_sum;       // reduce: reduce_* or arg_*
-  // reduce: kReduceStripes stripes and a halving tree (the graph op folded its last axis), or only the tree over
-  // chunks, whose results the elements are; else in order (reduce_order)
-  bool striped = false, tree = false;
-  ExprId value = kNone;             // reduce
-  ExprId lhs = kNone, rhs = kNone;  // contract
-  Roles roles;                      // contract
+  FoldOrder order = FoldOrder::sequential;  // reduce
+  ExprId value = kNone;                     // reduce
+  ExprId lhs = kNone, rhs = kNone;          // contract
+  Roles roles;                              // contract
+  AxisId chunk_axis = kNone;                // contract: parallel; says which chunk of products is summed; kNone: all
   friend bool operator==(const KernelStage&, const KernelStage&) = default;
 };
 
@@ -105,7 +103,7 @@ constexpr AxisId axis_of(const KernelStage& s) {
 
 /// Where a reduce stage over n elements is cut.
 constexpr ReduceOrder reduce_order(const KernelStage& s, std::int64_t n) {
-  return s.striped ? kStripedOrder : s.tree ? kTreeOrder : sequential_order(n);
+  return reduce_order(s.order, n);
 }
 
 struct Phase {

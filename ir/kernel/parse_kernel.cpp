@@ -359,7 +359,8 @@ void ProgramParser::scatter(KernelStage& s) {
   if (lex_.accept("if")) s.predicate = expr();
 }
 
-// %a0 = contract m=m, n=(n0, n1) over k: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2 | … tree: %e2
+// %a0 = contract m=m, n=(n0, n1) over k chunk c: %e0 * %e1 | %a1 = reduce_sum over n striped: %e2 | … tree: %e2 | …
+// chain: %e2
 void ProgramParser::accumulate(KernelStage& s) {
   s.result = accumulator("an accumulator", true);
   lex_.expect('=', "after an accumulator");
@@ -372,8 +373,11 @@ void ProgramParser::accumulate(KernelStage& s) {
   s.op = *op;
   lex_.expect_word("over", "before the axis");
   s.axis = axis();
-  s.striped = lex_.accept("striped");
-  s.tree = lex_.accept("tree");
+  for (const FoldOrder order : {FoldOrder::striped, FoldOrder::tree, FoldOrder::chain})
+    if (lex_.accept(name_of(order))) {
+      s.order = order;
+      break;
+    }
   lex_.expect(':', "before what is accumulated");
   s.value = expr();
 }
@@ -396,6 +400,7 @@ void ProgramParser::contract(KernelStage& s) {
   lex_.expect_word("over", "before the axes");
   do s.roles.k.push_back(axis());
   while (lex_.accept(','));
+  if (lex_.accept("chunk")) s.chunk_axis = axis();
   lex_.expect(':', "before what is accumulated");
   s.lhs = expr();
   lex_.expect('*', "between the factors");

@@ -133,10 +133,12 @@ std::string stage_text(const Program& p, const Kernel& k, const KernelStage& sta
     }
     case KernelStage::reduce:
       return fmt::format("{}{} = {}{}{}{}: {}\n", indent, accumulator_name(stage.result), name(stage.op), over,
-                         stage.striped ? " striped" : "", stage.tree ? " tree" : "", expr_name(stage.value));
+                         stage.order == FoldOrder::sequential ? "" : " ", name_of(stage.order), expr_name(stage.value));
     case KernelStage::contract:
-      return fmt::format("{}{} = contract{}: {} * {}\n", indent, accumulator_name(stage.result),
-                         roles_text(k, stage.roles), expr_name(stage.lhs), expr_name(stage.rhs));
+      return fmt::format("{}{} = contract{}{}: {} * {}\n", indent, accumulator_name(stage.result),
+                         roles_text(k, stage.roles),
+                         stage.chunk_axis == kNone ? "" : " chunk " + axis_name(k, stage.chunk_axis),
+                         expr_name(stage.lhs), expr_name(stage.rhs));
     case KernelStage::scatter: {
       std::string s = fmt::format("{}scatter{}: ", indent, over);
       for (std::size_t i = 0; i < stage.stores.size(); ++i) {

@@ -26,6 +26,10 @@ std::string stage_text(const Program&, const Kernel&, const KernelStage&, const 
 inline constexpr std::pair<std::string_view, std::vector<AxisId> Roles::*> kRoles[] = {
     {"b", &Roles::b}, {"m", &Roles::m}, {"n", &Roles::n}};
 
+/// The orders that a reduction's text says, by FoldOrder; one without a word is sequential.
+inline constexpr std::string_view kFoldOrders[] = {"", "striped", "tree", "chain"};
+constexpr std::string_view name_of(FoldOrder order) { return kFoldOrders[static_cast<std::size_t>(order)]; }
+
 /// A field of a schedule by name; exactly one member pointer is set.
 template <class S>
 struct ScheduleField {

@@ -3,6 +3,9 @@
 // all else is as if the points were independent, so that several rows may be under way at once. Only there does a
 // scatter have a second store: to another buffer, with the access and the value of the first one, and without a
 // predicate.
+//
+// The axis that counts the chunks of a contraction is parallel there, has as many values as there are chunks, and is no
+// axis of its roles, of what its factors change with, or of lanes: points that are computed together share a chunk.
 #include <algorithm>
 
 #include "ir/base/at.h"
@@ -37,6 +40,29 @@ std::string stores_violation(const Program& p, const Phase& phase, const KernelS
   return {};
 }
 
+/// What is wrong with the axis that counts a stage's chunks; empty: nothing.
+std::string chunk_axis_violation(const Kernel& k, const Phase& phase, const KernelStage& s) {
+  const AxisId c = s.chunk_axis;
+  if (c == kNone) return {};
+  if (s.kind != KernelStage::contract) return "chunks of what is no contraction";
+  if (std::ranges::count(phase.parallel, c) == 0)
+    return fmt::format("chunks are counted by axis {}, which is not parallel", c);
+  const Axis& axis = at(k.axes, c);
+  for (const auto& [name, role] : kRoles)
+    if (std::ranges::count(s.roles.*role, c))
+      return fmt::format("axis {} counts chunks and is an axis of {}", axis.name, name);
+  const std::int64_t chunks = ceil_div(extent_of(k, s.roles.k), kContractChunk);
+  if (axis.extent != chunks)
+    return fmt::format("chunks are counted by axis {} of {}, expected {}", axis.name, axis.extent, chunks);
+  const std::vector<bool> used = needed(k, {s.lhs, s.rhs});
+  for (std::size_t e = 0; e < used.size(); ++e)
+    for (const Index& index : k.exprs[e].access)
+      for (const auto& [a, coefficient] : index.terms)
+        if (used[e] && a == c) return fmt::format("a factor changes with axis {}, which counts chunks", axis.name);
+  if (lane_axis(k) == c) return fmt::format("lanes run along axis {}, which counts chunks", axis.name);
+  return {};
+}
+
 }  // namespace
 
 std::optional<Violation> find_chunk_violation(const Program& p) {
@@ -44,9 +70,11 @@ std::optional<Violation> find_chunk_violation(const Program& p) {
     const Kernel& k = p.kernels[i];
     const auto broken = [&](std::string what) { return Violation{static_cast<std::int32_t>(i), std::move(what)}; };
     for (const Phase& phase : k.phases) {
-      for (const KernelStage& s : phase.stages)
+      for (const KernelStage& s : phase.stages) {
+        if (std::string what = chunk_axis_violation(k, phase, s); !what.empty()) return broken(std::move(what));
         if (s.kind == KernelStage::scatter)
           if (std::string what = stores_violation(p, phase, s); !what.empty()) return broken(std::move(what));
+      }
       if (phase.chunk < 0 || phase.chunk > kMaxPoints) return broken(fmt::format("a chunk of {} points", phase.chunk));
       if (phase.chunk == 0) continue;
       for (const KernelStage& s : phase.stages) {

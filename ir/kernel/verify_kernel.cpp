@@ -16,9 +16,9 @@
 //  7. Accumulator numbers are unique, and used only by later stages of their phase, with the stage's dtype.
 //  8. A kernel has a phase, a phase a stage. Points, and steps of the points' stages, are few enough to count. The
 //     parallel axes of a phase are distinct, and a stage's axes are not among them. What a stage uses mentions no
-//     other axis. reduce has an axis and folds with reduce_* (perhaps striped or by tree) or arg_*. contract sums over
-//     an axis or several; it alone has roles, of distinct axes: its left factor does not change with those of n, nor
-//     the right one with those of m.
+//     other axis. reduce has an axis and folds with reduce_* (perhaps striped, by tree or, a sum, as a chain) or arg_*.
+//     contract sums over an axis or several; it alone has roles, of distinct axes: its left factor does not change with
+//     those of n, nor the right one with those of m.
 //  9. Stores go to state, output or temp storage of the value's dtype. map and scatter store; scatter numbers, once or
 //  (14) twice.
 // 10. An affine access without a predicate is in bounds at every point and step.
@@ -27,7 +27,7 @@
 // 12. Schedules: ir/kernel/verify_schedule.cpp.
 // 13. A buffer in panels is a state or a temp and no output, its views have its type and panels, and panel_objection()
 //     (ir/memory/panels.h) has none.
-// 14. A phase with a chunk: ir/kernel/verify_chunk.cpp.
+// 14. Phases and contractions with a chunk: ir/kernel/verify_chunk.cpp.
 // Races between points are found by the kernel interpreter, which sees the values of indirect indices.
 #include "ir/kernel/verify_kernel.h"
 
@@ -319,14 +319,16 @@ void ProgramVerifier::check_stage(const Kernel& k, const KernelStage& stage, con
   check_value(stage.rhs, contract);
   if ((stage.result >= 0) != (contract || reduce)) broken("{}: accumulator number {}", what, stage.result);
   if ((contract || reduce) && axes_of(stage).empty()) broken("{}: needs an axis", what);
-  if ((stage.striped || stage.tree) && !reduce) broken("{}: only a reduce is striped or a tree", what);
-  if (stage.striped && stage.tree) broken("{}: both striped and a tree", what);
+  const bool ordered = stage.order != FoldOrder::sequential;
+  if (static_cast<std::size_t>(stage.order) >= std::size(kFoldOrders)) broken("{}: no such order", what);
+  if (ordered && !reduce) broken("{}: only a reduce is {}", what, name_of(stage.order));
+  if (stage.order == FoldOrder::chain && stage.op != Op::reduce_sum) broken("{}: only a sum is a chain", what);
   if (reduce) {
     const bool known = static_cast<int>(stage.op) < kOpCount && info(stage.op).cls == OpClass::reduce;
     const DType t = at(k.exprs, stage.value).dtype;
     if (!known || !in_set(t, info(stage.op).dtypes)) broken("{}: does not fold {}", what, name(t));
     const bool arg = is_arg_reduce(stage.op);
-    if ((stage.striped || stage.tree) && arg) broken("{}: arg_max and arg_min have one order", what);
+    if (ordered && arg) broken("{}: arg_max and arg_min have one order", what);
     if (arg && at(k.axes, stage.axis).extent > std::numeric_limits<std::int32_t>::max())
       broken("{}: the axis is too long for i32", what);
   }

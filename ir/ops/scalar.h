@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include <weft/ir/ops/functions.h>
+#include <weft/ir/ops/sum_order.h>
 
 namespace weft {
 
@@ -165,9 +166,11 @@ inline Op fold_op(Op reduce) {
   ensure(fold.has_value(), "{} is not a fold", name(reduce));
   return *fold;
 }
+/// A chain's changes not even the sign of a zero.
 template <class T>
-T reduce_identity(Op reduce) {
+T reduce_identity(Op reduce, FoldOrder order = FoldOrder::sequential) {
   using Limits = std::numeric_limits<T>;
+  if (std::is_floating_point_v<T> && order == FoldOrder::chain) return static_cast<T>(-0.0);
   switch (fold_op(reduce)) {
     case Op::mul: return T{1};
     case Op::max: return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();

@@ -24,4 +24,22 @@ inline constexpr ReduceOrder kTreeOrder = {1, 1};  // every element is a leaf
 /// than 128, is one run.
 constexpr ReduceOrder sequential_order(std::int64_t n) { return {n <= 128 ? 128 : kRun, kReduceChunk}; }
 
+/// In which order a stage of a kernel folds its elements.
+enum class FoldOrder : std::uint8_t {
+  sequential,  // runs, chunks and the tree over those
+  striped,     // stripes of the last axis, then as above
+  tree,        // the tree alone: the elements are the results of chunks
+  chain,       // one after the other, from the first on: the elements are the sums of a contraction's chunks
+};
+/// Where a fold of n elements is cut.
+constexpr ReduceOrder reduce_order(FoldOrder order, std::int64_t n) {
+  switch (order) {
+    case FoldOrder::striped: return kStripedOrder;
+    case FoldOrder::tree: return kTreeOrder;
+    case FoldOrder::chain: return {(n / kRun + 1) * kRun, (n / kRun + 1) * kRun};  // one run, longer than n
+    case FoldOrder::sequential: break;
+  }
+  return sequential_order(n);
+}
+
 }  // namespace weft

@@ -39,8 +39,8 @@ std::optional<ColumnSums> as_column_sums(const Kernel& k) {
   const std::vector<KernelStage>& stages = k.phases[0].stages;
   ColumnSums s{stages[0].axis, k.phases[0].parallel[0], 0};
   for (const KernelStage& stage : stages) {
-    const bool folds = stage.kind == KernelStage::reduce && stage.op == Op::reduce_sum && !stage.striped &&
-                       !stage.tree && stage.axis == s.rows;
+    const bool folds = stage.kind == KernelStage::reduce && stage.op == Op::reduce_sum &&
+                       stage.order == FoldOrder::sequential && stage.axis == s.rows;
     if (!folds) break;
     ++s.folds;
     const std::vector<bool> need = needed(k, {stage.value});
@@ -58,7 +58,7 @@ AxisId row_axis(const Kernel& k) {
   if (k.phases.size() != 1 || k.phases[0].chunk || k.phases[0].parallel.empty()) return kNone;
   AxisId axis = kNone;
   for (const KernelStage& s : k.phases[0].stages)
-    if (s.kind == KernelStage::reduce && s.striped) axis = s.axis;
+    if (s.kind == KernelStage::reduce && s.order == FoldOrder::striped) axis = s.axis;
   for (const KernelStage& s : k.phases[0].stages)
     if ((s.axis != kNone && s.axis != axis) || s.kind == KernelStage::contract || s.kind == KernelStage::scatter)
       return kNone;
@@ -149,8 +149,8 @@ class Split {
     return found;
   }
 
-  /// What the leader stores at the element that a load reads: its value, or the load after the store where computing the
-  /// value anew would give another one. kNone where the leader does not store there.
+  /// What the leader stores at the element that a load reads: its value, or the load after the store where computing
+  /// the value anew would give another one. kNone where the leader does not store there.
   ExprId at_hand(const Expr& load) {
     const std::optional<Index> element = flat(p_, load.buffer, load.access);
     const std::vector<KernelStage>& stages = rows().stages;
@@ -197,7 +197,7 @@ class Split {
       for (BufferId b : {part, run}) loads.push_back(b_.load(b, place, t));
       KernelStage total = stages[f];
       total.axis = part_;
-      total.tree = true;
+      total.order = FoldOrder::tree;
       total.value = b_.op(Op::add, t, std::move(loads));
       total.result += results_;
       fold_.stages.push_back(total);

@@ -235,7 +235,7 @@ class Lowering final : public ValuePlaces {
       s.axis = folded;
       s.result = results++;
       s.op = g[v].op;
-      s.striped = axis == domain.rank() - 1 && !is_arg_reduce(s.op);
+      if (axis == domain.rank() - 1 && !is_arg_reduce(s.op)) s.order = FoldOrder::striped;
       s.value = b.value(g[v].operands[0], full);
       phase.stages.push_back(s);
       b.bind_accumulator(v, outer, s.result);

@@ -28,7 +28,8 @@ AxisId folded_axis(const Program& p, const Kernel& k) {
   std::vector<ExprId> values;
   for (const KernelStage& s : k.phases[0].stages) {
     const bool once = s.kind == KernelStage::map && s.axis == kNone;
-    const bool folds = s.kind == KernelStage::reduce && s.striped && (axis == kNone || s.axis == axis);
+    const bool folds =
+        s.kind == KernelStage::reduce && s.order == FoldOrder::striped && (axis == kNone || s.axis == axis);
     if (!once && !folds) return kNone;
     if (folds) axis = s.axis, values.push_back(s.value);
   }
@@ -131,7 +132,7 @@ class Split {
       if (s.kind == KernelStage::reduce) {
         const BufferId parts = buffers_[folds++];
         KernelStage tree = s;
-        tree.axis = chunks, tree.striped = false, tree.tree = true;
+        tree.axis = chunks, tree.order = FoldOrder::tree;
         tree.value = to_.load(parts, part(axis_index(chunks)), at(p_.buffers, parts).type.dtype);
         phase.stages.push_back(std::move(tree));
       } else {

@@ -126,7 +126,7 @@ Product product_of(const Program& p, const Kernel& k, const CpuTarget& target) {
   const std::int64_t run = run_of(p, k, s.m, std::vector<bool>(k.exprs.size(), true), true);
   Product x{.m = at_least_1(extent_of(k, s.m)),
             .n = at_least_1(extent_of(k, s.n)),
-            .k = at_least_1(extent_of(k, s.k)),
+            .k = at_least_1(sum.chunk_axis == kNone ? extent_of(k, s.k) : std::min(extent_of(k, s.k), kContractChunk)),
             .run = at_least_1(run),
             .lanes = lanes_of(rhs.dtype, target),
             .element = bytes,
@@ -212,7 +212,8 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const bool rhs_plain = is_readable_in_place(p, k, sum.rhs, axes.n);
   const std::int64_t rhs_row = rhs_plain ? stride_along(p, k.exprs[static_cast<std::size_t>(sum.rhs)], axes.k) : 0;
   const std::int64_t rhs_lines = chunk * ceil_div(s.nr * x.element, kCacheLine);
-  const bool far = x.k > chunk && x.k * x.n * x.element > target.l2_bytes && !fit_l2(rhs_lines, rhs_row);
+  const bool chunked = sum.chunk_axis != kNone, is_long = extent_of(k, roles.k) > chunk;
+  const bool far = is_long && x.k * x.n * x.element > target.l2_bytes && !fit_l2(rhs_lines, rhs_row);
   const std::int64_t readers = far ? 1 : rhs_row * x.element >= kFar ? 2 : kFewReaders;
   s.pack_rhs =
       !x.panels && !(rhs_plain && (x.m <= readers * s.mr || (by_columns && long_step && fit_l2(rhs_lines, rhs_row))));
@@ -228,10 +229,12 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   const bool tall = x.m >= 8 * x.n && x.m * x.k * x.element > target.l2_bytes;
   s.split_n = (panels >= 4 && prefer_n && !tall) || (strips < kFewStrips && panels > strips);
   // Between windows that overlap, each strip reads what others have brought into the L1, if the panel leaves it room.
-  if (in_runs && x.k > chunk)
+  if (in_runs && is_long && !chunked)
     s.kc = std::bit_floor(static_cast<std::uint64_t>(target.l1_bytes / 2 / (s.nr * x.element)));
   // A long sum whose right operand no cache holds: each strip by itself would fetch all of it anew.
-  if (x.k > chunk && in_runs && x.k * x.n * x.element > target.l2_bytes && panels > 1) s.split_n = true;
+  if (is_long && in_runs && extent_of(k, roles.k) * x.n * x.element > target.l2_bytes && panels > 1) s.split_n = true;
+  // All threads of a chunk walk through its columns of lhs, which are packed as they lie in memory, a row at a time.
+  if (chunked && s.pack_lhs && along_m == 1) s.split_n = true;
   // What follows one another by the same weight does so row by row: a thread that has rows shares nothing else with the
   // others from turn to turn, and waits for none of them.
   constexpr std::int64_t kEnoughStrips = 4;
@@ -239,7 +242,7 @@ void tile_contraction(const Program& p, Kernel& k, const CpuTarget& target, cons
   if (weight.kind == Expr::load && often[static_cast<std::size_t>(storage(p, weight.buffer))] &&
       strips >= kEnoughStrips)
     s.split_n = false;
-  s.mc = cache_block(x.m, s.mr, x.k, lhs.dtype, target);
+  s.mc = chunked && !s.pack_lhs ? x.m : cache_block(x.m, s.mr, x.k, lhs.dtype, target);
   s.nc = cache_block(x.n, s.nr, x.k, lhs.dtype, target);
 }
 

@@ -1,6 +1,8 @@
 // The axis of lanes; what differs between machines is in passes/schedule/cpu.cpp and gpu.cpp.
 #include "passes/schedule/schedule.h"
 
+#include <algorithm>
+
 #include "passes/schedule/cpu.h"
 #include "passes/schedule/gpu.h"
 #include "passes/schedule/schedule_table.h"
@@ -11,11 +13,12 @@ namespace {
 AxisId lanes_of_kernel(const Kernel& k) {
   if (const AxisId n = role_axes(k).n; n != kNone) return n;
   // The folded axis of a row kernel, that of its first such phase, else the last parallel axis.
-  const std::vector<AxisId>& parallel = k.phases.back().parallel;
-  AxisId axis = parallel.empty() ? kNone : parallel.back();
+  AxisId axis = kNone;
+  for (AxisId a : k.phases.back().parallel)
+    if (std::ranges::none_of(k.phases.back().stages, [&](const KernelStage& s) { return s.chunk_axis == a; })) axis = a;
   for (auto phase = k.phases.rbegin(); phase != k.phases.rend(); ++phase)
     for (const KernelStage& s : phase->stages)
-      if (s.kind == KernelStage::reduce && s.striped) axis = s.axis;
+      if (s.kind == KernelStage::reduce && s.order == FoldOrder::striped) axis = s.axis;
   return axis;
 }
 

@@ -7,6 +7,7 @@
 
 #include "ir/base/at.h"
 #include "ir/graph/graph.h"
+#include "ir/kernel/print_kernel.h"
 #include "ir/memory/panels.h"
 #include "passes/schedule/schedule_table.h"
 
@@ -59,8 +60,11 @@ class Walk {
   void stage(const KernelStage& s) {
     for (ExprId e : {s.lhs, s.rhs, s.value, s.predicate})
       if (e != kNone) expr(e);
-    add(";stage {} {} {}{} over ", static_cast<int>(s.kind), static_cast<int>(s.op), s.striped, s.tree ? " tree" : "");
+    add(";stage {} {} {}", static_cast<int>(s.kind), static_cast<int>(s.op), s.order == FoldOrder::striped);
+    if (s.order == FoldOrder::tree || s.order == FoldOrder::chain) add(" {}", name_of(s.order));
+    add(" over ");
     if (axis_of(s) != kNone) add("{}", axis(axis_of(s)));
+    if (s.chunk_axis != kNone) add(" chunk {}", axis(s.chunk_axis));
     for (ExprId e : {s.lhs, s.rhs, s.value, s.predicate}) add(" e{}", e == kNone ? kNone : at(number_, e));
     if (s.result != kNone) add(" -> {}", index_in(results_, s.result));
     for (const Store& store : s.stores) {

@@ -107,10 +107,21 @@ class Planner {
     return bounds;
   }
 
+  /// Units whose work is nearest to an equal share of it all.
   Bounds equal_shares(const Node& n) const {
     const auto threads = static_cast<std::int64_t>(threads_);
+    const std::int64_t units = n.launch->units, lighter = n.launch->split.last == 1 ? 0 : n.launch->split.units;
+    const double whole = static_cast<double>(units - lighter), last = n.launch->split.last;
+    const double work = whole + static_cast<double>(lighter) * last;
     Bounds bounds;
-    for (std::int64_t t = 0; t <= threads; ++t) bounds.push_back(n.launch->units * t / threads);
+    for (std::int64_t t = 0; t <= threads; ++t) {
+      const double share = work * static_cast<double>(t) / static_cast<double>(threads);
+      const bool in_last = lighter > 0 && share > whole;
+      bounds.push_back(lighter == 0   ? units * t / threads
+                       : t == threads ? units
+                       : in_last      ? units - lighter + static_cast<std::int64_t>((share - whole) / last)
+                                      : static_cast<std::int64_t>(share));
+    }
     return bounds;
   }
 

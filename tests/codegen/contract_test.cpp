@@ -18,11 +18,12 @@ struct Case {
   int mr = 6, columns = 2;  // nr = columns * lanes of a register
   std::int64_t kc = 0, mc = 0, nc = 0;
   bool prologue = false, epilogue = false;
+  bool chunked = false;  // out has the sum of each chunk
 
   std::string str() const {
-    return fmt::format("b{} m{} n{} k{} {} lt{} rt{} pl{} pr{} sn{} {}x{} kc{} pro{} epi{}", b, m, n, k, name(t),
-                       lhs_transposed, rhs_transposed, pack_lhs, pack_rhs, split_n, mr, columns, kc, prologue,
-                       epilogue);
+    return fmt::format("b{} m{} n{} k{} {} lt{} rt{} pl{} pr{} sn{} {}x{} kc{} pro{} epi{} ch{}", b, m, n, k, name(t),
+                       lhs_transposed, rhs_transposed, pack_lhs, pack_rhs, split_n, mr, columns, kc, prologue, epilogue,
+                       chunked);
   }
 };
 
@@ -39,10 +40,13 @@ Program contraction(const Case& c, const CpuTarget& target) {
   const BufferId x = p.input(c.t, shape(c.m, c.k, c.lhs_transposed)),
                  y = p.input(c.t, shape(c.k, c.n, c.rhs_transposed));
   const BufferId rows = c.prologue ? p.input(i64, {c.m}) : kNone;
-  const BufferId out = c.epilogue ? p.state(c.t, shape(c.m, c.n, false)) : p.output(c.t, shape(c.m, c.n, false));
+  Shape results = shape(c.m, c.n, false);
+  const std::int64_t chunks = ceil_div(c.k, kContractChunk);
+  if (c.chunked) results.insert(0, chunks);
+  const BufferId out = c.epilogue ? p.state(c.t, results) : p.output(c.t, results);
   HandBuilder k(p.program(), p.kernel());
   const AxisId ab = batch ? k.axis("b", c.b) : kNone, am = k.axis("m", c.m), an = k.axis("n", c.n),
-               ak = k.axis("k", c.k);
+               ak = k.axis("k", c.k), ac = c.chunked ? k.axis("c", chunks) : kNone;
   auto access = [&](Index i, Index j, bool swap) {
     std::vector<Index> a = swap ? std::vector{j, i} : std::vector{i, j};
     if (batch) a.insert(a.begin(), at(ab));
@@ -67,13 +71,16 @@ Program contraction(const Case& c, const CpuTarget& target) {
   contract.roles = {{}, {am}, {an}, {ak}}, contract.result = 0, contract.lhs = lhs, contract.rhs = rhs;
   if (batch) contract.roles.b = {ab};
   ExprId value = k.accumulator(0, c.t);
-  const std::vector<Index> place = access(at(am), at(an), false);
+  contract.chunk_axis = ac;
+  std::vector<Index> place = access(at(am), at(an), false);
+  if (c.chunked) place.insert(place.begin(), at(ac));
   if (c.epilogue) {
     const ExprId w = k.load(out, place), step = is_float(c.t) ? k.op(Op::tanh, c.t, {value}) : value;
     value = k.op(Op::sub, c.t, {w, k.op(Op::mul, c.t, {step, w})});
   }
   std::vector<AxisId> parallel{am, an};
   if (batch) parallel.insert(parallel.begin(), ab);
+  if (c.chunked) parallel.insert(parallel.begin(), ac);
   k.phase(parallel).stages = {contract, map_stage({{out, place, value}})};
   CpuSchedule& s = k.schedule();
   s.vector_axis = an;
@@ -124,6 +131,19 @@ TEST_CASE("long sums are split into chunks, whatever the blocking") {
     c.lhs_transposed = bits & 1, c.rhs_transposed = bits & 2, c.pack_lhs = bits & 4, c.pack_rhs = bits & 8,
     c.split_n = bits & 16;
     c.prologue = bits % 5 == 0, c.epilogue = bits % 3 == 0, c.b = bits % 7 == 0 ? 2 : 0, c.kc = bits % 2 ? 300 : 0;
+    check_case(c);
+  }
+}
+
+TEST_CASE("a contraction gives each chunk of its sum by itself, whatever the layout and the schedule") {
+  for (int bits = 0; bits < 64; ++bits) {
+    Case c{.m = 13, .n = 41, .k = bits % 3 == 0 ? 2048 : 2500, .chunked = true};
+    if (bits % 8 == 0) c.k = 700;  // one chunk
+    if (bits % 8 == 1) c = {.m = 3, .n = 18, .k = 17000, .chunked = true};
+    c.lhs_transposed = bits & 1, c.rhs_transposed = bits & 2, c.pack_lhs = bits & 4, c.pack_rhs = bits & 8,
+    c.split_n = bits & 16;
+    c.prologue = bits % 5 == 0, c.epilogue = bits % 3 == 0, c.b = bits % 7 == 0 ? 2 : 0, c.kc = bits & 32 ? 300 : 0;
+    if (bits % 4 == 0) c.mc = 6, c.nc = 16;
     check_case(c);
   }
 }

@@ -58,7 +58,8 @@ KernelStage map_stage(std::vector<Store> stores, AxisId axis) {
 KernelStage reduce_stage(std::int32_t result, Op op, AxisId axis, ExprId value, bool striped) {
   KernelStage s;
   s.kind = KernelStage::reduce;
-  s.axis = axis, s.result = result, s.op = op, s.striped = striped, s.value = value;
+  s.axis = axis, s.result = result, s.op = op, s.order = striped ? FoldOrder::striped : FoldOrder::sequential,
+  s.value = value;
   return s;
 }
 

@@ -230,10 +230,12 @@ void mutate_stage(Kernel& k, Phase& phase, Rng& rng) {
     case 9:  // an axis changes its role
       for (auto role : kAllRoles)
         if (!(s->roles.*role).empty() && rng.chance(0.4)) (s->roles.*role).pop_back();
-      if (s->kind == KernelStage::contract) (s->roles.*rng.pick(kAllRoles)).push_back(id_of(k.axes, rng));
+      if (s->kind != KernelStage::contract) break;
+      if (rng.chance(0.3)) s->chunk_axis = s->chunk_axis == kNone ? id_of(k.axes, rng) : kNone;
+      (s->roles.*rng.pick(kAllRoles)).push_back(id_of(k.axes, rng));
       break;
     case 0: s->axis = id_of(k.axes, rng); break;
-    case 1: s->striped = !s->striped; break;
+    case 1: s->order = static_cast<FoldOrder>(rng.below(4)); break;
     case 2:
       if (s->kind == KernelStage::reduce) s->op = static_cast<Op>(rng.below(kOpCount));
       break;

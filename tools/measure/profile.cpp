@@ -29,6 +29,7 @@ double contraction_flops(const Kernel& k) {
       if (stage.kind != KernelStage::contract) continue;
       std::set<AxisId> axes(phase.parallel.begin(), phase.parallel.end());
       axes.insert(stage.roles.k.begin(), stage.roles.k.end());
+      axes.erase(stage.chunk_axis);
       flops += 2 * extent_product(k, axes);
     }
   return flops;

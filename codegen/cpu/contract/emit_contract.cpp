@@ -39,13 +39,16 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
   });
   close_function();
 
-  const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(K_);
+  const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(products_);
   const double epilogue = static_cast<double>(B_ * M_ * N_) / lanes_of_register_ * 4;
   const auto by = [&](const std::vector<AxisId>& axes) {  // the outermost axis, if it is one of the kernel's
     const std::int64_t values = kernel_.axes[static_cast<std::size_t>(axes[0])].extent;
     return values == extent(axes[0]) ? AxisSplit{axes[0], B_ * units / values} : AxisSplit{};
   };
-  const AxisSplit split = B_ > 1                ? by(roles_.b)
+  const std::int64_t last_products = (K_ - 1) % kContractChunk + 1;
+  const AxisSplit split = chunked_              ? AxisSplit{stage_.chunk_axis, extents(roles_.b) * units, 1, 0,
+                                               static_cast<double>(last_products) / static_cast<double>(products_)}
+                          : B_ > 1              ? by(roles_.b)
                           : schedule_.split_n   ? AxisSplit{axes_.n, 1, nr_}
                           : roles_.m.size() > 1 ? by(roles_.m)
                                                 : AxisSplit{axes_.m, 1, rows_, short_strips_};
@@ -56,9 +59,9 @@ void ContractEmitter::run_units(Value* first, Value* last) {
   const std::int64_t inner_pieces = schedule_.split_n ? strips_ : panels_;
   for_each("block", i64(0), i64(inner_pieces), block_, [&](Value* block) {
     Value* block_end = minimum(b_.CreateAdd(block, i64(block_)), i64(inner_pieces));
-    if (!packs_by_chunk()) pack_inner(block, block_end, block, {i64(0), i64(K_)});
+    if (!packs_by_chunk()) pack_inner(block, block_end, block, sum_);
     for_each("unit", first, last, 1, [&](Value* unit) {
-      if (!packs_by_chunk()) pack_outer(unit, {i64(0), i64(K_)});
+      if (!packs_by_chunk()) pack_outer(unit, sum_);
       for_each("group", block, block_end, group_, [&](Value* group) {
         run_group({unit, group, minimum(b_.CreateAdd(group, i64(group_)), block_end), block, block_end});
       });
@@ -78,28 +81,28 @@ void ContractEmitter::run_group(const Group& g) {
   }
   columns.end = minimum(columns.end, i64(N_));
   if (interleaved_) {
-    multiply(g, g.first, {i64(0), i64(K_)}, rows, columns);
+    multiply(g, g.first, sum_, rows, columns);
     when(b_.CreateICmpEQ(g.last, g.block_end), [&] { whole_epilogue(tile_of(g.first), rows, columns); });
     return;
   }
   if (!prefetches_.empty() && !in_runs_)
     for_each("prefetch", rows.begin, rows.end, 1, [&](Value* row) { prefetch(row, columns.begin); });
-  for_each("kblock", i64(0), i64(K_), k_block_, [&](Value* k) {
-    Value* k_end = minimum(b_.CreateAdd(k, i64(k_block_)), i64(K_));
+  for_each("kblock", sum_.begin, sum_.end, k_block_, [&](Value* k) {
+    Value* k_end = minimum(b_.CreateAdd(k, i64(k_block_)), sum_.end);
     Value* in_chunk = b_.CreateAnd(k, i64(kContractChunk - 1));
     if (packs_by_chunk())
       when(b_.CreateICmpEQ(in_chunk, i64(0)), [&] {
-        const Range chunk{k, minimum(b_.CreateAdd(k, i64(kContractChunk)), i64(K_))};
+        const Range chunk{k, minimum(b_.CreateAdd(k, i64(kContractChunk)), sum_.end)};
         pack_outer(g.unit, chunk);
         pack_inner(g.first, g.last, g.block, chunk);
       });
     for_each("piece", g.first, g.last, 1, [&](Value* piece) { multiply(g, piece, {k, k_end}, rows, columns); });
-    if (K_ <= kContractChunk) return;
+    if (products_ <= kContractChunk) return;
     Value* chunk_ends = b_.CreateICmpEQ(b_.CreateAnd(k_end, i64(kContractChunk - 1)), i64(0));
-    when(b_.CreateOr(b_.CreateICmpEQ(k_end, i64(K_)), chunk_ends),
+    when(b_.CreateOr(b_.CreateICmpEQ(k_end, sum_.end), chunk_ends),
          [&] { add_to_total(b_.CreateICmpSLT(k, i64(kContractChunk))); });
   });
-  whole_epilogue(i64(K_ > kContractChunk ? total_offset_ : tile_offset_), rows, columns);
+  whole_epilogue(i64(products_ > kContractChunk ? total_offset_ : tile_offset_), rows, columns);
 }
 
 /// Where in scratch memory the sums of the group that begins with `piece` go: one of two tiles in turns, when the
@@ -133,7 +136,13 @@ void ContractEmitter::bind_all(const std::vector<AxisId>& axes, Value* number) {
 
 void ContractEmitter::bind_batch(Value* batch) {
   batch_ = batch;
-  bind_all(roles_.b, batch);
+  sum_ = {i64(0), i64(K_)};
+  if (!chunked_) return bind_all(roles_.b, batch);
+  std::vector<AxisId> axes{stage_.chunk_axis};
+  axes.insert(axes.end(), roles_.b.begin(), roles_.b.end());
+  bind_all(axes, batch);
+  sum_.begin = b_.CreateMul(coordinate_[static_cast<std::size_t>(stage_.chunk_axis)], i64(kContractChunk));
+  sum_.end = minimum(b_.CreateAdd(sum_.begin, i64(kContractChunk)), i64(K_));
 }
 
 /// Where the microkernel finds row, column and product 0 of a piece; `packed_index` counts the pieces packed so far.
@@ -153,7 +162,7 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
   Value* copy = b_.CreateSub(piece, g.block);  // among the packed pieces of the inner operand
   auto operand = [&](const Operand& o, Value* own_piece, bool inner) {
     if (o.in_runs) return operand_pointer(o, own_piece, i64(0));
-    Value* from = o.packed && packs_by_chunk() ? b_.CreateAnd(k.begin, i64(kContractChunk - 1)) : k.begin;
+    Value* from = o.packed && (chunked_ || packs_by_chunk()) ? b_.CreateAnd(k.begin, i64(kContractChunk - 1)) : k.begin;
     return offset_elements(dtype_, operand_pointer(o, own_piece, inner ? copy : i64(0)),
                            b_.CreateMul(from, i64(o.k_stride)));
   };

@@ -2,6 +2,8 @@
 //
 //   z[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
 //
+// or, where an axis c counts chunks of k, z[c, b, m, n]: each c is a batch of its own, of the products of its chunk.
+//
 // x is cut into strips of rows, y into panels of columns. A unit of work is one strip (or panel, CpuSchedule::split_n) of
 // one b; the other operand is walked in blocks that stay in the second-level cache, packed there once for all units of
 // a call. A microkernel multiplies a strip by a panel and leaves the sums in a tile in scratch memory, which stays in
@@ -35,6 +37,7 @@ class ContractEmitter : public PhaseEmitter {
   };
   void plan();
   std::optional<int> epilogue_registers() const;
+  std::int64_t apart(std::int64_t width) const;
   Operand plan_lhs() const;
   Operand plan_rhs() const;
   std::int64_t reserve(std::int64_t bytes);
@@ -112,20 +115,22 @@ class ContractEmitter : public PhaseEmitter {
   /// body(base) for each value of the outer axes of k, which are bound; products base, base + 1, … follow along the
   /// innermost one. A sum over one axis is one run, of any range.
   void for_runs_of_k(const Range& k, llvm::function_ref<void(Value* base, const Range& inner)> body);
-  bool packs_along_k() const { return roles_.k.size() == 1 || !packs_by_chunk(); }
+  bool packs_along_k() const { return roles_.k.size() == 1 || packed_k_ == K_; }
   bool is_in_runs(ExprId operand) const;
   Value* operand_pointer(const Operand&, Value* piece, Value* packed_index);
 
   // emit_pack.cpp; products k of a piece, the first of them to the piece's beginning
   void pack_inner(Value* first, Value* last, Value* block, const Range& k);
   void pack_outer(Value* unit, const Range& k);
-  void pack(const Operand&, Value* piece, Value* packed_index, const Range& k);
+  static constexpr std::int64_t kRowsAtOnce = 16;  // of memory, of which the L1 holds as many
+  bool walks_rows(const Operand&) const;
+  void pack(const Operand&, Value* piece, Value* packed_index, const Range& k, const Range& part);
   void pack_strip_along_k(const Operand&, const Range& rows, const Range& k, Value* to);
   void pack_along_free(const Operand&, Value* start, int count, const Range& k, Value* to);
   void pack_panel_along_k(const Operand&, Value* column, int count, const Range& k, Value* to);
   void transpose_block(Values block, Value* to);
 
-  bool packs_by_chunk() const { return packed_k_ < K_; }
+  bool packs_by_chunk() const { return packed_k_ < products_; }
   std::int64_t last_columns() const { return N_ - (panels_ - 1) * nr_; }  ///< of the last panel
   std::int64_t group_columns() const { return schedule_.split_n ? nr_ : group_ * nr_; }
   Value* strip_start(Value* strip);
@@ -136,7 +141,10 @@ class ContractEmitter : public PhaseEmitter {
   const RoleAxes axes_;  // the innermost of m, n and k
   const CpuSchedule& schedule_;
   DType dtype_;
-  std::int64_t B_, M_, N_, K_;
+  const bool chunked_;  // an axis counts chunks
+  std::int64_t B_;      // with those of the chunks, outermost
+  std::int64_t M_, N_, K_;
+  std::int64_t products_;  // of a sum, at most
   int lanes_of_register_, nr_, tile_lanes_;
   // Rows are those of the innermost axis of m, run after run of it; a strip lies within a run. Of each run the first
   // short_strips_ have rows_ - 1 rows, the others rows_.
@@ -150,6 +158,7 @@ class ContractEmitter : public PhaseEmitter {
   std::int64_t scratch_bytes_ = 0, tile_offset_ = 0, total_offset_ = 0, block_copy_ = 0, work_offset_ = 0;
   bool k_runs_;   // an operand is in_runs
   Value* batch_ = nullptr;
+  Range sum_{};  // the products of the batch
   bool in_runs_;  // the microkernel asks for the epilogue's memory between runs of products
   /// The epilogue of one inner piece runs inside the microkernel of the next, on the other of two tiles.
   bool interleaved_;

@@ -156,7 +156,7 @@ Value* ContractEmitter::offset_at(const Operand& o, const Values& k) {
 
 /// The products of a call, one run of the innermost axis of k after the other.
 Values ContractEmitter::steps_by_axes(const MicroKernel& m, Values state) {
-  const bool all = k_block_ >= K_;
+  const bool all = !chunked_ && k_block_ >= K_;
   const std::int64_t length = extent(axes_.k);
   Value *first = all ? i64(0) : micro_.first, *end = all ? i64(K_) : b_.CreateAdd(micro_.first, micro_.k);
   Value* runs = b_.CreateUDiv(b_.CreateAdd(end, i64(length - 1)), i64(length));

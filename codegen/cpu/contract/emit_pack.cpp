@@ -1,6 +1,7 @@
 // Packing: a strip or panel of an operand is evaluated, prologue and all, into the order in which the microkernel reads
 // it.
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/Intrinsics.h>
 
 #include <algorithm>
 #include <bit>
@@ -13,29 +14,46 @@ namespace weft::codegen {
 void ContractEmitter::pack_inner(Value* first, Value* last, Value* block, const Range& k) {
   const Operand& inner = schedule_.split_n ? lhs_ : rhs_;
   if (!inner.packed) return;
-  for_each("pack", first, last, 1, [&](Value* piece) { pack(inner, piece, b_.CreateSub(piece, block), k); });
+  const auto pack_all = [&](const Range& part) {
+    for_each("pack", first, last, 1, [&](Value* piece) { pack(inner, piece, b_.CreateSub(piece, block), k, part); });
+  };
+  if (!walks_rows(inner)) return pack_all(k);
+  for_each("pack.rows", k.begin, k.end, kRowsAtOnce, [&](Value* row) {
+    pack_all({row, minimum(b_.CreateAdd(row, i64(kRowsAtOnce)), k.end)});
+  });
+}
+
+/// Whether pieces lie side by side in rows of memory, one for each k: they are then packed together, a few rows at a
+/// time, so that memory is read as it lies and no line of it twice.
+bool ContractEmitter::walks_rows(const Operand& o) const {
+  const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
+  return !o.along_k && expr(o.value).kind == Expr::load && expr(o.value).args.empty() && access.indirect.empty() &&
+         access.coefficient[static_cast<std::size_t>(o.free)] == 1;
 }
 
 void ContractEmitter::pack_outer(Value* unit, const Range& k) {
   const Operand& outer = schedule_.split_n ? rhs_ : lhs_;
   if (!outer.packed) return;
   push_level();
-  pack(outer, unit, i64(0), k);
+  pack(outer, unit, i64(0), k, k);
   pop_level();
 }
 
-void ContractEmitter::pack(const Operand& o, Value* piece, Value* packed_index, const Range& k) {
+/// Products `part` of the piece, which begins with product k.begin.
+void ContractEmitter::pack(const Operand& o, Value* piece, Value* packed_index, const Range& k, const Range& part) {
   Value* to = operand_pointer(o, piece, packed_index);
+  if (part.begin != k.begin)
+    to = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(part.begin, k.begin), i64(o.k_stride)));
   if (o.free == axes_.m) {
     Value* row = strip_start(piece);
     // A short strip followed by a longer one may as well copy the row after its last.
-    if (o.along_k) return pack_strip_along_k(o, {row, strip_start(b_.CreateAdd(piece, i64(1)))}, k, to);
-    return pack_along_free(o, row, rows_, k, to);
+    if (o.along_k) return pack_strip_along_k(o, {row, strip_start(b_.CreateAdd(piece, i64(1)))}, part, to);
+    return pack_along_free(o, row, rows_, part, to);
   }
   auto panel = [&](std::int64_t columns) {
     Value* column = b_.CreateMul(piece, i64(nr_));
     const int count = static_cast<int>(columns);
-    return o.along_k ? pack_panel_along_k(o, column, count, k, to) : pack_along_free(o, column, count, k, to);
+    return o.along_k ? pack_panel_along_k(o, column, count, part, to) : pack_along_free(o, column, count, part, to);
   };
   if (last_columns() == nr_) return panel(nr_);
   if (panels_ > 1) when(b_.CreateICmpSLT(piece, i64(panels_ - 1)), [&] { panel(nr_); });
@@ -74,6 +92,10 @@ void ContractEmitter::for_runs_of_k(const Range& k, llvm::function_ref<void(Valu
 void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count, const Range& k, Value* to) {
   const int enough = static_cast<int>(std::bit_ceil(static_cast<unsigned>(count)));
   const int width = o.free == axes_.n ? tile_lanes_ : std::min(kReduceStripes, enough);
+  const std::int64_t ahead =
+      walks_rows(o)
+          ? kRowsAtOnce * info_.access[static_cast<std::size_t>(o.value)].coefficient[static_cast<std::size_t>(axes_.k)]
+          : 0;
   auto copy_row = [&](Value* at) {
     bind_all(roles_.k, at);
     Value* row = offset_elements(dtype_, to, b_.CreateMul(b_.CreateSub(at, k.begin), i64(o.k_stride)));
@@ -81,6 +103,11 @@ void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count,
       push_level();
       bind_free(o, b_.CreateAdd(start, i64(i)));
       lanes_ = {width > 1 ? o.free : kNone, width, std::min(width, count - i)};
+      if (ahead) {
+        Value* p = address(expr(o.value).buffer, info_.access[static_cast<std::size_t>(o.value)]).pointer;
+        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                           {offset_elements(dtype_, p, i64(ahead)), b_.getInt32(0), b_.getInt32(3), b_.getInt32(1)});
+      }
       write(dtype_, offset_elements(dtype_, row, i64(i)), lanes(o.value));
       lanes_ = {};
       pop_level();

@@ -23,6 +23,7 @@ bool ContractEmitter::accepts(const Kernel& kernel) {
   const Roles& s = leading_contraction(kernel)->roles;
   std::vector<AxisId> all;
   for (const std::vector<AxisId>* role : {&s.b, &s.m, &s.n}) all.insert(all.end(), role->begin(), role->end());
+  if (const AxisId c = leading_contraction(kernel)->chunk_axis; c != kNone) all.push_back(c);
   const bool has_role =
       std::ranges::all_of(kernel.phases[0].parallel, [&](AxisId a) { return std::ranges::count(all, a) > 0; });
   return has_role && extent_of(kernel, all) > 0 && extent_of(kernel, s.k) > 0;
@@ -36,10 +37,12 @@ ContractEmitter::ContractEmitter(llvm::Module& module, const Program& program, c
       axes_{.m = roles_.m.back(), .n = roles_.n[0], .k = roles_.k.back()},
       schedule_(std::get<CpuSchedule>(kernel.schedule)),
       dtype_(kernel.exprs[static_cast<std::size_t>(stage_.lhs)].dtype),
-      B_(extents(roles_.b)),
+      chunked_(stage_.chunk_axis != kNone),
+      B_(extents(roles_.b) * (chunked_ ? extent(stage_.chunk_axis) : 1)),
       M_(extents(roles_.m)),
       N_(extent(axes_.n)),
-      K_(extents(roles_.k)) {
+      K_(extents(roles_.k)),
+      products_(chunked_ ? std::min(K_, kContractChunk) : K_) {
   plan();
 }
 
@@ -68,12 +71,12 @@ void ContractEmitter::plan() {
   short_strips_ = strips_of_run_ * rows_ - run;
 
   // Products of one microkernel call: about kc, alike, and such that a chunk ends where a call ends.
-  const std::int64_t chunk = std::min(K_, kContractChunk),
+  const std::int64_t chunk = std::min(products_, kContractChunk),
                      kc = std::clamp<std::int64_t>(schedule_.kc ? schedule_.kc : chunk, 1, chunk);
-  k_block_ = K_ > kContractChunk ? std::int64_t{1} << (63 - __builtin_clzll(static_cast<unsigned long long>(kc)))
-                                 : ceil_div(K_, ceil_div(K_, kc));
+  k_block_ = products_ > kContractChunk ? std::int64_t{1} << (63 - __builtin_clzll(static_cast<unsigned long long>(kc)))
+                                        : ceil_div(products_, ceil_div(products_, kc));
 
-  packed_k_ = K_ > kLongSum ? kContractChunk : K_;
+  packed_k_ = products_ > kLongSum ? kContractChunk : products_;
   lhs_ = plan_lhs();
   rhs_ = plan_rhs();
   const std::int64_t inner_pieces = schedule_.split_n ? strips_ : panels_;
@@ -88,7 +91,7 @@ void ContractEmitter::plan() {
   tile_elements_ = (schedule_.split_n ? group_ * rows_ : rows_) * tile_row_;
   const bool whole_panels = !schedule_.split_n || last_columns() == nr_;
   k_runs_ = lhs_.in_runs || rhs_.in_runs;
-  const bool whole = K_ <= k_block_ && K_ >= kShortestRun * rows_ && !k_runs_;
+  const bool whole = !chunked_ && K_ <= k_block_ && K_ >= kShortestRun * rows_ && !k_runs_;
   const std::optional<int> needed = epilogue_registers();  // and one in reserve
   interleaved_ = whole && !info_.checks && block_ > 1 && whole_panels && needed &&
                  *needed + 1 + rows_ * (nr_ / lanes_of_register_) <= target_.vector_registers;
@@ -104,7 +107,7 @@ void ContractEmitter::plan() {
   block_copy_ = reserve(tile_lanes_ * tile_lanes_ * element);
   const std::int64_t tile = tile_elements_ * element;
   tile_offset_ = reserve(interleaved_ ? 2 * tile : tile);
-  if (K_ > kContractChunk) total_offset_ = reserve(tile);
+  if (products_ > kContractChunk) total_offset_ = reserve(tile);
   work_offset_ = reserve(kWorkSlots * 8);
 }
 
@@ -144,6 +147,12 @@ bool ContractEmitter::is_in_runs(ExprId operand) const {
   return false;
 }
 
+/// Elements between packed pieces of that width, so that what is written to many of them at once shares no cache set.
+std::int64_t ContractEmitter::apart(std::int64_t width) const {
+  const auto element = static_cast<std::int64_t>(size_of(dtype_));
+  return whole_lines(kRowsAtOnce * width * element) / element;
+}
+
 ContractEmitter::Operand ContractEmitter::plan_lhs() const {
   Operand o{stage_.lhs, axes_.m};
   const Linear& access = info_.access[static_cast<std::size_t>(o.value)];
@@ -163,7 +172,7 @@ ContractEmitter::Operand ContractEmitter::plan_lhs() const {
     o.piece = rows_ * o.free_stride;
   } else {  // [k][rows]
     o.k_stride = rows_;
-    o.piece = packed_k_ * rows_;
+    o.piece = packed_k_ * rows_ + apart(rows_);
   }
   return o;
 }
@@ -184,7 +193,7 @@ ContractEmitter::Operand ContractEmitter::plan_rhs() const {
   o.along_k =
       packs_along_k() && load_cost(kernel_, info_, o.value, axes_.k) < load_cost(kernel_, info_, o.value, axes_.n);
   o.k_stride = nr_;
-  o.piece = (round_up(packed_k_, tile_lanes_) + (roles_.k.size() > 1 ? tile_lanes_ : 0)) * nr_;
+  o.piece = (round_up(packed_k_, tile_lanes_) + (roles_.k.size() > 1 ? tile_lanes_ : 0)) * nr_ + apart(nr_);
   return o;
 }
 

@@ -205,9 +205,9 @@ Array PhaseRun::reduce(const Plan& plan) {
   const auto combine = [&](const Array& x, const Array& y) { return apply(fold_op(stage.op), t, {x, y}); };
   Array identity(Type{t, {strip_.count}});
   visit_dtype(t, [&](auto zero) {
-    std::ranges::fill(identity.as<decltype(zero)>(), reduce_identity<decltype(zero)>(stage.op));
+    std::ranges::fill(identity.as<decltype(zero)>(), reduce_identity<decltype(zero)>(stage.op, stage.order));
   });
-  const std::vector<Array> stripes(stage.striped ? kReduceStripes : 1, identity);
+  const std::vector<Array> stripes(stage.order == FoldOrder::striped ? kReduceStripes : 1, identity);
   const ReduceOrder order = reduce_order(stage, plan.steps);
   std::vector<Array> subtrees;  // results of 2^k chunks each, one for each bit of the number of chunks so far
   const auto combine_last = [&] {
@@ -255,9 +255,9 @@ Array PhaseRun::contract(Plan& plan) {
   const DType t = at(k_.exprs, stage.lhs).dtype;
   std::int64_t products = plan.steps;
   for (AxisId a : plan.outer) products *= at(k_.axes, a).extent;
-  const auto step_to_product = [&](std::int64_t number) {
+  const auto step_to_product = [&](std::int64_t number, bool enters) {  // a run of the innermost axis, or a chunk
     std::int64_t rest = number / plan.steps;
-    if (!plan.outer.empty() && number % plan.steps == 0) {
+    if (!plan.outer.empty() && (enters || number % plan.steps == 0)) {
       for (std::size_t i = plan.outer.size(); i-- > 0;) {
         const std::int64_t extent = at(k_.axes, plan.outer[i]).extent;
         std::ranges::fill(at(strip_.axis, plan.outer[i]), rest % extent);
@@ -267,16 +267,29 @@ Array PhaseRun::contract(Plan& plan) {
     }
     step_to(plan, number % plan.steps);
   };
-  Array total = filled(t, 0);
-  for (std::int64_t begin = 0; begin < products; begin += kContractChunk) {
+  const auto chunk_from = [&](std::int64_t begin) {
     Array sum = filled(t, 0);
     for (std::int64_t i = begin; i < std::min(begin + kContractChunk, products); ++i) {
-      step_to_product(i);
+      step_to_product(i, i == begin);
       const Array &x = value(stage.lhs), &y = value(stage.rhs);
       sum = is_float(t) ? apply(Op::fma, t, {x, y, sum}) : apply(Op::add, t, {sum, apply(Op::mul, t, {x, y})});
     }
-    total = begin == 0 ? sum : apply(Op::add, t, {total, sum});
+    return sum;
+  };
+  Array total = filled(t, 0);
+  if (stage.chunk_axis != kNone) {  // the lanes are of few chunks
+    const std::vector<std::int64_t> chunks = at(strip_.axis, stage.chunk_axis);
+    for (std::size_t l = 0; l < chunks.size(); ++l) {
+      if (l > 0 && chunks[l] == chunks[l - 1]) continue;
+      const Array sum = chunk_from(chunks[l] * kContractChunk);
+      const std::size_t size = size_of(t);
+      for (std::size_t i = l; i < chunks.size() && chunks[i] == chunks[l]; ++i)
+        std::memcpy(total.data() + i * size, sum.data() + i * size, size);
+    }
+    return total;
   }
+  for (std::int64_t begin = 0; begin < products; begin += kContractChunk)
+    total = begin == 0 ? chunk_from(0) : apply(Op::add, t, {total, chunk_from(begin)});
   return total;
 }
 

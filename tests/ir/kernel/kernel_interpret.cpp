@@ -136,6 +136,23 @@ TEST_CASE("kernels: contractions sum in chunks") {
               dtype, k));
 }
 
+TEST_CASE("kernels: the chunks of a contraction, added up as a chain, are the contraction") {
+  for (const char* dtype : {"f32", "f64", "i32", "i64"})
+    for (const int k : {1, 1023, 1024, 1025, 3000})
+      check_equal(
+          fmt::format("func @f(%x: {0}[3,{1}], %y: {0}[{1},5]) {{ %0 = contract %x, %y {{lhs=[1], rhs=[0]}} : {0}[3,5] "
+                      "return %0 }}",
+                      dtype, k),
+          fmt::format(
+              "program @f {{ input %x: {0}[3,{1}] input %y: {0}[{1},5] output %z: {0}[3,5] temp %t: {0}[{2},3,5] "
+              "inputs %x, %y outputs %z kernel @k {{\n"
+              "axes m=3, n=5, k={1}, c={2} %e0: {0} = load %x[m, k] %e1: {0} = load %y[k, n] %e2: {0} = accumulator "
+              "%a0 %e3: {0} = load %t[c, m, n] %e4: {0} = accumulator %a1\n"
+              "phase (m, c, n) {{ %a0 = contract m=m over k chunk c: %e0 * %e1 map: store %t[c, m, n] = %e2 }}\n"
+              "phase (m, n) {{ %a1 = reduce_sum over c chain: %e3 map: store %z[m, n] = %e4 }} }} }}",
+              dtype, k, (k + 1023) / 1024));
+}
+
 TEST_CASE("kernels: a contraction of several axes in each role is the one that counts each role's as one") {
   for (const auto [k0, k1, k2] : {std::array{2, 3, 5}, {7, 30, 11}, {1, 1, 1}, {1030, 1, 2}, {3, 0, 2}, {2, 2, 1025}})
     check_equal(

@@ -89,7 +89,6 @@ KernelStage& stage(Program& p, int kernel, int phase, int stage) {
       .phases[static_cast<std::size_t>(phase)]
       .stages[static_cast<std::size_t>(stage)];
 }
-void set_tree(KernelStage& s) { s.striped = false, s.tree = true; }
 Expr& expr(Program& p, int kernel, int e) {
   return p.kernels[static_cast<std::size_t>(kernel)].exprs[static_cast<std::size_t>(e)];
 }
@@ -202,6 +201,17 @@ const Broken kKernels[] = {
      [](Program& p) { p.kernels[0].phases[0].chunk = INT64_MAX; }},
     {"kernel @dense: a chunk of -1 points", [](Program& p) { p.kernels[0].phases[0].chunk = -1; }},
     {"kernel @dense: a contraction in a phase with a chunk", [](Program& p) { p.kernels[0].phases[0].chunk = 4; }},
+    {"kernel @row: chunks of what is no contraction", [](Program& p) { stage(p, 1, 0, 0).chunk_axis = 0; }},
+    {"kernel @dense: chunks are counted by axis 2, which is not parallel",
+     [](Program& p) { stage(p, 0, 0, 0).chunk_axis = 2; }},
+    {"kernel @dense: chunks are counted by axis 9, which is not parallel",
+     [](Program& p) { stage(p, 0, 0, 0).chunk_axis = 9; }},
+    {"kernel @dense: axis m counts chunks and is an axis of m", [](Program& p) { stage(p, 0, 0, 0).chunk_axis = 0; }},
+    {"kernel @dense: chunks are counted by axis m of 8, expected 1",
+     [](Program& p) {
+       stage(p, 0, 0, 0).chunk_axis = 0, stage(p, 0, 0, 0).roles.m.clear();
+       p.kernels[0].schedule = {};
+     }},
     {"kernel @dense: %a0 = contract m=m, n=n: %e0 * %e1: needs an axis",
      [](Program& p) { stage(p, 0, 0, 0).roles.k.clear(); }},
     {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: its axes are those of its roles",
@@ -236,20 +246,20 @@ const Broken kKernels[] = {
     {"kernel @dense: map: store %t0[m, n] = %e3: has no use for expression 1",
      [](Program& p) { stage(p, 0, 0, 1).value = 1; }},
     {"kernel @dense: map {: 0 stores", [](Program& p) { stage(p, 0, 0, 1).stores.clear(); }},
-    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: only a reduce is striped or a tree",
-     [](Program& p) { stage(p, 0, 0, 0).striped = true; }},
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: only a reduce is striped",
+     [](Program& p) { stage(p, 0, 0, 0).order = FoldOrder::striped; }},
     {"kernel @row: %a0 = arg_max over n striped: %e0: arg_max and arg_min have one order",
      [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max; }},
     {"kernel @row: %a0 = arg_max over n tree: %e0: arg_max and arg_min have one order",
-     [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, set_tree(stage(p, 1, 0, 0)); }},
-    {"kernel @row: %a0 = reduce_sum over n striped tree: %e0: both striped and a tree",
-     [](Program& p) { stage(p, 1, 0, 0).tree = true; }},
-    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: only a reduce is striped or a tree",
-     [](Program& p) { set_tree(stage(p, 0, 0, 0)); }},
+     [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, stage(p, 1, 0, 0).order = FoldOrder::tree; }},
+    {"kernel @row: %a0 = reduce_max over n chain: %e0: only a sum is a chain",
+     [](Program& p) { stage(p, 1, 0, 0).op = Op::reduce_max, stage(p, 1, 0, 0).order = FoldOrder::chain; }},
+    {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: only a reduce is tree",
+     [](Program& p) { stage(p, 0, 0, 0).order = FoldOrder::tree; }},
     {"kernel @row: %a0 = add over n striped: %e0: does not fold f32",
      [](Program& p) { stage(p, 1, 0, 0).op = Op::add; }},
     {"kernel @row: %e1: f32 = accumulator %a0: accumulator %a0 is i32",
-     [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, stage(p, 1, 0, 0).striped = false; }},
+     [](Program& p) { stage(p, 1, 0, 0).op = Op::arg_max, stage(p, 1, 0, 0).order = FoldOrder::sequential; }},
     {"kernel @row: map: store %t1[m] = %e1: uses %a3 before a stage of the phase has set it",
      [](Program& p) { expr(p, 1, 1).result = 3; }},
     {"kernel @dense: %a0 = contract m=m, n=n over k: %e0 * %e1: accumulator %a0 has a value already",
