@@ -17,7 +17,7 @@ std::vector<int> spatial_axes(const Tensor& x, std::string_view layer) {
 
 }  // namespace
 
-Convolution::Convolution(std::string kind, int spatial, std::int64_t filters, Dims size, Activation activation,
+Convolution::Convolution(std::string kind, int spatial, std::int64_t filters, Sizes size, Activation activation,
                          ConvLayerOptions options, const std::source_location& where)
     : Layer(kind, options.name, where),
       spatial_(spatial),
@@ -115,7 +115,7 @@ Tensor DepthwiseConv2D::operator()(const Tensor& x, std::source_location where) 
       [](const Tensor& in, const Tensor& w, const ConvOptions& how) { return depthwise_conv(in, w, how); });
 }
 
-MaxPool::MaxPool(Dims size, PoolOptions options, std::string name, std::source_location where)
+MaxPool::MaxPool(Sizes size, PoolOptions options, std::string name, std::source_location where)
     : Layer("MaxPool", std::move(name), where), size_(std::move(size)), options_(std::move(options)) {}
 
 Tensor MaxPool::operator()(const Tensor& x, std::source_location where) {
@@ -124,7 +124,7 @@ Tensor MaxPool::operator()(const Tensor& x, std::source_location where) {
   return called({x}, max_pool(x, size_, options_));
 }
 
-AvgPool::AvgPool(Dims size, PoolOptions options, std::string name, std::source_location where)
+AvgPool::AvgPool(Sizes size, PoolOptions options, std::string name, std::source_location where)
     : Layer("AvgPool", std::move(name), where), size_(std::move(size)), options_(std::move(options)) {}
 
 Tensor AvgPool::operator()(const Tensor& x, std::source_location where) {

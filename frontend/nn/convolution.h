@@ -5,9 +5,8 @@
 
 namespace weft {
 
-/// Lists have one entry for each spatial axis, or one for all.
 struct ConvLayerOptions {
-  Dims stride = {}, dilation = {};  ///< at least 1; by default 1
+  Sizes stride = {}, dilation = {};  ///< at least 1; by default 1
   Padding padding = Padding::valid;
   std::int64_t groups = 1;  ///< more than 1 in Conv alone
   bool use_bias = true;
@@ -19,7 +18,7 @@ struct ConvLayerOptions {
 /// What convolutional layers have in common: the spatial axes, a weight, a bias, an activation.
 class Convolution : public Layer {
  protected:
-  Convolution(std::string kind, int spatial, std::int64_t filters, Dims size, Activation activation,
+  Convolution(std::string kind, int spatial, std::int64_t filters, Sizes size, Activation activation,
               ConvLayerOptions options, const std::source_location& where);
   /// activation(convolved + bias), for the weight made as `shape` of x's channels says, when first called.
   using Shaped = std::function<Shape(std::int64_t channels)>;
@@ -38,7 +37,7 @@ class Convolution : public Layer {
 template <int N>
 class Conv : public Convolution {
  public:
-  explicit Conv(std::int64_t filters, Dims size, Activation activation = {}, ConvLayerOptions options = {}, WEFT_HERE)
+  explicit Conv(std::int64_t filters, Sizes size, Activation activation = {}, ConvLayerOptions options = {}, WEFT_HERE)
       : Convolution("Conv" + std::to_string(N) + "D", N, filters, std::move(size), std::move(activation),
                     std::move(options), where) {}
   Tensor operator()(const Tensor& x, WEFT_HERE);
@@ -51,7 +50,7 @@ using Conv3D = Conv<3>;
 template <int N>
 class ConvTranspose : public Convolution {
  public:
-  explicit ConvTranspose(std::int64_t filters, Dims size, Activation activation = {}, ConvLayerOptions options = {},
+  explicit ConvTranspose(std::int64_t filters, Sizes size, Activation activation = {}, ConvLayerOptions options = {},
                          WEFT_HERE)
       : Convolution("Conv" + std::to_string(N) + "DTranspose", N, filters, std::move(size), std::move(activation),
                     std::move(options), where) {}
@@ -65,31 +64,38 @@ using Conv3DTranspose = ConvTranspose<3>;
 /// [channels * multiplier].
 class DepthwiseConv2D : public Convolution {
  public:
-  explicit DepthwiseConv2D(Dims size, std::int64_t multiplier = 1, Activation activation = {},
+  explicit DepthwiseConv2D(Sizes size, std::int64_t multiplier = 1, Activation activation = {},
                            ConvLayerOptions options = {}, WEFT_HERE)
       : Convolution("DepthwiseConv2D", 2, multiplier, std::move(size), std::move(activation), std::move(options), where) {}
+  explicit DepthwiseConv2D(std::int64_t size, std::int64_t multiplier = 1, Activation activation = {},
+                           ConvLayerOptions options = {}, WEFT_HERE)
+      : DepthwiseConv2D(Sizes(size), multiplier, std::move(activation), std::move(options), where) {}
   Tensor operator()(const Tensor& x, WEFT_HERE);
 };
 
-/// max_pool() as a layer, of 1 to 3 spatial axes.
+/// max_pool() as a layer, of 1 to 3 spatial axes. (Of two constructors, MaxPool({2}) takes the second one.)
 class MaxPool : public Layer {
  public:
-  explicit MaxPool(Dims size, PoolOptions options = {}, std::string name = "", WEFT_HERE);
+  explicit MaxPool(Sizes size, PoolOptions options = {}, std::string name = "", WEFT_HERE);
+  explicit MaxPool(std::int64_t size, PoolOptions options = {}, std::string name = "", WEFT_HERE)
+      : MaxPool(Sizes(size), std::move(options), std::move(name), where) {}
   Tensor operator()(const Tensor& x, WEFT_HERE);
 
  private:
-  Dims size_;
+  Sizes size_;
   PoolOptions options_;
 };
 
 /// avg_pool() as a layer.
 class AvgPool : public Layer {
  public:
-  explicit AvgPool(Dims size, PoolOptions options = {}, std::string name = "", WEFT_HERE);
+  explicit AvgPool(Sizes size, PoolOptions options = {}, std::string name = "", WEFT_HERE);
+  explicit AvgPool(std::int64_t size, PoolOptions options = {}, std::string name = "", WEFT_HERE)
+      : AvgPool(Sizes(size), std::move(options), std::move(name), where) {}
   Tensor operator()(const Tensor& x, WEFT_HERE);
 
  private:
-  Dims size_;
+  Sizes size_;
   PoolOptions options_;
 };
 

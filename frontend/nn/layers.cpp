@@ -10,15 +10,16 @@
 namespace weft {
 namespace {
 
-/// "layer_norm" of "LayerNorm", "simple_rnn" of "SimpleRNN".
+/// "layer_norm" of "LayerNorm", "simple_rnn" of "SimpleRNN", "conv2d_transpose" of "Conv2DTranspose".
 std::string snake_case(const std::string& kind) {
   const auto is_upper = [&](std::size_t i) {
     return i < kind.size() && std::isupper(static_cast<unsigned char>(kind[i]));
   };
+  const auto is_digit = [&](std::size_t i) { return std::isdigit(static_cast<unsigned char>(kind[i])) != 0; };
   std::string s;
   for (std::size_t i = 0; i < kind.size(); ++i) {
     const bool ends_capitals = i > 0 && is_upper(i - 1) && i + 1 < kind.size() && !is_upper(i + 1);
-    if (i > 0 && is_upper(i) && (!is_upper(i - 1) || ends_capitals)) s += '_';
+    if (i > 0 && is_upper(i) && !is_digit(i - 1) && (!is_upper(i - 1) || ends_capitals)) s += '_';
     s += static_cast<char>(std::tolower(static_cast<unsigned char>(kind[i])));
   }
   return s;

@@ -234,7 +234,7 @@ Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& o, st
   return reshape(total, joined);
 }
 
-Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::source_location where) {
+Tensor max_pool(const Tensor& x, const Sizes& size, const PoolOptions& o, std::source_location where) {
   LocScope scope(where);
   const Spatial s = of_pool(x, size, o);
   const Number least = visit_dtype(x.dtype(), [](auto zero) -> Number {
@@ -247,7 +247,7 @@ Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::so
   return fold_windows(windows_of(pad_around(x, s.low, s.high, least), s), s.rank, max_of);
 }
 
-Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::source_location where) {
+Tensor avg_pool(const Tensor& x, const Sizes& size, const PoolOptions& o, std::source_location where) {
   LocScope scope(where);
   const Spatial s = of_pool(x, size, o);
   const auto total = [&](const Tensor& of) {
@@ -267,7 +267,7 @@ Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::so
   return sums / total(full(x.dtype(), one, 1));
 }
 
-Tensor l2_pool(const Tensor& x, const Dims& size, const PoolOptions& o, std::source_location where) {
+Tensor l2_pool(const Tensor& x, const Sizes& size, const PoolOptions& o, std::source_location where) {
   LocScope scope(where);
   const Spatial s = of_pool(x, size, o);
   return sqrt(fold_windows(windows_of(pad_around(square(x), s.low, s.high, 0), s), s.rank, sum_of));

@@ -4,20 +4,29 @@
 
 namespace weft {
 
+/// One number for each spatial axis, {3, 5}, or one for all, 3.
+struct Sizes : Dims {
+  using Dims::Dims;
+  Sizes(const Dims& list) : Dims(list) {}
+  Sizes(std::int64_t all) : Dims{all} {}
+};
+
 /// What is added around the spatial axes before windows are taken: nothing, `same` (as much as gives ceil(extent / stride)
-/// windows, the smaller half in front), or as many elements as given before and behind each axis, or one number for all.
+/// windows, the smaller half in front), or as many elements as given before and behind each axis: lists as Sizes are, or one number for
+/// both sides of all.
 struct Padding {
   enum Kind : std::uint8_t { valid, same, given };
   Padding(Kind padding = valid) : kind(padding) {}
+  Padding(std::int64_t around) : Padding({around}, {around}) {}
   Padding(Dims before, Dims behind) : kind(given), low(std::move(before)), high(std::move(behind)) {}
 
   Kind kind;
   Dims low, high;
 };
 
-/// Lists have one entry for each spatial axis, or one for all; stride and dilation are at least 1, and 1 by default.
+/// Stride and dilation are at least 1, and 1 by default.
 struct ConvOptions {
-  Dims stride = {}, dilation = {};
+  Sizes stride = {}, dilation = {};
   Padding padding = Padding::valid;
   std::int64_t groups = 1;  ///< channels and filters are cut into as many; each filter sees its group's channels
 };
@@ -37,18 +46,18 @@ Tensor depthwise_conv(const Tensor& x, const Tensor& w, const ConvOptions& optio
 
 /// No window may lie in the padding alone.
 struct PoolOptions {
-  Dims stride = {};  ///< by default the size: windows side by side
-  Dims dilation = {};
+  Sizes stride = {};  ///< by default the size: windows side by side
+  Sizes dilation = {};
   Padding padding = Padding::valid;
 };
 
 /// The largest element of each window, [batch, …, channels] -> [batch, …, channels]. Padding never wins. Where several
 /// are largest, the rows of the window that have one share the gradient equally, then the elements of each row.
-Tensor max_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);
+Tensor max_pool(const Tensor& x, const Sizes& size, const PoolOptions& options = {}, WEFT_HERE);
 /// The mean of each window's elements, those of padding not counted. f32 and f64.
-Tensor avg_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);
+Tensor avg_pool(const Tensor& x, const Sizes& size, const PoolOptions& options = {}, WEFT_HERE);
 /// The square root of the sum of squares of each window; its gradient where all are 0 is NaN, as that of sqrt(0) is inf.
-Tensor l2_pool(const Tensor& x, const Dims& size, const PoolOptions& options = {}, WEFT_HERE);
+Tensor l2_pool(const Tensor& x, const Sizes& size, const PoolOptions& options = {}, WEFT_HERE);
 
 /// y[…, o, …, k] = x[…, o * stride + k * dilation, …] along each of `axes` (negative: from the end), which the other lists
 /// have an entry for each of: all windows that fit. Their axes k come

@@ -44,8 +44,8 @@ Model cnn(std::uint64_t seed, const TrainOptions& options) {
   GraphScope graph;
   set_seed(seed);
   const Tensor image = input(f32, {784}, "image");
-  Tensor h = Conv2D(32, {3}, relu)(reshape(image, {-1, 28, 28, 1}));
-  h = MaxPool({2})(Conv2D(64, {3}, relu)(h));
+  Tensor h = Conv2D(32, 3, relu)(reshape(image, {-1, 28, 28, 1}));
+  h = MaxPool(2)(Conv2D(64, 3, relu)(h));
   Model model(image, Dense(10)(Dense(128, relu)(flatten(h))));
   model.compile(options);
   return model;

@@ -279,8 +279,22 @@ TEST_CASE("what convolutions and pools say of mistakes") {
       MISTAKE(Conv2D(0, {3}), "Conv2D: filters is 0"),
       MISTAKE(Conv2D(4, {3, 3, 3}), "Conv2D: size is [3,3,3]; expected 2 entries"),
       MISTAKE(Conv2D(4, {0}), "Conv2D: size is [0]; expected 1 or more"),
-      MISTAKE(Conv1D(4, {3})(x), "conv1_d", "expected 3 axes"),
+      MISTAKE(Conv1D(4, {3})(x), "conv1d", "expected 3 axes"),
   });
+}
+
+TEST_CASE("one number stands for all spatial axes") {
+  GraphScope graph;
+  const Tensor x = placeholder(f32, {2, 9, 9, 4}, "x"), w = placeholder(f32, {3, 3, 4, 5}, "w");
+  CHECK(conv(x, w, {.stride = 2, .dilation = 1, .padding = 1})
+            .same(conv(x, w, {.stride = {2, 2}, .dilation = {1, 1}, .padding = {{1, 1}, {1, 1}}})));
+  CHECK(
+      max_pool(x, 3, {.stride = 2, .padding = 1}).same(max_pool(x, {3, 3}, {.stride = {2, 2}, .padding = {{1}, {1}}})));
+  CHECK(Conv2D(8, 3, relu, {.stride = 2, .padding = 1})(x).shape() == Shape{2, 5, 5, 8});
+  CHECK(MaxPool(3, {.stride = 1})(x).shape() == Shape{2, 7, 7, 4});
+  CHECK(AvgPool(3)(x).shape() == AvgPool({3})(x).shape());
+  CHECK(DepthwiseConv2D(3, 2)(x).shape() == DepthwiseConv2D({3, 3}, 2)(x).shape());
+  CHECK(DepthwiseConv2D({2})(x).shape() == DepthwiseConv2D(2)(x).shape());
 }
 
 TEST_CASE("convolutional layers") {
