@@ -39,6 +39,15 @@ KernelBuilder::KernelBuilder(Kernel start) : kernel(std::move(start)) {
     known_.emplace(hash_of(kernel.exprs[i]), static_cast<ExprId>(i));
 }
 
+BufferId add_temporary(Program& p, std::string name, Type type) {
+  while (std::ranges::count(p.buffers, name, &Buffer::name)) name += '_';
+  Buffer b;
+  b.name = std::move(name);
+  b.type = std::move(type);
+  p.buffers.push_back(std::move(b));
+  return static_cast<BufferId>(p.buffers.size() - 1);
+}
+
 AxisId KernelBuilder::axis(std::string name, std::int64_t extent) {
   while (std::ranges::count(kernel.axes, name, &Axis::name)) name += '_';
   kernel.axes.push_back({std::move(name), extent});

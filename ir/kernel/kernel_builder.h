@@ -12,6 +12,9 @@ namespace weft {
 
 std::size_t hash_of(const Index&);
 
+/// A temporary more; a name that is taken gets underscores.
+BufferId add_temporary(Program&, std::string name, Type);
+
 /// Adds axes and expressions to a kernel; all else of it is its user's to fill in. Arguments precede users because they
 /// have numbers before them.
 class KernelBuilder {

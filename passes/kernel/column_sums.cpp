@@ -208,12 +208,8 @@ class Split {
   }
 
   BufferId add_buffer(std::string_view what, Type type) {
-    Buffer b;
-    b.name = fmt::format("{}.{}{}", b_.kernel.name, what, zero_.stages[0].stores.size() / 2);
-    while (std::ranges::count(p_.buffers, b.name, &Buffer::name)) b.name += '_';
-    b.type = std::move(type);
-    p_.buffers.push_back(std::move(b));
-    return static_cast<BufferId>(p_.buffers.size() - 1);
+    const std::size_t number = zero_.stages[0].stores.size() / 2;
+    return add_temporary(p_, fmt::format("{}.{}{}", b_.kernel.name, what, number), std::move(type));
   }
 
   Program& p_;

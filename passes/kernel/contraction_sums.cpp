@@ -31,23 +31,12 @@ bool is_worth_splitting(const Program& p, const Kernel& k) {
   if (products <= kContractChunk || m == 0 || n == 0 || extent_of(k, r.b) != 1 ||
       kMostParts * m * n > kContractChunk * (m + n))
     return false;
-  const auto bytes_of = [](std::int64_t elements, DType t) { return elements * static_cast<std::int64_t>(size_of(t)); };
   std::int64_t in_memory = 0;
   for_each_load(k, {sum.lhs, sum.rhs}, [&](BufferId id, const std::vector<Index>&, ExprId) {
     in_memory += byte_size(at(p.buffers, id).type);
   });
-  return kMostParts * bytes_of(ceil_div(products, kContractChunk) * m * n, at(k.exprs, sum.lhs).dtype) <= in_memory;
-}
-
-/// A buffer for the sums of `chunks` chunks at all points of the axes.
-BufferId add_parts(Program& p, const Kernel& k, const std::vector<AxisId>& axes, std::int64_t chunks, DType t) {
-  Buffer b;
-  b.name = k.name + ".chunks";
-  while (std::ranges::count(p.buffers, b.name, &Buffer::name)) b.name += '_';
-  b.type = {t, {chunks}};
-  for (AxisId a : axes) b.type.shape.push_back(at(k.axes, a).extent);
-  p.buffers.push_back(std::move(b));
-  return static_cast<BufferId>(p.buffers.size() - 1);
+  const auto element = static_cast<std::int64_t>(size_of(at(k.exprs, sum.lhs).dtype));
+  return kMostParts * ceil_div(products, kContractChunk) * m * n * element <= in_memory;
 }
 
 Kernel split(Program& p, const Kernel& k) {
@@ -58,9 +47,10 @@ Kernel split(Program& p, const Kernel& k) {
   b.kernel = {.name = k.name, .axes = k.axes, .turns = k.turns, .locs = k.locs};
   const std::int64_t chunks = ceil_div(extent_of(k, stages[0].roles.k), kContractChunk);
   const AxisId c = b.axis("c", chunks);
-  const BufferId parts = add_parts(p, k, points, chunks, t);
+  Shape shape{chunks};
   std::vector<Index> place = {axis_index(c)};
-  for (AxisId a : points) place.push_back(axis_index(a));
+  for (AxisId a : points) shape.push_back(at(k.axes, a).extent), place.push_back(axis_index(a));
+  const BufferId parts = add_temporary(p, k.name + ".chunks", {t, shape});
 
   KernelRewriter copy(k, b);
   copy.copy_all({stages[0].lhs, stages[0].rhs});

@@ -85,12 +85,7 @@ class Split {
   const std::vector<KernelStage>& stages() const { return from_.phases[0].stages; }
 
   void add_buffer(DType t) {
-    Buffer b;
-    b.name = fmt::format("{}.chunks{}", from_.name, buffers_.size());
-    while (std::ranges::count(p_.buffers, b.name, &Buffer::name)) b.name += '_';
-    b.type = {t, parts_};
-    p_.buffers.push_back(std::move(b));
-    buffers_.push_back(static_cast<BufferId>(p_.buffers.size() - 1));
+    buffers_.push_back(add_temporary(p_, fmt::format("{}.chunks{}", from_.name, buffers_.size()), {t, parts_}));
   }
 
   /// With `k` in place of the row axis.

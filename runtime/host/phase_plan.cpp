@@ -110,18 +110,16 @@ class Planner {
   /// Units whose work is nearest to an equal share of it all.
   Bounds equal_shares(const Node& n) const {
     const auto threads = static_cast<std::int64_t>(threads_);
-    const std::int64_t units = n.launch->units, lighter = n.launch->split.last == 1 ? 0 : n.launch->split.units;
-    const double whole = static_cast<double>(units - lighter), last = n.launch->split.last;
-    const double work = whole + static_cast<double>(lighter) * last;
+    const std::int64_t units = n.launch->units, of_last = std::min(units, n.launch->split.units);
+    const double before = static_cast<double>(units - of_last), last = n.launch->split.last;  // the last group
+    const double work = before + static_cast<double>(of_last) * last;
     Bounds bounds;
-    for (std::int64_t t = 0; t <= threads; ++t) {
+    for (std::int64_t t = 0; t < threads; ++t) {
       const double share = work * static_cast<double>(t) / static_cast<double>(threads);
-      const bool in_last = lighter > 0 && share > whole;
-      bounds.push_back(lighter == 0   ? units * t / threads
-                       : t == threads ? units
-                       : in_last      ? units - lighter + static_cast<std::int64_t>((share - whole) / last)
-                                      : static_cast<std::int64_t>(share));
+      const double beyond = std::max(share - before, 0.0);  // in the last group
+      bounds.push_back(static_cast<std::int64_t>(share - beyond + beyond / last));
     }
+    bounds.push_back(units);
     return bounds;
   }
 

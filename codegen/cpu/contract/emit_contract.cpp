@@ -162,7 +162,7 @@ void ContractEmitter::multiply(const Group& g, Value* piece, const Range& k, con
   Value* copy = b_.CreateSub(piece, g.block);  // among the packed pieces of the inner operand
   auto operand = [&](const Operand& o, Value* own_piece, bool inner) {
     if (o.in_runs) return operand_pointer(o, own_piece, i64(0));
-    Value* from = o.packed && (chunked_ || packs_by_chunk()) ? b_.CreateAnd(k.begin, i64(kContractChunk - 1)) : k.begin;
+    Value* from = o.packed && packed_k_ < K_ ? b_.CreateAnd(k.begin, i64(kContractChunk - 1)) : k.begin;
     return offset_elements(dtype_, operand_pointer(o, own_piece, inner ? copy : i64(0)),
                            b_.CreateMul(from, i64(o.k_stride)));
   };

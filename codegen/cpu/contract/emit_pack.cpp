@@ -1,7 +1,6 @@
 // Packing: a strip or panel of an operand is evaluated, prologue and all, into the order in which the microkernel reads
 // it.
 #include <llvm/IR/Constants.h>
-#include <llvm/IR/Intrinsics.h>
 
 #include <algorithm>
 #include <bit>
@@ -103,11 +102,7 @@ void ContractEmitter::pack_along_free(const Operand& o, Value* start, int count,
       push_level();
       bind_free(o, b_.CreateAdd(start, i64(i)));
       lanes_ = {width > 1 ? o.free : kNone, width, std::min(width, count - i)};
-      if (ahead) {
-        Value* p = address(expr(o.value).buffer, info_.access[static_cast<std::size_t>(o.value)]).pointer;
-        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
-                           {offset_elements(dtype_, p, i64(ahead)), b_.getInt32(0), b_.getInt32(3), b_.getInt32(1)});
-      }
+      if (ahead) PhaseEmitter::prefetch(o.value, ahead);
       write(dtype_, offset_elements(dtype_, row, i64(i)), lanes(o.value));
       lanes_ = {};
       pop_level();
