@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <unordered_map>
 
-#include "codegen/cache/canonical.h"
-#include "codegen/cache/kernel_key.h"
+#include "codegen/cache/forms.h"
 #include "codegen/cache/object_cache.h"
 #include "codegen/cache/thunks.h"
 #include "codegen/codegen.h"
@@ -16,11 +14,8 @@
 #include "codegen/llvm/llvm_version.h"
 #include "codegen/llvm/module.h"
 #include "codegen/llvm/parallel.h"
-#include "ir/base/at.h"
 #include "ir/base/float_environment.h"
 #include "ir/base/fork.h"
-#include "ir/kernel/footprint.h"
-#include "ir/kernel/unproven.h"
 
 namespace weft {
 namespace {
@@ -46,66 +41,19 @@ std::string dump(const Program& program, const CpuTarget& target, const char* co
   return text;
 }
 
-/// The kernels of a program by their forms: those that are copies of one another are compiled once.
-struct Form {
-  const Kernel* first;  // of the kernels that have it
-  CanonicalKernel canonical;
-  KernelKey key;
-  CompiledKernel code;
-  const Kernel& kernel() const { return canonical.kernel(); }
-};
-struct Forms {
-  std::vector<Form> list;
-  std::vector<std::size_t> of;                   // of each kernel: its form
-  std::vector<std::vector<Argument>> arguments;  // of each kernel: what the form's buffers stand for
-};
-Forms forms_of(const Program& program, const KeyMaker& make_key) {
-  Forms result;
-  std::unordered_map<std::string, std::size_t> known;  // by digest
-  for (const Kernel& kernel : program.kernels) {
-    CanonicalKernel form = canonical(program, kernel);
-    KernelKey key = make_key(form.program);
-    result.arguments.push_back(std::move(form.arguments));
-    const auto [at, is_new] = known.emplace(key.digest, result.list.size());
-    result.of.push_back(at->second);
-    if (is_new) result.list.push_back({&kernel, std::move(form), std::move(key), {}});
-  }
-  return result;
-}
-
-/// Forms without code in the order in which to compile them: long compilations first, so that none is left for one
-/// thread at the end.
-std::vector<Form*> costly_first(std::vector<Form>& forms) {
-  std::vector<Form*> order;
-  for (Form& f : forms)
-    if (!f.code.object) order.push_back(&f);
-  auto cost = [&](const Form* f) {
+/// The positions of forms without code in the order in which to compile them: long compilations first, so that none is
+/// left for one thread at the end.
+std::vector<std::size_t> costly_first(const std::vector<Form>& forms, const std::vector<CompiledKernel>& code) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < forms.size(); ++i)
+    if (!code[i].object) order.push_back(i);
+  auto cost = [&](std::size_t i) {
     constexpr std::size_t kMicroKernels = 100;  // in expressions
-    return f->kernel().exprs.size() + (cpu_tile(f->kernel()) ? kMicroKernels : 0);
+    const Kernel& kernel = forms[i].kernel();
+    return kernel.exprs.size() + (cpu_tile(kernel) ? kMicroKernels : 0);
   };
-  std::stable_sort(order.begin(), order.end(), [&](const Form* a, const Form* b) { return cost(a) > cost(b); });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return cost(a) > cost(b); });
   return order;
-}
-
-HostLaunch launch_of(const Program& program, std::size_t k, std::size_t phase, const Forms& forms) {
-  const Kernel& kernel = program.kernels[k];
-  const PhaseCode& code = forms.list[forms.of[k]].code.phases[phase];
-  const AxisSplit& s = code.split;
-  HostLaunch launch{.kernel = static_cast<std::int32_t>(k),
-                    .name = kernel.name,
-                    .symbol = code.symbol,
-                    .arguments = forms.arguments[k],
-                    .units = code.units,
-                    .scratch_bytes = code.scratch_bytes,
-                    .cycles = code.cost};
-  if (s.axis != kNone) launch.split = {at(kernel.axes, s.axis).extent, s.units, s.values, s.fewer, s.last};
-  Footprint touched = footprint(program, kernel, kernel.phases[phase], s.axis);
-  launch.uses = std::move(touched.uses);
-  launch.bytes = touched.bytes;
-  if (program.check_indices)
-    for (const UnprovenIndex& u : unproven_indices(program, kernel))
-      launch.checks.push_back(out_of_bounds_text(program, kernel, u));
-  return launch;
 }
 
 /// A thunk for each launch.
@@ -132,35 +80,37 @@ HostArtifact compile(const Program& program, const CpuTarget& target, const Code
   const DefaultFloats floats;
   const auto start = std::chrono::steady_clock::now();
   const LlvmUse use;
-  Forms forms = forms_of(program, KeyMaker(target, options.sanitizer));
+  const Forms forms = forms_of(program, KeyMaker(target, options.sanitizer));
+  std::vector<CompiledKernel> compiled(forms.list.size());  // by form
   ObjectCache cache(options.verify ? CacheOptions{} : options.cache);
-  for (Form& f : forms.list)
-    if (auto code = cache.load(f.key, f.kernel().phases.size())) f.code = std::move(*code);
-  const std::vector<Form*> missing = costly_first(forms.list);
+  for (std::size_t i = 0; i < compiled.size(); ++i)
+    if (auto found = cache.load(forms.list[i].key, forms.list[i].kernel().phases.size()))
+      compiled[i] = std::move(*found);
+  const std::vector<std::size_t> missing = costly_first(forms.list, compiled);
   parallel_for(missing.size(), options.threads, [&]() -> Work {
     return [&, machine = std::shared_ptr(make_target_machine(target))](std::size_t i) {
-      Form& f = *missing[i];
+      const Form& f = forms.list[missing[i]];
+      CompiledKernel& made = compiled[missing[i]];
       try {
-        f.code = compile_kernel(f.canonical.program, f.kernel(), target, *machine, f.key.symbol(),
-                                {options.verify, options.sanitizer});
+        made = compile_kernel(f.canonical.program, f.kernel(), target, *machine, f.key.symbol(),
+                              {options.verify, options.sanitizer});
       } catch (const InternalError& e) {
         throw InternalError(fmt::format("{} (in the kernel @{})", e.what(), f.first->name));
       }
-      cache.store(f.key, f.code);
+      cache.store(f.key, made);
     };
   });
   if (options.statistics) cache.add_to(*options.statistics);
 
   const auto linking = std::chrono::steady_clock::now();
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
-  for (Form& f : forms.list) objects.push_back(std::move(f.code.object));
+  for (CompiledKernel& c : compiled) objects.push_back(std::move(c.object));
   auto code = std::make_shared<OwnedCode>();
   code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.sanitizer != Sanitizer::none);
 
   HostArtifact artifact{.memory = std::make_shared<const BufferTable>(program), .code = {{}, code}};
-  for (std::size_t k = 0; k < program.kernels.size(); ++k)
-    for (std::size_t p = 0; p < program.kernels[k].phases.size(); ++p)
-      artifact.launches.push_back(launch_of(program, k, p, forms));
+  artifact.launches =
+      launches_of(program, forms, [&](std::size_t form) -> const auto& { return compiled[form].phases; });
   code->thunks = std::make_unique<Thunks>(thunks_of(artifact.launches, *code->kernels));
   artifact.code.functions = code->thunks->functions();
   const auto end = std::chrono::steady_clock::now();

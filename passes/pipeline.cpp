@@ -87,7 +87,9 @@ constexpr PassInfo kPasses[] = {
     {"row-sums", "CPU: share out long sums along few rows", false, on_cpu<split_row_sums>},
     {"contraction-sums", "CPU: share out long contractions of small results", false, on_cpu<split_contractions>},
     {"layout", "CPU: lay weights out in panels, before schedules, which depend on what can be read in place", false,
-     on_cpu<assign_layouts>},
+     [](Program& p, const Target& target, const PipelineOptions& o) {
+       if (const auto* cpu = std::get_if<CpuTarget>(&target)) assign_layouts(p, *cpu, o.row_major);
+     }},
     {"lanes", "choose the axis that lanes, or the threads of a block, run along", true,
      [](Program& p, const Target& target, const PipelineOptions&) { assign_lanes(p, target); }},
     {"tiles", "tile contractions; CPU: pack and split them too", true,

@@ -48,6 +48,7 @@ struct PipelineOptions {
   const ScheduleTable* schedules = nullptr;  ///< measured schedules, in place of the cost model where they fit
   std::int64_t large_bytes = kLargeBytes;    ///< of values that are computed again rather than stored (large_values)
   std::int64_t loop_turns = kLoopTurns;      ///< of a scan that becomes a loop; a shorter one is what its turns are
+  std::vector<std::string> row_major;        ///< names of states that stay in that order, whatever kernels want
   std::vector<PassTiming>* timings = nullptr;
   std::function<void(const PassResult&)> after;  ///< called after every pass
 };

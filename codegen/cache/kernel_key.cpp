@@ -22,11 +22,13 @@ struct TargetField {
   bool CpuTarget::*flag = nullptr;
 };
 constexpr TargetField kTargetFields[] = {
+    {.name = "triple", .text = &CpuTarget::triple},
     {.name = "cpu", .text = &CpuTarget::cpu},
     {.name = "features", .text = &CpuTarget::features},
     {.name = "vector_bytes", .small = &CpuTarget::vector_bytes},
     {.name = "vector_registers", .small = &CpuTarget::vector_registers},
     {.name = "fma", .flag = &CpuTarget::fma},
+    {.name = "flushes", .flag = &CpuTarget::flushes},
     {.name = "l1_bytes", .big = &CpuTarget::l1_bytes},
     {.name = "l1_ways", .small = &CpuTarget::l1_ways},
     {.name = "l2_bytes", .big = &CpuTarget::l2_bytes},
@@ -40,7 +42,7 @@ constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by
 /// ir/kernel/parse_kernel.cpp).
 [[maybe_unused]] void fields_of_the_key(const CpuTarget& target, const CpuSchedule& schedule, const Expr& expr,
                                         const KernelStage& stage, const Phase& phase, const Index& index) {
-  [[maybe_unused]] const auto& [cpu, features, vector_bytes, vector_registers, fma, l1, l1_ways, l2, l3] = target;
+  [[maybe_unused]] const auto& [triple, cpu, features, vector_bytes, vector_registers, fma, flushes, l1, l1_ways, l2, l3] = target;
   [[maybe_unused]] const auto& [vector, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
   [[maybe_unused]] const auto& [kind, dtype, op, args, bits, buffer, access, result] = expr;
   [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, order, value, lhs, rhs, roles,

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "codegen/cpu/contract/emit_contract.h"
+#include "codegen/llvm/legalise.h"
 #include "codegen/llvm/llvm_target.h"
 #include "codegen/llvm/module.h"
 
@@ -56,6 +57,7 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
       result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
     if (info.checks) result.phases.back().scratch_bytes += sizeof(IndexFault);
   }
+  legalise_floats(*result.module, target);
   finish_functions(*result.module, target);
   return result;
 }

@@ -20,25 +20,41 @@
 namespace weft {
 namespace {
 
-constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
+bool start_x86() {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  LLVMInitializeX86AsmParser();
+  return true;
+}
 
-const llvm::Target& x86() {
-  static const llvm::Target* const target = [] {
-    const codegen::LlvmUse use;
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    std::string error;
-    const llvm::Target* t = llvm::TargetRegistry::lookupTarget(kTriple, error);
-    ensure(t != nullptr, "LLVM has no x86 target: {}", error);
-    return t;
-  }();
+/// The other back ends: those of a static LLVM are not linked.
+bool start_others() {
+#ifndef WEFT_STATIC_LLVM
+  llvm::InitializeAllTargetInfos();
+  llvm::InitializeAllTargets();
+  llvm::InitializeAllTargetMCs();
+  llvm::InitializeAllAsmPrinters();
+  llvm::InitializeAllAsmParsers();
+#endif
+  return true;
+}
+
+/// The back end for a triple. Throws Error when this LLVM has none.
+const llvm::Target& back_end(const std::string& triple) {
+  const codegen::LlvmUse use;
+  static const bool x86 = start_x86();
+  if (x86 && !CpuTarget{.triple = triple}.is_x86()) [[maybe_unused]] static const bool others = start_others();
+  std::string error;
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target) fail("this LLVM makes no code for {}", triple);
   return *target;
 }
 
-std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const std::string& features) {
-  return std::unique_ptr<llvm::MCSubtargetInfo>(x86().createMCSubtargetInfo(kTriple, cpu, features));
+std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const std::string& features,
+                                                 const std::string& triple = CpuTarget{}.triple) {
+  return std::unique_ptr<llvm::MCSubtargetInfo>(back_end(triple).createMCSubtargetInfo(triple, cpu, features));
 }
 
 /// Every extension of the instruction set that LLVM knows, and whether the host has it.
@@ -135,12 +151,27 @@ CpuTarget target_for(std::string_view cpu, const CpuTarget& machine, bool to_run
   return t;
 }
 
-std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const CpuTarget& target) {
+std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const CpuTarget& target, bool jit) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(x86().createTargetMachine(kTriple, target.cpu, target.features, options,
-                                                                        llvm::Reloc::PIC_, llvm::CodeModel::Small,
-                                                                        llvm::CodeGenOptLevel::Default, /*JIT=*/true));
+  if (target.triple.starts_with("riscv64")) options.MCOptions.ABIName = "lp64d";
+  return std::unique_ptr<llvm::TargetMachine>(
+      back_end(target.triple)
+          .createTargetMachine(target.triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
+                               llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, jit));
+}
+
+void codegen::check_cpu(const CpuTarget& target) {
+  const auto generic = subtarget("", "", target.triple);
+  if (generic->isCPUStringValid(target.cpu)) return;
+  std::vector<std::string_view> names;
+  for (const llvm::SubtargetSubTypeKV& known : generic->getAllProcessorDescriptions()) names.emplace_back(known.Key);
+  fail("unknown cpu '{}' of {}{}; expected one of {}", target.cpu, target.triple, suggestion(target.cpu, names),
+       fmt::join(names, ", "));
+}
+
+bool codegen::has_feature(const CpuTarget& target, std::string_view feature) {
+  return subtarget(target.cpu, target.features, target.triple)->checkFeatures("+" + std::string(feature));
 }
 
 }  // namespace weft

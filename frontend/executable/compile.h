@@ -67,6 +67,10 @@ struct CompileOptions {
   Tensor seed = {}, step = {};
 };
 
+struct ExportedFunction;
+struct ObjectFile;
+struct ObjectOptions;
+
 /// An argument of Executable::run_steps(): an array that every step sees, or (made by per_step()) one row of it a step.
 struct StepArgument {
   StepArgument(Array a) : array(std::move(a)) {}
@@ -154,6 +158,7 @@ class Executable {
  private:
   explicit Executable(std::shared_ptr<Impl> impl) { impl_.set(std::move(impl)); }
   friend Executable compile(const std::vector<NamedTensor>&, const CompileOptions&, std::source_location);
+  friend ObjectFile compile_object(const std::vector<ExportedFunction>&, ObjectOptions, std::source_location);
   Handle<Impl> impl_{"Executable", "one that compile() returned"};
 };
 

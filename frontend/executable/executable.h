@@ -15,6 +15,8 @@
 
 namespace weft {
 
+struct NamedGraph;
+
 struct Executable::Impl {
   /// Memory of one call at a time.
   struct Workspace {
@@ -63,6 +65,9 @@ struct Executable::Impl {
   Bound& at(const Dims& extents);                          ///< compiled; by `symbols`
   std::string missing(const Extents&) const;               ///< the symbols that have no extent there
   std::size_t state_named(const std::string& name) const;  ///< index in `states`
+
+  // object.cpp: the function with its extents bound; adds the values of its states to those given, where they lack.
+  NamedGraph exported(const std::string& as, const Extents&, std::map<std::string, Array>& initial) const;
 
   // executable_run.cpp
   std::vector<Array> run(std::span<const Array> inputs);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <weft/frontend/executable/compile.h>
+#include <weft/frontend/executable/object.h>
 #include <weft/frontend/nn/layers.h>
 #include <weft/frontend/nn/losses.h>
 #include <weft/frontend/nn/metrics.h>
@@ -44,6 +44,13 @@ struct FitOptions {
   std::vector<Callback> callbacks = {};
   int verbose = 1;          ///< 0: silent; 1: a progress bar on a terminal, one line an epoch elsewhere; 2: lines
   std::FILE* log = stdout;  ///< where progress is printed
+};
+
+/// What Model::compile_object() makes.
+struct ExportOptions {
+  std::vector<std::int64_t> batch = {1};  ///< rows of a call; of several, functions are called predict_1, predict_128, …
+  bool training = false;                  ///< `step` too, which trains on rows and their targets
+  ObjectOptions object = {};              ///< its name, target, tasks, …
 };
 
 /// What fit() did, one value an epoch: "loss", the metrics, "val_loss", "val_…", "learning_rate".
@@ -126,6 +133,11 @@ class Model {
   /// inputs are the x arrays, the y arrays, then "indices" (i32[batch]); its outputs "loss" (the mean), then the
   /// metrics' sums.
   Executable training_step(const std::vector<Type>& x, const std::vector<Type>& y, std::int64_t batch);
+  /// The model as an object file for C and C++ programs (compiler/object.h): the function `predict`, of one array an
+  /// input to one an output, and with ExportOptions::training `step`, of those and one array of targets an output
+  /// (labels i32 for losses of labels, else values of the output's type) to "loss" and the metrics' sums. It begins with
+  /// the weights, optimiser states and learning rate of now. Error when it is to train and compile() was not called.
+  ObjectFile compile_object(const ExportOptions& options = {}, WEFT_HERE) const;
   /// A stage of the training step: the last one compiled, or one for batch 128 and f32 data if fit() has not run.
   std::string dump(Stage stage);
   double compile_seconds() const;  ///< of everything compiled so far

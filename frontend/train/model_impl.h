@@ -4,6 +4,7 @@
 #include <thread>
 
 #include <weft/compiler/placement.h>
+#include <weft/frontend/executable/object.h>
 #include <weft/frontend/train/computed_indices.h>
 #include <weft/frontend/train/index_limits.h>
 #include <weft/frontend/train/model.h>
@@ -145,10 +146,18 @@ struct Model::Impl {
   const DataFunction& evaluation_step(Compiled&, const std::vector<Type>& x_rows,
                                       const std::vector<Type>& y_rows) const;
   const DataFunction& prediction_step(Compiled&, const std::vector<Type>& x_rows) const;
+  /// `predict` and, to train, `step` before it. Arguments are the model's inputs, then a target for each output.
+  std::vector<ExportedFunction> exported(const Compiled&, bool training) const;
 
  private:
   std::string stable_name(const Compiled&, const Tensor& state) const;
   Saved saved(const Tensor& state, std::string name) const;
+  struct TrainedOn {
+    Executable run;
+    std::vector<Tensor> results;  // the loss, the metrics' sums
+  };
+  TrainedOn train_on(const Compiled&, const std::string& name, std::vector<Tensor> inputs,
+                     const std::vector<Tensor>& x_rows, const std::vector<Tensor>& y_rows) const;
   DataFunction data_function(Executable, const std::vector<Tensor>& results, const std::vector<Tensor>& x,
                              const std::vector<Tensor>& y) const;
   CompileOptions compile_options(const Compiled&, std::string name, bool training, std::vector<Tensor> inputs) const;

@@ -124,7 +124,34 @@ DataFunction Model::Impl::data_function(Executable run, const std::vector<Tensor
   return {std::move(run), index_limits(results, x), index_limits(results, y), ComputedIndices(results, rows)};
 }
 
-// One function: gather the batch's rows from the resident data, forward, loss, gradients, optimiser.
+// Forward, loss, gradients, optimiser, of given rows.
+Model::Impl::TrainedOn Model::Impl::train_on(const Compiled& c, const std::string& name, std::vector<Tensor> list,
+                                             const std::vector<Tensor>& x_rows,
+                                             const std::vector<Tensor>& y_rows) const {
+  const std::vector<NamedTensor> results = scores(c, x_rows, y_rows);
+  std::vector<Tensor> trained, gradients;  // parameters that the loss does not depend on are left alone
+  const std::vector<Tensor> all = grad(results[0].tensor, parameters);
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    if (!is_zero(all[i])) trained.push_back(parameters[i]), gradients.push_back(all[i]);
+  if (trained.empty())
+    fail(
+        "{}the loss depends on no parameter: there is nothing to train (no gradient passes stop_gradient, comparisons "
+        "and integers)",
+        where_prefix());
+  if (c.options->clip_norm > 0) gradients = clip_by_norm(gradients, c.options->clip_norm);
+  OptimizerStep step(c.rate, c.prefix);
+  CompileOptions o = compile_options(c, name, true, std::move(list));
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    Tensor g = gradients[i];
+    if (const double limit = c.options->clip_value; limit > 0) g = clip(g, -limit, limit);
+    step.begin(trained[i]);
+    o.updates.push_back({trained[i], c.options->optimizer(step, trained[i], g)});
+  }
+  o.updates.insert(o.updates.end(), step.assignments().begin(), step.assignments().end());
+  return {weft::compile(results, o), tensors_of(results)};
+}
+
+// One function: gather the batch's rows from the resident data, and train on them.
 const DataFunction& Model::Impl::training_step(Compiled& c, const std::vector<Type>& x,
                                                const std::vector<Type>& y) const {
   const Tracing tracing(*trace);
@@ -138,28 +165,8 @@ const DataFunction& Model::Impl::training_step(Compiled& c, const std::vector<Ty
   std::vector<Tensor> x_rows, y_rows;
   for (std::size_t i = 0; i < list.size(); ++i) (i < x.size() ? x_rows : y_rows).push_back(gather(list[i], indices));
   list.push_back(indices);
-
-  const std::vector<NamedTensor> results = scores(c, x_rows, y_rows);
-  std::vector<Tensor> trained, gradients;  // parameters that the loss does not depend on are left alone
-  const std::vector<Tensor> all = grad(results[0].tensor, parameters);
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    if (!is_zero(all[i])) trained.push_back(parameters[i]), gradients.push_back(all[i]);
-  if (trained.empty())
-    fail(
-        "{}the loss depends on no parameter: there is nothing to train (no gradient passes stop_gradient, comparisons "
-        "and integers)",
-        where_prefix());
-  if (c.options->clip_norm > 0) gradients = clip_by_norm(gradients, c.options->clip_norm);
-  OptimizerStep step(c.rate, c.prefix);
-  CompileOptions o = compile_options(c, "training_step", true, list);
-  for (std::size_t i = 0; i < trained.size(); ++i) {
-    Tensor g = gradients[i];
-    if (const double limit = c.options->clip_value; limit > 0) g = clip(g, -limit, limit);
-    step.begin(trained[i]);
-    o.updates.push_back({trained[i], c.options->optimizer(step, trained[i], g)});
-  }
-  o.updates.insert(o.updates.end(), step.assignments().begin(), step.assignments().end());
-  DataFunction made = data_function(weft::compile(results, o), tensors_of(results), x_rows, y_rows);
+  TrainedOn trained = train_on(c, "training_step", list, x_rows, y_rows);
+  DataFunction made = data_function(std::move(trained.run), trained.results, x_rows, y_rows);
   c.last_training = key;
   return c.training.emplace(key, std::move(made)).first->second;
 }

@@ -57,6 +57,13 @@ struct HostLaunch {
   std::vector<std::string> checks;   ///< what to say of each index that the code checks; none: it reports nothing
 };
 
+/// A launch that has work, as threads share it out: thread t runs units [bounds[t], bounds[t + 1]).
+struct PlannedPhase {
+  std::size_t launch;  // in HostArtifact::launches
+  std::vector<std::int64_t> bounds;
+  bool barrier = false;  // all threads meet after it
+};
+
 /// Code that is loaded into this process.
 struct HostCode {
   std::vector<KernelFn> functions;  ///< one for each launch

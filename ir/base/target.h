@@ -10,15 +10,18 @@ namespace weft {
 
 /// A CPU. Sizes in bytes; caches of one core, but for the L3.
 struct CpuTarget {
-  std::string cpu = "x86-64-v2";  // LLVM's name
+  std::string triple = "x86_64-unknown-linux-gnu";  // LLVM's, of architecture and system
+  std::string cpu = "x86-64-v2";                    // LLVM's name
   std::string features;           // LLVM's feature string, "+avx2,…"; empty: what the cpu has
   int vector_bytes = 16;          // widest register
   int vector_registers = 16;
   bool fma = false;
+  bool flushes = true;  // it can flush subnormals by itself
   std::int64_t l1_bytes = 32 << 10;
   int l1_ways = 8;  // lines that a set of the first-level cache holds
   std::int64_t l2_bytes = 512 << 10;
   std::int64_t l3_bytes = 8 << 20;
+  bool is_x86() const { return triple.starts_with("x86_64"); }
   friend bool operator==(const CpuTarget&, const CpuTarget&) = default;
 };
 

@@ -75,9 +75,13 @@ std::int64_t panel_width(DType t, const CpuTarget& target) {
   return ceil_div(2 * lanes_of(t, target), kReduceStripes) * kReduceStripes;
 }
 
-void assign_layouts(Program& p, const CpuTarget& target) {
+void assign_layouts(Program& p, const CpuTarget& target, std::span<const std::string> row_major) {
   const Layouts layouts(p, target);
-  for (std::size_t b = 0; b < p.buffers.size(); ++b) p.buffers[b].panels = layouts.width_of(static_cast<BufferId>(b));
+  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+    const Buffer& owner = at(p.buffers, storage(p, static_cast<BufferId>(b)));
+    const bool stays = owner.kind == Buffer::state && std::ranges::count(row_major, owner.name) > 0;
+    p.buffers[b].panels = stays ? 0 : layouts.width_of(static_cast<BufferId>(b));
+  }
 }
 
 }  // namespace weft

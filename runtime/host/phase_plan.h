@@ -19,13 +19,6 @@
 
 namespace weft {
 
-/// A phase that has work. Thread t runs its units [bounds[t], bounds[t + 1]).
-struct PlannedPhase {
-  std::size_t launch;  // in HostArtifact::launches
-  std::vector<std::int64_t> bounds;
-  bool barrier = false;  // all threads meet after it
-};
-
 /// The phases in the order in which every thread goes through them. When none is worth sharing, thread 0 has all the
 /// work and there is no barrier.
 std::vector<PlannedPhase> plan_phases(const HostArtifact&, int threads);

@@ -1,0 +1,53 @@
+// Ahead of time: functions as an object file and a header in C, for programs that know nothing of weft.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <weft/codegen/object.h>
+#include <weft/ir/graph/graph.h>
+#include <weft/passes/pipeline.h>
+
+namespace weft {
+
+/// A function for an object file: what it is called there, and its graph, without unbound extents. States of one name
+/// are one, for all functions.
+struct NamedGraph {
+  std::string name;
+  Graph graph;
+};
+
+struct ObjectOptions {
+  std::string name = "model";      ///< what the object's names begin with; an identifier of C
+  std::string target = "native";   ///< as object_targets() takes it
+  std::string header_file = {};    ///< what the demonstration calls the header; by default NAME.h
+  int tasks = 1;                   ///< pieces that the caller's threads may share; results do not depend on it
+  std::int64_t max_memory = 0;     ///< bytes of state and workspace; 0: any
+  std::map<std::string, Array> initial = {};  ///< values of states; zeros for others
+  PipelineOptions passes = {};
+};
+
+/// An object file for a C or C++ program, and all that comes with it.
+struct ObjectFile {
+  std::string object;  ///< the file's bytes
+  std::string header;  ///< C99 and C++
+  std::string demo;    ///< a main.c that runs each function on made-up inputs and prints what comes out
+  struct Function {
+    std::string name;
+    std::int64_t workspace_bytes = 0;
+    std::int64_t arena_bytes = 0, output_bytes = 0, scratch_bytes = 0;  ///< of them
+    std::size_t joins = 0;   ///< calls of the caller's parallel-for in one call
+  };
+  std::vector<Function> functions;
+  std::int64_t state_bytes = 0;
+  ObjectContents contents;
+  std::string report() const;  ///< lines for people
+};
+
+/// Throws Error for a name that is no identifier, functions that are called alike, a state that has two types, an
+/// initial value of another type than its state or of none, a graph with an unbound extent, an unknown target, tasks
+/// that are not 1 to 256, and where memory would be more than allowed, saying what holds it.
+ObjectFile compile_object(const std::vector<NamedGraph>&, const ObjectOptions& = {});
+
+}  // namespace weft

@@ -1,0 +1,296 @@
+// The header: sizes as constants, states as an enumeration, the arrays of a function as structures of pointers.
+#include "compiler/object_header.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "ir/base/error.h"
+
+namespace weft {
+namespace {
+
+constexpr std::string_view kKeywords[] = {
+    "alignas", "alignof", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "concept", "const",
+    "consteval", "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double", "else", "enum",
+    "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable",
+    "namespace", "new", "noexcept", "not", "nullptr", "operator", "or", "private", "protected", "public", "register",
+    "requires", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "this",
+    "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void", "volatile",
+    "while", "xor"};
+
+std::string upper(std::string_view text) {
+  std::string s(text);
+  for (char& c : s) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return s;
+}
+
+std::string_view c_type(DType t) {
+  switch (t) {
+    case f32: return "float";
+    case f64: return "double";
+    case i32: return "int32_t";
+    case i64: return "int64_t";
+    default: return "uint8_t";
+  }
+}
+
+/// Text in a comment: what would end it is broken up, and lines are one.
+std::string in_comment(std::string text) {
+  for (std::size_t at; (at = text.find("*/")) != text.npos;) text.replace(at, 2, "* /");
+  std::ranges::replace_if(text, [](unsigned char c) { return c < ' '; }, ' ');
+  return text;
+}
+
+/// The members of a structure for the arrays of a function: names of C, one an array.
+std::vector<std::string> members_of(const std::vector<HeaderFunction::Array>& arrays) {
+  std::vector<std::string> names;
+  for (const auto& a : arrays) c_identifier(a.name, names);
+  return names;
+}
+
+class Writer {
+ public:
+  explicit Writer(const HeaderModule& m) : m_(m), name_(m.object->name), macro_(upper(m.object->name)) {}
+
+  std::string header() {
+    line("/* {}: made by weft for {}. What it computes is compiled into the object file of the same name;", name_, m_.target);
+    line(" * it needs nothing else: it calls no function, allocates nothing and keeps nothing of its own. */");
+    line("#ifndef {}_WEFT_H", macro_);
+    line("#define {}_WEFT_H", macro_);
+    line("#include <stdint.h>\n");
+    line("#if defined(__cplusplus)");
+    line("#define {}_ALIGNED alignas(64)", macro_);
+    line("extern \"C\" {{");
+    line("#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L");
+    line("#define {}_ALIGNED _Alignas(64)", macro_);
+    line("#else");
+    line("#define {}_ALIGNED __attribute__((aligned(64)))", macro_);
+    line("#endif\n");
+    line("/* Of this header and its object. A state is of one of them: functions refuse any other. */");
+    line("#define {}_ID UINT64_C(0x{:016x})\n", macro_, m_.id);
+    faults();
+    states();
+    if (m_.object->tasks > 1) parallel_for();
+    for (const HeaderFunction& f : m_.functions) function(f);
+    line("#ifdef __cplusplus");
+    line("}}  /* extern \"C\" */");
+    wrapper();
+    line("#endif  /* __cplusplus */");
+    line("#endif");
+    return std::move(text_);
+  }
+
+  std::string demo(std::string_view header_file) {
+    line("/* Runs each function of {} a few times on made-up inputs and prints what comes out. */", name_);
+    line("#include <stdio.h>\n");
+    line("#include \"{}\"\n", header_file);
+    line("static {}_state state;", name_);
+    for (const HeaderFunction& f : m_.functions) {
+      line("static {}_{}_workspace {}_workspace;", name_, f.name, f.name);
+      const auto declare = [&](const std::vector<HeaderFunction::Array>& arrays) {
+        const std::vector<std::string> members = members_of(arrays);
+        for (std::size_t i = 0; i < arrays.size(); ++i)
+          line("static {} {}_{}[{}];  /* {} */", c_type(arrays[i].type.dtype), f.name, members[i], elements(arrays[i].type),
+               in_comment(to_string(arrays[i].type)));
+      };
+      declare(f.inputs), declare(f.outputs);
+    }
+    line("\n/* Numbers that look random: x in [0, 1). */");
+    line("static double next(void) {{");
+    line("  static uint32_t seed = 1;");
+    line("  seed = seed * 1664525u + 1013904223u;");
+    line("  return (seed >> 8) / 16777216.0;");
+    line("}}\n");
+    line("int main(void) {{");
+    line("  int fault = {}_init(&state);", name_);
+    line("  if (fault) {{");
+    line("    printf(\"init: fault %d\\n\", fault);");
+    line("    return 1;");
+    line("  }}");
+    for (const HeaderFunction& f : m_.functions) demo_calls(f);
+    line("  return 0;");
+    line("}}");
+    return std::move(text_);
+  }
+
+ private:
+  template <class... T>
+  void line(fmt::format_string<T...> format, T&&... values) {
+    text_ += fmt::format(format, std::forward<T>(values)...) + "\n";
+  }
+
+  static std::int64_t elements(const Type& t) { return std::max<std::int64_t>(element_count(t.shape), 1); }
+
+  void faults() {
+    line("/* What functions return. */");
+    line("enum {{");
+    line("  {}_OK = 0,", macro_);
+    line("  {}_BAD_STATE = {},    /* not one that {}_init() of this object made */", macro_, int(ObjectFault::state), name_);
+    line("  {}_BAD_POINTER = {},  /* null, or a state or workspace that is not aligned to 64 bytes */", macro_,
+         int(ObjectFault::pointer));
+    line("  {}_BAD_MACHINE = {},  /* it lacks instructions that the code has */", macro_, int(ObjectFault::machine));
+    line("  {}_NO_VALUE = {}      /* there is no value of that number */", macro_, int(ObjectFault::no_value));
+    line("}};\n");
+  }
+
+  void states() {
+    const ObjectModule& o = *m_.object;
+    line("/* All that is kept between calls. It holds no pointers, so it may be copied to other memory, and any number of");
+    line(" * them may be used at once; to another machine go single values, by {0}_read() and {0}_write(). */", name_);
+    line("typedef struct {}_state {{", name_);
+    line("  {}_ALIGNED unsigned char bytes[{}];", macro_, o.state_bytes);
+    line("}} {}_state;\n", name_);
+    line("/* The values in a state, row-major, for {0}_read() and {0}_write(). */", name_);
+    line("enum {{");
+    std::vector<std::string> names{upper(name_) + "_VALUES"};
+    for (std::size_t i = 0; i < o.states.size(); ++i) {
+      const ObjectState& s = o.states[i];
+      line("  {} = {},  /* {}: {}, {} bytes */", c_identifier(macro_ + "_" + upper(s.name), names), i,
+           in_comment(s.name), in_comment(to_string(s.type)), byte_size(s.type));
+    }
+    line("  {}_VALUES = {}", macro_, o.states.size());
+    line("}};\n");
+    line("int32_t {}_supported(void);  /* 1: this machine can run the code */", name_);
+    line("int32_t {0}_init({0}_state *state);  /* the values that it begins with */", name_);
+    line("int32_t {0}_read(const {0}_state *state, int32_t value, void *to);", name_);
+    line("int32_t {0}_write({0}_state *state, int32_t value, const void *from);\n", name_);
+  }
+
+  void parallel_for() {
+    line("/* Calls task(context, i) for each i in [0, n), on any threads, and returns when all have returned: yours. Functions");
+    line(" * that take one hand it `pool` as it is; null instead of one: the calling thread does all. n is {}. */", m_.object->tasks);
+    line("typedef void (*{}_parallel_for)(void *pool, int32_t n, void (*task)(void *context, int32_t i), void *context);\n",
+         name_);
+  }
+
+  void function(const HeaderFunction& f) {
+    const std::string prefix = fmt::format("{}_{}", name_, f.name);
+    const auto list = [&](const std::vector<HeaderFunction::Array>& arrays, std::string_view what, const char* constant) {
+      if (arrays.empty()) return;
+      const std::vector<std::string> members = members_of(arrays);
+      line("typedef struct {}_{} {{", prefix, what);
+      for (std::size_t i = 0; i < arrays.size(); ++i)
+        line("  {}{} *{};  /* {}: {} */", constant, c_type(arrays[i].type.dtype), members[i], in_comment(arrays[i].name),
+             in_comment(to_string(arrays[i].type)));
+      line("}} {}_{};", prefix, what);
+    };
+    line("/* {}: rows of inputs to outputs. Null outputs are not given. */", f.name);
+    list(f.inputs, "inputs", "const ");
+    list(f.outputs, "outputs", "");
+    line("typedef struct {}_workspace {{  /* what is in it between calls does not matter */", prefix);
+    line("  {}_ALIGNED unsigned char bytes[{}];", macro_, std::max<std::int64_t>(f.workspace_bytes, 64));
+    line("}} {}_workspace;", prefix);
+    line("int32_t {0}({1}_state *state, const {2} *inputs, const {3} *outputs,", prefix, name_,
+         f.inputs.empty() ? "void" : prefix + "_inputs", f.outputs.empty() ? "void" : prefix + "_outputs");
+    line("    {}_workspace *workspace{});\n", prefix,
+         m_.object->tasks > 1 ? fmt::format(", {}_parallel_for parallel_for, void *pool", name_) : "");
+  }
+
+  void wrapper() {
+    line("#if __cplusplus >= 202002L");
+    line("#include <span>");
+    line("namespace {}_cpp {{", name_);
+    line("/* A state and the workspace of its calls, in one piece: large, so keep it static or on the heap. */");
+    line("class instance {{");
+    line(" public:");
+    line("  instance() : fault_({}_init(&state_)) {{}}", name_);
+    line("  std::int32_t fault() const {{ return fault_; }}  /* of the start */");
+    line("  {}_state &state() {{ return state_; }}", name_);
+    for (const HeaderFunction& f : m_.functions) wrapper_call(f);
+    line(" private:");
+    line("  {}_state state_;", name_);
+    line("  union {{");
+    for (const HeaderFunction& f : m_.functions) line("    {0}_{1}_workspace {1}_workspace_;", name_, f.name);
+    line("  }};");
+    line("  std::int32_t fault_;");
+    line("}};");
+    line("}}  /* namespace */");
+    line("#endif  /* C++20 */");
+  }
+
+  void wrapper_call(const HeaderFunction& f) {
+    const std::string prefix = fmt::format("{}_{}", name_, f.name);
+    std::vector<std::string> names{"state_", "fault_"};
+    std::string parameters, in, out;
+    for (const auto& a : f.inputs) {
+      const std::string p = c_identifier(a.name, names);
+      parameters += fmt::format("{}std::span<const {}, {}> {}", parameters.empty() ? "" : ", ", c_type(a.type.dtype),
+                                element_count(a.type.shape), p);
+      in += fmt::format("{}{}.data()", in.empty() ? "" : ", ", p);
+    }
+    for (const auto& a : f.outputs) {
+      const std::string p = c_identifier(a.name, names);
+      parameters += fmt::format("{}std::span<{}, {}> {}", parameters.empty() ? "" : ", ", c_type(a.type.dtype),
+                                element_count(a.type.shape), p);
+      out += fmt::format("{}{}.data()", out.empty() ? "" : ", ", p);
+    }
+    const bool parallel = m_.object->tasks > 1;
+    if (parallel)
+      parameters += fmt::format("{}{}_parallel_for parallel_for_ = nullptr, void *pool_ = nullptr",
+                                parameters.empty() ? "" : ", ", name_);
+    line("  std::int32_t {}({}) {{", f.name, parameters);
+    if (!f.inputs.empty()) line("    const {}_inputs in{{{}}};", prefix, in);
+    if (!f.outputs.empty()) line("    const {}_outputs out{{{}}};", prefix, out);
+    line("    return {}(&state_, {}, {}, &{}_workspace_{});", prefix, f.inputs.empty() ? "nullptr" : "&in",
+         f.outputs.empty() ? "nullptr" : "&out", f.name, parallel ? ", parallel_for_, pool_" : "");
+    line("  }}");
+  }
+
+  void demo_calls(const HeaderFunction& f) {
+    const std::string prefix = fmt::format("{}_{}", name_, f.name);
+    const std::vector<std::string> in = members_of(f.inputs), out = members_of(f.outputs);
+    line("  {{");
+    std::string inputs = "0", outputs = "0";
+    const auto structure = [&](const std::vector<std::string>& members, const char* what) {
+      std::string list;
+      for (const std::string& member : members) list += fmt::format("{}{}_{}", list.empty() ? "" : ", ", f.name, member);
+      line("    const {}_{} {} = {{{}}};", prefix, what, what, list);
+      return fmt::format("&{}", what);
+    };
+    if (!in.empty()) inputs = structure(in, "inputs");
+    if (!out.empty()) outputs = structure(out, "outputs");
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      const Type& t = f.inputs[i].type;
+      line("    for (int i = 0; i < {}; ++i) {}_{}[i] = ({})({}next());", element_count(t.shape), f.name, in[i],
+           c_type(t.dtype), is_float(t.dtype) ? "" : t.dtype == boolean ? "2 * " : "10 * ");
+    }
+    line("    for (int call = 0; call < 5; ++call) {{");
+    line("      fault = {}(&state, {}, {}, &{}_workspace{});", prefix, inputs, outputs, f.name,
+         m_.object->tasks > 1 ? ", 0, 0" : "");
+    line("      if (fault) {{");
+    line("        printf(\"{}: fault %d\\n\", fault);", f.name);
+    line("        return 1;");
+    line("      }}");
+    for (std::size_t i = 0; i < out.size(); ++i)
+      line("      printf(\"{0} %d: {1}[0] = %.9g\\n\", call, (double){0}_{1}[0]);", f.name, out[i]);
+    line("    }}");
+    line("  }}");
+  }
+
+  const HeaderModule& m_;
+  std::string name_, macro_, text_;
+};
+
+}  // namespace
+
+bool is_c_identifier(std::string_view name) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+  return !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) && std::ranges::all_of(name, plain) &&
+         std::ranges::find(kKeywords, name) == std::end(kKeywords);
+}
+
+std::string c_identifier(std::string_view name, std::vector<std::string>& taken) {
+  std::string s;
+  for (const char c : name) s += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  if (!is_c_identifier(s)) s = "_" + s;
+  if (!is_c_identifier(s)) s += "value";
+  const std::string base = s;
+  for (int n = 2; std::ranges::find(taken, s) != taken.end(); ++n) s = fmt::format("{}_{}", base, n);
+  taken.push_back(s);
+  return s;
+}
+
+std::string header_text(const HeaderModule& m) { return Writer(m).header(); }
+std::string demo_text(const HeaderModule& m, std::string_view header_file) { return Writer(m).demo(header_file); }
+
+}  // namespace weft

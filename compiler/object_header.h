@@ -1,0 +1,36 @@
+// Internal to compiler/: the text of an object's header and of its demonstration.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "codegen/object.h"
+
+namespace weft {
+
+/// A function's parameters, and what its workspace is.
+struct HeaderFunction {
+  struct Array {
+    std::string name;
+    Type type;
+  };
+  std::string name;
+  std::vector<Array> inputs, outputs;
+  std::int64_t workspace_bytes = 0;
+};
+
+struct HeaderModule {
+  const ObjectModule* object = nullptr;
+  std::uint64_t id = 0;
+  std::string target;
+  std::vector<HeaderFunction> functions;
+};
+
+/// `name` as an identifier of C that is none of `taken`, to which it is added.
+std::string c_identifier(std::string_view name, std::vector<std::string>& taken);
+/// Whether C and C++ take it as a name.
+bool is_c_identifier(std::string_view);
+
+std::string header_text(const HeaderModule&);
+std::string demo_text(const HeaderModule&, std::string_view header_file);
+
+}  // namespace weft

@@ -1,0 +1,170 @@
+// `weft compile`: functions as an object file and a header in C, for programs without weft.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "compiler/object.h"
+#include "frontend/train/builtin.h"
+#include "runtime/files/file.h"
+#include "runtime/files/safetensors.h"
+#include "tools/commands.h"
+#include "tools/support/emit.h"
+#include "tools/support/io.h"
+#include "tools/support/options.h"
+
+namespace weft::tools {
+namespace {
+
+struct Options {
+  std::vector<std::string> sources;
+  std::string output, header, demo, weights, threads = "none";
+  std::vector<std::int64_t> batch;
+  ObjectOptions object;
+  ScheduleOptions schedules;
+  std::uint64_t seed = 0;
+  bool train = false, report = false, json = false;
+};
+
+bool is_builtin(const std::string& name) {
+  return std::ranges::any_of(builtin_models(), [&](const BuiltinModel& m) { return m.name == name; });
+}
+
+/// The number of tasks that `--threads` names.
+int tasks_of(const std::string& threads) {
+  if (threads == "none") return 1;
+  if (threads == "callback") return threads_of({});
+  int n = 0;
+  const auto [end, error] = std::from_chars(threads.data(), threads.data() + threads.size(), n);
+  if (error != std::errc() || end != threads.data() + threads.size())
+    fail("--threads: expected none, callback or a number, found '{}'", threads);
+  return n;
+}
+
+std::map<std::string, Array> read_weights(const std::string& path) {
+  std::map<std::string, Array> values;
+  if (!path.empty())
+    for (const NamedArray& a : load_safetensors(path).arrays) values.emplace(a.name, a.value);
+  return values;
+}
+
+ObjectFile compile_model(const Options& o, ObjectOptions object) {
+  if (object.name.empty()) object.name = o.sources[0];
+  Model model = builtin_model(o.sources[0]).make(o.seed, train_options());
+  if (!o.weights.empty()) model.load(o.weights);
+  return model.compile_object(
+      {.batch = o.batch.empty() ? std::vector<std::int64_t>{o.train ? 128 : 1} : o.batch, .training = o.train, .object = object});
+}
+
+/// One function a file and batch, called as the file's own function is.
+ObjectFile compile_files(const Options& o, ObjectOptions object) {
+  if (o.train) fail("--train is for a reference model; a file is compiled as the function that it is");
+  std::vector<NamedGraph> functions;
+  for (const std::string& file : o.sources) {
+    if (file.ends_with(".onnx")) not_built_in("reading ONNX");
+    const std::string text = read_text(file);
+    if (is_program(text)) fail("{}: a program of kernels; expected a graph", display_name(file));
+    const Graph g = parse_graph(text, display_name(file));
+    const std::vector<std::int64_t> batches = o.batch.empty() ? std::vector<std::int64_t>{0} : o.batch;
+    for (const std::int64_t batch : batches) {
+      const std::string name = batches.size() == 1 ? g.name : fmt::format("{}_{}", g.name, batch);
+      functions.push_back({name, bound(batch > 0 ? bind_batch(g, batch) : g)});
+    }
+  }
+  if (object.name.empty()) object.name = "model";
+  object.initial = read_weights(o.weights);
+  return compile_object(functions, object);
+}
+
+std::string json_of(const ObjectFile& f) {
+  nlohmann::ordered_json j{{"object_bytes", f.object.size()},
+                           {"format", f.contents.format},
+                           {"code_bytes", f.contents.code_bytes},
+                           {"constant_bytes", f.contents.constant_bytes},
+                           {"writable_bytes", f.contents.writable_bytes},
+                           {"state_bytes", f.state_bytes},
+                           {"undefined", f.contents.undefined}};
+  for (const ObjectFile::Function& x : f.functions)
+    j["functions"].push_back({{"name", x.name},
+                              {"workspace_bytes", x.workspace_bytes},
+                              {"arena_bytes", x.arena_bytes},
+                              {"output_bytes", x.output_bytes},
+                              {"scratch_bytes", x.scratch_bytes},
+                              {"joins", x.joins}});
+  return j.dump();
+}
+
+void compile(const Options& o) {
+  ObjectOptions object = o.object;
+  object.tasks = tasks_of(o.threads);
+  for (const std::int64_t batch : o.batch)
+    if (batch < 1) fail("--batch: expected 1 or more, found {}", batch);
+  const auto schedules = o.schedules.read(object_targets(object.target).back());
+  object.passes.schedules = schedules.get();
+  const bool builtin = is_builtin(o.sources[0]);
+  if (builtin && o.sources.size() > 1) fail("a reference model is compiled by itself; found {} too", o.sources[1]);
+  const std::string path = o.output.empty() ? (builtin ? o.sources[0] : "model") + std::string(".o") : o.output;
+  if (path == "-") fail("-o: an object file goes to a file; expected its path");
+  const std::string stem = path.ends_with(".o") ? path.substr(0, path.size() - 2) : path;
+  const std::string header = o.header.empty() ? stem + ".h" : o.header;
+  object.header_file = header.substr(header.rfind('/') + 1);
+  const ObjectFile file = builtin ? compile_model(o, object) : compile_files(o, object);
+  write_text(header, file.header);
+  if (!o.demo.empty()) write_text(o.demo, file.demo);
+  write_text(path, file.object);
+  if (o.json)
+    print_line(json_of(file));
+  else if (o.report)
+    print_line(file.report());
+}
+
+struct VerifyOptions {
+  std::string file;
+};
+
+void verify_object(const VerifyOptions& o) {
+  constexpr std::int64_t kLargest = std::int64_t{4} << 30;
+  const std::vector<std::byte> bytes = read_file(o.file, kLargest);
+  const ObjectContents c = inspect_object({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, o.file);
+  print_line(fmt::format("{}: {}\ndefines: {}\nneeds: {}\ncode {} bytes, constants {}, data that changes {}, addresses in data {}",
+                         o.file, c.format, fmt::join(c.defined, ", "),
+                         c.undefined.empty() ? "nothing" : fmt::format("{}", fmt::join(c.undefined, ", ")), c.code_bytes,
+                         c.constant_bytes, c.writable_bytes, c.data_relocations));
+  if (!c.undefined.empty()) fail("{}: it needs {} from elsewhere; expected nothing", o.file, fmt::join(c.undefined, ", "));
+  if (c.writable_bytes > 0) fail("{}: it has {} bytes of data that change; expected none", o.file, c.writable_bytes);
+  if (c.data_relocations > 0)
+    fail("{}: a loader would have to fill {} addresses into its data; expected none", o.file, c.data_relocations);
+}
+
+}  // namespace
+
+void add_compile(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->object.name = "";
+  auto* command = app.add_subcommand("compile", "Compile functions ahead of time into an object file and a C header");
+  command->add_option("SOURCE", o->sources, "a reference model (mlp, cnn, lstm, vit), or .weft files, a function each")->required();
+  command->add_flag("--train", o->train, "of a reference model: the training step too");
+  command->add_option("-o,--output", o->output, "the object file to write (default: MODEL.o, or model.o)");
+  command->add_option("--header", o->header, "the header to write (default: beside the object file)");
+  command->add_option("--demo", o->demo, "write a C program that runs it, too");
+  command->add_option("--name", o->object.name, "what the object's names begin with (default: the model's, or 'model')");
+  command->add_option("--target", o->object.target, "what to make code for: " + object_target_names())->capture_default_str();
+  command->add_option("--threads", o->threads, "none; callback, for a parallel-for of the caller's over as many threads as this machine has; or their number")
+      ->capture_default_str();
+  command->add_option("--batch", o->batch, "rows of a call: a number, or several for a function each")->delimiter(',');
+  command->add_option("--weights", o->weights, "a .safetensors file with the values that states begin with");
+  command->add_option("--seed", o->seed, "of a reference model's first weights")->capture_default_str();
+  command->add_option("--max-memory", o->object.max_memory, "fail when state and workspace need more bytes than this");
+  command->add_flag("--report", o->report, "print the sizes of all parts");
+  command->add_flag("--json", o->json, "print them as one JSON object");
+  o->schedules.add_to(*command);
+  command->callback([o] { compile(*o); });
+
+  auto v = std::make_shared<VerifyOptions>();
+  auto* verify = app.add_subcommand("verify-object", "Check that an object file needs nothing and keeps nothing");
+  verify->add_option("FILE", v->file, "the object file")->required();
+  verify->callback([v] { verify_object(*v); });
+}
+
+}  // namespace weft::tools
