@@ -80,8 +80,9 @@ ObjectCode emit_object(const ObjectModule&, const ObjectPlanner&);
 std::string object_target_names();
 /// The levels of a target: "native" (this machine), "multi" (x86-64-v2, -v3 and -v4), a cpu as target_for() takes it
 /// (less what it has beside its name's: no instruction of this machine's), or ARCHITECTURE[:CPU], as in "aarch64" or
-/// "riscv64:sifive-x280". Throws Error, which lists them, for any other.
-std::vector<CpuTarget> object_targets(std::string_view name);
+/// "riscv64:sifive-x280". `features`: what a single cpu has and lacks besides, as LLVM writes it ("+avx2,-fma"). Throws
+/// Error, which lists the targets, for any other name.
+std::vector<CpuTarget> object_targets(std::string_view name, std::string_view features = {});
 
 /// What an object file is made of, read from the file.
 struct ObjectContents {

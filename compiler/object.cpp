@@ -21,6 +21,8 @@ void check(const std::vector<NamedGraph>& functions, const ObjectOptions& o) {
   if (!is_c_identifier(o.name))
     fail("object: the name '{}' is no identifier of C; expected letters, digits and '_', and no keyword", o.name);
   if (o.tasks < 1 || o.tasks > kMostTasks) fail("object: {} tasks; expected 1 to {}", o.tasks, kMostTasks);
+  for (const auto& [name, rows] : o.samples)
+    if (rows.dtype() != u8) fail("object: the samples of '{}' are {}; expected u8", name, to_string(rows.type()));
   if (functions.empty()) fail("object: there is no function to compile");
   std::vector<std::string_view> names;
   for (const NamedGraph& f : functions) {
@@ -89,7 +91,7 @@ std::vector<std::shared_ptr<const Program>> programs_of(const std::vector<Graph>
 }
 
 HeaderFunction described(const std::string& name, const Graph& g, std::int64_t workspace) {
-  HeaderFunction f{name, {}, {}, workspace};
+  HeaderFunction f{name, {}, {}, !g.updates().empty(), workspace};
   for (const Input& in : g.inputs())
     if (in.kind == InputKind::data) f.inputs.push_back({in.name, g[in.id].type});
   for (const Output& out : g.outputs()) f.outputs.push_back({out.name, g[out.id].type});
@@ -129,7 +131,7 @@ ObjectFile compile_object(const std::vector<NamedGraph>& functions, const Object
   check(functions, options);
   ObjectModule o;
   o.name = options.name;
-  o.levels = object_targets(options.target);
+  o.levels = object_targets(options.target, options.features);
   o.tasks = options.tasks;
   o.states = states_of(functions, options);
   std::vector<Graph> optimized;
@@ -151,7 +153,7 @@ ObjectFile compile_object(const std::vector<NamedGraph>& functions, const Object
   ObjectFile file;
   file.object = code.bytes;
   file.state_bytes = o.state_bytes;
-  HeaderModule header{&o, code.id, options.target, {}};
+  HeaderModule header{&o, code.id, options.target, {}, options.samples};
   for (std::size_t i = 0; i < functions.size(); ++i) {
     const ObjectCode::Function& f = code.functions[i];
     header.functions.push_back(described(functions[i].name, functions[i].graph, f.workspace_bytes()));

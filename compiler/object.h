@@ -20,11 +20,15 @@ struct NamedGraph {
 
 struct ObjectOptions {
   std::string name = "model";      ///< what the object's names begin with; an identifier of C
-  std::string target = "native";   ///< as object_targets() takes it
+  std::string target = "native";   ///< as object_targets() takes it, as it does `features`
+  std::string features = {};
   std::string header_file = {};    ///< what the demonstration calls the header; by default NAME.h
   int tasks = 1;                   ///< pieces that the caller's threads may share; results do not depend on it
   std::int64_t max_memory = 0;     ///< bytes of state and workspace; 0: any
   std::map<std::string, Array> initial = {};  ///< values of states; zeros for others
+  /// For ObjectFile::demo: u8[n, …], n rows for the input of that name, of which calls take batch after batch; those for
+  /// an input of floats are divided by 255.
+  std::map<std::string, Array> samples = {};
   PipelineOptions passes = {};
 };
 
@@ -32,7 +36,7 @@ struct ObjectOptions {
 struct ObjectFile {
   std::string object;  ///< the file's bytes
   std::string header;  ///< C99 and C++
-  std::string demo;    ///< a main.c that runs each function on made-up inputs and prints what comes out
+  std::string demo;    ///< a main.c that runs each function on samples, or made-up inputs, and prints what comes out
   struct Function {
     std::string name;
     std::int64_t workspace_bytes = 0;

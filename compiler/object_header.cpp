@@ -81,7 +81,7 @@ class Writer {
   }
 
   std::string demo(std::string_view header_file) {
-    line("/* Runs each function of {} a few times on made-up inputs and prints what comes out. */", name_);
+    line("/* Runs each function of {} a few times and prints what comes out. */", name_);
     line("#include <stdio.h>\n");
     line("#include \"{}\"\n", header_file);
     line("static {}_state state;", name_);
@@ -95,16 +95,23 @@ class Writer {
       };
       declare(f.inputs), declare(f.outputs);
     }
-    line("\n/* Numbers that look random: x in [0, 1). */");
-    line("static double next(void) {{");
-    line("  static uint32_t seed = 1;");
-    line("  seed = seed * 1664525u + 1013904223u;");
-    line("  return (seed >> 8) / 16777216.0;");
-    line("}}\n");
+    demo_samples();
+    const auto made_up = [&](const HeaderFunction& f) {
+      return std::ranges::any_of(f.inputs, [&](const auto& in) { return !samples_of(in); });
+    };
+    if (std::ranges::any_of(m_.functions, made_up)) {
+      line("\n/* Numbers that look random: x in [0, 1). */");
+      line("static double next(void) {{");
+      line("  static uint32_t seed = 1;");
+      line("  seed = seed * 1664525u + 1013904223u;");
+      line("  return (seed >> 8) / 16777216.0;");
+      line("}}");
+    }
+    line("");
     line("int main(void) {{");
-    line("  int fault = {}_init(&state);", name_);
+    line("  int32_t fault = {}_init(&state);", name_);
     line("  if (fault) {{");
-    line("    printf(\"init: fault %d\\n\", fault);");
+    line("    printf(\"init: fault %d\\n\", (int)fault);");
     line("    return 1;");
     line("  }}");
     for (const HeaderFunction& f : m_.functions) demo_calls(f);
@@ -119,6 +126,10 @@ class Writer {
     text_ += fmt::format(format, std::forward<T>(values)...) + "\n";
   }
 
+  static std::string identifier(std::string_view name) {
+    std::vector<std::string> none;
+    return c_identifier(name, none);
+  }
   static std::int64_t elements(const Type& t) { return std::max<std::int64_t>(element_count(t.shape), 1); }
 
   void faults() {
@@ -180,7 +191,7 @@ class Writer {
     line("typedef struct {}_workspace {{  /* what is in it between calls does not matter */", prefix);
     line("  {}_ALIGNED unsigned char bytes[{}];", macro_, std::max<std::int64_t>(f.workspace_bytes, 64));
     line("}} {}_workspace;", prefix);
-    line("int32_t {0}({1}_state *state, const {2} *inputs, const {3} *outputs,", prefix, name_,
+    line("int32_t {0}({1}{2}_state *state, const {3} *inputs, const {4} *outputs,", prefix, f.updates ? "" : "const ", name_,
          f.inputs.empty() ? "void" : prefix + "_inputs", f.outputs.empty() ? "void" : prefix + "_outputs");
     line("    {}_workspace *workspace{});\n", prefix,
          m_.object->tasks > 1 ? fmt::format(", {}_parallel_for parallel_for, void *pool", name_) : "");
@@ -194,7 +205,7 @@ class Writer {
     line("class instance {{");
     line(" public:");
     line("  instance() : fault_({}_init(&state_)) {{}}", name_);
-    line("  std::int32_t fault() const {{ return fault_; }}  /* of the start */");
+    line("  int32_t fault() const {{ return fault_; }}  /* of the start */");
     line("  {}_state &state() {{ return state_; }}", name_);
     for (const HeaderFunction& f : m_.functions) wrapper_call(f);
     line(" private:");
@@ -202,7 +213,7 @@ class Writer {
     line("  union {{");
     for (const HeaderFunction& f : m_.functions) line("    {0}_{1}_workspace {1}_workspace_;", name_, f.name);
     line("  }};");
-    line("  std::int32_t fault_;");
+    line("  int32_t fault_;");
     line("}};");
     line("}}  /* namespace */");
     line("#endif  /* C++20 */");
@@ -228,12 +239,36 @@ class Writer {
     if (parallel)
       parameters += fmt::format("{}{}_parallel_for parallel_for_ = nullptr, void *pool_ = nullptr",
                                 parameters.empty() ? "" : ", ", name_);
-    line("  std::int32_t {}({}) {{", f.name, parameters);
+    line("  int32_t {}({}) {{", f.name, parameters);
     if (!f.inputs.empty()) line("    const {}_inputs in{{{}}};", prefix, in);
     if (!f.outputs.empty()) line("    const {}_outputs out{{{}}};", prefix, out);
     line("    return {}(&state_, {}, {}, &{}_workspace_{});", prefix, f.inputs.empty() ? "nullptr" : "&in",
          f.outputs.empty() ? "nullptr" : "&out", f.name, parallel ? ", parallel_for_, pool_" : "");
     line("  }}");
+  }
+
+  /// The rows that a demonstration takes an input from, if it has some that fit.
+  const weft::Array* samples_of(const HeaderFunction::Array& input) const {
+    const auto found = m_.samples.find(input.name);
+    const std::int64_t elements = element_count(input.type.shape);
+    if (found == m_.samples.end() || elements == 0 || found->second.size() < elements) return nullptr;
+    return &found->second;
+  }
+  std::string sample_name(const std::string& input) const { return identifier("samples_of_" + input); }
+
+  void demo_samples() {
+    for (const auto& [name, rows] : m_.samples) {
+      line("static const unsigned char {}[{}] = {{  /* {} */", sample_name(name), rows.size(), in_comment(to_string(rows.type())));
+      std::string numbers;
+      for (const std::uint8_t x : rows.as<std::uint8_t>()) {
+        numbers += fmt::format("{},", x);
+        if (numbers.size() < 110) continue;
+        line("{}", numbers);
+        numbers.clear();
+      }
+      line("{}", numbers);
+      line("}};");
+    }
   }
 
   void demo_calls(const HeaderFunction& f) {
@@ -249,20 +284,28 @@ class Writer {
     };
     if (!in.empty()) inputs = structure(in, "inputs");
     if (!out.empty()) outputs = structure(out, "outputs");
-    for (std::size_t i = 0; i < in.size(); ++i) {
-      const Type& t = f.inputs[i].type;
-      line("    for (int i = 0; i < {}; ++i) {}_{}[i] = ({})({}next());", element_count(t.shape), f.name, in[i],
-           c_type(t.dtype), is_float(t.dtype) ? "" : t.dtype == boolean ? "2 * " : "10 * ");
-    }
-    line("    for (int call = 0; call < 5; ++call) {{");
+    for (std::size_t i = 0; i < in.size(); ++i)
+      if (!samples_of(f.inputs[i])) {
+        const Type& t = f.inputs[i].type;
+        line("    for (int i = 0; i < {}; ++i) {}_{}[i] = ({})({}next());", element_count(t.shape), f.name, in[i],
+             c_type(t.dtype), is_float(t.dtype) ? "" : t.dtype == boolean ? "2 * " : "10 * ");
+      }
+    line("    for (int call = 0; call < {}; ++call) {{", f.updates ? 20 : 2);
+    for (std::size_t i = 0; i < in.size(); ++i)
+      if (const Array* rows = samples_of(f.inputs[i])) {
+        const Type& t = f.inputs[i].type;
+        line("      for (int i = 0; i < {0}; ++i) {1}_{2}[i] = {3}[(call % {4}) * {0} + i]{5};", element_count(t.shape),
+             f.name, in[i], sample_name(f.inputs[i].name), rows->size() / element_count(t.shape),
+             is_float(t.dtype) ? " * (1 / 255.0f)" : "");
+      }
     line("      fault = {}(&state, {}, {}, &{}_workspace{});", prefix, inputs, outputs, f.name,
          m_.object->tasks > 1 ? ", 0, 0" : "");
     line("      if (fault) {{");
-    line("        printf(\"{}: fault %d\\n\", fault);", f.name);
+    line("        printf(\"{}: fault %d\\n\", (int)fault);", f.name);
     line("        return 1;");
     line("      }}");
     for (std::size_t i = 0; i < out.size(); ++i)
-      line("      printf(\"{0} %d: {1}[0] = %.9g\\n\", call, (double){0}_{1}[0]);", f.name, out[i]);
+      line("      printf(\"{0} %d: {1}[0] = %.9g\\n\", call + 1, (double){0}_{1}[0]);", f.name, out[i]);
     line("    }}");
     line("  }}");
   }

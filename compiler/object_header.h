@@ -1,5 +1,6 @@
 // Internal to compiler/: the text of an object's header and of its demonstration.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct HeaderFunction {
   };
   std::string name;
   std::vector<Array> inputs, outputs;
+  bool updates = false;  // states
   std::int64_t workspace_bytes = 0;
 };
 
@@ -23,6 +25,9 @@ struct HeaderModule {
   std::uint64_t id = 0;
   std::string target;
   std::vector<HeaderFunction> functions;
+  /// For the demonstration: u8[n, …], rows for inputs of that name, of which calls take one batch after the other;
+  /// divided by 255 for a float input.
+  std::map<std::string, weft::Array> samples = {};
 };
 
 /// `name` as an identifier of C that is none of `taken`, to which it is added.

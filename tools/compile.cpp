@@ -49,7 +49,17 @@ std::map<std::string, Array> read_weights(const std::string& path) {
   return values;
 }
 
+/// Rows for a demonstration: what every reference model takes.
+std::map<std::string, Array> digits() {
+  constexpr std::int64_t kRows = 256;
+  const data::Mnist mnist = data::digits({.train_count = kRows, .test_count = 1});
+  const Array labels(Type{u8, {kRows}});
+  std::ranges::copy(mnist.train.y.as<std::int32_t>(), labels.as<std::uint8_t>().begin());
+  return {{"image", mnist.train.x}, {"target", labels}};
+}
+
 ObjectFile compile_model(const Options& o, ObjectOptions object) {
+  if (!o.demo.empty()) object.samples = digits();
   if (object.name.empty()) object.name = o.sources[0];
   Model model = builtin_model(o.sources[0]).make(o.seed, train_options());
   if (!o.weights.empty()) model.load(o.weights);
@@ -100,7 +110,7 @@ void compile(const Options& o) {
   object.tasks = tasks_of(o.threads);
   for (const std::int64_t batch : o.batch)
     if (batch < 1) fail("--batch: expected 1 or more, found {}", batch);
-  const auto schedules = o.schedules.read(object_targets(object.target).back());
+  const auto schedules = o.schedules.read(object_targets(object.target, object.features).back());
   object.passes.schedules = schedules.get();
   const bool builtin = is_builtin(o.sources[0]);
   if (builtin && o.sources.size() > 1) fail("a reference model is compiled by itself; found {} too", o.sources[1]);
@@ -150,6 +160,7 @@ void add_compile(CLI::App& app) {
   command->add_option("--demo", o->demo, "write a C program that runs it, too");
   command->add_option("--name", o->object.name, "what the object's names begin with (default: the model's, or 'model')");
   command->add_option("--target", o->object.target, "what to make code for: " + object_target_names())->capture_default_str();
+  command->add_option("--features", o->object.features, "what the cpu has and lacks besides: \"+avx2,-fma\"");
   command->add_option("--threads", o->threads, "none; callback, for a parallel-for of the caller's over as many threads as this machine has; or their number")
       ->capture_default_str();
   command->add_option("--batch", o->batch, "rows of a call: a number, or several for a function each")->delimiter(',');

@@ -1,4 +1,4 @@
-// Floating-point operations in terms of others, with the same results in bits.
+// Operations in terms of others, with the same results in bits.
 #include "codegen/llvm/legalise.h"
 
 #include <llvm/ADT/DenseMap.h>
@@ -6,6 +6,7 @@
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/IntrinsicInst.h>
+#include <llvm/Transforms/Utils/IntegerDivision.h>
 
 #include <vector>
 
@@ -19,24 +20,96 @@ llvm::Type* with_scalar(llvm::Type* shape, llvm::Type* scalar) {
   return shape->isVectorTy() ? llvm::cast<llvm::VectorType>(shape)->getWithNewType(scalar) : scalar;
 }
 
-/// fma(x, y, z) of f32, rounded once: the product is exact in f64; so is the error of its sum with z, by which the sum is
-/// rounded to odd, and rounding that to f32 is right (Boldo and Melquiond, 2008).
-Value* fma_of_doubles(Builder& b, Value* x, Value* y, Value* z) {
-  llvm::Type* f32 = x->getType();
-  llvm::Type *f64 = with_scalar(f32, b.getDoubleTy()), *i64 = with_scalar(f32, b.getInt64Ty());
-  Value *product = b.CreateFMul(b.CreateFPExt(x, f64), b.CreateFPExt(y, f64)), *term = b.CreateFPExt(z, f64);
-  Value* sum = b.CreateFAdd(product, term);
-  Value* of_term = b.CreateFSub(sum, product);  // Knuth's exact sum
-  Value* error = b.CreateFAdd(b.CreateFSub(product, b.CreateFSub(sum, of_term)), b.CreateFSub(term, of_term));
-  Value* bits = b.CreateBitCast(sum, i64);
-  Value* zero = llvm::Constant::getNullValue(f64);
-  Value* one = llvm::ConstantInt::get(i64, 1);
-  Value* is_even = b.CreateICmpEQ(b.CreateAnd(bits, one), llvm::ConstantInt::get(i64, 0));
-  Value* inexact = b.CreateFCmpONE(error, zero);
-  Value* outwards = b.CreateICmpEQ(b.CreateFCmpOGT(error, zero), b.CreateFCmpOGT(sum, zero));
-  Value* odd = b.CreateSelect(outwards, b.CreateAdd(bits, one), b.CreateSub(bits, one));
-  Value* rounded = b.CreateSelect(b.CreateAnd(is_even, inexact), odd, bits);
-  return b.CreateFPTrunc(b.CreateBitCast(rounded, f64), f32);
+/// Exact sums and products of f64 numbers, as pairs (rounded, its error), and sums rounded to odd.
+struct Doubles {
+  Builder& b;
+  llvm::Type *f64, *i64;
+  struct Pair {
+    Value *high, *low;
+  };
+
+  Value* number(double x) const { return llvm::ConstantFP::get(f64, x); }
+  Value* integer(std::int64_t x) const { return llvm::ConstantInt::get(i64, static_cast<std::uint64_t>(x), true); }
+
+  Pair sum(Value* x, Value* y) const {  // Knuth
+    Value* s = b.CreateFAdd(x, y);
+    Value* of_y = b.CreateFSub(s, x);
+    return {s, b.CreateFAdd(b.CreateFSub(x, b.CreateFSub(s, of_y)), b.CreateFSub(y, of_y))};
+  }
+  Pair halves(Value* x) const {  // Veltkamp
+    Value* scaled = b.CreateFMul(x, number(0x1p27 + 1));
+    Value* high = b.CreateFSub(scaled, b.CreateFSub(scaled, x));
+    return {high, b.CreateFSub(x, high)};
+  }
+  Pair product(Value* x, Value* y) const {  // Dekker
+    Value* p = b.CreateFMul(x, y);
+    const Pair u = halves(x), v = halves(y);
+    Value* e = b.CreateFSub(b.CreateFMul(u.high, v.high), p);
+    e = b.CreateFAdd(e, b.CreateFMul(u.high, v.low));
+    e = b.CreateFAdd(e, b.CreateFMul(u.low, v.high));
+    return {p, b.CreateFAdd(e, b.CreateFMul(u.low, v.low))};
+  }
+  /// The sum x.high + x.low, of which high is the nearest number, rounded to odd.
+  Value* odd(Pair x) const {
+    Value* bits = b.CreateBitCast(x.high, i64);
+    Value* is_even = b.CreateICmpEQ(b.CreateAnd(bits, integer(1)), integer(0));
+    Value* inexact = b.CreateFCmpONE(x.low, number(0));
+    Value* outwards = b.CreateICmpEQ(b.CreateFCmpOGT(x.low, number(0)), b.CreateFCmpOGT(x.high, number(0)));
+    Value* next = b.CreateSelect(outwards, b.CreateAdd(bits, integer(1)), b.CreateSub(bits, integer(1)));
+    return b.CreateBitCast(b.CreateSelect(b.CreateAnd(is_even, inexact), next, bits), f64);
+  }
+};
+
+Doubles doubles(Builder& b, llvm::Type* shape) {
+  return {b, with_scalar(shape, b.getDoubleTy()), with_scalar(shape, b.getInt64Ty())};
+}
+
+/// fma(x, y, z) of f32, rounded once: the product is exact in f64, and its sum with z, rounded to odd, rounds to f32 as
+/// the sum itself would (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+Value* fma_of_f32(Builder& b, Value* x, Value* y, Value* z) {
+  const Doubles d = doubles(b, x->getType());
+  Value* product = b.CreateFMul(b.CreateFPExt(x, d.f64), b.CreateFPExt(y, d.f64));
+  return b.CreateFPTrunc(d.odd(d.sum(product, b.CreateFPExt(z, d.f64))), x->getType());
+}
+
+/// fma(x, y, z) of f64 by the same paper's algorithm, on operands scaled to where nothing overflows or vanishes: x and y
+/// to [1, 2), z to at most 2^kFar times less or more than their product, beyond which it is the rest that vanishes.
+Value* fma_of_f64(Builder& b, Value* x, Value* y, Value* z) {
+  constexpr std::int64_t kFar = 120, kBias = 1023, kExponent = 0x7ff;
+  const Doubles d = doubles(b, x->getType());
+  const auto exponent = [&](Value* v) {
+    Value* e = b.CreateAnd(b.CreateLShr(b.CreateBitCast(v, d.i64), 52), d.integer(kExponent));
+    return b.CreateSub(e, d.integer(kBias));
+  };
+  const auto power = [&](Value* e) {  // 2^e
+    return b.CreateBitCast(b.CreateShl(b.CreateAdd(e, d.integer(kBias)), 52), d.f64);
+  };
+  const auto fraction = [&](Value* v) {
+    Value* bits = b.CreateAnd(b.CreateBitCast(v, d.i64), d.integer(~(kExponent << 52)));
+    return b.CreateBitCast(b.CreateOr(bits, d.integer(kBias << 52)), d.f64);
+  };
+  const auto is_plain = [&](Value* v) {  // neither zero or subnormal, nor infinite or NaN
+    Value* e = exponent(v);
+    return b.CreateAnd(b.CreateICmpNE(e, d.integer(-kBias)), b.CreateICmpNE(e, d.integer(kExponent - kBias)));
+  };
+  Value* of_product = b.CreateAdd(exponent(x), exponent(y));
+  Value* distance = b.CreateSub(exponent(z), of_product);
+  Value* is_beyond = b.CreateICmpSGT(distance, d.integer(kFar));
+  Value* is_below = b.CreateICmpSLT(distance, d.integer(-kFar));
+  Value* near = b.CreateSelect(is_beyond, d.integer(kFar), b.CreateSelect(is_below, d.integer(-kFar), distance));
+  Value* scale = b.CreateSelect(is_beyond, b.CreateSub(exponent(z), d.integer(kFar)), of_product);
+
+  const Doubles::Pair u = d.product(fraction(x), fraction(y));
+  const Doubles::Pair t = d.sum(b.CreateFMul(fraction(z), power(near)), u.low);
+  const Doubles::Pair v = d.sum(u.high, t.high);
+  Value* sum = b.CreateFAdd(v.high, d.odd(d.sum(t.low, v.low)));
+
+  Value* third = b.CreateSDiv(scale, d.integer(3));  // whose power is a number
+  Value* rest = b.CreateSub(scale, b.CreateAdd(third, third));
+  sum = b.CreateFMul(b.CreateFMul(b.CreateFMul(sum, power(third)), power(third)), power(rest));
+  Value *product = b.CreateFMul(x, y), *is_tiny = b.CreateICmpEQ(exponent(z), d.integer(-kBias));
+  Value* of_plain = b.CreateSelect(is_plain(z), sum, b.CreateSelect(is_tiny, product, z));
+  return b.CreateSelect(b.CreateAnd(is_plain(x), is_plain(y)), of_plain, b.CreateFAdd(product, z));
 }
 
 void expand_fma(llvm::Module& module) {
@@ -44,13 +117,29 @@ void expand_fma(llvm::Module& module) {
   for (llvm::Function& f : module)
     for (llvm::Instruction& i : llvm::instructions(f))
       if (auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&i))
-        if (call->getIntrinsicID() == llvm::Intrinsic::fma && call->getType()->getScalarType()->isFloatTy())
-          found.push_back(call);
+        if (call->getIntrinsicID() == llvm::Intrinsic::fma) found.push_back(call);
   for (llvm::IntrinsicInst* call : found) {
     Builder b(call);
-    call->replaceAllUsesWith(fma_of_doubles(b, call->getArgOperand(0), call->getArgOperand(1), call->getArgOperand(2)));
+    const auto fma = call->getType()->getScalarType()->isFloatTy() ? fma_of_f32 : fma_of_f64;
+    call->replaceAllUsesWith(fma(b, call->getArgOperand(0), call->getArgOperand(1), call->getArgOperand(2)));
     call->eraseFromParent();
   }
+}
+
+/// Divisions of i64 that a 32-bit machine would call a function for.
+void expand_divisions(llvm::Module& module) {
+  std::vector<llvm::BinaryOperator*> found;
+  for (llvm::Function& f : module)
+    for (llvm::Instruction& i : llvm::instructions(f)) {
+      const unsigned op = i.getOpcode();
+      if (i.getType()->isIntegerTy(64) && (op == llvm::Instruction::SDiv || op == llvm::Instruction::UDiv || op == llvm::Instruction::SRem || op == llvm::Instruction::URem))
+        found.push_back(llvm::cast<llvm::BinaryOperator>(&i));
+    }
+  for (llvm::BinaryOperator* i : found)
+    if (i->getOpcode() == llvm::Instruction::SDiv || i->getOpcode() == llvm::Instruction::UDiv)
+      llvm::expandDivision(i);
+    else
+      llvm::expandRemainder(i);
 }
 
 /// Makes subnormal operands and results zeros of their sign.
@@ -173,7 +262,8 @@ class Flusher {
 
 }  // namespace
 
-void legalise_floats(llvm::Module& module, const CpuTarget& target) {
+void legalise(llvm::Module& module, const CpuTarget& target) {
+  if (target.triple.starts_with("thumb")) expand_divisions(module);
   if (!target.fma) expand_fma(module);
   if (target.flushes) return;
   for (llvm::Function& f : module)

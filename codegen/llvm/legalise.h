@@ -1,4 +1,4 @@
-// Private to codegen/: floating-point operations that a CPU lacks, made of those it has.
+// Private to codegen/: operations that a CPU lacks, made of those it has.
 #pragma once
 #include <llvm/IR/Module.h>
 
@@ -6,8 +6,8 @@
 
 namespace weft::codegen {
 
-/// Before optimise(). Where the target has no fused multiply-add, that of f32 is made of f64's operations; where it does
-/// not flush subnormals by itself, operations get code that does.
-void legalise_floats(llvm::Module&, const CpuTarget&);
+/// Before optimise(). Where the target has no fused multiply-add, it is made of additions and multiplications; where it
+/// does not flush subnormals by itself, operations get code that does; where it has no division of i64, loops divide.
+void legalise(llvm::Module&, const CpuTarget&);
 
 }  // namespace weft::codegen

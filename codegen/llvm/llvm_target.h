@@ -11,7 +11,9 @@ namespace weft::codegen {
 /// LLVM's back end for `target`: strict about floating point (nothing fused), position-independent. Initialises LLVM's
 /// targets on first use. Thread-safe; the machine itself belongs to one thread. `jit`: its code is run in this process.
 std::unique_ptr<llvm::TargetMachine> make_target_machine(const CpuTarget& target, bool jit = true);
-/// Throws Error unless the triple's architecture is one that this LLVM has, and the cpu one of its.
+/// Sets what vectors an x86-64 target has from its cpu and features.
+void set_vectors(CpuTarget&);
+/// Throws Error unless the triple's architecture is one that this LLVM has, and the cpu and features are of its.
 void check_cpu(const CpuTarget& target);
 /// Whether the cpu has an extension, by LLVM's name ("avx512vl").
 bool has_feature(const CpuTarget& target, std::string_view feature);

@@ -57,7 +57,7 @@ KernelModule emit_kernel(llvm::LLVMContext& context, const Program& program, con
       result.phases.push_back(PhaseEmitter(*result.module, program, kernel, info, target).emit_points(symbol));
     if (info.checks) result.phases.back().scratch_bytes += sizeof(IndexFault);
   }
-  legalise_floats(*result.module, target);
+  legalise(*result.module, target);
   finish_functions(*result.module, target);
   return result;
 }

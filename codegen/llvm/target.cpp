@@ -77,6 +77,17 @@ void set_vectors(CpuTarget& t, Has has) {
   t.fma = avx512 || has("fma");
 }
 
+/// The parts of "+a,-b".
+std::vector<std::string_view> llvm_features(std::string_view text) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    if (comma > 0) parts.push_back(text.substr(0, comma));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return parts;
+}
+
 /// Bytes of the last cache that the first processor shares with others, 0 where the kernel does not say. sysconf adds
 /// up what lies beside other processors, which this one does not fill.
 std::int64_t shared_cache_bytes() {
@@ -161,10 +172,22 @@ std::unique_ptr<llvm::TargetMachine> codegen::make_target_machine(const CpuTarge
                                llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, jit));
 }
 
+void codegen::set_vectors(CpuTarget& t) {
+  const auto known = subtarget(t.cpu, t.features, t.triple);
+  weft::set_vectors(t, [&](const char* name) { return known->checkFeatures(std::string("+") + name); });
+}
+
 void codegen::check_cpu(const CpuTarget& target) {
   const auto generic = subtarget("", "", target.triple);
-  if (generic->isCPUStringValid(target.cpu)) return;
   std::vector<std::string_view> names;
+  for (const std::string_view feature : llvm_features(target.features)) {
+    for (const llvm::SubtargetFeatureKV& known : generic->getAllProcessorFeatures()) names.emplace_back(known.Key);
+    if ((feature[0] != '+' && feature[0] != '-') || std::ranges::find(names, feature.substr(1)) == names.end())
+      fail("unknown feature '{}' of {}{}; expected names with + or -, as in \"+{}\"", feature, target.triple,
+           suggestion(feature.substr(1), names), names.front());
+    names.clear();
+  }
+  if (generic->isCPUStringValid(target.cpu)) return;
   for (const llvm::SubtargetSubTypeKV& known : generic->getAllProcessorDescriptions()) names.emplace_back(known.Key);
   fail("unknown cpu '{}' of {}{}; expected one of {}", target.cpu, target.triple, suggestion(target.cpu, names),
        fmt::join(names, ", "));

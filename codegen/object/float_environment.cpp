@@ -30,7 +30,7 @@ llvm::Value* set_floats(ObjectBuilder& b, const CpuTarget& target) {
     b.CreateIntrinsic(llvm::Intrinsic::aarch64_set_fpcr, {}, {b.getInt64(kFlushToZero)});
     return saved;
   }
-  if (is(target, "thumb") || is(target, "arm")) {
+  if (is(target, "thumb")) {
     llvm::Value* saved = b.CreateIntrinsic(llvm::Intrinsic::arm_get_fpscr, {}, {});
     b.CreateIntrinsic(llvm::Intrinsic::arm_set_fpscr, {}, {b.getInt32(kFlushToZero)});
     return saved;
@@ -41,10 +41,10 @@ llvm::Value* set_floats(ObjectBuilder& b, const CpuTarget& target) {
 }
 
 void restore_floats(ObjectBuilder& b, const CpuTarget& target, llvm::Value* saved) {
-  const llvm::Intrinsic::ID id = target.is_x86()             ? llvm::Intrinsic::x86_sse_ldmxcsr
-                                 : is(target, "aarch64")     ? llvm::Intrinsic::aarch64_set_fpcr
-                                 : is(target, "thumb") || is(target, "arm") ? llvm::Intrinsic::arm_set_fpscr
-                                                             : llvm::Intrinsic::set_rounding;
+  llvm::Intrinsic::ID id = llvm::Intrinsic::set_rounding;
+  if (target.is_x86()) id = llvm::Intrinsic::x86_sse_ldmxcsr;
+  if (is(target, "aarch64")) id = llvm::Intrinsic::aarch64_set_fpcr;
+  if (is(target, "thumb")) id = llvm::Intrinsic::arm_set_fpscr;
   b.CreateIntrinsic(id, {}, {saved});
 }
 

@@ -48,8 +48,13 @@ constexpr Architecture kArchitectures[] = {
     {"cortex-m7", "thumbv7em-none-eabihf", "cortex-m7", "", 16, 16, true},
 };
 
-CpuTarget of_name(std::string_view cpu) {
+CpuTarget of_name(std::string_view cpu, std::string_view features = {}) {
   CpuTarget t = target_for(cpu);
+  if (!features.empty()) {
+    t.features = features;
+    codegen::check_cpu(t);
+    codegen::set_vectors(t);
+  }
   const CpuTarget host = host_target();  // whose caches are as good a guess as any
   t.l1_bytes = host.l1_bytes, t.l1_ways = host.l1_ways, t.l2_bytes = host.l2_bytes, t.l3_bytes = host.l3_bytes;
   return t;
@@ -63,7 +68,9 @@ std::string object_target_names() {
   return names;
 }
 
-std::vector<CpuTarget> object_targets(std::string_view name) {
+std::vector<CpuTarget> object_targets(std::string_view name, std::string_view features) {
+  if ((name == "native" || name == "multi") && !features.empty())
+    fail("features '{}' for the target '{}'; expected a cpu's name with them", features, name);
   if (name == "native") return {host_target()};
   if (name == "multi") return {of_name("x86-64-v2"), of_name("x86-64-v3"), of_name("x86-64-v4")};
   const std::string_view architecture = name.substr(0, name.find(':'));
@@ -73,17 +80,14 @@ std::vector<CpuTarget> object_targets(std::string_view name) {
     t.triple = a.triple;
     t.cpu = architecture.size() < name.size() ? name.substr(architecture.size() + 1) : a.cpu;
     t.features = a.features;
+    if (!features.empty()) t.features += fmt::format("{}{}", t.features.empty() ? "" : ",", features);
     t.vector_bytes = a.vector_bytes, t.vector_registers = a.vector_registers;
     t.fma = true;  // Cortex-M: of f32; of f64 it is a function
     t.flushes = a.flushes;
     codegen::check_cpu(t);
     return {t};
   }
-  try {
-    return {of_name(name)};
-  } catch (const Error& e) {
-    fail("unknown target '{}'; expected one of {}", name, object_target_names());
-  }
+  return {of_name(name, features)};
 }
 
 namespace codegen {
