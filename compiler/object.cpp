@@ -8,7 +8,7 @@
 #include "compiler/object_header.h"
 #include "ir/base/at.h"
 #include "ir/base/cache_line.h"
-#include "ir/base/memory_limit.h"
+#include "passes/graph/stream.h"
 #include "runtime/host/phase_plan.h"
 
 namespace weft {
@@ -31,6 +31,11 @@ void check(const std::vector<NamedGraph>& functions, const ObjectOptions& o) {
            f.name, fmt::join(kOwnNames, ", "));
     if (std::ranges::find(names, f.name) != names.end()) fail("object: two functions are called '{}'", f.name);
     names.push_back(f.name);
+  }
+  for (const NamedGraph& f : functions) {  // types of the header are called like functions
+    for (const char* type : {"_inputs", "_outputs", "_workspace"})
+      if (std::ranges::find(names, f.name + type) != names.end())
+        fail("object: a function cannot be called '{0}{1}' beside '{0}', which has a type of that name", f.name, type);
   }
 }
 
@@ -125,10 +130,9 @@ void check_memory_of(const ObjectFile& file, const std::vector<ObjectFunction>& 
       largest->output_bytes, largest->scratch_bytes, largest_temporaries(program));
 }
 
-}  // namespace
+using Latencies = std::vector<std::vector<std::int64_t>>;  // by function and output
 
-ObjectFile compile_object(const std::vector<NamedGraph>& functions, const ObjectOptions& options) {
-  check(functions, options);
+ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const ObjectOptions& options, const Latencies& latencies) {
   ObjectModule o;
   o.name = options.name;
   o.levels = object_targets(options.target, options.features);
@@ -157,6 +161,8 @@ ObjectFile compile_object(const std::vector<NamedGraph>& functions, const Object
   for (std::size_t i = 0; i < functions.size(); ++i) {
     const ObjectCode::Function& f = code.functions[i];
     header.functions.push_back(described(functions[i].name, functions[i].graph, f.workspace_bytes()));
+    for (std::size_t k = 0; k < (latencies.empty() ? 0 : latencies[i].size()); ++k)
+      header.functions.back().outputs[k].latency = latencies[i][k];
     file.functions.push_back({functions[i].name, f.workspace_bytes(), f.arena_bytes, f.output_bytes, f.scratch_bytes, f.joins});
   }
   check_memory_of(file, o.functions, options.max_memory);
@@ -164,6 +170,25 @@ ObjectFile compile_object(const std::vector<NamedGraph>& functions, const Object
   file.demo = demo_text(header, options.header_file.empty() ? options.name + ".h" : options.header_file);
   file.contents = inspect_object(file.object, options.name);
   return file;
+}
+
+ObjectFile compile_streams(std::vector<NamedGraph> functions, ObjectOptions options) {
+  Latencies latencies;
+  for (NamedGraph& f : functions) {
+    f.graph.name = f.name;  // by which its states are called
+    Streamed s = stream(f.graph, options.stream, options.frames);
+    f.graph = std::move(s.graph);
+    latencies.push_back(std::move(s.latency));
+    options.initial.merge(s.initial);
+  }
+  return compile_functions(functions, options, latencies);
+}
+
+}  // namespace
+
+ObjectFile compile_object(const std::vector<NamedGraph>& functions, const ObjectOptions& options) {
+  check(functions, options);
+  return options.stream >= 0 ? compile_streams(functions, options) : compile_functions(functions, options, {});
 }
 
 std::string ObjectFile::report() const {

@@ -153,7 +153,9 @@ class Writer {
     line("}} {}_state;\n", name_);
     line("/* The values in a state, row-major, for {0}_read() and {0}_write(). */", name_);
     line("enum {{");
-    std::vector<std::string> names{upper(name_) + "_VALUES"};
+    std::vector<std::string> names;
+    for (const char* own : {"VALUES", "OK", "BAD_STATE", "BAD_POINTER", "BAD_MACHINE", "NO_VALUE", "ID", "ALIGNED", "WEFT_H"})
+      names.push_back(macro_ + "_" + own);
     for (std::size_t i = 0; i < o.states.size(); ++i) {
       const ObjectState& s = o.states[i];
       line("  {} = {},  /* {}: {}, {} bytes */", c_identifier(macro_ + "_" + upper(s.name), names), i,
@@ -176,16 +178,20 @@ class Writer {
 
   void function(const HeaderFunction& f) {
     const std::string prefix = fmt::format("{}_{}", name_, f.name);
+    const auto late = [](std::int64_t frames) {
+      return frames > 0 ? fmt::format(", {} frames late: the first {} mean nothing", frames, frames) : "";
+    };
     const auto list = [&](const std::vector<HeaderFunction::Array>& arrays, std::string_view what, const char* constant) {
       if (arrays.empty()) return;
       const std::vector<std::string> members = members_of(arrays);
       line("typedef struct {}_{} {{", prefix, what);
       for (std::size_t i = 0; i < arrays.size(); ++i)
-        line("  {}{} *{};  /* {}: {} */", constant, c_type(arrays[i].type.dtype), members[i], in_comment(arrays[i].name),
-             in_comment(to_string(arrays[i].type)));
+        line("  {}{} *{};  /* {}: {}{} */", constant, c_type(arrays[i].type.dtype), members[i], in_comment(arrays[i].name),
+             in_comment(to_string(arrays[i].type)), late(arrays[i].latency));
       line("}} {}_{};", prefix, what);
     };
-    line("/* {}: rows of inputs to outputs. Null outputs are not given. */", f.name);
+    line("/* {}: from inputs to outputs{}. An output that is null is not wanted. */", f.name,
+         f.updates ? ", and a new state" : "");
     list(f.inputs, "inputs", "const ");
     list(f.outputs, "outputs", "");
     line("typedef struct {}_workspace {{  /* what is in it between calls does not matter */", prefix);

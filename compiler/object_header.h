@@ -13,6 +13,7 @@ struct HeaderFunction {
   struct Array {
     std::string name;
     Type type;
+    std::int64_t latency = 0;  // of an output of a stream, in frames
   };
   std::string name;
   std::vector<Array> inputs, outputs;

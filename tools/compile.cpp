@@ -21,6 +21,7 @@ struct Options {
   std::vector<std::string> sources;
   std::string output, header, demo, weights, threads = "none";
   std::vector<std::int64_t> batch;
+  ExtentOptions extents;
   ObjectOptions object;
   ScheduleOptions schedules;
   std::uint64_t seed = 0;
@@ -79,7 +80,9 @@ ObjectFile compile_files(const Options& o, ObjectOptions object) {
     const std::vector<std::int64_t> batches = o.batch.empty() ? std::vector<std::int64_t>{0} : o.batch;
     for (const std::int64_t batch : batches) {
       const std::string name = batches.size() == 1 ? g.name : fmt::format("{}_{}", g.name, batch);
-      functions.push_back({name, bound(batch > 0 ? bind_batch(g, batch) : g)});
+      ExtentOptions extents = o.extents;
+      extents.batch = batch;
+      functions.push_back({name, object.stream < 0 ? bound(extents.bind(g)) : extents.bind(g)});
     }
   }
   if (object.name.empty()) object.name = "model";
@@ -164,8 +167,12 @@ void add_compile(CLI::App& app) {
   command->add_option("--threads", o->threads, "none; callback, for a parallel-for of the caller's over as many threads as this machine has; or their number")
       ->capture_default_str();
   command->add_option("--batch", o->batch, "rows of a call: a number, or several for a function each")->delimiter(',');
+  o->extents.add_names_to(*command);
   command->add_option("--weights", o->weights, "a .safetensors file with the values that states begin with");
   command->add_option("--seed", o->seed, "of a reference model's first weights")->capture_default_str();
+  command->add_option("--stream", o->object.stream, "the axis of time: functions take some frames a call and keep what later ones need")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--frames", o->object.frames, "of a stream's call")->capture_default_str();
   command->add_option("--max-memory", o->object.max_memory, "fail when state and workspace need more bytes than this");
   command->add_flag("--report", o->report, "print the sizes of all parts");
   command->add_flag("--json", o->json, "print them as one JSON object");

@@ -112,6 +112,21 @@ Value* fma_of_f64(Builder& b, Value* x, Value* y, Value* z) {
   return b.CreateSelect(b.CreateAnd(is_plain(x), is_plain(y)), of_plain, b.CreateFAdd(product, z));
 }
 
+/// fma_of_f64 as a function of the module: it is long, and nobody's inner loop.
+llvm::Function* fma_function(llvm::Module& module, llvm::Type* type) {
+  const unsigned lanes = type->isVectorTy() ? llvm::cast<llvm::FixedVectorType>(type)->getNumElements() : 0;
+  const std::string name = "weft.fma." + std::to_string(lanes);
+  if (llvm::Function* known = module.getFunction(name)) return known;
+  auto* f = llvm::Function::Create(llvm::FunctionType::get(type, {type, type, type}, false),
+                                   llvm::Function::InternalLinkage, name, module);
+  f->addFnAttr(llvm::Attribute::NoInline);
+  f->addFnAttr(llvm::Attribute::NoUnwind);
+  f->setDoesNotAccessMemory();
+  Builder b(llvm::BasicBlock::Create(module.getContext(), "entry", f));
+  b.CreateRet(fma_of_f64(b, f->getArg(0), f->getArg(1), f->getArg(2)));
+  return f;
+}
+
 void expand_fma(llvm::Module& module) {
   std::vector<llvm::IntrinsicInst*> found;
   for (llvm::Function& f : module)
@@ -120,8 +135,9 @@ void expand_fma(llvm::Module& module) {
         if (call->getIntrinsicID() == llvm::Intrinsic::fma) found.push_back(call);
   for (llvm::IntrinsicInst* call : found) {
     Builder b(call);
-    const auto fma = call->getType()->getScalarType()->isFloatTy() ? fma_of_f32 : fma_of_f64;
-    call->replaceAllUsesWith(fma(b, call->getArgOperand(0), call->getArgOperand(1), call->getArgOperand(2)));
+    Value *x = call->getArgOperand(0), *y = call->getArgOperand(1), *z = call->getArgOperand(2);
+    const bool is_f32 = call->getType()->getScalarType()->isFloatTy();
+    call->replaceAllUsesWith(is_f32 ? fma_of_f32(b, x, y, z) : b.CreateCall(fma_function(module, call->getType()), {x, y, z}));
     call->eraseFromParent();
   }
 }

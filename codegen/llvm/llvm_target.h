@@ -3,6 +3,8 @@
 #include <llvm/Target/TargetMachine.h>
 
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "ir/base/target.h"
 
@@ -11,6 +13,8 @@ namespace weft::codegen {
 /// LLVM's back end for `target`: strict about floating point (nothing fused), position-independent. Initialises LLVM's
 /// targets on first use. Thread-safe; the machine itself belongs to one thread. `jit`: its code is run in this process.
 std::unique_ptr<llvm::TargetMachine> make_target_machine(const CpuTarget& target, bool jit = true);
+/// The x86-64 cpus that LLVM knows, by name.
+std::vector<std::string_view> x86_64_cpus();
 /// Sets what vectors an x86-64 target has from its cpu and features.
 void set_vectors(CpuTarget&);
 /// Throws Error unless the triple's architecture is one that this LLVM has, and the cpu and features are of its.

@@ -123,15 +123,20 @@ CpuTarget host_target() {
   return host;
 }
 
+std::vector<std::string_view> codegen::x86_64_cpus() {
+  std::vector<std::string_view> names;
+  const auto info = subtarget("generic", "");
+  for (const llvm::SubtargetSubTypeKV& known : info->getAllProcessorDescriptions())
+    if (subtarget(known.Key, "")->checkFeatures("+64bit")) names.emplace_back(known.Key);
+  return names;
+}
+
 CpuTarget target_for(std::string_view cpu) {
   const ForkGuard guard;
   CpuTarget t;
   t.cpu = std::string(cpu);
-  const auto info = subtarget("generic", "");
-  if (!info->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
-    std::vector<std::string_view> names;
-    for (const llvm::SubtargetSubTypeKV& known : info->getAllProcessorDescriptions())
-      if (subtarget(known.Key, "")->checkFeatures("+64bit")) names.emplace_back(known.Key);
+  if (!subtarget("generic", "")->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
+    const std::vector<std::string_view> names = codegen::x86_64_cpus();
     fail("unknown cpu '{}'{}; expected one of {}", cpu, suggestion(cpu, names), fmt::join(names, ", "));
   }
   const auto known = subtarget(t.cpu, "");
@@ -183,8 +188,8 @@ void codegen::check_cpu(const CpuTarget& target) {
   for (const std::string_view feature : llvm_features(target.features)) {
     for (const llvm::SubtargetFeatureKV& known : generic->getAllProcessorFeatures()) names.emplace_back(known.Key);
     if ((feature[0] != '+' && feature[0] != '-') || std::ranges::find(names, feature.substr(1)) == names.end())
-      fail("unknown feature '{}' of {}{}; expected names with + or -, as in \"+{}\"", feature, target.triple,
-           suggestion(feature.substr(1), names), names.front());
+      fail("unknown feature '{}' of {}{}; expected LLVM's names with + or -, as in \"+{}\"", feature, target.triple,
+           suggestion(feature.substr(1), names), target.is_x86() ? "avx2" : names.front());
     names.clear();
   }
   if (generic->isCPUStringValid(target.cpu)) return;

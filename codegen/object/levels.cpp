@@ -7,6 +7,7 @@
 #include "codegen/llvm/llvm_target.h"
 #include "codegen/object/emit_object.h"
 #include "ir/base/error.h"
+#include "ir/base/lexer.h"
 
 namespace weft {
 namespace {
@@ -86,6 +87,13 @@ std::vector<CpuTarget> object_targets(std::string_view name, std::string_view fe
     t.flushes = a.flushes;
     codegen::check_cpu(t);
     return {t};
+  }
+  const std::vector<std::string_view> cpus = codegen::x86_64_cpus();
+  if (std::ranges::find(cpus, name) == cpus.end()) {
+    std::vector<std::string_view> names{"native", "multi"};
+    for (const Architecture& a : kArchitectures) names.push_back(a.name);
+    names.insert(names.end(), cpus.begin(), cpus.end());
+    fail("unknown target '{}'{}; expected one of {}", name, suggestion(name, names), fmt::join(names, ", "));
   }
   return {of_name(name, features)};
 }

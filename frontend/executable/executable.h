@@ -67,7 +67,7 @@ struct Executable::Impl {
   std::size_t state_named(const std::string& name) const;  ///< index in `states`
 
   // object.cpp: the function with its extents bound; adds the values of its states to those given, where they lack.
-  NamedGraph exported(const std::string& as, const Extents&, std::map<std::string, Array>& initial) const;
+  NamedGraph exported(const std::string& as, const Extents&, bool streams, std::map<std::string, Array>& initial) const;
 
   // executable_run.cpp
   std::vector<Array> run(std::span<const Array> inputs);

@@ -57,10 +57,11 @@ Spatial spatial(const Tensor& x, const Dims& size, const Dims& stride, const Dim
     s.low = one_for_each(x, "the padding before", padding.low, rank, none, 0);
     s.high = one_for_each(x, "the padding behind", padding.high, rank, none, 0);
   }
-  for (int i = 0; i < rank && padding.kind == Padding::same; ++i) {
+  const bool causal = padding.kind == Padding::causal;
+  for (int i = 0; i < rank && (causal || padding.kind == Padding::same); ++i) {
     const std::int64_t n = x.shape()[i + 1], windows = (n + s.stride[i] - 1) / s.stride[i];
     const std::int64_t more = std::max<std::int64_t>(0, (windows - 1) * s.stride[i] + s.span(i) - n);
-    s.low[i] = more / 2, s.high[i] = more - more / 2;
+    s.low[i] = causal ? more : more / 2, s.high[i] = more - s.low[i];
   }
   return s;
 }
@@ -172,6 +173,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& w, const ConvOptions& o, st
   LocScope scope(where);
   const Spatial s = of_conv(x, w, o, "[size…, filters, channels]");
   if (o.groups != 1) type_error({x, w}, fmt::format("{} groups; expected 1", o.groups));
+  if (o.padding.kind == Padding::causal) type_error({x, w}, "causal padding; expected valid, same or numbers");
   if (w.shape().back() != x.shape().back())
     type_error({x, w}, fmt::format("the weight is for {} channels; expected {}", w.shape().back(), x.shape().back()));
   Dims low, high, between, cut_low, cut_high;

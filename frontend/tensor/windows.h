@@ -12,10 +12,10 @@ struct Sizes : Dims {
 };
 
 /// What is added around the spatial axes before windows are taken: nothing, `same` (as much as gives ceil(extent / stride)
-/// windows, the smaller half in front), or as many elements as given before and behind each axis: lists as Sizes are, or one number for
+/// windows, the smaller half in front), `causal` (as much, all of it in front: a window ends at its own place), or as many elements as given before and behind each axis: lists as Sizes are, or one number for
 /// both sides of all.
 struct Padding {
-  enum Kind : std::uint8_t { valid, same, given };
+  enum Kind : std::uint8_t { valid, same, causal, given };
   Padding(Kind padding = valid) : kind(padding) {}
   Padding(std::int64_t around) : Padding({around}, {around}) {}
   Padding(Dims before, Dims behind) : kind(given), low(std::move(before)), high(std::move(behind)) {}

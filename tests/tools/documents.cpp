@@ -70,6 +70,19 @@ TEST_CASE("every weft command of the documents runs") {
   CHECK(commands >= 8);
 }
 
+TEST_CASE("the C program of docs/objects.md links what its command makes, and trains") {
+  const std::string text = slurp(kRoot / "docs/objects.md");
+  const std::size_t begin = text.find("```c\n") + 5;
+  const TempDir dir;
+  spill(dir.file("train.c"), text.substr(begin, text.find("```", begin) - begin));
+  const Result r = shell(shell_lines(text).at(0).replace(0, std::string("build/bin/").size(), "") +
+                             " && " WEFT_CXX " -x c -std=c99 -Wall -Wextra -Wpedantic -Werror train.c -x none mlp.o -o train && ./train",
+                         dir.path());
+  INFO(r);
+  CHECK(r.code == 0);
+  CHECK(contains(r.out, "loss 0.0"));
+}
+
 TEST_CASE("README's model is examples/quickstart.cpp and that runs") {
   const std::string source = slurp(kRoot / "examples/quickstart.cpp"), readme = slurp(kRoot / "README.md");
   CHECK(contains(readme, "```cpp\n" + source.substr(source.find("#include")) + "```"));

@@ -139,8 +139,7 @@ TEST_CASE("mistakes on the command line") {
 TEST_CASE("what later releases bring is refused clearly") {
   const TempDir dir;
   weft::test::spill(dir.file("m.onnx"), "x");
-  for (const std::string command :
-       {"weft run m.onnx", "weft import m.onnx -o m.weft", "weft compile m.weft -o m.o --header m.h"}) {
+  for (const std::string command : {"weft run m.onnx", "weft import m.onnx -o m.weft", "weft compile m.onnx -o m.o"}) {
     const Result r = shell(command, dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 1);

@@ -51,6 +51,10 @@ std::string place_name(const Placement& place) {
 
 void ExtentOptions::add_to(CLI::App& command, const std::string& batch_help) {
   command.add_option("--batch", batch, batch_help)->check(CLI::Range(1, 1 << 30));
+  add_names_to(command);
+}
+
+void ExtentOptions::add_names_to(CLI::App& command) {
   command.add_option("--extent", named, "NAME=N: bind the extent `?NAME` to this number (may be repeated)")->take_all();
 }
 

@@ -36,6 +36,7 @@ struct ExtentOptions {
   std::int64_t batch = 0;
   std::vector<std::string> named;
   void add_to(CLI::App& command, const std::string& batch_help = "bind the batch extent `?` to this number");
+  void add_names_to(CLI::App& command);  ///< --extent alone
   /// The graph with these extents bound. Throws Error for a name that the graph has no extent of.
   Graph bind(Graph) const;
 };

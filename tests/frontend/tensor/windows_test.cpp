@@ -33,10 +33,10 @@ Axis axis_of(const Row& r, int i) {
   Axis a{r.x[i + 1], r.w[i], entry(r.options.stride, i, 1), entry(r.options.dilation, i, 1), 0, 0};
   const std::int64_t span = (a.size - 1) * a.dilation + 1;
   std::int64_t high = 0;
-  if (r.options.padding.kind == Padding::same) {
+  if (const auto kind = r.options.padding.kind; kind == Padding::same || kind == Padding::causal) {
     a.windows = (a.extent + a.stride - 1) / a.stride;
     const std::int64_t all = std::max<std::int64_t>(0, (a.windows - 1) * a.stride + span - a.extent);
-    a.low = all / 2, high = all - a.low;
+    a.low = kind == Padding::causal ? all : all / 2, high = all - a.low;
   } else if (r.options.padding.kind == Padding::given) {
     a.low = entry(r.options.padding.low, i, 0), high = entry(r.options.padding.high, i, 0);
   }
@@ -87,6 +87,8 @@ const Row kRows[] = {
     {{2, 5, 5, 6}, {2, 2, 1, 6}, {.groups = 6}},
     {{3, 11, 2}, {4, 2, 3}},
     {{3, 11, 2}, {4, 2, 3}, {.stride = {3}, .padding = Padding::same}},
+    {{2, 9, 2}, {3, 2, 4}, {.dilation = 2, .padding = Padding::causal}},
+    {{1, 7, 6, 2}, {3, 4, 2, 3}, {.stride = {2, 1}, .padding = Padding::causal}},
     {{1, 4, 5, 3, 2}, {2, 3, 2, 2, 3}, {.stride = {1, 2, 1}}},
     {{2, 8, 8, 3}, {2, 2, 3, 4}, {.stride = {2}}},  // tiles
     {{2, 3, 3, 5}, {1, 1, 5, 2}},
