@@ -8,7 +8,7 @@
 #include "compiler/object_header.h"
 #include "ir/base/at.h"
 #include "ir/base/cache_line.h"
-#include "passes/graph/stream.h"
+#include "passes/transform/stream.h"
 #include "runtime/host/phase_plan.h"
 
 namespace weft {

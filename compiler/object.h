@@ -26,7 +26,7 @@ struct ObjectOptions {
   int tasks = 1;                   ///< pieces that the caller's threads may share; results do not depend on it
   std::int64_t max_memory = 0;     ///< bytes of state and workspace; 0: any
   /// The axis of data inputs along which functions take `frames` frames a call, and keep what later ones need
-  /// (passes/graph/stream.h); -1: they take all that their types say.
+  /// (passes/transform/stream.h); -1: they take all that their types say.
   int stream = -1;
   std::int64_t frames = 1;
   std::map<std::string, Array> initial = {};  ///< values of states; zeros for others

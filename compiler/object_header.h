@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "codegen/object.h"
+#include <weft/codegen/object.h>
 
 namespace weft {
 

@@ -2,7 +2,7 @@
 #include "mlp_step.h"
 
 #include "ir/graph/build.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 
 namespace weft {
 

@@ -9,7 +9,7 @@
 #include "frontend/tensor/node.h"
 #include "ir/base/fork.h"
 #include "ir/base/lexer.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 
 namespace weft {
 

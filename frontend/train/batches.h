@@ -7,9 +7,18 @@
 namespace weft {
 
 /// How many steps of a function on this batch extent run in one call, so that their results take no more than `bytes`.
-std::int64_t steps_within(std::int64_t bytes, const Executable&, std::int64_t batch);
+inline std::int64_t steps_within(std::int64_t bytes, const Executable& step, std::int64_t batch) {
+  std::int64_t each = 1;
+  for (const Type& t : step.output_types(batch)) each += byte_size(t);
+  return std::max<std::int64_t>(1, bytes / each);
+}
+
 /// Rows [begin, end), where they lie.
-std::vector<Array> rows_of(std::span<const Array>, std::int64_t begin, std::int64_t end);
+inline std::vector<Array> rows_of(std::span<const Array> arrays, std::int64_t begin, std::int64_t end) {
+  std::vector<Array> rows;
+  for (const Array& a : arrays) rows.push_back(a.view_rows(begin, end));
+  return rows;
+}
 
 /// Calls use(results, begin, batch) for all n rows of the data in order: whole batches as many steps of one call, read
 /// where they lie, then the rows that are left as one smaller batch. The results are of the rows from `begin` on.

@@ -226,7 +226,7 @@ struct OpInfo {
   GradientRow gradient;
   std::string_view doc;         // the equation
   ControlRow control = {};      // of an op that holds functions, which has no `eval`: its gradient is the same op on the
-                                // gradients of its bodies (passes/graph/autodiff.h)
+                                // gradients of its bodies (passes/transform/autodiff.h)
 
   /// Has a gradient for float operands that is not identically zero.
   bool differentiable() const {

@@ -10,7 +10,7 @@
 #include "error_of.h"
 #include "ir/graph/build.h"
 #include "mlp_step.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "passes/pipeline.h"
 #include "plain_program.h"
 #include "programs.h"

@@ -2,7 +2,7 @@
 // shapes, random ones, and any schedule.
 #include "catch.h"
 #include "ir/graph/build.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "passes/pipeline.h"
 #include "passes/schedule/cpu.h"
 #include "plain_program.h"

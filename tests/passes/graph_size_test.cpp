@@ -1,7 +1,7 @@
 // Size: no recursion as deep as a graph, no kernel as large as one, no quadratic bookkeeping.
 #include "catch.h"
 #include "ir/graph/build.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "passes/graph/canonicalize.h"
 #include "passes/kernel/memory.h"
 #include "passes/kernel/order.h"

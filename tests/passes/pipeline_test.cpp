@@ -3,7 +3,7 @@
 
 #include "catch.h"
 #include "mlp_step.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "passes/graph/fuse.h"
 #include "random_graph.h"
 

@@ -49,6 +49,7 @@ const SubFolder kSubFolders[] = {
     {"ir/simt", {"ir/base", "ir/ops", "ir/memory"}},
     {"ir/artifact", {"ir/base", "ir/memory", "ir/simt"}},
     {"passes/graph", {}},
+    {"passes/transform", {"passes/graph"}},
     {"passes/schedule", {}},
     {"passes/kernel", {"passes/graph", "passes/schedule"}},
     {"codegen/cpu", {}},

@@ -9,7 +9,7 @@
 #include "golden.h"
 #include "ir/graph/build.h"
 #include "mlp_step.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "passes/graph/stored_values.h"
 #include "passes/pipeline.h"
 

@@ -8,7 +8,7 @@
 #include "error_of.h"
 #include "ir/graph/body.h"
 #include "ir/graph/build.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "passes/pipeline.h"
 #include "random_graph.h"
 

@@ -6,7 +6,7 @@
 #include "catch.h"
 #include "golden.h"
 #include "ir/graph/build.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "random_graph.h"
 
 using namespace weft;

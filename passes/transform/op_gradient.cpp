@@ -1,5 +1,5 @@
 // Gradients of the op table's rows, their text parsed.
-#include "passes/graph/op_gradient.h"
+#include "passes/transform/op_gradient.h"
 
 #include <array>
 

@@ -1,13 +1,13 @@
 // Reverse mode: one backward walk over the nodes between `wrt` and the loss. Ids are a topological order, so that when
 // the walk reaches a node, every contribution to its gradient has been added.
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
 
 #include "ir/graph/body.h"
-#include "passes/graph/op_gradient.h"
+#include "passes/transform/op_gradient.h"
 
 namespace weft {
 namespace {

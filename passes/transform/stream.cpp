@@ -1,5 +1,5 @@
 // One walk: of each value along which of its axes time goes, and which of its frames a call has.
-#include "passes/graph/stream.h"
+#include "passes/transform/stream.h"
 
 #include <algorithm>
 #include <cstring>

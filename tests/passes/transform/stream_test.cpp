@@ -1,5 +1,5 @@
 // Streams: what comes out frame by frame is what comes out of the whole sequence, bit for bit.
-#include "passes/graph/stream.h"
+#include "passes/transform/stream.h"
 
 #include <cstring>
 

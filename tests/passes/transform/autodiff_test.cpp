@@ -1,5 +1,5 @@
 // differentiate(): every differentiable op against finite differences, in first and second order, and what it refuses.
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 
 #include <chrono>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include "gradient_check.h"
 #include "ir/graph/build.h"
 #include "ir/ops/functions.h"
-#include "passes/graph/op_gradient.h"
+#include "passes/transform/op_gradient.h"
 #include "random_graph.h"
 
 using namespace weft;

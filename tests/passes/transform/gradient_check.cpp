@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "ir/graph/build.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 
 namespace weft::test {
 namespace {

@@ -5,7 +5,7 @@
 #include "catch.h"
 #include "gradient_check.h"
 #include "ir/graph/body.h"
-#include "passes/graph/autodiff.h"
+#include "passes/transform/autodiff.h"
 #include "random_graph.h"
 
 using namespace weft;
