@@ -157,6 +157,7 @@ ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const Obj
   ObjectFile file;
   file.object = code.bytes;
   file.state_bytes = o.state_bytes;
+  for (const ObjectState& x : o.states) file.states.push_back({x.name, x.type});
   HeaderModule header{&o, code.id, options.target, {}, options.samples};
   for (std::size_t i = 0; i < functions.size(); ++i) {
     const ObjectCode::Function& f = code.functions[i];

@@ -47,7 +47,12 @@ struct ObjectFile {
     std::int64_t arena_bytes = 0, output_bytes = 0, scratch_bytes = 0;  ///< of them
     std::size_t joins = 0;   ///< calls of the caller's parallel-for in one call
   };
+  struct State {
+    std::string name;
+    Type type;
+  };
   std::vector<Function> functions;
+  std::vector<State> states;  ///< by their numbers for read and write
   std::int64_t state_bytes = 0;
   ObjectContents contents;
   std::string report() const;  ///< lines for people

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what weft is built from, on Debian 12+ and Ubuntu 24.04+. Skips what is there; says what it installs.
-# WEFT_SKIP_SETUP=1 skips it altogether, for systems where the packages come from elsewhere.
+# WEFT_SKIP_SETUP=1 skips it altogether, for systems where the packages come from elsewhere. With --emulators also what
+# the tests run code for other architectures with, where the release has that.
 set -euo pipefail
 [ -z "${WEFT_SKIP_SETUP:-}" ] || exit 0
 
@@ -36,11 +37,17 @@ command -v ccache >/dev/null || missing+=(ccache)
 for package in libzstd-dev zlib1g-dev libfmt-dev catch2 libmpfr-dev libcli11-dev nlohmann-json3-dev; do
   installed "$package" || missing+=("$package")
 done
+emulators=()
+if [ "${1:-}" = --emulators ]; then
+  for package in qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross; do
+    installed "$package" || emulators+=("$package")
+  done
+fi
 llvm=
 for version in 19 20 21; do
   if installed "llvm-$version-dev"; then llvm=$version; fi
 done
-if [ -n "$llvm" ] && [ "${#missing[@]}" -eq 0 ]; then
+if [ -n "$llvm" ] && [ "${#missing[@]}" -eq 0 ] && [ "${#emulators[@]}" -eq 0 ]; then
   echo "setup: every package is there already" >&2
   exit 0
 fi
@@ -52,8 +59,10 @@ if [ "$(id -u)" -ne 0 ]; then
   else
     echo "setup: not root and there is no sudo; please have an administrator run" >&2
     [ -n "$llvm" ] || missing+=(llvm-19-dev)
-    echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
-    exit 1
+    echo "    apt-get install --no-install-recommends ${missing[*]} ${emulators[*]}" >&2
+    [ -n "$llvm" ] && [ "${#missing[@]}" -eq 0 ] || exit 1
+    echo "setup: without them tests of other architectures are skipped" >&2
+    exit 0
   fi
 fi
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >&2; }
@@ -74,6 +83,15 @@ if [ -z "$llvm" ]; then
   fi
   missing+=("llvm-$llvm-dev")
 fi
+
+for package in "${emulators[@]}"; do
+  if [ -n "$(apt-cache madison "$package" 2>/dev/null)" ]; then
+    missing+=("$package")
+  else
+    echo "setup: this release has no $package; some tests of other architectures are skipped" >&2
+  fi
+done
+if [ "${#missing[@]}" -eq 0 ]; then exit 0; fi
 
 before=$(dpkg-query -f '.\n' -W | wc -l)
 echo "setup: installing ${#missing[@]} packages and what they depend on: ${missing[*]}" >&2

@@ -3,5 +3,6 @@
 # (-R NAME, -LE slow, …).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+"$root/scripts/setup.sh" --emulators
 "$root/scripts/build.sh"
 exec ctest --test-dir "$root/build" -j2 --output-on-failure "$@"

@@ -12,6 +12,7 @@
 #include "catch.h"
 #include "compiler/object.h"
 #include "ir/graph/graph.h"
+#include "random_graph.h"
 #include "runtime/support.h"
 
 namespace weft::test {
@@ -114,6 +115,21 @@ inline std::vector<std::string> state_names(std::span<const NamedGraph> function
     for (const Input& in : f.graph.inputs())
       if (in.kind != InputKind::data && std::ranges::find(names, in.name) == names.end()) names.push_back(in.name);
   return names;
+}
+
+/// Random graphs as functions of one object; a state belongs to one of them.
+inline std::vector<NamedGraph> random_functions(std::uint64_t first, int count) {
+  std::vector<NamedGraph> functions;
+  std::vector<std::string> known;
+  for (int i = 0; i < count; ++i) {
+    Graph g = random_graph(first + static_cast<std::uint64_t>(i), {.nodes = 20, .bodies = i % 2 == 0});
+    const std::vector<NamedGraph> alone{{"f", g}};
+    const std::vector<std::string> own = state_names(alone);
+    if (std::ranges::any_of(own, [&](const std::string& s) { return std::ranges::count(known, s) > 0; })) continue;
+    known.insert(known.end(), own.begin(), own.end());
+    functions.push_back({fmt::format("f{}", i), std::move(g)});
+  }
+  return functions;
 }
 
 }  // namespace weft::test

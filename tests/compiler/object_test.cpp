@@ -36,21 +36,6 @@ void on_threads(void*, std::int32_t n, Task task, void* context) {
   for (std::int32_t i = n; i-- > 0;) threads.emplace_back(task, context, i);
 }
 
-/// Random graphs as functions of one object; a state belongs to one of them.
-std::vector<NamedGraph> random_functions(std::uint64_t first, int count) {
-  std::vector<NamedGraph> functions;
-  std::vector<std::string> known;
-  for (int i = 0; i < count; ++i) {
-    Graph g = random_graph(first + static_cast<std::uint64_t>(i), {.nodes = 20, .bodies = i % 2 == 0});
-    const std::vector<NamedGraph> alone{{"f", g}};
-    const std::vector<std::string> own = state_names(alone);
-    if (std::ranges::any_of(own, [&](const std::string& s) { return std::ranges::count(known, s) > 0; })) continue;
-    known.insert(known.end(), own.begin(), own.end());
-    functions.push_back({fmt::format("f{}", i), std::move(g)});
-  }
-  return functions;
-}
-
 }  // namespace
 
 TEST_CASE("functions of an object give the interpreter's bits, on every target, shared out or not") {
