@@ -44,4 +44,15 @@ int main() {
   ObjectFile filter = compile_object({{"smooth", smooth}}, {.name = "filter", .target = "x86-64-v2"});
   fmt::print("{}: {} defined symbols\n", filter.contents.format, filter.contents.defined.size());
   // prints: elf64-x86-64: 5 defined symbols
+
+  // 6. A function of sequences as one of a frame at a time, which keeps what it needs of the earlier ones.
+  const Tensor sound = placeholder(f32, {1, 64, 1}, "sound");
+  const Tensor heard = Conv1D(8, 3, tanh, {.dilation = 4, .padding = Padding::causal})(sound);
+  const Executable effect = compile({NamedTensor{"out", Dense(1)(LSTM(8, {.return_sequences = true})(heard))}});
+  const ObjectFile stream = compile_object({{"effect", effect}}, {.name = "effect", .target = "x86-64-v2", .stream = 1});
+  for (const ObjectFile::State& s : stream.states)
+    if (s.name.starts_with("effect.")) fmt::print("{}: {}\n", s.name, to_string(s.type));
+  // prints: effect.history.0: f32[1,8,1]
+  // prints: effect.carry.1: f32[1,8]
+  // prints: effect.carry.2: f32[1,8]
 }
