@@ -1,4 +1,5 @@
-// Object files beside compiled functions in one process: the same bits after an epoch, time of a step, latency of a call.
+// Object files beside compiled functions in one process: the same bits after an epoch, time of a step, latency of a
+// call.
 //   bench_objects epoch [TARGET…]   trains the reference MLP on MNIST by fit() and by each object
 //   bench_objects latency [CALLS]   one row through it: percentiles, alone and four instances at once
 #include <dlfcn.h>
@@ -29,7 +30,8 @@ class Linked {
     static int count = 0;
     const std::string stem = (kFolder / fmt::format("m{}", count++)).string();
     std::ofstream(stem + ".o", std::ios::binary) << file.object;
-    if (std::system(fmt::format("cc -shared -nostdlib -o {0}.so {0}.o", stem).c_str()) != 0) fail("cannot link {}.o", stem);
+    if (std::system(fmt::format("cc -shared -nostdlib -o {0}.so {0}.o", stem).c_str()) != 0)
+      fail("cannot link {}.o", stem);
     library_ = dlopen((stem + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library_) fail("{}", dlerror());
   }
@@ -52,7 +54,9 @@ Array lines(std::int64_t bytes) { return Array(Type{u8, {std::max<std::int64_t>(
 /// The states after an epoch, by name, and the median time of a step in ms.
 std::pair<std::map<std::string, Array>, double> epoch(const Linked& object, const Dataset& d, std::int64_t batch) {
   const ObjectFile& file = object.file();
-  const Array state = lines(file.state_bytes), workspace = lines(std::ranges::max(file.functions, {}, &ObjectFile::Function::workspace_bytes).workspace_bytes);
+  const Array state = lines(file.state_bytes),
+              workspace =
+                  lines(std::ranges::max(file.functions, {}, &ObjectFile::Function::workspace_bytes).workspace_bytes);
   const std::int64_t n = d.x.shape()[0], pixels = d.x.size() / n;
   Array image(Type{f32, {batch, pixels}});
   float loss = 0;
@@ -61,7 +65,8 @@ std::pair<std::map<std::string, Array>, double> epoch(const Linked& object, cons
   for (std::int64_t begin = 0; begin < n; begin += batch) {
     const std::int64_t rows = std::min(batch, n - begin);
     const std::uint8_t* from = d.x.as<std::uint8_t>().data() + begin * pixels;
-    for (std::int64_t i = 0; i < rows * pixels; ++i) image.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(from[i]) * static_cast<float>(1.0 / 255);
+    for (std::int64_t i = 0; i < rows * pixels; ++i)
+      image.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(from[i]) * static_cast<float>(1.0 / 255);
     const void* in[] = {image.data(), d.y.as<std::int32_t>().data() + begin};
     void* out[] = {&loss, nullptr};
     Call* step = object.function<Call>(fmt::format("step_{}", rows));
@@ -88,7 +93,8 @@ void compare_epoch(const std::vector<std::string>& targets) {
   Model model = mlp(0, {.loss = softmax_cross_entropy, .metrics = {accuracy}, .threads = 1});
   std::vector<Linked> objects;
   for (const std::string& target : targets)
-    objects.emplace_back(model.compile_object({.batch = batches, .training = true, .object = {.name = "m", .target = target}}));
+    objects.emplace_back(
+        model.compile_object({.batch = batches, .training = true, .object = {.name = "m", .target = target}}));
   const History history = model.fit(d, {.batch_size = kBatch128, .epochs = 1, .shuffle = false, .verbose = 0});
   const std::string saved = (kFolder / "fit.safetensors").string();
   model.save(saved);
@@ -100,20 +106,27 @@ void compare_epoch(const std::vector<std::string>& targets) {
     std::string differ;
     for (const NamedArray& a : expected.arrays) {
       const auto found = states.find(a.name);
-      if (found == states.end()) ++other;
-      else if (found->second.same_bits(a.value)) ++same;
-      else differ += " " + a.name;
+      if (found == states.end())
+        ++other;
+      else if (found->second.same_bits(a.value))
+        ++same;
+      else
+        differ += " " + a.name;
     }
     const ObjectContents& c = objects[t].file().contents;
-    fmt::print("{}: {:.3f} ms a step, {:.3f} of fit's; {} arrays of the checkpoint have the same bits, {} are not in the object, these differ:{}; code {} bytes, undefined {}\n",
-               targets[t], ms, ms / history.step_ms[0], same, other, differ.empty() ? " none" : differ, c.code_bytes, c.undefined.size());
+    fmt::print(
+        "{}: {:.3f} ms a step, {:.3f} of fit's; {} arrays of the checkpoint have the same bits, {} are not in the "
+        "object, these differ:{}; code {} bytes, undefined {}\n",
+        targets[t], ms, ms / history.step_ms[0], same, other, differ.empty() ? " none" : differ, c.code_bytes,
+        c.undefined.size());
   }
 }
 
 void print_percentiles(const std::string& what, std::vector<float> us) {
   std::ranges::sort(us);
   const auto at = [&](double p) { return us[static_cast<std::size_t>(p * static_cast<double>(us.size() - 1))]; };
-  fmt::print("{}: p50 {:.2f} us, p99 {:.2f}, p99.9 {:.2f}, most {:.1f}\n", what, at(0.5), at(0.99), at(0.999), us.back());
+  fmt::print("{}: p50 {:.2f} us, p99 {:.2f}, p99.9 {:.2f}, most {:.1f}\n", what, at(0.5), at(0.99), at(0.999),
+             us.back());
 }
 
 void latency(std::int64_t calls) {

@@ -109,8 +109,8 @@ HostArtifact compile(const Program& program, const CpuTarget& target, const Code
   code->kernels = std::make_unique<LinkedCode>(std::move(objects), options.sanitizer != Sanitizer::none);
 
   HostArtifact artifact{.memory = std::make_shared<const BufferTable>(program), .code = {{}, code}};
-  artifact.launches =
-      launches_of(program, forms, [&](std::size_t form) -> const auto& { return compiled[form].phases; });
+  artifact.launches = launches_of(
+      program, forms, [&](std::size_t form) -> const auto& { return compiled[form].phases; });
   code->thunks = std::make_unique<Thunks>(thunks_of(artifact.launches, *code->kernels));
   artifact.code.functions = code->thunks->functions();
   const auto end = std::chrono::steady_clock::now();

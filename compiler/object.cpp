@@ -77,7 +77,8 @@ std::vector<std::shared_ptr<const Program>> programs_of(const std::vector<Graph>
                                                         PipelineOptions options, std::vector<ObjectState>& states) {
   for (;;) {
     std::vector<std::shared_ptr<const Program>> programs;
-    for (const Graph& g : optimized) programs.push_back(std::make_shared<const Program>(make_program(g, target, options)));
+    for (const Graph& g : optimized)
+      programs.push_back(std::make_shared<const Program>(make_program(g, target, options)));
     const std::size_t before = options.row_major.size();
     std::vector<std::int64_t> panels;
     for (const ObjectState& s : states) {
@@ -113,7 +114,8 @@ std::string largest_temporaries(const Program& p) {
   temps.resize(std::min(temps.size(), kShown));
   std::string text;
   for (const Buffer* b : temps)
-    text += fmt::format("{}%{} {}, {} bytes", text.empty() ? "" : "; ", b->name, to_string(b->type), byte_size(b->type));
+    text +=
+        fmt::format("{}%{} {}, {} bytes", text.empty() ? "" : "; ", b->name, to_string(b->type), byte_size(b->type));
   return text.empty() ? "none" : text;
 }
 
@@ -132,7 +134,8 @@ void check_memory_of(const ObjectFile& file, const std::vector<ObjectFunction>& 
 
 using Latencies = std::vector<std::vector<std::int64_t>>;  // by function and output
 
-ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const ObjectOptions& options, const Latencies& latencies) {
+ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const ObjectOptions& options,
+                             const Latencies& latencies) {
   ObjectModule o;
   o.name = options.name;
   o.levels = object_targets(options.target, options.features);
@@ -164,7 +167,8 @@ ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const Obj
     header.functions.push_back(described(functions[i].name, functions[i].graph, f.workspace_bytes()));
     for (std::size_t k = 0; k < (latencies.empty() ? 0 : latencies[i].size()); ++k)
       header.functions.back().outputs[k].latency = latencies[i][k];
-    file.functions.push_back({functions[i].name, f.workspace_bytes(), f.arena_bytes, f.output_bytes, f.scratch_bytes, f.joins});
+    file.functions.push_back(
+        {functions[i].name, f.workspace_bytes(), f.arena_bytes, f.output_bytes, f.scratch_bytes, f.joins});
   }
   check_memory_of(file, o.functions, options.max_memory);
   file.header = header_text(header);
@@ -199,7 +203,8 @@ std::string ObjectFile::report() const {
   for (const Function& f : functions)
     text += fmt::format("{}: workspace {} bytes (arena {}, outputs {}, scratch {}); {} joins\n", f.name,
                         f.workspace_bytes, f.arena_bytes, f.output_bytes, f.scratch_bytes, f.joins);
-  text += fmt::format("needs: {}\n", contents.undefined.empty() ? "nothing" : fmt::format("{}", fmt::join(contents.undefined, ", ")));
+  text += fmt::format("needs: {}\n",
+                      contents.undefined.empty() ? "nothing" : fmt::format("{}", fmt::join(contents.undefined, ", ")));
   return text;
 }
 

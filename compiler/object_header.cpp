@@ -10,13 +10,15 @@ namespace weft {
 namespace {
 
 constexpr std::string_view kKeywords[] = {
-    "alignas", "alignof", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "concept", "const",
-    "consteval", "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double", "else", "enum",
-    "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable",
-    "namespace", "new", "noexcept", "not", "nullptr", "operator", "or", "private", "protected", "public", "register",
-    "requires", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "this",
-    "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void", "volatile",
-    "while", "xor"};
+    "alignas",   "alignof",   "and",      "asm",      "auto",      "bool",      "break",     "case",     "catch",
+    "char",      "class",     "concept",  "const",    "consteval", "constexpr", "constinit", "continue", "decltype",
+    "default",   "delete",    "do",       "double",   "else",      "enum",      "explicit",  "export",   "extern",
+    "false",     "float",     "for",      "friend",   "goto",      "if",        "inline",    "int",      "long",
+    "mutable",   "namespace", "new",      "noexcept", "not",       "nullptr",   "operator",  "or",       "private",
+    "protected", "public",    "register", "requires", "restrict",  "return",    "short",     "signed",   "sizeof",
+    "static",    "struct",    "switch",   "template", "this",      "throw",     "true",      "try",      "typedef",
+    "typeid",    "typename",  "union",    "unsigned", "using",     "virtual",   "void",      "volatile", "while",
+    "xor"};
 
 std::string upper(std::string_view text) {
   std::string s(text);
@@ -37,7 +39,8 @@ std::string_view c_type(DType t) {
 /// Text in a comment: what would end it is broken up, and lines are one.
 std::string in_comment(std::string text) {
   for (std::size_t at; (at = text.find("*/")) != text.npos;) text.replace(at, 2, "* /");
-  std::ranges::replace_if(text, [](unsigned char c) { return c < ' '; }, ' ');
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < ' '; }, ' ');
   return text;
 }
 
@@ -53,7 +56,8 @@ class Writer {
   explicit Writer(const HeaderModule& m) : m_(m), name_(m.object->name), macro_(upper(m.object->name)) {}
 
   std::string header() {
-    line("/* {}: made by weft for {}. What it computes is compiled into the object file of the same name;", name_, m_.target);
+    line("/* {}: made by weft for {}. What it computes is compiled into the object file of the same name;", name_,
+         m_.target);
     line(" * it needs nothing else: it calls no function, allocates nothing and keeps nothing of its own. */");
     line("#ifndef {}_WEFT_H", macro_);
     line("#define {}_WEFT_H", macro_);
@@ -90,8 +94,8 @@ class Writer {
       const auto declare = [&](const std::vector<HeaderFunction::Array>& arrays) {
         const std::vector<std::string> members = members_of(arrays);
         for (std::size_t i = 0; i < arrays.size(); ++i)
-          line("static {} {}_{}[{}];  /* {} */", c_type(arrays[i].type.dtype), f.name, members[i], elements(arrays[i].type),
-               in_comment(to_string(arrays[i].type)));
+          line("static {} {}_{}[{}];  /* {} */", c_type(arrays[i].type.dtype), f.name, members[i],
+               elements(arrays[i].type), in_comment(to_string(arrays[i].type)));
       };
       declare(f.inputs), declare(f.outputs);
     }
@@ -136,7 +140,8 @@ class Writer {
     line("/* What functions return. */");
     line("enum {{");
     line("  {}_OK = 0,", macro_);
-    line("  {}_BAD_STATE = {},    /* not one that {}_init() of this object made */", macro_, int(ObjectFault::state), name_);
+    line("  {}_BAD_STATE = {},    /* not one that {}_init() of this object made */", macro_, int(ObjectFault::state),
+         name_);
     line("  {}_BAD_POINTER = {},  /* null, or a state or workspace that is not aligned to 64 bytes */", macro_,
          int(ObjectFault::pointer));
     line("  {}_BAD_MACHINE = {},  /* it lacks instructions that the code has */", macro_, int(ObjectFault::machine));
@@ -146,7 +151,9 @@ class Writer {
 
   void states() {
     const ObjectModule& o = *m_.object;
-    line("/* All that is kept between calls. It holds no pointers, so it may be copied to other memory, and any number of");
+    line(
+        "/* All that is kept between calls. It holds no pointers, so it may be copied to other memory, and any number "
+        "of");
     line(" * them may be used at once; to another machine go single values, by {0}_read() and {0}_write(). */", name_);
     line("typedef struct {}_state {{", name_);
     line("  {}_ALIGNED unsigned char bytes[{}];", macro_, o.state_bytes);
@@ -154,7 +161,8 @@ class Writer {
     line("/* The values in a state, row-major, for {0}_read() and {0}_write(). */", name_);
     line("enum {{");
     std::vector<std::string> names;
-    for (const char* own : {"VALUES", "OK", "BAD_STATE", "BAD_POINTER", "BAD_MACHINE", "NO_VALUE", "ID", "ALIGNED", "WEFT_H"})
+    for (const char* own :
+         {"VALUES", "OK", "BAD_STATE", "BAD_POINTER", "BAD_MACHINE", "NO_VALUE", "ID", "ALIGNED", "WEFT_H"})
       names.push_back(macro_ + "_" + own);
     for (std::size_t i = 0; i < o.states.size(); ++i) {
       const ObjectState& s = o.states[i];
@@ -170,10 +178,15 @@ class Writer {
   }
 
   void parallel_for() {
-    line("/* Calls task(context, i) for each i in [0, n), on any threads, and returns when all have returned: yours. Functions");
-    line(" * that take one hand it `pool` as it is; null instead of one: the calling thread does all. n is {}. */", m_.object->tasks);
-    line("typedef void (*{}_parallel_for)(void *pool, int32_t n, void (*task)(void *context, int32_t i), void *context);\n",
-         name_);
+    line(
+        "/* Calls task(context, i) for each i in [0, n), on any threads, and returns when all have returned: yours. "
+        "Functions");
+    line(" * that take one hand it `pool` as it is; null instead of one: the calling thread does all. n is {}. */",
+         m_.object->tasks);
+    line(
+        "typedef void (*{}_parallel_for)(void *pool, int32_t n, void (*task)(void *context, int32_t i), void "
+        "*context);\n",
+        name_);
   }
 
   void function(const HeaderFunction& f) {
@@ -181,13 +194,14 @@ class Writer {
     const auto late = [](std::int64_t frames) {
       return frames > 0 ? fmt::format(", {} frames late: the first {} mean nothing", frames, frames) : "";
     };
-    const auto list = [&](const std::vector<HeaderFunction::Array>& arrays, std::string_view what, const char* constant) {
+    const auto list = [&](const std::vector<HeaderFunction::Array>& arrays, std::string_view what,
+                          const char* constant) {
       if (arrays.empty()) return;
       const std::vector<std::string> members = members_of(arrays);
       line("typedef struct {}_{} {{", prefix, what);
       for (std::size_t i = 0; i < arrays.size(); ++i)
-        line("  {}{} *{};  /* {}: {}{} */", constant, c_type(arrays[i].type.dtype), members[i], in_comment(arrays[i].name),
-             in_comment(to_string(arrays[i].type)), late(arrays[i].latency));
+        line("  {}{} *{};  /* {}: {}{} */", constant, c_type(arrays[i].type.dtype), members[i],
+             in_comment(arrays[i].name), in_comment(to_string(arrays[i].type)), late(arrays[i].latency));
       line("}} {}_{};", prefix, what);
     };
     line("/* {}: from inputs to outputs{}. An output that is null is not wanted. */", f.name,
@@ -197,8 +211,8 @@ class Writer {
     line("typedef struct {}_workspace {{  /* what is in it between calls does not matter */", prefix);
     line("  {}_ALIGNED unsigned char bytes[{}];", macro_, std::max<std::int64_t>(f.workspace_bytes, 64));
     line("}} {}_workspace;", prefix);
-    line("int32_t {0}({1}{2}_state *state, const {3} *inputs, const {4} *outputs,", prefix, f.updates ? "" : "const ", name_,
-         f.inputs.empty() ? "void" : prefix + "_inputs", f.outputs.empty() ? "void" : prefix + "_outputs");
+    line("int32_t {0}({1}{2}_state *state, const {3} *inputs, const {4} *outputs,", prefix, f.updates ? "" : "const ",
+         name_, f.inputs.empty() ? "void" : prefix + "_inputs", f.outputs.empty() ? "void" : prefix + "_outputs");
     line("    {}_workspace *workspace{});\n", prefix,
          m_.object->tasks > 1 ? fmt::format(", {}_parallel_for parallel_for, void *pool", name_) : "");
   }
@@ -264,7 +278,8 @@ class Writer {
 
   void demo_samples() {
     for (const auto& [name, rows] : m_.samples) {
-      line("static const unsigned char {}[{}] = {{  /* {} */", sample_name(name), rows.size(), in_comment(to_string(rows.type())));
+      line("static const unsigned char {}[{}] = {{  /* {} */", sample_name(name), rows.size(),
+           in_comment(to_string(rows.type())));
       std::string numbers;
       for (const std::uint8_t x : rows.as<std::uint8_t>()) {
         numbers += fmt::format("{},", x);
@@ -284,7 +299,8 @@ class Writer {
     std::string inputs = "0", outputs = "0";
     const auto structure = [&](const std::vector<std::string>& members, const char* what) {
       std::string list;
-      for (const std::string& member : members) list += fmt::format("{}{}_{}", list.empty() ? "" : ", ", f.name, member);
+      for (const std::string& member : members)
+        list += fmt::format("{}{}_{}", list.empty() ? "" : ", ", f.name, member);
       line("    const {}_{} {} = {{{}}};", prefix, what, what, list);
       return fmt::format("&{}", what);
     };
@@ -294,7 +310,10 @@ class Writer {
       if (!samples_of(f.inputs[i])) {
         const Type& t = f.inputs[i].type;
         line("    for (int i = 0; i < {}; ++i) {}_{}[i] = ({})({}next());", element_count(t.shape), f.name, in[i],
-             c_type(t.dtype), is_float(t.dtype) ? "" : t.dtype == boolean ? "2 * " : "10 * ");
+             c_type(t.dtype),
+             is_float(t.dtype)    ? ""
+             : t.dtype == boolean ? "2 * "
+                                  : "10 * ");
       }
     line("    for (int call = 0; call < {}; ++call) {{", f.updates ? 20 : 2);
     for (std::size_t i = 0; i < in.size(); ++i)

@@ -1,7 +1,7 @@
 // Lesson 9: a model as an object file.
 //
-// compile_object() makes what a C or C++ program links to run and train a model without weft: one object file that needs
-// no library, not even C's, and a header that says how to call it. docs/objects.md is about such programs.
+// compile_object() makes what a C or C++ program links to run and train a model without weft: one object file that
+// needs no library, not even C's, and a header that says how to call it. docs/objects.md is about such programs.
 #include <weft/weft.h>
 
 #include <fstream>
@@ -17,7 +17,8 @@ int main() {
   model.fit(all, {.batch_size = 64, .epochs = 1, .verbose = 0});
 
   // 2. Two functions, each for 1 and for 64 rows: `predict`, and `step`, which trains on rows and their labels.
-  ObjectFile file = model.compile_object({.batch = {1, 64}, .training = true, .object = {.name = "digits", .target = "multi"}});
+  ObjectFile file =
+      model.compile_object({.batch = {1, 64}, .training = true, .object = {.name = "digits", .target = "multi"}});
   for (const ObjectFile::Function& f : file.functions) fmt::print("digits_{}\n", f.name);
   // prints: digits_step_1
   // prints: digits_step_64
@@ -26,7 +27,8 @@ int main() {
 
   // 3. What it needs is known: of other code nothing, of memory a state, and a workspace during a call. Both are the
   // caller's.
-  fmt::print("undefined symbols: {}, bytes of data that change: {}\n", file.contents.undefined.size(), file.contents.writable_bytes);
+  fmt::print("undefined symbols: {}, bytes of data that change: {}\n", file.contents.undefined.size(),
+             file.contents.writable_bytes);
   // prints: undefined symbols: 0, bytes of data that change: 0
   fmt::print("a state is {} bytes\n", file.state_bytes);
   // prints: a state is
@@ -49,7 +51,8 @@ int main() {
   const Tensor sound = placeholder(f32, {1, 64, 1}, "sound");
   const Tensor heard = Conv1D(8, 3, tanh, {.dilation = 4, .padding = Padding::causal})(sound);
   const Executable effect = compile({NamedTensor{"out", Dense(1)(LSTM(8, {.return_sequences = true})(heard))}});
-  const ObjectFile stream = compile_object({{"effect", effect}}, {.name = "effect", .target = "x86-64-v2", .stream = 1});
+  const ObjectFile stream =
+      compile_object({{"effect", effect}}, {.name = "effect", .target = "x86-64-v2", .stream = 1});
   for (const ObjectFile::State& s : stream.states)
     if (s.name.starts_with("effect.")) fmt::print("{}: {}\n", s.name, to_string(s.type));
   // prints: effect.history.0: f32[1,8,1]

@@ -64,8 +64,9 @@ ObjectFile compile_model(const Options& o, ObjectOptions object) {
   if (object.name.empty()) object.name = o.sources[0];
   Model model = builtin_model(o.sources[0]).make(o.seed, train_options());
   if (!o.weights.empty()) model.load(o.weights);
-  return model.compile_object(
-      {.batch = o.batch.empty() ? std::vector<std::int64_t>{o.train ? 128 : 1} : o.batch, .training = o.train, .object = object});
+  return model.compile_object({.batch = o.batch.empty() ? std::vector<std::int64_t>{o.train ? 128 : 1} : o.batch,
+                               .training = o.train,
+                               .object = object});
 }
 
 /// One function a file and batch, called as the file's own function is.
@@ -140,11 +141,13 @@ void verify_object(const VerifyOptions& o) {
   constexpr std::int64_t kLargest = std::int64_t{4} << 30;
   const std::vector<std::byte> bytes = read_file(o.file, kLargest);
   const ObjectContents c = inspect_object({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, o.file);
-  print_line(fmt::format("{}: {}\ndefines: {}\nneeds: {}\ncode {} bytes, constants {}, data that changes {}, addresses in data {}",
-                         o.file, c.format, fmt::join(c.defined, ", "),
-                         c.undefined.empty() ? "nothing" : fmt::format("{}", fmt::join(c.undefined, ", ")), c.code_bytes,
-                         c.constant_bytes, c.writable_bytes, c.data_relocations));
-  if (!c.undefined.empty()) fail("{}: it needs {} from elsewhere; expected nothing", o.file, fmt::join(c.undefined, ", "));
+  print_line(fmt::format(
+      "{}: {}\ndefines: {}\nneeds: {}\ncode {} bytes, constants {}, data that changes {}, addresses in data {}", o.file,
+      c.format, fmt::join(c.defined, ", "),
+      c.undefined.empty() ? "nothing" : fmt::format("{}", fmt::join(c.undefined, ", ")), c.code_bytes, c.constant_bytes,
+      c.writable_bytes, c.data_relocations));
+  if (!c.undefined.empty())
+    fail("{}: it needs {} from elsewhere; expected nothing", o.file, fmt::join(c.undefined, ", "));
   if (c.writable_bytes > 0) fail("{}: it has {} bytes of data that change; expected none", o.file, c.writable_bytes);
   if (c.data_relocations > 0)
     fail("{}: a loader would have to fill {} addresses into its data; expected none", o.file, c.data_relocations);
@@ -156,21 +159,29 @@ void add_compile(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->object.name = "";
   auto* command = app.add_subcommand("compile", "Compile functions ahead of time into an object file and a C header");
-  command->add_option("SOURCE", o->sources, "a reference model (mlp, cnn, lstm, vit), or .weft files, a function each")->required();
+  command->add_option("SOURCE", o->sources, "a reference model (mlp, cnn, lstm, vit), or .weft files, a function each")
+      ->required();
   command->add_flag("--train", o->train, "of a reference model: the training step too");
   command->add_option("-o,--output", o->output, "the object file to write (default: MODEL.o, or model.o)");
   command->add_option("--header", o->header, "the header to write (default: beside the object file)");
   command->add_option("--demo", o->demo, "write a C program that runs it, too");
-  command->add_option("--name", o->object.name, "what the object's names begin with (default: the model's, or 'model')");
-  command->add_option("--target", o->object.target, "what to make code for: " + object_target_names())->capture_default_str();
+  command->add_option("--name", o->object.name,
+                      "what the object's names begin with (default: the model's, or 'model')");
+  command->add_option("--target", o->object.target, "what to make code for: " + object_target_names())
+      ->capture_default_str();
   command->add_option("--features", o->object.features, "what the cpu has and lacks besides: \"+avx2,-fma\"");
-  command->add_option("--threads", o->threads, "none; callback, for a parallel-for of the caller's over as many threads as this machine has; or their number")
+  command
+      ->add_option("--threads", o->threads,
+                   "none; callback, for a parallel-for of the caller's over as many threads as this machine has; or "
+                   "their number")
       ->capture_default_str();
   command->add_option("--batch", o->batch, "rows of a call: a number, or several for a function each")->delimiter(',');
   o->extents.add_names_to(*command);
   command->add_option("--weights", o->weights, "a .safetensors file with the values that states begin with");
   command->add_option("--seed", o->seed, "of a reference model's first weights")->capture_default_str();
-  command->add_option("--stream", o->object.stream, "the axis of time: functions take some frames a call and keep what later ones need")
+  command
+      ->add_option("--stream", o->object.stream,
+                   "the axis of time: functions take some frames a call and keep what later ones need")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--frames", o->object.frames, "of a stream's call")->capture_default_str();
   command->add_option("--max-memory", o->object.max_memory, "fail when state and workspace need more bytes than this");

@@ -42,7 +42,8 @@ constexpr std::string_view kSanitizers[] = {"none", "address", "thread"};  // by
 /// ir/kernel/parse_kernel.cpp).
 [[maybe_unused]] void fields_of_the_key(const CpuTarget& target, const CpuSchedule& schedule, const Expr& expr,
                                         const KernelStage& stage, const Phase& phase, const Index& index) {
-  [[maybe_unused]] const auto& [triple, cpu, features, vector_bytes, vector_registers, fma, flushes, l1, l1_ways, l2, l3] = target;
+  [[maybe_unused]] const auto& [triple, cpu, features, vector_bytes, vector_registers, fma, flushes, l1, l1_ways, l2,
+                                l3] = target;
   [[maybe_unused]] const auto& [vector, mr, nr, kc, mc, nc, split_n, pack_lhs, pack_rhs] = schedule;
   [[maybe_unused]] const auto& [kind, dtype, op, args, bits, buffer, access, result] = expr;
   [[maybe_unused]] const auto& [does, axis, stores, predicate, into, reduction, order, value, lhs, rhs, roles,

@@ -242,7 +242,9 @@ void PhaseEmitter::write_streaming(DType t, Value* pointer, Value* v) {
 bool PhaseEmitter::passes_caches(const Store& s, const Linear& l) const {
   const BufferId owner = storage(program_, s.buffer);
   const Type& type = program_.buffers[static_cast<std::size_t>(owner)].type;
-  if (!target_.is_x86() || type.dtype == boolean || byte_size(type) < target_.l3_bytes / 2 || lanes_.width != kReduceStripes) return false;
+  if (!target_.is_x86() || type.dtype == boolean || byte_size(type) < target_.l3_bytes / 2 ||
+      lanes_.width != kReduceStripes)
+    return false;
   for (std::size_t e = 0; e < kernel_.exprs.size(); ++e)
     if (info_.used[e] && kernel_.exprs[e].kind == Expr::load && storage(program_, kernel_.exprs[e].buffer) == owner)
       return false;

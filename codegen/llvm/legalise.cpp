@@ -72,8 +72,8 @@ Value* fma_of_f32(Builder& b, Value* x, Value* y, Value* z) {
   return b.CreateFPTrunc(d.odd(d.sum(product, b.CreateFPExt(z, d.f64))), x->getType());
 }
 
-/// fma(x, y, z) of f64 by the same paper's algorithm, on operands scaled to where nothing overflows or vanishes: x and y
-/// to [1, 2), z to at most 2^kFar times less or more than their product, beyond which it is the rest that vanishes.
+/// fma(x, y, z) of f64 by the same paper's algorithm, on operands scaled to where nothing overflows or vanishes: x and
+/// y to [1, 2), z to at most 2^kFar times less or more than their product, beyond which it is the rest that vanishes.
 Value* fma_of_f64(Builder& b, Value* x, Value* y, Value* z) {
   constexpr std::int64_t kFar = 120, kBias = 1023, kExponent = 0x7ff;
   const Doubles d = doubles(b, x->getType());
@@ -137,7 +137,8 @@ void expand_fma(llvm::Module& module) {
     Builder b(call);
     Value *x = call->getArgOperand(0), *y = call->getArgOperand(1), *z = call->getArgOperand(2);
     const bool is_f32 = call->getType()->getScalarType()->isFloatTy();
-    call->replaceAllUsesWith(is_f32 ? fma_of_f32(b, x, y, z) : b.CreateCall(fma_function(module, call->getType()), {x, y, z}));
+    call->replaceAllUsesWith(is_f32 ? fma_of_f32(b, x, y, z)
+                                    : b.CreateCall(fma_function(module, call->getType()), {x, y, z}));
     call->eraseFromParent();
   }
 }
@@ -148,7 +149,8 @@ void expand_divisions(llvm::Module& module) {
   for (llvm::Function& f : module)
     for (llvm::Instruction& i : llvm::instructions(f)) {
       const unsigned op = i.getOpcode();
-      if (i.getType()->isIntegerTy(64) && (op == llvm::Instruction::SDiv || op == llvm::Instruction::UDiv || op == llvm::Instruction::SRem || op == llvm::Instruction::URem))
+      if (i.getType()->isIntegerTy(64) && (op == llvm::Instruction::SDiv || op == llvm::Instruction::UDiv ||
+                                           op == llvm::Instruction::SRem || op == llvm::Instruction::URem))
         found.push_back(llvm::cast<llvm::BinaryOperator>(&i));
     }
   for (llvm::BinaryOperator* i : found)
@@ -260,7 +262,8 @@ class Flusher {
     llvm::Type *type = x->getType(), *scalar = type->getScalarType();
     const unsigned width = scalar->getPrimitiveSizeInBits();
     llvm::Type* integer = with_scalar(type, b.getIntNTy(width));
-    const std::uint64_t sign = std::uint64_t{1} << (width - 1), exponent = width == 32 ? 0x7f800000u : 0x7ff0000000000000u;
+    const std::uint64_t sign = std::uint64_t{1} << (width - 1),
+                        exponent = width == 32 ? 0x7f800000u : 0x7ff0000000000000u;
     Value* bits = b.CreateBitCast(x, integer);
     Value* is_tiny = b.CreateICmpEQ(b.CreateAnd(bits, exponent), llvm::Constant::getNullValue(integer));
     Value* zero = b.CreateBitCast(b.CreateAnd(bits, sign), type);

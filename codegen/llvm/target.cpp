@@ -45,7 +45,8 @@ bool start_others() {
 const llvm::Target& back_end(const std::string& triple) {
   const codegen::LlvmUse use;
   static const bool x86 = start_x86();
-  if (x86 && !CpuTarget{.triple = triple}.is_x86()) [[maybe_unused]] static const bool others = start_others();
+  if (x86 && !CpuTarget{.triple = triple}.is_x86()) [[maybe_unused]]
+    static const bool others = start_others();
   std::string error;
   const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!target) fail("this LLVM makes no code for {}", triple);
@@ -66,7 +67,7 @@ const llvm::StringMap<bool>& host_features() {
 /// What loops are made of. Without one of these that a cpu has, code is that of another cpu; without any other feature
 /// it is the same but for an instruction here or there.
 constexpr std::string_view kVectorFeatures[] = {"sse4.1",  "avx",      "avx2",     "fma",
-                                           "avx512f", "avx512vl", "avx512bw", "avx512dq"};
+                                                "avx512f", "avx512vl", "avx512bw", "avx512dq"};
 
 /// `has` tells whether the target has a feature, one of kVectorFeatures.
 template <class Has>

@@ -9,8 +9,8 @@ namespace weft::codegen {
 llvm::Function* begin_function(llvm::Module& module, ObjectBuilder& b, llvm::Type* result, const std::string& name,
                                llvm::ArrayRef<llvm::Type*> parameters, bool exported) {
   auto* type = llvm::FunctionType::get(result, parameters, false);
-  auto* f = llvm::Function::Create(
-      type, exported ? llvm::Function::ExternalLinkage : llvm::Function::InternalLinkage, name, module);
+  auto* f = llvm::Function::Create(type, exported ? llvm::Function::ExternalLinkage : llvm::Function::InternalLinkage,
+                                   name, module);
   b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", f));
   return f;
 }

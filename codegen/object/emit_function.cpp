@@ -97,18 +97,16 @@ class FunctionEmitter {
     const std::vector<PlannedPhase>& plan = f_.plans[level_];
     std::vector<Group> groups;
     for (std::size_t begin = 0, end = 0; begin < plan.size(); begin = end) {
-      while (!plan[end++].barrier && end < plan.size()) {
-      }
+      while (!plan[end++].barrier && end < plan.size()) {}
       const std::span<const PlannedPhase> phases(plan.data() + begin, end - begin);
-      groups.push_back({emit_group(fmt::format("{}.{}", name, groups.size()), phases),
-                        std::ranges::all_of(phases, is_alone)});
+      groups.push_back(
+          {emit_group(fmt::format("{}.{}", name, groups.size()), phases), std::ranges::all_of(phases, is_alone)});
     }
     return groups;
   }
 
   llvm::Function* emit_group(const std::string& name, std::span<const PlannedPhase> phases) {
-    llvm::Function* f =
-        begin_function(module_, b_, b_.getVoidTy(), name, {b_.getPtrTy(), b_.getInt32Ty()}, false);
+    llvm::Function* f = begin_function(module_, b_, b_.getVoidTy(), name, {b_.getPtrTy(), b_.getInt32Ty()}, false);
     context_ = f->getArg(0);
     task_ = b_.CreateZExt(f->getArg(1), b_.getInt64Ty());
     const CpuTarget& target = o_.levels[level_];
@@ -117,8 +115,7 @@ class FunctionEmitter {
     llvm::Value* arguments = b_.CreateAlloca(b_.getPtrTy(), b_.getInt64(most));
     llvm::Value* floats = set_floats(b_, target);
     llvm::Value* scratch =
-        b_.CreateInBoundsGEP(b_.getInt8Ty(),
-                             offset(b_, field(kWorkspace), sizes_.arena_bytes + sizes_.output_bytes),
+        b_.CreateInBoundsGEP(b_.getInt8Ty(), offset(b_, field(kWorkspace), sizes_.arena_bytes + sizes_.output_bytes),
                              b_.CreateMul(task_, b_.getInt64(static_cast<std::uint64_t>(scratch_))));
     for (const PlannedPhase& p : phases) call(p, arguments, scratch);
     restore_floats(b_, target, floats);
@@ -134,7 +131,8 @@ class FunctionEmitter {
     llvm::Value *begin = b_.getInt64(0), *end = b_.getInt64(static_cast<std::uint64_t>(l.units));
     llvm::BasicBlock* after = nullptr;
     if (o_.tasks > 1) {
-      const std::string_view bytes{reinterpret_cast<const char*>(p.bounds.data()), p.bounds.size() * sizeof(p.bounds[0])};
+      const std::string_view bytes{reinterpret_cast<const char*>(p.bounds.data()),
+                                   p.bounds.size() * sizeof(p.bounds[0])};
       llvm::Value* bounds = constant_bytes(module_, bytes);
       begin = b_.CreateLoad(b_.getInt64Ty(), b_.CreateInBoundsGEP(b_.getInt64Ty(), bounds, task_));
       end = b_.CreateLoad(b_.getInt64Ty(),
@@ -216,7 +214,8 @@ ObjectCode::Function emit_function(llvm::Module& module, const ObjectModule& o, 
     FunctionEmitter emitter(module, o, planned, level);
     levels.push_back(emitter.emit(fmt::format("{}.{}", name, level)));
     const ObjectCode::Function& s = emitter.sizes();
-    if (s.workspace_bytes() >= sizes.workspace_bytes()) sizes = {s.arena_bytes, s.output_bytes, s.scratch_bytes, sizes.joins};
+    if (s.workspace_bytes() >= sizes.workspace_bytes())
+      sizes = {s.arena_bytes, s.output_bytes, s.scratch_bytes, sizes.joins};
     sizes.joins = std::max(sizes.joins, s.joins);
   }
 

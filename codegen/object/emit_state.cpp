@@ -104,8 +104,7 @@ void emit_init(llvm::Module& module, const ObjectModule& o, std::uint64_t id, ll
   for (std::size_t i = 0; i < o.states.size(); ++i) {
     const auto& initial = o.states[i].initial;
     if (!initial || is_zero(*initial)) continue;
-    llvm::Constant* data =
-        constant_bytes(module, {reinterpret_cast<const char*>(initial->data()), initial->bytes()});
+    llvm::Constant* data = constant_bytes(module, {reinterpret_cast<const char*>(initial->data()), initial->bytes()});
     b.CreateCall(write, {state, b.getInt32(static_cast<std::uint32_t>(i)), data});
   }
   b.CreateRet(b.getInt32(0));

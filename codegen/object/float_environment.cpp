@@ -9,9 +9,9 @@
 namespace weft::codegen {
 namespace {
 
-constexpr std::uint32_t kMxcsr = 0x9fc0;             // all exceptions masked, FTZ, DAZ
-constexpr std::uint32_t kFlushToZero = 1u << 24;     // AArch64's FPCR and Arm's FPSCR
-constexpr std::uint32_t kNearest = 1;                // of llvm.set.rounding
+constexpr std::uint32_t kMxcsr = 0x9fc0;          // all exceptions masked, FTZ, DAZ
+constexpr std::uint32_t kFlushToZero = 1u << 24;  // AArch64's FPCR and Arm's FPSCR
+constexpr std::uint32_t kNearest = 1;             // of llvm.set.rounding
 
 bool is(const CpuTarget& target, std::string_view architecture) { return target.triple.starts_with(architecture); }
 

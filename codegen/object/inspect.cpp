@@ -41,7 +41,8 @@ ObjectContents inspect_object(std::string_view bytes, const std::string& name) {
     const auto flags = llvm::object::ELFSectionRef(s).getFlags();
     if (!(flags & llvm::ELF::SHF_ALLOC)) {
       const auto of = take(s.getRelocatedSection(), name);
-      if (of != object->section_end() && of->isData() && (llvm::object::ELFSectionRef(*of).getFlags() & llvm::ELF::SHF_ALLOC))
+      if (of != object->section_end() && of->isData() &&
+          (llvm::object::ELFSectionRef(*of).getFlags() & llvm::ELF::SHF_ALLOC))
         c.data_relocations += static_cast<std::size_t>(std::distance(s.relocation_begin(), s.relocation_end()));
       continue;
     }

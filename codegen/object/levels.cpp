@@ -12,8 +12,8 @@
 namespace weft {
 namespace {
 
-/// Extensions that generated code may use, by LLVM's names, and where CPUID shows them: the bit of the register (0 to 3:
-/// eax to edx) that `leaf` gives, with 0 in ecx, or `subleaf`.
+/// Extensions that generated code may use, by LLVM's names, and where CPUID shows them: the bit of the register (0 to
+/// 3: eax to edx) that `leaf` gives, with 0 in ecx, or `subleaf`.
 struct Extension {
   const char* name;
   std::uint32_t leaf;
@@ -22,15 +22,23 @@ struct Extension {
 };
 enum { eax, ebx, ecx, edx };
 constexpr Extension kExtensions[] = {
-    {"sse3", 1, ecx, 0},          {"ssse3", 1, ecx, 9},         {"fma", 1, ecx, 12},         {"cx16", 1, ecx, 13},
-    {"sse4.1", 1, ecx, 19},       {"sse4.2", 1, ecx, 20},       {"movbe", 1, ecx, 22},       {"popcnt", 1, ecx, 23},
-    {"avx", 1, ecx, 28},          {"f16c", 1, ecx, 29},         {"bmi", 7, ebx, 3},          {"avx2", 7, ebx, 5},
-    {"bmi2", 7, ebx, 8},          {"avx512f", 7, ebx, 16},      {"avx512dq", 7, ebx, 17},    {"adx", 7, ebx, 19},
-    {"avx512ifma", 7, ebx, 21},   {"avx512cd", 7, ebx, 28},     {"avx512bw", 7, ebx, 30},    {"avx512vl", 7, ebx, 31},
-    {"avx512vbmi", 7, ecx, 1},    {"avx512vbmi2", 7, ecx, 6},   {"gfni", 7, ecx, 8},         {"avx512vnni", 7, ecx, 11},
-    {"avx512bitalg", 7, ecx, 12}, {"avx512vpopcntdq", 7, ecx, 14}, {"avx512fp16", 7, edx, 23}, {"avxvnni", 7, eax, 4, 1},
-    {"avx512bf16", 7, eax, 5, 1}, {"lzcnt", 0x80000001, ecx, 5}, {"xop", 0x80000001, ecx, 11},
-    {"fma4", 0x80000001, ecx, 16}, {"tbm", 0x80000001, ecx, 21},
+    {"sse3", 1, ecx, 0},          {"ssse3", 1, ecx, 9},
+    {"fma", 1, ecx, 12},          {"cx16", 1, ecx, 13},
+    {"sse4.1", 1, ecx, 19},       {"sse4.2", 1, ecx, 20},
+    {"movbe", 1, ecx, 22},        {"popcnt", 1, ecx, 23},
+    {"avx", 1, ecx, 28},          {"f16c", 1, ecx, 29},
+    {"bmi", 7, ebx, 3},           {"avx2", 7, ebx, 5},
+    {"bmi2", 7, ebx, 8},          {"avx512f", 7, ebx, 16},
+    {"avx512dq", 7, ebx, 17},     {"adx", 7, ebx, 19},
+    {"avx512ifma", 7, ebx, 21},   {"avx512cd", 7, ebx, 28},
+    {"avx512bw", 7, ebx, 30},     {"avx512vl", 7, ebx, 31},
+    {"avx512vbmi", 7, ecx, 1},    {"avx512vbmi2", 7, ecx, 6},
+    {"gfni", 7, ecx, 8},          {"avx512vnni", 7, ecx, 11},
+    {"avx512bitalg", 7, ecx, 12}, {"avx512vpopcntdq", 7, ecx, 14},
+    {"avx512fp16", 7, edx, 23},   {"avxvnni", 7, eax, 4, 1},
+    {"avx512bf16", 7, eax, 5, 1}, {"lzcnt", 0x80000001, ecx, 5},
+    {"xop", 0x80000001, ecx, 11}, {"fma4", 0x80000001, ecx, 16},
+    {"tbm", 0x80000001, ecx, 21},
 };
 /// What the system must save of a thread, by XCR0, where code has such registers.
 constexpr std::uint32_t kSavesAvx = 0x6, kSavesAvx512 = 0xe6;

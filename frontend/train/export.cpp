@@ -18,8 +18,8 @@ std::vector<ExportedFunction> Model::Impl::exported(const Compiled& c, bool trai
     arguments.insert(arguments.end(), targets.begin(), targets.end());
     functions.push_back({"step", train_on(c, "step", arguments, inputs, targets).run});
   }
-  functions.push_back({"predict", weft::compile({outputs.begin(), outputs.end()},
-                                                compile_options(c, "predict", false, inputs))});
+  functions.push_back(
+      {"predict", weft::compile({outputs.begin(), outputs.end()}, compile_options(c, "predict", false, inputs))});
   return functions;
 }
 
@@ -28,7 +28,8 @@ ObjectFile Model::compile_object(const ExportOptions& options, std::source_locat
   const std::shared_ptr<Compiled> c = options.training ? impl_->compiled("compile_object") : impl_->compiled();
   if (options.batch.empty()) fail("{}compile_object: no batch; expected one number of rows or several", where_prefix());
   ObjectOptions object = options.object;
-  if (options.training) object.initial.emplace(c->rate.name(), impl_->rates(*c, impl_->position(*c).steps, 1).reshaped({}));
+  if (options.training)
+    object.initial.emplace(c->rate.name(), impl_->rates(*c, impl_->position(*c).steps, 1).reshaped({}));
   std::vector<ExportedFunction> functions;
   for (const ExportedFunction& f : impl_->exported(*c, options.training))
     for (const std::int64_t batch : options.batch) {

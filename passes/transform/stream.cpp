@@ -71,7 +71,8 @@ class Streamer {
   template <class... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
     const std::string where = node().locs.str();
-    fail("{}{}stream: {}: {}", where, where.empty() ? "" : ": ", name(node().op), fmt::format(format, std::forward<Args>(args)...));
+    fail("{}{}stream: {}: {}", where, where.empty() ? "" : ": ", name(node().op),
+         fmt::format(format, std::forward<Args>(args)...));
   }
 
   /// The shape with so many frames.
@@ -97,7 +98,8 @@ class Streamer {
     Array value(type);
     if (initial != kNoValue) {
       const Array& one = *g_[initial].attrs.literal;
-      for (std::size_t i = 0; i < value.bytes(); i += one.bytes()) std::memcpy(value.data() + i, one.data(), one.bytes());
+      for (std::size_t i = 0; i < value.bytes(); i += one.bytes())
+        std::memcpy(value.data() + i, one.data(), one.bytes());
     }
     result_.initial.emplace(name, std::move(value));
     return g_.input(name, type, InputKind::state, node().locs);
@@ -107,8 +109,9 @@ class Streamer {
   ValueId with_history(const Value& v, std::int64_t k) {
     if (k == 0) return v.id;
     if (v.lead > 0 && v.before == kNoValue)
-      refuse("it reaches back to frames before the first one, of which is known only how they are computed; pad with a "
-             "constant, directly before the window that needs it");
+      refuse(
+          "it reaches back to frames before the first one, of which is known only how they are computed; pad with a "
+          "constant, directly before the window that needs it");
     if (const auto known = histories_.find({v.id, k}); known != histories_.end()) return known->second;
     Type type = g_[v.id].type;
     type.shape[v.axis] = k;
@@ -138,7 +141,8 @@ class Streamer {
     const Shape shape = g_[v.id].type.shape;
     const ValueId late = b.constant(Array::scalar(static_cast<std::int32_t>(-v.lead)));
     const ValueId left = state("start", {i32, {}}, late);  // to come, of those
-    updates_.emplace_back(left, b.op(Op::max, {b.sub(left, b.scalar(i32, static_cast<double>(frames_))), b.scalar(i32, 0)}));
+    updates_.emplace_back(left,
+                          b.op(Op::max, {b.sub(left, b.scalar(i32, static_cast<double>(frames_))), b.scalar(i32, 0)}));
     const ValueId number = b.op(Op::iota, {}, Attrs::axis(v.axis), Type{i32, shape});
     return b.select(b.op(Op::lt, {number, b.broadcast(left, shape, {})}), b.broadcast(constant, shape, {}), v.id);
   }
@@ -160,20 +164,25 @@ class Streamer {
       const auto found = std::find(axes.begin(), axes.end(), axis);
       const auto from = static_cast<int>(found - axes.begin());
       if (found == axes.end() || old_[n.operands[0]].type.shape[from] == 1)
-        return copy(n, [&](std::size_t i) { return at(n.operands[i]).id; }, n.attrs, type);
+        return copy(
+            n, [&](std::size_t i) { return at(n.operands[i]).id; }, n.attrs, type);
       return copy(n, of_operand(from), n.attrs, type);
     }
     if (n.op == Op::reshape) {
       const Shape& from = old_[n.operands[0]].type.shape;
       if (const auto a = kept_axis(n.type.shape, axis, from)) return copy(n, of_operand(*a), n.attrs, type);
     }
-    refuse("it takes {} of {}, whose values differ from frame to frame; expected what is the same for all, or comes with them",
-           to_string(n.type), n.op == Op::input ? old_.find_input(old)->name : std::string(name(n.op)));
+    refuse(
+        "it takes {} of {}, whose values differ from frame to frame; expected what is the same for all, or comes with "
+        "them",
+        to_string(n.type), n.op == Op::input ? old_.find_input(old)->name : std::string(name(n.op)));
   }
 
   /// The axis of `to` that a reshape keeps axis `a` of `from` as: as long, with as many elements before it.
   static std::optional<int> kept_axis(const Shape& from, int a, const Shape& to) {
-    const auto before = [](const Shape& s, int n) { return element_count(Shape(std::span(s.begin(), static_cast<std::size_t>(n)))); };
+    const auto before = [](const Shape& s, int n) {
+      return element_count(Shape(std::span(s.begin(), static_cast<std::size_t>(n))));
+    };
     for (int i = 0; i < to.rank(); ++i)
       if (to[i] == from[a] && before(to, i) == before(from, a)) return i;
     return {};
@@ -184,7 +193,8 @@ class Streamer {
     std::optional<Value> first;
     for (const ValueId v : operands) {
       if (at(v).is_fixed()) continue;
-      if (first && first->axis != at(v).axis) refuse("{} have time along axis {} and axis {}", what, first->axis, at(v).axis);
+      if (first && first->axis != at(v).axis)
+        refuse("{} have time along axis {} and axis {}", what, first->axis, at(v).axis);
       if (!first || at(v).lead < first->lead) first = at(v);
     }
     std::vector<Value> all;
@@ -214,7 +224,8 @@ class Streamer {
   Value elementwise(const Node& n) {
     const std::vector<Value> operands = aligned(n.operands);
     Value v = operands[0];
-    v.id = copy(n, [&](std::size_t i) { return operands[i].id; }, n.attrs, {n.type.dtype, framed(n.type.shape, v.axis)});
+    v.id =
+        copy(n, [&](std::size_t i) { return operands[i].id; }, n.attrs, {n.type.dtype, framed(n.type.shape, v.axis)});
     v.before = kNoValue;
     const auto known = [](const Value& x) { return x.before != kNoValue; };
     if (v.lead > 0 && std::ranges::all_of(operands, known)) {
@@ -246,7 +257,8 @@ class Streamer {
         if (n.attrs[Attr::axes].contains(v.axis)) refuse("time runs backwards");
         return given(v.axis, n.attrs);
       case Op::slice: {
-        if (n.attrs[Attr::stride][v.axis] != 1) refuse("it takes one frame of {}; all are needed", n.attrs[Attr::stride][v.axis]);
+        if (n.attrs[Attr::stride][v.axis] != 1)
+          refuse("it takes one frame of {}; all are needed", n.attrs[Attr::stride][v.axis]);
         v.lead -= n.attrs[Attr::start][v.axis];
         Attrs attrs = n.attrs;
         attrs[Attr::start][v.axis] = 0;
@@ -268,7 +280,8 @@ class Streamer {
   void put_before(Value& v, std::int64_t count, ValueId constant) {
     if (count == 0) return;
     if (count < 0) refuse("it cuts {} frames away; slice does that", -count);
-    if (constant == kNoValue || (v.lead > 0 && v.before != constant)) refuse("it puts frames before the first one that are not one constant");
+    if (constant == kNoValue || (v.lead > 0 && v.before != constant))
+      refuse("it puts frames before the first one that are not one constant");
     if (v.lead < 0) v.id = after_start(v, constant);
     v.lead += count;
     v.before = constant;
@@ -280,10 +293,12 @@ class Streamer {
     if (!at(n.operands[1]).is_fixed()) refuse("its value depends on the frames");
     const ValueId constant = splat_before(n.operands[1]);
     for (int i = 0; i < n.type.shape.rank(); ++i)
-      if (i != v.axis && n.type.shape[i] != old_[n.operands[0]].type.shape[i] && v.before != constant) v.before = kNoValue;
+      if (i != v.axis && n.type.shape[i] != old_[n.operands[0]].type.shape[i] && v.before != constant)
+        v.before = kNoValue;
     put_before(v, attrs[Attr::low][v.axis], constant);
     attrs[Attr::low][v.axis] = attrs[Attr::high][v.axis] = 0;
-    if (framed(n.type.shape, v.axis) != g_[v.id].type.shape) v.id = g_.add(n.op, {v.id, at(n.operands[1]).id}, attrs, {}, n.locs);
+    if (framed(n.type.shape, v.axis) != g_[v.id].type.shape)
+      v.id = g_.add(n.op, {v.id, at(n.operands[1]).id}, attrs, {}, n.locs);
     return v;
   }
 
@@ -315,7 +330,8 @@ class Streamer {
     Value v = operands[0];
     for (const Value& x : operands)
       if (x.before != v.before) v.before = kNoValue;
-    v.id = copy(n, [&](std::size_t i) { return operands[i].id; }, n.attrs, {n.type.dtype, framed(n.type.shape, v.axis)});
+    v.id =
+        copy(n, [&](std::size_t i) { return operands[i].id; }, n.attrs, {n.type.dtype, framed(n.type.shape, v.axis)});
     return v;
   }
 
@@ -325,9 +341,12 @@ class Streamer {
     Value v = x.is_fixed() ? k : x;
     if (!x.is_fixed() && !k.is_fixed()) refuse("each frame chooses from all frames");
     if (!x.is_fixed() && x.axis == axis) refuse("it chooses frames by number");
-    if (x.is_fixed()) v.axis += axis;
-    else if (x.axis > axis) v.axis += rank - 1;
-    v.id = copy(n, [&](std::size_t i) { return at(n.operands[i]).id; }, n.attrs, {n.type.dtype, framed(n.type.shape, v.axis)});
+    if (x.is_fixed())
+      v.axis += axis;
+    else if (x.axis > axis)
+      v.axis += rank - 1;
+    v.id = copy(n, [&](std::size_t i) { return at(n.operands[i]).id; }, n.attrs,
+                {n.type.dtype, framed(n.type.shape, v.axis)});
     v.before = kNoValue;
     return v;
   }
@@ -390,10 +409,12 @@ class Streamer {
     if (n.attrs.scalar(Attr::reverse) != 0) refuse("it runs from the last frame to the first");
     const std::vector<ValueId> sliced(n.operands.begin() + static_cast<std::ptrdiff_t>(carries),
                                       n.operands.begin() + static_cast<std::ptrdiff_t>(carries + slices));
-    if (std::ranges::all_of(sliced, [&](ValueId v) { return at(v).is_fixed(); })) refuse("it is a loop over something else, in which frames are used");
+    if (std::ranges::all_of(sliced, [&](ValueId v) { return at(v).is_fixed(); }))
+      refuse("it is a loop over something else, in which frames are used");
     const std::vector<Value> frames = aligned(sliced, "what it slices");
     if (frames[0].axis != 0) refuse("it is a loop over axis 0, time is axis {}", frames[0].axis);
-    if (frames[0].lead != 0) refuse("it begins {} frames {} the first one", std::abs(frames[0].lead), frames[0].lead > 0 ? "before" : "after");
+    if (frames[0].lead != 0)
+      refuse("it begins {} frames {} the first one", std::abs(frames[0].lead), frames[0].lead > 0 ? "before" : "after");
     std::vector<ValueId> operands;
     for (std::size_t i = 0; i < n.operands.size(); ++i) {
       const ValueId old = n.operands[i];
@@ -421,7 +442,8 @@ class Streamer {
   ValueId carry(ValueId old) {
     const ValueId splat = splat_of(old_, old);
     const ValueId constant = splat != kNoValue ? splat : old;
-    if (!old_.is_constant(constant)) refuse("what it carries begins with a value that is no constant, but of {}", name(old_[old].op));
+    if (!old_.is_constant(constant))
+      refuse("what it carries begins with a value that is no constant, but of {}", name(old_[old].op));
     const ValueId s = state("carry", old_[old].type, splat != kNoValue ? at(splat).id : kNoValue);
     if (splat == kNoValue) result_.initial[g_.find_input(s)->name] = *old_[old].attrs.literal;
     return s;
@@ -430,12 +452,12 @@ class Streamer {
   const Graph& old_;
   Graph g_;
   const std::int64_t frames_;
-  std::vector<Value> values_;                          // by node of the old graph
-  std::map<ValueId, std::vector<Value>> tuples_;       // of loops over time, by node of the old graph
+  std::vector<Value> values_;                     // by node of the old graph
+  std::map<ValueId, std::vector<Value>> tuples_;  // of loops over time, by node of the old graph
   std::map<std::pair<ValueId, std::int64_t>, ValueId> histories_;
-  std::vector<std::pair<ValueId, ValueId>> updates_;   // state, value
+  std::vector<std::pair<ValueId, ValueId>> updates_;  // state, value
   int states_ = 0;
-  ValueId now_ = 0;                                    // the node that is looked at
+  ValueId now_ = 0;  // the node that is looked at
   Streamed result_;
 };
 
@@ -451,12 +473,16 @@ Streamed stream(const Graph& g, int axis, std::int64_t frames) {
     if (in.kind != InputKind::data || shape.rank() <= axis) continue;
     if (!length) length = shape[axis];
     if (shape[axis] != *length)
-      fail("stream: axis {} of the input '{}' is {}, that of another one {}", axis, in.name, extent_text(shape[axis]), extent_text(*length));
+      fail("stream: axis {} of the input '{}' is {}, that of another one {}", axis, in.name, extent_text(shape[axis]),
+           extent_text(*length));
   }
   if (!length) fail("stream: no input of @{} has an axis {}", g.name, axis);
   Graph whole = g;
-  if (is_symbol(*length)) whole = bind(whole, Extents{{*length, kProbe}});
-  else if (*length < 2) fail("stream: axis {} of the inputs has {} frames; expected 2 or more, of which one is like another", axis, *length);
+  if (is_symbol(*length))
+    whole = bind(whole, Extents{{*length, kProbe}});
+  else if (*length < 2)
+    fail("stream: axis {} of the inputs has {} frames; expected 2 or more, of which one is like another", axis,
+         *length);
   return Streamer(remove_dead(fold(inline_bodies(whole, 1))), axis, frames).run();
 }
 

@@ -2,9 +2,9 @@
 // shapes, random ones, and any schedule.
 #include "catch.h"
 #include "ir/graph/build.h"
-#include "passes/transform/autodiff.h"
 #include "passes/pipeline.h"
 #include "passes/schedule/cpu.h"
+#include "passes/transform/autodiff.h"
 #include "plain_program.h"
 #include "programs.h"
 #include "random_graph.h"

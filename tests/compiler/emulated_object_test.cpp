@@ -38,20 +38,24 @@ std::string bytes_of(const Array& a) {
   return text + "0}";
 }
 
-/// A C program that calls each function a few times on the same inputs and prints, line by line, the bytes of its outputs
-/// and of the states that it updates.
-std::string program(const ObjectFile& file, const std::vector<NamedGraph>& functions, const std::vector<std::vector<Array>>& inputs, int calls) {
+/// A C program that calls each function a few times on the same inputs and prints, line by line, the bytes of its
+/// outputs and of the states that it updates.
+std::string program(const ObjectFile& file, const std::vector<NamedGraph>& functions,
+                    const std::vector<std::vector<Array>>& inputs, int calls) {
   const std::vector<std::string> states = state_names(functions);
   const auto number = [&](const std::string& name) { return std::ranges::find(states, name) - states.begin(); };
-  std::string text = "#include <stdint.h>\n#include <stdio.h>\n#define A __attribute__((aligned(64)))\n"
-                     "int32_t m_init(void *); int32_t m_read(const void *, int32_t, void *); int32_t m_write(void *, int32_t, const void *);\n"
-                     "static void show(const unsigned char *p, long n) { long i; for (i = 0; i < n; ++i) printf(\"%02x\", p[i]); puts(\"\"); }\n";
+  std::string text =
+      "#include <stdint.h>\n#include <stdio.h>\n#define A __attribute__((aligned(64)))\n"
+      "int32_t m_init(void *); int32_t m_read(const void *, int32_t, void *); int32_t m_write(void *, int32_t, const "
+      "void *);\n"
+      "static void show(const unsigned char *p, long n) { long i; for (i = 0; i < n; ++i) printf(\"%02x\", p[i]); "
+      "puts(\"\"); }\n";
   text += fmt::format("A static unsigned char state[{}];\n", file.state_bytes);
   std::string body;
   for (std::size_t f = 0; f < functions.size(); ++f) {
     const Graph& g = functions[f].graph;
-    text += fmt::format("int32_t m_{}(void *, const void *, const void *, void *);\nA static unsigned char w{}[{}];\n", functions[f].name, f,
-                        std::max<std::int64_t>(file.functions[f].workspace_bytes, 64));
+    text += fmt::format("int32_t m_{}(void *, const void *, const void *, void *);\nA static unsigned char w{}[{}];\n",
+                        functions[f].name, f, std::max<std::int64_t>(file.functions[f].workspace_bytes, 64));
     body += "  if (m_init(state)) return 1;\n";
     std::string in, out, shown;
     for (std::size_t i = 0; i < inputs[f].size(); ++i) {
@@ -71,10 +75,13 @@ std::string program(const ObjectFile& file, const std::vector<NamedGraph>& funct
       const Input& state = *g.find_input(g.updates()[u].state);
       const std::int64_t size = byte_size(g[state.id].type);
       text += fmt::format("A static unsigned char s{}_{}[{}];\n", f, u, size + 1);
-      shown += fmt::format("  if (m_read(state, {}, s{}_{})) return 3;\n  show(s{}_{}, {});\n", number(state.name), f, u, f, u, size);
+      shown += fmt::format("  if (m_read(state, {}, s{}_{})) return 3;\n  show(s{}_{}, {});\n", number(state.name), f,
+                           u, f, u, size);
     }
-    body += fmt::format("  {{ const void *in[] = {{{}0}}; void *out[] = {{{}0}}; int n;\n    for (n = 0; n < {}; ++n) if (m_{}(state, in, out, w{})) return 4; }}\n{}",
-                        in, out, calls, functions[f].name, f, shown);
+    body += fmt::format(
+        "  {{ const void *in[] = {{{}0}}; void *out[] = {{{}0}}; int n;\n    for (n = 0; n < {}; ++n) if (m_{}(state, "
+        "in, out, w{})) return 4; }}\n{}",
+        in, out, calls, functions[f].name, f, shown);
   }
   return text + "int main(void) {\n" + body + "  return 0;\n}\n";
 }
@@ -86,14 +93,16 @@ Array from_hex(const std::string& line, const Type& type) {
   return a;
 }
 
-void check_emulated(const Machine& m, const std::vector<NamedGraph>& functions, const std::vector<std::vector<Array>>& inputs, int calls,
+void check_emulated(const Machine& m, const std::vector<NamedGraph>& functions,
+                    const std::vector<std::vector<Array>>& inputs, int calls,
                     const std::map<std::string, Array>& initial = {}) {
   const TempDir dir;
   const ObjectFile file = compile_object(functions, {.name = "m", .target = m.target, .initial = initial});
   CHECK(file.contents.undefined.empty());
   std::ofstream(dir.file("m.o"), std::ios::binary) << file.object;
   std::ofstream(dir.file("main.c")) << program(file, functions, inputs, calls);
-  const std::string command = fmt::format("cd {} && {} -std=c99 -static main.c m.o -o m && {} ./m > out", dir.path(), m.compiler, m.emulator);
+  const std::string command =
+      fmt::format("cd {} && {} -std=c99 -static main.c m.o -o m && {} ./m > out", dir.path(), m.compiler, m.emulator);
   REQUIRE(std::system(command.c_str()) == 0);
   std::ifstream out(dir.file("out"));
   for (std::size_t f = 0; f < functions.size(); ++f) {
@@ -124,7 +133,8 @@ void check_emulated(const Machine& m, const std::vector<NamedGraph>& functions, 
 TEST_CASE("random graphs on special values give the interpreter's bits on emulated machines") {
   const std::vector<NamedGraph> functions = random_functions(7200, 4);
   std::vector<std::vector<Array>> inputs;
-  for (std::size_t f = 0; f < functions.size(); ++f) inputs.push_back(random_inputs(functions[f].graph, f, Values::special));
+  for (std::size_t f = 0; f < functions.size(); ++f)
+    inputs.push_back(random_inputs(functions[f].graph, f, Values::special));
   for (const Machine& m : kMachines)
     if (is_there(m)) check_emulated(m, functions, inputs, 1);
 }

@@ -106,8 +106,8 @@ TEST_CASE("a training step in an object, its weights in panels, gives the interp
 
 TEST_CASE("what an object refuses, and how it says so") {
   const std::vector<NamedGraph> functions{{"count", parse_graph(kCounter)}};
-  const ObjectFile file = compile_object(
-      functions, {.name = "counter", .initial = {{"sum", Array::from<float>({1, 2, 3}, {3})}}});
+  const ObjectFile file =
+      compile_object(functions, {.name = "counter", .initial = {{"sum", Array::from<float>({1, 2, 3}, {3})}}});
   const LinkedObject object(file, "counter");
   float x[3] = {10, 20, 30}, total[3] = {};
   std::int32_t calls = -1;
@@ -196,8 +196,8 @@ TEST_CASE("errors of compile_object") {
   CHECK(error({{"f", g}, {"f_inputs", g}}) ==
         "object: a function cannot be called 'f_inputs' beside 'f', which has a type of that name");
   CHECK(error({{"f", g}}, {.tasks = 0}) == "object: 0 tasks; expected 1 to 256");
-  CHECK(error({{"f", g}}, {.target = "z80"})
-            .find("expected one of native, multi, aarch64, riscv64,") != std::string::npos);
+  CHECK(error({{"f", g}}, {.target = "z80"}).find("expected one of native, multi, aarch64, riscv64,") !=
+        std::string::npos);
   CHECK(error({{"f", g}}, {.target = "x86-64-v5"}).starts_with("unknown target 'x86-64-v5' (did you mean"));
   CHECK(error({{"f", g}}, {.target = "x86-64-v3", .features = "+avx9"}).starts_with("unknown feature '+avx9'"));
   CHECK(error({{"f", g}}, {.target = "native", .features = "+avx2"}).starts_with("features '+avx2' for the target"));
@@ -213,8 +213,9 @@ TEST_CASE("errors of compile_object") {
 
 TEST_CASE("the header and the demonstration of an object", "[golden]") {
   const ObjectFile file = compile_object(
-      std::vector<NamedGraph>{{"count", parse_graph(kCounter)},
-                              {"look", parse_graph("func @look(state %sum: f32[3]) { %0 = exp %sum : f32[3] return %0 }")}},
+      std::vector<NamedGraph>{
+          {"count", parse_graph(kCounter)},
+          {"look", parse_graph("func @look(state %sum: f32[3]) { %0 = exp %sum : f32[3] return %0 }")}},
       {.name = "counter", .target = "x86-64-v3"});
   std::string header = file.header;  // but for what depends on the code
   const std::size_t id = header.find("UINT64_C(0x") + 11;
@@ -225,7 +226,8 @@ TEST_CASE("the header and the demonstration of an object", "[golden]") {
 
 TEST_CASE("the header is C99, C11, C++11 and C++20 without a warning, and the demonstration runs") {
   const TempDir dir;
-  const ObjectFile file = compile_object(std::vector<NamedGraph>{{"count", parse_graph(kCounter)}}, {.name = "counter", .tasks = 2});
+  const ObjectFile file =
+      compile_object(std::vector<NamedGraph>{{"count", parse_graph(kCounter)}}, {.name = "counter", .tasks = 2});
   std::ofstream(dir.file("counter.h")) << file.header;
   std::ofstream(dir.file("main.c")) << file.demo;
   std::ofstream(dir.file("counter.o"), std::ios::binary) << file.object;
@@ -240,10 +242,13 @@ int main() {
   std::printf("%g %d\n", double(total[2]), calls[0]);
 }
 )";
-  const std::string warn = fmt::format("cd {} && {} -Wall -Wextra -Wpedantic -Wconversion -Werror ", dir.path(), WEFT_CXX);
+  const std::string warn =
+      fmt::format("cd {} && {} -Wall -Wextra -Wpedantic -Wconversion -Werror ", dir.path(), WEFT_CXX);
   const auto run = [](const std::string& command) { return std::system(command.c_str()); };
   for (const char* standard : {"-x c -std=c99", "-x c -std=c11", "-x c++ -std=c++11", "-x c++ -std=c++20"})
     CHECK(run(warn + standard + " -fsyntax-only counter.h") == 0);
-  CHECK(run(warn + "-x c -std=c99 -Wno-conversion main.c -x none counter.o -o c && ./c > out && grep -q 'count 1: ' out") == 0);
+  CHECK(run(warn +
+            "-x c -std=c99 -Wno-conversion main.c -x none counter.o -o c && ./c > out && grep -q 'count 1: ' out") ==
+        0);
   CHECK(run(warn + "-std=c++20 main.cpp counter.o -o cpp && ./cpp > out && grep -qx '6 2' out") == 0);
 }

@@ -1,11 +1,11 @@
 // Size: no recursion as deep as a graph, no kernel as large as one, no quadratic bookkeeping.
 #include "catch.h"
 #include "ir/graph/build.h"
-#include "passes/transform/autodiff.h"
 #include "passes/graph/canonicalize.h"
 #include "passes/kernel/memory.h"
 #include "passes/kernel/order.h"
 #include "passes/pipeline.h"
+#include "passes/transform/autodiff.h"
 
 using namespace weft;
 

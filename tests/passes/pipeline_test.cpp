@@ -3,8 +3,8 @@
 
 #include "catch.h"
 #include "mlp_step.h"
-#include "passes/transform/autodiff.h"
 #include "passes/graph/fuse.h"
+#include "passes/transform/autodiff.h"
 #include "random_graph.h"
 
 using namespace weft;
@@ -19,7 +19,8 @@ TEST_CASE("every pass has a name and says what it is for") {
 
 TEST_CASE("unknown passes and those that lowering needs are named in the error") {
   const Graph g = mlp_step();
-  CHECK_THROWS_WITH(run_pass("fuze", g), ContainsSubstring("no pass is called 'fuze'; there are: dead, inline, trim, fold"));
+  CHECK_THROWS_WITH(run_pass("fuze", g),
+                    ContainsSubstring("no pass is called 'fuze'; there are: dead, inline, trim, fold"));
   for (const char* name : {"fuse", "lower", "lanes", "tiles", "memory"})
     CHECK_THROWS_WITH(optimize(g, {.disable = {name}}),
                       ContainsSubstring(fmt::format("pass '{}' cannot be disabled", name)));

@@ -75,9 +75,10 @@ TEST_CASE("the C program of docs/objects.md links what its command makes, and tr
   const std::size_t begin = text.find("```c\n") + 5;
   const TempDir dir;
   spill(dir.file("train.c"), text.substr(begin, text.find("```", begin) - begin));
-  const Result r = shell(shell_lines(text).at(0).replace(0, std::string("build/bin/").size(), "") +
-                             " && " WEFT_CXX " -x c -std=c99 -Wall -Wextra -Wpedantic -Werror train.c -x none mlp.o -o train && ./train",
-                         dir.path());
+  const Result r = shell(
+      shell_lines(text).at(0).replace(0, std::string("build/bin/").size(), "") +
+          " && " WEFT_CXX " -x c -std=c99 -Wall -Wextra -Wpedantic -Werror train.c -x none mlp.o -o train && ./train",
+      dir.path());
   INFO(r);
   CHECK(r.code == 0);
   CHECK(std::regex_match(r.out, std::regex("loss [0-9.]+e-0[3-9]\n")));

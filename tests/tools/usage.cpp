@@ -83,7 +83,8 @@ TEST_CASE("mistakes on the command line") {
   const std::vector<Row> rows = {
       {"weft", 2, "weft: error: A subcommand is required"},
       {"weft fly", 2,
-       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, tune, import, compile, verify-object, cache, "
+       "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, tune, import, compile, "
+       "verify-object, cache, "
        "devices"},
       {"weft train", 2, "weft: error: DATASET is required"},
       {"weft train mnist --epochs 0", 2, "--epochs"},

@@ -14,7 +14,8 @@ using namespace weft::test;
 
 namespace {
 
-/// A stack of gated causal convolutions with residuals (van den Oord et al. 2016, arXiv:1609.03499): [1,n,1] -> [1,n,1].
+/// A stack of gated causal convolutions with residuals (van den Oord et al. 2016, arXiv:1609.03499): [1,n,1] ->
+/// [1,n,1].
 Tensor wavenet(const Tensor& audio) {
   Tensor x = Dense(6)(audio);
   Tensor skipped;

@@ -9,9 +9,9 @@
 #include "golden.h"
 #include "ir/graph/build.h"
 #include "mlp_step.h"
-#include "passes/transform/autodiff.h"
 #include "passes/graph/stored_values.h"
 #include "passes/pipeline.h"
+#include "passes/transform/autodiff.h"
 
 using namespace weft;
 

@@ -8,8 +8,8 @@
 #include "error_of.h"
 #include "ir/graph/body.h"
 #include "ir/graph/build.h"
-#include "passes/transform/autodiff.h"
 #include "passes/pipeline.h"
+#include "passes/transform/autodiff.h"
 #include "random_graph.h"
 
 using namespace weft;

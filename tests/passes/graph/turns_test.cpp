@@ -1,11 +1,11 @@
 // trim_loops(), sink_into_loops(), share_turns(): what they leave of scans, and every bit.
 #include "catch.h"
 #include "golden.h"
-#include "passes/transform/autodiff.h"
 #include "passes/graph/share.h"
 #include "passes/graph/sink.h"
 #include "passes/graph/trim.h"
 #include "passes/pipeline.h"
+#include "passes/transform/autodiff.h"
 #include "random_graph.h"
 
 using namespace weft;

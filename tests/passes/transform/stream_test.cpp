@@ -50,71 +50,92 @@ ValueId leaky(Builder& b, ValueId x, ValueId first, bool reverse) {
   Graph body;
   body.name = "turn";
   const LocSet here = LocSet::of(std::source_location::current());
-  const ValueId s = body.input("s", Type{f32, {kChannels}}, InputKind::data, here), t = body.input("t", Type{f32, {kChannels}}, InputKind::data, here);
+  const ValueId s = body.input("s", Type{f32, {kChannels}}, InputKind::data, here),
+                t = body.input("t", Type{f32, {kChannels}}, InputKind::data, here);
   Builder inner{body, here};
   const ValueId sum = inner.add(inner.mul(s, inner.like(s, 0.5)), t);
   body.output("s", sum), body.output("y", sum);
-  Attrs attrs{{Attr::carries, {1}}, {Attr::slices, {1}}, {Attr::length, {b.type(x).shape[0]}}, {Attr::reverse, {reverse}}};
+  Attrs attrs{
+      {Attr::carries, {1}}, {Attr::slices, {1}}, {Attr::length, {b.type(x).shape[0]}}, {Attr::reverse, {reverse}}};
   attrs.bodies = {make_body(std::move(body))};
   return b.op(Op::result, {b.op(Op::scan, {first, x}, attrs)}, Attrs::index(1));
 }
-ValueId leaky(Builder& b, ValueId x, double first = 0) { return leaky(b, x, b.fill(Type{f32, {kChannels}}, first), false); }
+ValueId leaky(Builder& b, ValueId x, double first = 0) {
+  return leaky(b, x, b.fill(Type{f32, {kChannels}}, first), false);
+}
 
 const Row kRows[] = {
-    {"a dense layer", [](Builder& b, ValueId x) {
+    {"a dense layer",
+     [](Builder& b, ValueId x) {
        const ValueId y = b.contract(x, weight(b, {kChannels, 5}), {2}, {0});
        return b.add(y, b.broadcast(weight(b, {5}), b.type(y).shape, {2}));
      }},
     {"a causal convolution", [](Builder& b, ValueId x) { return causal(b, x, 3, 2); }},
-    {"two, with a residual and a gate", [](Builder& b, ValueId x) {
+    {"two, with a residual and a gate",
+     [](Builder& b, ValueId x) {
        const ValueId y = b.mul(b.op(Op::tanh, {causal(b, x, 2, 1)}), b.op(Op::exp, {causal(b, x, 2, 4)}));
        return b.add(causal(b, y, 3, 3), x);
      }},
     {"a window that is larger than the frames before it", [](Builder& b, ValueId x) { return causal(b, x, 3, 11); }},
-    {"padding whose value is changed before the window", [](Builder& b, ValueId x) {
+    {"padding whose value is changed before the window",
+     [](Builder& b, ValueId x) {
        const ValueId padded = b.pad(x, b.scalar(f32, 0.25), {0, 4, 0}, {0, 0, 0});
        return conv(b, b.op(Op::exp, {b.mul(padded, b.like(padded, 0.5))}), 3, 2, 0);
      }},
-    {"windows without padding come late", [](Builder& b, ValueId x) {
+    {"windows without padding come late",
+     [](Builder& b, ValueId x) {
        const ValueId y = relu(b, conv(b, x, 3, 2, 0));
        return b.add(conv(b, y, 2, 1, 0), cut(b, x, 5, kFrames));
      }},
-    {"windows that look ahead come late", [](Builder& b, ValueId x) { return conv(b, conv(b, x, 3, 1, 1, 1), 5, 1, 2, 2); }},
-    {"padding of what comes late", [](Builder& b, ValueId x) {
+    {"windows that look ahead come late",
+     [](Builder& b, ValueId x) { return conv(b, conv(b, x, 3, 1, 1, 1), 5, 1, 2, 2); }},
+    {"padding of what comes late",
+     [](Builder& b, ValueId x) {
        const ValueId late = b.pad(conv(b, x, 4, 1, 0), b.scalar(f32, 9), {0, 2, 0}, {0, 5, 0});
        return conv(b, late, 2, 3, 1);
      }},
-    {"differences", [](Builder& b, ValueId x) {
+    {"differences",
+     [](Builder& b, ValueId x) {
        const ValueId before = cut(b, b.pad(x, b.scalar(f32, 1), {0, 1, 0}, {0, 0, 0}), 0, kFrames);
        return b.sub(x, before);
      }},
-    {"differences of what comes late", [](Builder& b, ValueId x) { return b.sub(cut(b, x, 3, kFrames), cut(b, x, 1, kFrames - 2)); }},
-    {"concat before", [](Builder& b, ValueId x) {
+    {"differences of what comes late",
+     [](Builder& b, ValueId x) { return b.sub(cut(b, x, 3, kFrames), cut(b, x, 1, kFrames - 2)); }},
+    {"concat before",
+     [](Builder& b, ValueId x) {
        return conv(b, b.op(Op::concat, {b.fill({f32, {1, 2, kChannels}}, -1), x}, Attrs::axis(1)), 3, 1, 0);
      }},
-    {"concat of channels, one of them later", [](Builder& b, ValueId x) {
+    {"concat of channels, one of them later",
+     [](Builder& b, ValueId x) {
        return b.op(Op::concat, {x, causal(b, x, 2, 2), b.fill({f32, {1, kFrames, 2}}, 7)}, Attrs::axis(2));
      }},
-    {"time along other axes", [](Builder& b, ValueId x) {
-       const ValueId t = b.transpose(x, {1, 2, 0});                         // [n,c,1]
+    {"time along other axes",
+     [](Builder& b, ValueId x) {
+       const ValueId t = b.transpose(x, {1, 2, 0});                           // [n,c,1]
        const ValueId y = b.contract(weight(b, {4, kChannels}), t, {1}, {1});  // [4,n,1]
-       return b.add(y, b.broadcast(b.reshape(b.reduce(Op::reduce_max, b.transpose(t, {2, 0, 1}), 2), {kFrames}), {4, kFrames, 1}, {1}));
+       return b.add(y, b.broadcast(b.reshape(b.reduce(Op::reduce_max, b.transpose(t, {2, 0, 1}), 2), {kFrames}),
+                                   {4, kFrames, 1}, {1}));
      }},
-    {"a matrix for each frame", [](Builder& b, ValueId x) {
-       const ValueId t = frames_first(b, x), fixed = b.broadcast(weight(b, {kChannels, 2}), {kFrames, kChannels, 2}, {1, 2});
+    {"a matrix for each frame",
+     [](Builder& b, ValueId x) {
+       const ValueId t = frames_first(b, x),
+                     fixed = b.broadcast(weight(b, {kChannels, 2}), {kFrames, kChannels, 2}, {1, 2});
        const ValueId one = b.contract(t, fixed, {1}, {1}, {0}, {0});
        return b.contract(b.reshape(one, {kFrames, 2, 1}), b.reshape(t, {kFrames, 1, kChannels}), {2}, {1}, {0}, {0});
      }},
-    {"a table", [](Builder& b, ValueId x) {
+    {"a table",
+     [](Builder& b, ValueId x) {
        const ValueId k = b.convert(b.mul(x, b.like(x, 3)), i32);
        return b.op(Op::gather, {weight(b, {2, 4, 2}), k}, Attrs::axis(1));  // [2,1,n,c,2]
      }},
-    {"chosen channels", [](Builder& b, ValueId x) {
+    {"chosen channels",
+     [](Builder& b, ValueId x) {
        return b.op(Op::gather, {x, b.constant(Array::from<std::int32_t>({2, 0, 2, 1}, {2, 2}))}, Attrs::axis(2));
      }},
     {"the largest channel", [](Builder& b, ValueId x) { return b.reduce(Op::arg_max, x, 2); }},
     {"a loop over frames", [](Builder& b, ValueId x) { return leaky(b, frames_first(b, x), 0.75); }},
-    {"two loops around a convolution", [](Builder& b, ValueId x) {
+    {"two loops around a convolution",
+     [](Builder& b, ValueId x) {
        const ValueId y = b.reshape(leaky(b, frames_first(b, x)), {1, kFrames, kChannels});
        return leaky(b, frames_first(b, causal(b, y, 3, 2)), 1.0);
      }},
@@ -208,34 +229,48 @@ TEST_CASE("what cannot be streamed is refused, by name") {
     const std::string message = error_of([&] { streaming(build, 1); });
     return message.substr(std::min(message.find("stream: "), message.size()));  // behind the line
   };
-  CHECK(error([](Builder& b, ValueId x) { return b.reduce(Op::reduce_sum, x, 1); }) == "stream: reduce_sum: it is over all frames");
-  CHECK(error([](Builder& b, ValueId x) { return b.contract(x, x, {2}, {2}); }) == "stream: contract: each frame meets all others");
-  CHECK(error([](Builder& b, ValueId x) { return b.contract(x, weight(b, {kFrames, 2}), {1}, {0}); }) == "stream: contract: it sums over all frames");
-  CHECK(error([](Builder& b, ValueId x) { return b.op(Op::reverse, {x}, {{Attr::axes, {1}}}); }) == "stream: reverse: time runs backwards");
+  CHECK(error([](Builder& b, ValueId x) { return b.reduce(Op::reduce_sum, x, 1); }) ==
+        "stream: reduce_sum: it is over all frames");
+  CHECK(error([](Builder& b, ValueId x) { return b.contract(x, x, {2}, {2}); }) ==
+        "stream: contract: each frame meets all others");
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.contract(x, weight(b, {kFrames, 2}), {1}, {0});
+        }) == "stream: contract: it sums over all frames");
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.op(Op::reverse, {x}, {{Attr::axes, {1}}});
+        }) == "stream: reverse: time runs backwards");
   CHECK(error([](Builder& b, ValueId x) { return b.window(x, {1}, {2}, {2}); }) ==
         "stream: window: it gives one frame of 2; expected stride 1 along time");
-  CHECK(error([](Builder& b, ValueId x) { return b.slice(x, {0, 0, 0}, {1, kFrames, 3}, {1, 3, 1}); }) ==
-        "stream: slice: it takes one frame of 3; all are needed");
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.slice(x, {0, 0, 0}, {1, kFrames, 3}, {1, 3, 1});
+        }) == "stream: slice: it takes one frame of 3; all are needed");
   CHECK(error([](Builder& b, ValueId x) { return b.reshape(x, {kFrames * kChannels}); }) ==
         "stream: reshape: time, axis 1 of [1,24,3], is no axis of [72]");
-  CHECK(error([](Builder& b, ValueId x) { return b.add(x, b.broadcast(weight(b, {kFrames}), {1, kFrames, 3}, {1})); })
-            .starts_with("stream: add: it takes f32[24] of constant, whose values differ from frame to frame"));
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.add(x, b.broadcast(weight(b, {kFrames}), {1, kFrames, 3}, {1}));
+        }).starts_with("stream: add: it takes f32[24] of constant, whose values differ from frame to frame"));
   CHECK(error([](Builder& b, ValueId x) {
           return b.add(x, b.op(Op::iota, {}, Attrs::axis(1), b.type(x)));
         }).starts_with("stream: add: it takes f32[1,24,3] of iota"));
   CHECK(error([](Builder& b, ValueId x) {  // padded once for two windows
           return conv(b, relu(b, conv(b, x, 3, 1, 6)), 3, 2, 0);
-        }).starts_with("stream: window: it reaches back to frames before the first one"));
-  CHECK(error([](Builder& b, ValueId x) { return b.op(Op::concat, {x, x}, Attrs::axis(1)); }) == "stream: concat: it lays sequences end to end");
-  CHECK(error([](Builder& b, ValueId x) { return leaky(b, frames_first(b, x), b.fill({f32, {kChannels}}, 0), true); }) ==
-        "stream: scan: it runs from the last frame to the first");
-  CHECK(error([](Builder& b, ValueId x) { return leaky(b, b.reshape(b.transpose(conv(b, x, 3, 1, 0), {1, 0, 2}), {kFrames - 2, kChannels})); }) ==
-        "stream: scan: it begins 2 frames after the first one");
+        })
+            .starts_with("stream: window: it reaches back to frames before the first one"));
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.op(Op::concat, {x, x}, Attrs::axis(1));
+        }) == "stream: concat: it lays sequences end to end");
+  CHECK(error([](Builder& b, ValueId x) {
+          return leaky(b, frames_first(b, x), b.fill({f32, {kChannels}}, 0), true);
+        }) == "stream: scan: it runs from the last frame to the first");
+  CHECK(error([](Builder& b, ValueId x) {
+          return leaky(b, b.reshape(b.transpose(conv(b, x, 3, 1, 0), {1, 0, 2}), {kFrames - 2, kChannels}));
+        }) == "stream: scan: it begins 2 frames after the first one");
   CHECK(error([](Builder& b, ValueId x) {
           const ValueId y = leaky(b, frames_first(b, x));
           return b.op(Op::result, {b.node(y).operands[0]}, Attrs::index(0));
         }) == "stream: result: it is what the loop ends with, after all frames");
-  CHECK(error([](Builder& b, ValueId) { return weight(b, {3}); }) == "stream: the output 'y' does not depend on the frames");
+  CHECK(error([](Builder& b, ValueId) { return weight(b, {3}); }) ==
+        "stream: the output 'y' does not depend on the frames");
 
   const auto of = [](const char* text, int axis = 0, std::int64_t frames = 1) {
     return error_of([&] { stream(parse_graph(text, "t"), axis, frames); });
@@ -246,7 +281,8 @@ TEST_CASE("what cannot be streamed is refused, by name") {
   CHECK(of(simple, 0, 0) == "stream: 0 frames; expected 1 to 1048576");
   CHECK(of(simple, 0, 1) == "no error");
   CHECK(of("func @f(%x: f32[?time,2]) { %0 = exp %x : f32[?time,2] return %0 }") == "no error");
-  CHECK(of("func @f(%x: f32[1,2]) { %0 = exp %x : f32[1,2] return %0 }").starts_with("stream: axis 0 of the inputs has 1 frames"));
+  CHECK(of("func @f(%x: f32[1,2]) { %0 = exp %x : f32[1,2] return %0 }")
+            .starts_with("stream: axis 0 of the inputs has 1 frames"));
   CHECK(of("func @f(%x: f32[4], %y: f32[5]) { %0 = exp %x : f32[4] %1 = exp %y : f32[5] return %0, %1 }") ==
         "stream: axis 0 of the input 'y' is 5, that of another one 4");
   CHECK(of("func @f(%x: f32[4], state %s: f32[4]) { update %s = %x return %x }") ==
