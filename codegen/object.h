@@ -7,6 +7,7 @@
 //   int32 m_init(state)                      the initial values; a fault (ObjectFault)
 //   int32 m_read(state, int32 i, to)         copies the value of state i, row-major
 //   int32 m_write(state, int32 i, from)
+//   int32 m_restart(state)                   the initial values of states that restart, where there are such
 //   int32 m_f(state, inputs, outputs, workspace [, parallel_for, pool])
 // `state` and `workspace` are kCacheLine-aligned. `inputs` is an array of pointers, one for each input that is no state,
 // aligned to its elements; so is `outputs`, in which null means that the output is not wanted. With tasks > 1,
@@ -43,6 +44,7 @@ struct ObjectState {
   std::int64_t offset = 0;              // from the start of that memory, a multiple of kCacheLine
   std::vector<std::int64_t> panels;     // by level: how it is stored (ir/memory/panels.h)
   std::shared_ptr<const Array> initial; // row-major; null: zeros
+  bool restarts = false;                // it belongs to a sequence, of which there may be another one
 };
 
 struct ObjectFunction {

@@ -15,7 +15,8 @@ namespace weft {
 namespace {
 
 constexpr int kMostTasks = 256;
-constexpr std::string_view kOwnNames[] = {"supported", "init", "read", "write", "state", "parallel_for"};
+constexpr std::string_view kOwnNames[] = {"supported", "init",         "restart",  "read",  "write",
+                                          "state",     "parallel_for", "instance", "fault", "cpp", "state_", "fault_"};
 
 void check(const std::vector<NamedGraph>& functions, const ObjectOptions& o) {
   if (!is_c_identifier(o.name))
@@ -24,11 +25,16 @@ void check(const std::vector<NamedGraph>& functions, const ObjectOptions& o) {
   for (const auto& [name, rows] : o.samples)
     if (rows.dtype() != u8) fail("object: the samples of '{}' are {}; expected u8", name, to_string(rows.type()));
   if (functions.empty()) fail("object: there is no function to compile");
+  if (o.stream < 0 && o.frames != std::vector<std::int64_t>{1}) fail("object: frames are of a stream; expected its axis, too");
   std::vector<std::string_view> names;
   for (const NamedGraph& f : functions) {
     if (!is_c_identifier(f.name) || std::ranges::find(kOwnNames, f.name) != std::end(kOwnNames))
       fail("object: a function cannot be called '{}'; expected letters, digits and '_', no keyword, and none of {}",
            f.name, fmt::join(kOwnNames, ", "));
+    const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
+    if (std::ranges::none_of(f.name, is_lower) && std::ranges::none_of(o.name, is_lower))
+      fail("object: '{}' and its function '{}' are in capitals, as constants are; expected a small letter", o.name,
+           f.name);
     if (std::ranges::find(names, f.name) != names.end()) fail("object: two functions are called '{}'", f.name);
     names.push_back(f.name);
   }
@@ -56,7 +62,7 @@ std::vector<ObjectState> states_of(const std::vector<NamedGraph>& functions, con
     }
   for (const auto& [name, value] : o.initial) {
     const auto known = std::ranges::find(states, name, &ObjectState::name);
-    if (known == states.end()) continue;
+    if (known == states.end()) fail("object: there is a value for the state '{}', which no function has", name);
     if (known->type != value.type())
       fail("object: the value given for the state '{}' is {}; expected {}", name, to_string(value.type()),
            to_string(known->type));
@@ -132,15 +138,20 @@ void check_memory_of(const ObjectFile& file, const std::vector<ObjectFunction>& 
       largest->output_bytes, largest->scratch_bytes, largest_temporaries(program));
 }
 
-using Latencies = std::vector<std::vector<std::int64_t>>;  // by function and output
+/// What else is known of functions that are streams.
+struct Streams {
+  std::vector<std::vector<std::int64_t>> latencies;  // by function and output
+  std::vector<std::string> states;                   // which belong to a sequence
+};
 
 ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const ObjectOptions& options,
-                             const Latencies& latencies) {
+                             const Streams& streams) {
   ObjectModule o;
   o.name = options.name;
   o.levels = object_targets(options.target, options.features);
   o.tasks = options.tasks;
   o.states = states_of(functions, options);
+  for (ObjectState& s : o.states) s.restarts = std::ranges::count(streams.states, s.name) > 0;
   std::vector<Graph> optimized;
   for (const NamedGraph& f : functions) {
     optimized.push_back(optimize(f.graph, options.passes));
@@ -161,12 +172,13 @@ ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const Obj
   file.object = code.bytes;
   file.state_bytes = o.state_bytes;
   for (const ObjectState& x : o.states) file.states.push_back({x.name, x.type});
-  HeaderModule header{&o, code.id, options.target, {}, options.samples};
+  const std::string target = options.target == "native" ? "native, " + o.levels[0].cpu : options.target;
+  HeaderModule header{&o, code.id, target, {}, options.samples};
   for (std::size_t i = 0; i < functions.size(); ++i) {
     const ObjectCode::Function& f = code.functions[i];
     header.functions.push_back(described(functions[i].name, functions[i].graph, f.workspace_bytes()));
-    for (std::size_t k = 0; k < (latencies.empty() ? 0 : latencies[i].size()); ++k)
-      header.functions.back().outputs[k].latency = latencies[i][k];
+    for (std::size_t k = 0; k < (streams.latencies.empty() ? 0 : streams.latencies[i].size()); ++k)
+      header.functions.back().outputs[k].latency = streams.latencies[i][k];
     file.functions.push_back(
         {functions[i].name, f.workspace_bytes(), f.arena_bytes, f.output_bytes, f.scratch_bytes, f.joins});
   }
@@ -177,16 +189,25 @@ ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const Obj
   return file;
 }
 
-ObjectFile compile_streams(std::vector<NamedGraph> functions, ObjectOptions options) {
-  Latencies latencies;
-  for (NamedGraph& f : functions) {
-    f.graph.name = f.name;  // by which its states are called
-    Streamed s = stream(f.graph, options.stream, options.frames);
-    f.graph = std::move(s.graph);
-    latencies.push_back(std::move(s.latency));
-    options.initial.merge(s.initial);
-  }
-  return compile_functions(functions, options, latencies);
+ObjectFile compile_streams(const std::vector<NamedGraph>& functions, ObjectOptions options) {
+  if (options.frames.empty()) fail("object: no number of frames; expected one or several");
+  Streams streams;
+  std::vector<NamedGraph> framed;
+  for (const NamedGraph& f : functions)
+    for (const std::int64_t frames : options.frames) {
+      Graph whole = f.graph;
+      whole.name = f.name;  // by which its states are called
+      Streamed s = stream(whole, options.stream, frames);
+      const bool is_one = options.frames.size() == 1;
+      framed.push_back({is_one ? f.name : fmt::format("{}_{}", f.name, frames), std::move(s.graph)});
+      streams.latencies.push_back(std::move(s.latency));
+      for (auto& [name, value] : s.initial) {
+        streams.states.push_back(name);
+        options.initial.emplace(name, std::move(value));
+      }
+    }
+  check(framed, options);
+  return compile_functions(framed, options, streams);
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ struct ObjectOptions {
   /// The axis of data inputs along which functions take `frames` frames a call, and keep what later ones need
   /// (passes/transform/stream.h); -1: they take all that their types say.
   int stream = -1;
-  std::int64_t frames = 1;
+  std::vector<std::int64_t> frames = {1};  ///< of several, functions are called F_1, F_64, … and share what they keep
   std::map<std::string, Array> initial = {};  ///< values of states; zeros for others
   /// For ObjectFile::demo: u8[n, …], n rows for the input of that name, of which calls take batch after batch; those for
   /// an input of floats are divided by 255.
@@ -59,8 +59,8 @@ struct ObjectFile {
 };
 
 /// Throws Error for a name that is no identifier, functions that are called alike, a state that has two types, an
-/// initial value of another type than its state or of none, a graph with an unbound extent, an unknown target, tasks
-/// that are not 1 to 256, and where memory would be more than allowed, saying what holds it.
+/// initial value of another type than its state, a graph with an unbound extent, an unknown target, tasks that are not
+/// 1 to 256, a function that cannot be streamed, and where memory would be more than allowed, saying what holds it.
 ObjectFile compile_object(const std::vector<NamedGraph>&, const ObjectOptions& = {});
 
 }  // namespace weft

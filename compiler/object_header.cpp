@@ -9,16 +9,17 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view kKeywords[] = {
-    "alignas",   "alignof",   "and",      "asm",      "auto",      "bool",      "break",     "case",     "catch",
-    "char",      "class",     "concept",  "const",    "consteval", "constexpr", "constinit", "continue", "decltype",
-    "default",   "delete",    "do",       "double",   "else",      "enum",      "explicit",  "export",   "extern",
-    "false",     "float",     "for",      "friend",   "goto",      "if",        "inline",    "int",      "long",
-    "mutable",   "namespace", "new",      "noexcept", "not",       "nullptr",   "operator",  "or",       "private",
-    "protected", "public",    "register", "requires", "restrict",  "return",    "short",     "signed",   "sizeof",
-    "static",    "struct",    "switch",   "template", "this",      "throw",     "true",      "try",      "typedef",
-    "typeid",    "typename",  "union",    "unsigned", "using",     "virtual",   "void",      "volatile", "while",
-    "xor"};
+constexpr std::string_view kTaken[] = {  // keywords of C and C++, and what their libraries and compilers define
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char",
+    "char8_t", "char16_t", "char32_t", "class", "compl", "concept", "const", "consteval", "constexpr", "constinit",
+    "const_cast", "continue", "co_await", "co_return", "co_yield", "decltype", "default", "delete", "do", "double",
+    "dynamic_cast", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if",
+    "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or",
+    "or_eq", "private", "protected", "public", "register", "reinterpret_cast", "requires", "restrict", "return",
+    "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
+    "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual",
+    "void", "volatile", "wchar_t", "while", "xor", "xor_eq", "_Alignas", "_Alignof", "_Atomic", "_Bool", "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "typeof", "NULL", "EOF", "errno", "linux", "unix", "std",
+    "int32_t", "int64_t", "uint8_t"};
 
 std::string upper(std::string_view text) {
   std::string s(text);
@@ -44,6 +45,13 @@ std::string in_comment(std::string text) {
   return text;
 }
 
+/// Text between quotation marks.
+std::string in_string(const std::string& text) {
+  std::string s;
+  for (const char c : text) s += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  return s;
+}
+
 /// The members of a structure for the arrays of a function: names of C, one an array.
 std::vector<std::string> members_of(const std::vector<HeaderFunction::Array>& arrays) {
   std::vector<std::string> names;
@@ -56,7 +64,7 @@ class Writer {
   explicit Writer(const HeaderModule& m) : m_(m), name_(m.object->name), macro_(upper(m.object->name)) {}
 
   std::string header() {
-    line("/* {}: made by weft for {}. What it computes is compiled into the object file of the same name;", name_,
+    line("/* {}: made by weft for {}. What it computes is compiled into its object file;", name_,
          m_.target);
     line(" * it needs nothing else: it calls no function, allocates nothing and keeps nothing of its own. */");
     line("#ifndef {}_WEFT_H", macro_);
@@ -90,14 +98,17 @@ class Writer {
     line("#include \"{}\"\n", header_file);
     line("static {}_state state;", name_);
     for (const HeaderFunction& f : m_.functions) {
-      line("static {}_{}_workspace {}_workspace;", name_, f.name, f.name);
-      const auto declare = [&](const std::vector<HeaderFunction::Array>& arrays) {
+      line("static {}_{}_workspace {}_work;", name_, f.name, f.name);
+      const auto declare = [&](const std::vector<HeaderFunction::Array>& arrays, std::string_view what) {
+        if (arrays.empty()) return;
         const std::vector<std::string> members = members_of(arrays);
+        line("static struct {{");
         for (std::size_t i = 0; i < arrays.size(); ++i)
-          line("static {} {}_{}[{}];  /* {} */", c_type(arrays[i].type.dtype), f.name, members[i],
-               elements(arrays[i].type), in_comment(to_string(arrays[i].type)));
+          line("  {} {}[{}];  /* {} */", c_type(arrays[i].type.dtype), members[i], elements(arrays[i].type),
+               in_comment(to_string(arrays[i].type)));
+        line("}} {}_{};", f.name, what);
       };
-      declare(f.inputs), declare(f.outputs);
+      declare(f.inputs, "in"), declare(f.outputs, "out");
     }
     demo_samples();
     const auto made_up = [&](const HeaderFunction& f) {
@@ -170,9 +181,19 @@ class Writer {
            in_comment(s.name), in_comment(to_string(s.type)), byte_size(s.type));
     }
     line("  {}_VALUES = {}", macro_, o.states.size());
-    line("}};\n");
+    line("}};");
+    line("/* Of all values, as initialisers of arrays: their bytes, and their names. */");
+    std::vector<std::string> sizes, labels;
+    for (const ObjectState& s : o.states) {
+      sizes.push_back(fmt::format("{}", byte_size(s.type)));
+      labels.push_back('"' + in_string(s.name) + '"');
+    }
+    line("#define {}_VALUE_BYTES {{{}}}", macro_, sizes.empty() ? "0" : fmt::format("{}", fmt::join(sizes, ", ")));
+    line("#define {}_VALUE_NAMES {{{}}}\n", macro_, labels.empty() ? "\"\"" : fmt::format("{}", fmt::join(labels, ", ")));
     line("int32_t {}_supported(void);  /* 1: this machine can run the code */", name_);
     line("int32_t {0}_init({0}_state *state);  /* the values that it begins with */", name_);
+    if (std::ranges::any_of(o.states, &ObjectState::restarts))
+      line("int32_t {0}_restart({0}_state *state);  /* forgets the frames so far: a new sequence */", name_);
     line("int32_t {0}_read(const {0}_state *state, int32_t value, void *to);", name_);
     line("int32_t {0}_write({0}_state *state, int32_t value, const void *from);\n", name_);
   }
@@ -224,7 +245,7 @@ class Writer {
     line("/* A state and the workspace of its calls, in one piece: large, so keep it static or on the heap. */");
     line("class instance {{");
     line(" public:");
-    line("  instance() : fault_({}_init(&state_)) {{}}", name_);
+    line("  instance() : fault_(::{}_init(&state_)) {{}}", name_);
     line("  int32_t fault() const {{ return fault_; }}  /* of the start */");
     line("  {}_state &state() {{ return state_; }}", name_);
     for (const HeaderFunction& f : m_.functions) wrapper_call(f);
@@ -241,7 +262,11 @@ class Writer {
 
   void wrapper_call(const HeaderFunction& f) {
     const std::string prefix = fmt::format("{}_{}", name_, f.name);
-    std::vector<std::string> names{"state_", "fault_"};
+    std::vector<std::string> names{"state_", "fault_", "in_", "out_", "parallel_for_", "pool_"};
+    for (const HeaderFunction& other : m_.functions) {
+      names.push_back(other.name);
+      names.push_back(other.name + "_workspace_");
+    }
     std::string parameters, in, out;
     for (const auto& a : f.inputs) {
       const std::string p = c_identifier(a.name, names);
@@ -260,10 +285,10 @@ class Writer {
       parameters += fmt::format("{}{}_parallel_for parallel_for_ = nullptr, void *pool_ = nullptr",
                                 parameters.empty() ? "" : ", ", name_);
     line("  int32_t {}({}) {{", f.name, parameters);
-    if (!f.inputs.empty()) line("    const {}_inputs in{{{}}};", prefix, in);
-    if (!f.outputs.empty()) line("    const {}_outputs out{{{}}};", prefix, out);
-    line("    return {}(&state_, {}, {}, &{}_workspace_{});", prefix, f.inputs.empty() ? "nullptr" : "&in",
-         f.outputs.empty() ? "nullptr" : "&out", f.name, parallel ? ", parallel_for_, pool_" : "");
+    if (!f.inputs.empty()) line("    const ::{}_inputs in_{{{}}};", prefix, in);
+    if (!f.outputs.empty()) line("    const ::{}_outputs out_{{{}}};", prefix, out);
+    line("    return ::{}(&state_, {}, {}, &{}_workspace_{});", prefix, f.inputs.empty() ? "nullptr" : "&in_",
+         f.outputs.empty() ? "nullptr" : "&out_", f.name, parallel ? ", parallel_for_, pool_" : "");
     line("  }}");
   }
 
@@ -298,18 +323,16 @@ class Writer {
     line("  {{");
     std::string inputs = "0", outputs = "0";
     const auto structure = [&](const std::vector<std::string>& members, const char* what) {
-      std::string list;
-      for (const std::string& member : members)
-        list += fmt::format("{}{}_{}", list.empty() ? "" : ", ", f.name, member);
-      line("    const {}_{} {} = {{{}}};", prefix, what, what, list);
-      return fmt::format("&{}", what);
+      line("    const {}_{}puts {}puts = {{{}_{}.{}}};", prefix, what, what, f.name, what,
+           fmt::join(members, fmt::format(", {}_{}.", f.name, what)));
+      return fmt::format("&{}puts", what);
     };
-    if (!in.empty()) inputs = structure(in, "inputs");
-    if (!out.empty()) outputs = structure(out, "outputs");
+    if (!in.empty()) inputs = structure(in, "in");
+    if (!out.empty()) outputs = structure(out, "out");
     for (std::size_t i = 0; i < in.size(); ++i)
       if (!samples_of(f.inputs[i])) {
         const Type& t = f.inputs[i].type;
-        line("    for (int i = 0; i < {}; ++i) {}_{}[i] = ({})({}next());", element_count(t.shape), f.name, in[i],
+        line("    for (int i = 0; i < {}; ++i) {}_in.{}[i] = ({})({}next());", element_count(t.shape), f.name, in[i],
              c_type(t.dtype),
              is_float(t.dtype)    ? ""
              : t.dtype == boolean ? "2 * "
@@ -319,18 +342,18 @@ class Writer {
     for (std::size_t i = 0; i < in.size(); ++i)
       if (const Array* rows = samples_of(f.inputs[i])) {
         const Type& t = f.inputs[i].type;
-        line("      for (int i = 0; i < {0}; ++i) {1}_{2}[i] = {3}[(call % {4}) * {0} + i]{5};", element_count(t.shape),
+        line("      for (int i = 0; i < {0}; ++i) {1}_in.{2}[i] = {3}[(call % {4}) * {0} + i]{5};", element_count(t.shape),
              f.name, in[i], sample_name(f.inputs[i].name), rows->size() / element_count(t.shape),
              is_float(t.dtype) ? " * (1 / 255.0f)" : "");
       }
-    line("      fault = {}(&state, {}, {}, &{}_workspace{});", prefix, inputs, outputs, f.name,
+    line("      fault = {}(&state, {}, {}, &{}_work{});", prefix, inputs, outputs, f.name,
          m_.object->tasks > 1 ? ", 0, 0" : "");
     line("      if (fault) {{");
     line("        printf(\"{}: fault %d\\n\", (int)fault);", f.name);
     line("        return 1;");
     line("      }}");
     for (std::size_t i = 0; i < out.size(); ++i)
-      line("      printf(\"{0} %d: {1}[0] = %.9g\\n\", call + 1, (double){0}_{1}[0]);", f.name, out[i]);
+      line("      printf(\"{0} %d: {1}[0] = %.9g\\n\", call + 1, (double){0}_out.{1}[0]);", f.name, out[i]);
     line("    }}");
     line("  }}");
   }
@@ -344,14 +367,14 @@ class Writer {
 bool is_c_identifier(std::string_view name) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
   return !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) && std::ranges::all_of(name, plain) &&
-         std::ranges::find(kKeywords, name) == std::end(kKeywords);
+         std::ranges::find(kTaken, name) == std::end(kTaken);
 }
 
 std::string c_identifier(std::string_view name, std::vector<std::string>& taken) {
   std::string s;
   for (const char c : name) s += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-  if (!is_c_identifier(s)) s = "_" + s;
-  if (!is_c_identifier(s)) s += "value";
+  if (s.empty() || std::isdigit(static_cast<unsigned char>(s[0]))) s = "_" + s;
+  if (!is_c_identifier(s)) s += "_";
   const std::string base = s;
   for (int n = 2; std::ranges::find(taken, s) != taken.end(); ++n) s = fmt::format("{}_{}", base, n);
   taken.push_back(s);

@@ -2,8 +2,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "compiler/object.h"
 #include "frontend/train/builtin.h"
@@ -24,7 +26,8 @@ struct Options {
   ExtentOptions extents;
   ObjectOptions object;
   ScheduleOptions schedules;
-  std::uint64_t seed = 0;
+  std::optional<std::uint64_t> seed;
+  std::optional<std::int64_t> max_memory;
   bool train = false, report = false, json = false;
 };
 
@@ -32,22 +35,23 @@ bool is_builtin(const std::string& name) {
   return std::ranges::any_of(builtin_models(), [&](const BuiltinModel& m) { return m.name == name; });
 }
 
+std::string model_names() {
+  std::string names;
+  for (const BuiltinModel& m : builtin_models()) names += fmt::format("{}{}", names.empty() ? "" : ", ", m.name);
+  return names;
+}
+
 /// The number of tasks that `--threads` names.
 int tasks_of(const std::string& threads) {
   if (threads == "none") return 1;
   if (threads == "callback") return threads_of({});
+  constexpr int kMost = 256;
   int n = 0;
   const auto [end, error] = std::from_chars(threads.data(), threads.data() + threads.size(), n);
   if (error != std::errc() || end != threads.data() + threads.size())
     fail("--threads: expected none, callback or a number, found '{}'", threads);
+  if (n < 1 || n > kMost) fail("--threads: expected 1 to {}, found {}", kMost, n);
   return n;
-}
-
-std::map<std::string, Array> read_weights(const std::string& path) {
-  std::map<std::string, Array> values;
-  if (!path.empty())
-    for (const NamedArray& a : load_safetensors(path).arrays) values.emplace(a.name, a.value);
-  return values;
 }
 
 /// Rows for a demonstration: what every reference model takes.
@@ -60,21 +64,59 @@ std::map<std::string, Array> digits() {
 }
 
 ObjectFile compile_model(const Options& o, ObjectOptions object) {
+  if (!o.extents.named.empty()) fail("--extent is for .weft files");
   if (!o.demo.empty()) object.samples = digits();
   if (object.name.empty()) object.name = o.sources[0];
-  Model model = builtin_model(o.sources[0]).make(o.seed, train_options());
+  Model model = builtin_model(o.sources[0]).make(o.seed.value_or(0), train_options());
   if (!o.weights.empty()) model.load(o.weights);
-  return model.compile_object({.batch = o.batch.empty() ? std::vector<std::int64_t>{o.train ? 128 : 1} : o.batch,
-                               .training = o.train,
-                               .object = object});
+  try {
+    return model.compile_object({.batch = o.batch.empty() ? std::vector<std::int64_t>{o.train ? 128 : 1} : o.batch,
+                                 .training = o.train,
+                                 .object = object});
+  } catch (const Error& e) {  // where this file calls it is nothing to the user
+    constexpr std::string_view kCall = "compile_object: ";
+    const std::string message = e.what();
+    const std::size_t at = message.starts_with("tools/") ? message.find(kCall) : message.npos;
+    if (at == message.npos) throw;
+    fail("{}", message.substr(at + kCall.size()));
+  }
+}
+
+/// The values of a file for all states of the functions.
+std::map<std::string, Array> initial_values(const Options& o, const std::vector<NamedGraph>& functions) {
+  std::map<std::string, Array> values, used;
+  if (o.weights.empty()) return used;
+  for (const NamedArray& a : load_safetensors(o.weights).arrays) values.emplace(a.name, a.value);
+  for (const NamedGraph& f : functions)
+    for (const Input& in : f.graph.inputs()) {
+      if (in.kind == InputKind::data) continue;
+      const auto found = values.find(in.name);
+      if (found == values.end()) fail("{}: no value for the state '{}' of @{}", o.weights, in.name, f.name);
+      used.insert(*found);
+    }
+  return used;
+}
+
+/// Error for an unbound extent that is not that of time.
+void check_bound_beside(const Graph& g, int axis) {
+  for (const Input& in : g.inputs()) {
+    Shape rest = g[in.id].type.shape;
+    if (rest.rank() > axis) rest.erase(axis);
+    if (!is_static(rest))
+      fail("input '{}' is {}: only the extent of axis {} may be unbound in a stream (--batch N, --extent NAME=N)", in.name,
+           to_string(g[in.id].type), axis);
+  }
 }
 
 /// One function a file and batch, called as the file's own function is.
 ObjectFile compile_files(const Options& o, ObjectOptions object) {
   if (o.train) fail("--train is for a reference model; a file is compiled as the function that it is");
+  if (o.seed) fail("--seed is for a reference model");
   std::vector<NamedGraph> functions;
   for (const std::string& file : o.sources) {
     if (file.ends_with(".onnx")) not_built_in("reading ONNX");
+    if (file.find('.') == file.npos && !std::filesystem::exists(file))
+      fail("there is no reference model and no file '{}'; models are {}", file, model_names());
     const std::string text = read_text(file);
     if (is_program(text)) fail("{}: a program of kernels; expected a graph", display_name(file));
     const Graph g = parse_graph(text, display_name(file));
@@ -83,11 +125,13 @@ ObjectFile compile_files(const Options& o, ObjectOptions object) {
       const std::string name = batches.size() == 1 ? g.name : fmt::format("{}_{}", g.name, batch);
       ExtentOptions extents = o.extents;
       extents.batch = batch;
-      functions.push_back({name, object.stream < 0 ? bound(extents.bind(g)) : extents.bind(g)});
+      Graph of_batch = extents.bind(g);
+      if (object.stream >= 0) check_bound_beside(of_batch, object.stream);
+      functions.push_back({name, object.stream < 0 ? bound(std::move(of_batch)) : std::move(of_batch)});
     }
   }
   if (object.name.empty()) object.name = "model";
-  object.initial = read_weights(o.weights);
+  object.initial = initial_values(o, functions);
   return compile_object(functions, object);
 }
 
@@ -114,19 +158,36 @@ void compile(const Options& o) {
   object.tasks = tasks_of(o.threads);
   for (const std::int64_t batch : o.batch)
     if (batch < 1) fail("--batch: expected 1 or more, found {}", batch);
-  const auto schedules = o.schedules.read(object_targets(object.target, object.features).back());
+  if (object.stream < -1) fail("--stream: expected an axis, found {}", object.stream);
+  const std::vector<CpuTarget> levels = object_targets(object.target, object.features);
+  const auto schedules = levels.size() == 1 ? o.schedules.read(levels[0]) : nullptr;
   object.passes.schedules = schedules.get();
   const bool builtin = is_builtin(o.sources[0]);
   if (builtin && o.sources.size() > 1) fail("a reference model is compiled by itself; found {} too", o.sources[1]);
   const std::string path = o.output.empty() ? (builtin ? o.sources[0] : "model") + std::string(".o") : o.output;
-  if (path == "-") fail("-o: an object file goes to a file; expected its path");
-  const std::string stem = path.ends_with(".o") ? path.substr(0, path.size() - 2) : path;
-  const std::string header = o.header.empty() ? stem + ".h" : o.header;
+  for (const std::string& to : {path, o.header, o.demo})
+    if (to == "-") fail("'-': what compile makes goes to files; expected a path");
+  if (o.max_memory && *o.max_memory < 1) fail("--max-memory: expected 1 or more, found {}", *o.max_memory);
+  object.max_memory = o.max_memory.value_or(0);
+  const std::string header = o.header.empty() ? std::filesystem::path(path).replace_extension(".h").string() : o.header;
+  if (header == path || o.demo == path || o.demo == header)
+    fail("the object, the header and the demonstration are files of their own; found {} twice", header == path ? path : o.demo);
   object.header_file = header.substr(header.rfind('/') + 1);
+  for (const std::string& source : o.sources)
+    for (const std::string& written : {path, header, o.demo})
+      if (std::error_code none; std::filesystem::equivalent(written, source, none)) fail("{} would be overwritten", source);
   const ObjectFile file = builtin ? compile_model(o, object) : compile_files(o, object);
-  write_text(header, file.header);
-  if (!o.demo.empty()) write_text(o.demo, file.demo);
-  write_text(path, file.object);
+  const std::pair<const std::string&, const std::string&> written[] = {
+      {path, file.object}, {header, file.header}, {o.demo, file.demo}};
+  for (const auto& [to, text] : written)
+    if (!to.empty()) check_writable(to, std::ssize(text));
+  for (const auto& [to, text] : written)
+    if (!to.empty()) {
+      const std::span<const std::byte> bytes[] = {std::as_bytes(std::span(text))};
+      atomic_write(to, bytes);
+    }
+  if (!file.contents.undefined.empty())
+    say(fmt::format("weft: note: {} needs {}: functions of its compiler's or C's library\n", path, fmt::join(file.contents.undefined, ", ")));
   if (o.json)
     print_line(json_of(file));
   else if (o.report)
@@ -175,16 +236,19 @@ void add_compile(CLI::App& app) {
                    "none; callback, for a parallel-for of the caller's over as many threads as this machine has; or "
                    "their number")
       ->capture_default_str();
-  command->add_option("--batch", o->batch, "rows of a call: a number, or several for a function each")->delimiter(',');
+  command->add_option("--batch", o->batch, "rows of a call: a number, or several for a function each")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   o->extents.add_names_to(*command);
   command->add_option("--weights", o->weights, "a .safetensors file with the values that states begin with");
-  command->add_option("--seed", o->seed, "of a reference model's first weights")->capture_default_str();
+  command->add_option("--seed", o->seed, "of a reference model's first weights (0)");
   command
       ->add_option("--stream", o->object.stream,
-                   "the axis of time: functions take some frames a call and keep what later ones need")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--frames", o->object.frames, "of a stream's call")->capture_default_str();
-  command->add_option("--max-memory", o->object.max_memory, "fail when state and workspace need more bytes than this");
+                   "the axis of time: functions take some frames a call and keep what later ones need");
+  command->add_option("--frames", o->object.frames, "of a stream's call: a number (1), or several for a function each")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--max-memory", o->max_memory, "fail when state and workspace need more bytes than this");
   command->add_flag("--report", o->report, "print the sizes of all parts");
   command->add_flag("--json", o->json, "print them as one JSON object");
   o->schedules.add_to(*command);

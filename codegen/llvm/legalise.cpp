@@ -108,14 +108,14 @@ Value* fma_of_f64(Builder& b, Value* x, Value* y, Value* z) {
   Value* rest = b.CreateSub(scale, b.CreateAdd(third, third));
   sum = b.CreateFMul(b.CreateFMul(b.CreateFMul(sum, power(third)), power(third)), power(rest));
   Value *product = b.CreateFMul(x, y), *is_tiny = b.CreateICmpEQ(exponent(z), d.integer(-kBias));
-  Value* of_plain = b.CreateSelect(is_plain(z), sum, b.CreateSelect(is_tiny, product, z));
+  Value* of_plain = b.CreateSelect(is_plain(z), sum, b.CreateSelect(is_tiny, product, b.CreateFAdd(z, z)));
   return b.CreateSelect(b.CreateAnd(is_plain(x), is_plain(y)), of_plain, b.CreateFAdd(product, z));
 }
 
 /// fma_of_f64 as a function of the module: it is long, and nobody's inner loop.
 llvm::Function* fma_function(llvm::Module& module, llvm::Type* type) {
   const unsigned lanes = type->isVectorTy() ? llvm::cast<llvm::FixedVectorType>(type)->getNumElements() : 0;
-  const std::string name = "weft.fma." + std::to_string(lanes);
+  const std::string name = std::string(kShared) + "fma." + std::to_string(lanes);
   if (llvm::Function* known = module.getFunction(name)) return known;
   auto* f = llvm::Function::Create(llvm::FunctionType::get(type, {type, type, type}, false),
                                    llvm::Function::InternalLinkage, name, module);
@@ -145,14 +145,26 @@ void expand_fma(llvm::Module& module) {
 
 /// Divisions of i64 that a 32-bit machine would call a function for.
 void expand_divisions(llvm::Module& module) {
-  std::vector<llvm::BinaryOperator*> found;
+  std::vector<llvm::BinaryOperator*> vectors, found;
   for (llvm::Function& f : module)
     for (llvm::Instruction& i : llvm::instructions(f)) {
       const unsigned op = i.getOpcode();
-      if (i.getType()->isIntegerTy(64) && (op == llvm::Instruction::SDiv || op == llvm::Instruction::UDiv ||
+      if (i.getType()->getScalarType()->isIntegerTy(64) && (op == llvm::Instruction::SDiv || op == llvm::Instruction::UDiv ||
                                            op == llvm::Instruction::SRem || op == llvm::Instruction::URem))
-        found.push_back(llvm::cast<llvm::BinaryOperator>(&i));
+        (i.getType()->isVectorTy() ? vectors : found).push_back(llvm::cast<llvm::BinaryOperator>(&i));
     }
+  for (llvm::BinaryOperator* i : vectors) {
+    Builder b(i);
+    Value* all = llvm::PoisonValue::get(i->getType());
+    for (unsigned lane = 0; lane < llvm::cast<llvm::FixedVectorType>(i->getType())->getNumElements(); ++lane) {
+      Value *x = b.CreateExtractElement(i->getOperand(0), lane), *y = b.CreateExtractElement(i->getOperand(1), lane);
+      Value* one = b.CreateBinOp(i->getOpcode(), x, y);
+      if (auto* division = llvm::dyn_cast<llvm::BinaryOperator>(one)) found.push_back(division);
+      all = b.CreateInsertElement(all, one, lane);
+    }
+    i->replaceAllUsesWith(all);
+    i->eraseFromParent();
+  }
   for (llvm::BinaryOperator* i : found)
     if (i->getOpcode() == llvm::Instruction::SDiv || i->getOpcode() == llvm::Instruction::UDiv)
       llvm::expandDivision(i);
@@ -225,8 +237,13 @@ class Flusher {
   /// Whether the value is no subnormal, or made none by what run() does.
   bool is_clean(Value* v) {
     if (const auto it = clean_.find(v); it != clean_.end()) return it->second;
+    const std::size_t first = found_.size();
     clean_[v] = true;  // of a circle of phis, unless something else in it is not
-    return clean_[v] = finds_clean(v);
+    found_.push_back(v);
+    if (finds_clean(v)) return true;
+    for (std::size_t i = first; i < found_.size(); ++i) clean_.erase(found_[i]);  // they may have relied on this one
+    found_.resize(first);
+    return clean_[v] = false;
   }
   bool finds_clean(Value* v) {
     if (auto* c = llvm::dyn_cast<llvm::Constant>(v)) {
@@ -275,6 +292,7 @@ class Flusher {
 
   llvm::Function& function_;
   llvm::DenseMap<Value*, bool> clean_;
+  std::vector<Value*> found_;  // clean ones, in order
   llvm::DenseMap<Value*, Value*> flushed_;
   llvm::SmallPtrSet<Value*, 32> ours_;  // users of a value that is flushed which see it as it was
 };

@@ -188,7 +188,9 @@ void codegen::check_cpu(const CpuTarget& target) {
   std::vector<std::string_view> names;
   for (const std::string_view feature : llvm_features(target.features)) {
     for (const llvm::SubtargetFeatureKV& known : generic->getAllProcessorFeatures()) names.emplace_back(known.Key);
-    if ((feature[0] != '+' && feature[0] != '-') || std::ranges::find(names, feature.substr(1)) == names.end())
+    if (feature[0] != '+' && feature[0] != '-')
+      fail("features '{}': expected + or - before each name, as in \"+{}\"", target.features, feature);
+    if (std::ranges::find(names, feature.substr(1)) == names.end())
       fail("unknown feature '{}' of {}{}; expected LLVM's names with + or -, as in \"+{}\"", feature, target.triple,
            suggestion(feature.substr(1), names), target.is_x86() ? "avx2" : names.front());
     names.clear();

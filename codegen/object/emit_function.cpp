@@ -227,35 +227,32 @@ ObjectCode::Function emit_function(llvm::Module& module, const ObjectModule& o, 
   llvm::Value* context = b.CreateAlloca(pointer, b.getInt32(kContextFields));
   for (unsigned i = 0; i < kContextFields; ++i)
     b.CreateStore(f->getArg(i), b.CreateConstInBoundsGEP1_32(pointer, context, i));
-  llvm::Value* level = checked_level(b, f->getArg(kState), id);
+  llvm::Value* level = checked_level(b, o, f->getArg(kState), id);
   return_if(b, is_misplaced(b, f->getArg(kWorkspace)), ObjectFault::pointer);
   const BufferTable& table = *planned.artifacts[0].memory;
-  std::size_t inputs = 0;
-  for (const BufferId in : table.inputs) inputs += at(table.buffers, in).kind == Buffer::input;
-  const auto all_there = [&](ContextField list, std::size_t count) {
-    if (count == 0) return;
-    return_if(b, b.CreateIsNull(f->getArg(list)), ObjectFault::pointer);
-    if (list == kOutputs) return;
-    for (std::size_t i = 0; i < count; ++i) {
-      llvm::Value* at = b.CreateConstInBoundsGEP1_64(pointer, f->getArg(list), i);
-      return_if(b, b.CreateIsNull(b.CreateLoad(pointer, at)), ObjectFault::pointer);
-    }
-  };
-  all_there(kInputs, inputs), all_there(kOutputs, table.outputs.size());
+  std::vector<bool> has_elements;  // of each data input
+  for (const BufferId in : table.inputs)
+    if (const Buffer& buffer = at(table.buffers, in); buffer.kind == Buffer::input)
+      has_elements.push_back(byte_size(buffer.type) > 0);
+  if (!table.outputs.empty()) return_if(b, b.CreateIsNull(f->getArg(kOutputs)), ObjectFault::pointer);
+  if (!has_elements.empty()) return_if(b, b.CreateIsNull(f->getArg(kInputs)), ObjectFault::pointer);
+  for (std::size_t i = 0; i < has_elements.size(); ++i) {
+    if (!has_elements[i]) continue;
+    llvm::Value* at = b.CreateConstInBoundsGEP1_64(pointer, f->getArg(kInputs), i);
+    return_if(b, b.CreateIsNull(b.CreateLoad(pointer, at)), ObjectFault::pointer);
+  }
   auto* done = llvm::BasicBlock::Create(b.getContext(), "done", f);
-  auto* no_level = llvm::BasicBlock::Create(b.getContext(), "no_level", f);
-  llvm::SwitchInst* choice = b.CreateSwitch(level, no_level, static_cast<unsigned>(levels.size()));
+  std::vector<llvm::BasicBlock*> runs;
+  for (std::size_t i = 0; i < levels.size(); ++i) runs.push_back(llvm::BasicBlock::Create(b.getContext(), "runs", f));
+  llvm::SwitchInst* choice = b.CreateSwitch(level, runs[0], static_cast<unsigned>(levels.size()));
   for (std::size_t i = 0; i < levels.size(); ++i) {
-    auto* runs = llvm::BasicBlock::Create(b.getContext(), "runs", f);
-    choice->addCase(b.getInt32(static_cast<std::uint32_t>(i)), runs);
-    b.SetInsertPoint(runs);
+    if (i > 0) choice->addCase(b.getInt32(static_cast<std::uint32_t>(i)), runs[i]);
+    b.SetInsertPoint(runs[i]);
     std::vector<llvm::Value*> arguments{context};
     for (unsigned a = kContextFields; a < parameters; ++a) arguments.push_back(f->getArg(a));
     b.CreateCall(levels[i], arguments);
     b.CreateBr(done);
   }
-  b.SetInsertPoint(no_level);
-  b.CreateRet(b.getInt32(static_cast<std::uint32_t>(ObjectFault::state)));
   b.SetInsertPoint(done);
   b.CreateRet(b.getInt32(0));
   return sizes;

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "codegen/cache/forms.h"
+#include "codegen/llvm/legalise.h"
 #include "codegen/llvm/llvm_target.h"
 #include "codegen/llvm/llvm_version.h"
 #include "codegen/llvm/module.h"
@@ -48,6 +49,8 @@ class KernelLibrary {
   std::vector<PhaseCode> emit(const Form& form, const CpuTarget& target) {
     KernelModule made =
         emit_kernel(module_.getContext(), form.canonical.program, form.kernel(), target, form.key.symbol());
+    for (llvm::Function& f : *made.module)  // what kernels have in common is one
+      if (f.getName().starts_with(kShared)) f.setLinkage(llvm::GlobalValue::LinkOnceODRLinkage);
     ensure(!llvm::Linker::linkModules(module_, std::move(made.module)), "object: LLVM cannot join the kernel @{}",
            form.first->name);
     for (const PhaseCode& phase : made.phases)
@@ -84,6 +87,7 @@ std::uint64_t id_of(const ObjectModule& o, const std::vector<PlannedFunction>& f
 /// What the functions beside the kernels need too.
 void finish(llvm::Module& module, const CpuTarget& base) {
   for (llvm::Function& f : module) {
+    if (f.hasLinkOnceODRLinkage()) f.setLinkage(llvm::GlobalValue::InternalLinkage);
     f.addFnAttr(llvm::Attribute::NoUnwind);
     if (f.hasFnAttribute("target-cpu")) continue;
     f.addFnAttr("target-cpu", base.cpu);

@@ -39,10 +39,10 @@ void restore_floats(ObjectBuilder&, const CpuTarget&, llvm::Value* saved);
 llvm::Function* level_function(llvm::Module&, const std::vector<CpuTarget>& levels);
 
 // emit_state.cpp
-/// init, read, write and supported.
+/// init, restart, read, write and supported.
 void emit_state_functions(llvm::Module&, const ObjectModule&, std::uint64_t id);
 /// Returns from a function that gives a fault unless init() has made this state; gives its level, i32.
-llvm::Value* checked_level(ObjectBuilder&, llvm::Value* state, std::uint64_t id);
+llvm::Value* checked_level(ObjectBuilder&, const ObjectModule&, llvm::Value* state, std::uint64_t id);
 
 // emit_function.cpp
 /// A function with what it launches, by level: artefacts whose kernels are functions of the module, and their plans.

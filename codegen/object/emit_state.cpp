@@ -63,7 +63,7 @@ llvm::Function* access_function(llvm::Module& module, const ObjectModule& o, std
   llvm::Function* f = begin_function(module, b, b.getInt32Ty(), o.name + (read ? "_read" : "_write"),
                                      {pointer, b.getInt32Ty(), pointer}, true);
   llvm::Value *state = f->getArg(0), *which = f->getArg(1), *rows = f->getArg(2);
-  llvm::Value* level = checked_level(b, state, id);
+  llvm::Value* level = checked_level(b, o, state, id);
   const auto count = static_cast<std::uint32_t>(o.states.size());
   return_if(b, b.CreateICmpUGE(which, b.getInt32(count)), ObjectFault::no_value);
   return_if(b, b.CreateIsNull(rows), ObjectFault::pointer);
@@ -82,8 +82,41 @@ llvm::Function* access_function(llvm::Module& module, const ObjectModule& o, std
   return f;
 }
 
+/// Zeros for so many bytes, a multiple of kCacheLine.
+void store_zeros(ObjectBuilder& b, llvm::Value* to, std::int64_t bytes) {
+  auto* line = llvm::FixedVectorType::get(b.getInt8Ty(), kCacheLine);
+  for_range(b, b.getInt64(static_cast<std::uint64_t>(bytes)), kCacheLine, [&](llvm::Value* i) {
+    b.CreateAlignedStore(llvm::Constant::getNullValue(line), b.CreateInBoundsGEP(b.getInt8Ty(), to, i),
+                         llvm::Align(kCacheLine));
+  });
+}
+
 bool is_zero(const Array& a) {
   return std::all_of(a.data(), a.data() + a.bytes(), [](std::byte x) { return x == std::byte{0}; });
+}
+
+/// Stores what the value number `i` begins with; `zeroed`: zeros are there.
+void store_initial(ObjectBuilder& b, const ObjectModule& o, std::size_t i, llvm::Value* state, llvm::Function* write,
+                   bool zeroed) {
+  llvm::Module& module = *write->getParent();
+  const ObjectState& s = o.states[i];
+  if (s.initial && !is_zero(*s.initial)) {
+    llvm::Constant* data = constant_bytes(module, {reinterpret_cast<const char*>(s.initial->data()), s.initial->bytes()});
+    b.CreateCall(write, {state, b.getInt32(static_cast<std::uint32_t>(i)), data});
+  } else if (!zeroed) {
+    store_zeros(b, offset(b, state, s.offset), whole_lines(byte_size(s.type)));
+  }
+}
+
+/// The values of states that restart, of a state that init() made.
+void emit_restart(llvm::Module& module, const ObjectModule& o, std::uint64_t id, llvm::Function* write) {
+  if (std::ranges::none_of(o.states, &ObjectState::restarts)) return;
+  ObjectBuilder b(module.getContext());
+  llvm::Function* f = begin_function(module, b, b.getInt32Ty(), o.name + "_restart", {b.getPtrTy()}, true);
+  checked_level(b, o, f->getArg(0), id);
+  for (std::size_t i = 0; i < o.states.size(); ++i)
+    if (o.states[i].restarts) store_initial(b, o, i, f->getArg(0), write, false);
+  b.CreateRet(b.getInt32(0));
 }
 
 void emit_init(llvm::Module& module, const ObjectModule& o, std::uint64_t id, llvm::Function* write,
@@ -94,34 +127,30 @@ void emit_init(llvm::Module& module, const ObjectModule& o, std::uint64_t id, ll
   return_if(b, is_misplaced(b, state), ObjectFault::pointer);
   llvm::Value* found = b.CreateCall(level, {});
   return_if(b, b.CreateICmpSLT(found, b.getInt32(0)), ObjectFault::machine);
-  auto* line = llvm::FixedVectorType::get(b.getInt8Ty(), kCacheLine);
-  for_range(b, b.getInt64(static_cast<std::uint64_t>(o.state_bytes)), kCacheLine, [&](llvm::Value* i) {
-    b.CreateAlignedStore(llvm::Constant::getNullValue(line), b.CreateInBoundsGEP(b.getInt8Ty(), state, i),
-                         llvm::Align(kCacheLine));
-  });
+  store_zeros(b, state, o.state_bytes);
   b.CreateStore(b.getInt64(id), state);
   b.CreateStore(found, offset(b, state, kLevelAt));
-  for (std::size_t i = 0; i < o.states.size(); ++i) {
-    const auto& initial = o.states[i].initial;
-    if (!initial || is_zero(*initial)) continue;
-    llvm::Constant* data = constant_bytes(module, {reinterpret_cast<const char*>(initial->data()), initial->bytes()});
-    b.CreateCall(write, {state, b.getInt32(static_cast<std::uint32_t>(i)), data});
-  }
+  for (std::size_t i = 0; i < o.states.size(); ++i) store_initial(b, o, i, state, write, true);
   b.CreateRet(b.getInt32(0));
 }
 
 }  // namespace
 
-llvm::Value* checked_level(ObjectBuilder& b, llvm::Value* state, std::uint64_t id) {
+llvm::Value* checked_level(ObjectBuilder& b, const ObjectModule& o, llvm::Value* state, std::uint64_t id) {
   return_if(b, is_misplaced(b, state), ObjectFault::pointer);
   return_if(b, b.CreateICmpNE(b.CreateLoad(b.getInt64Ty(), state), b.getInt64(id)), ObjectFault::state);
-  return b.CreateLoad(b.getInt32Ty(), offset(b, state, kLevelAt));
+  llvm::Value* level = b.CreateLoad(b.getInt32Ty(), offset(b, state, kLevelAt));
+  const auto levels = static_cast<std::uint32_t>(o.levels.size());
+  return_if(b, b.CreateICmpUGE(level, b.getInt32(levels)), ObjectFault::state);
+  return level;
 }
 
 void emit_state_functions(llvm::Module& module, const ObjectModule& o, std::uint64_t id) {
   llvm::Function* level = level_function(module, o.levels);
   access_function(module, o, id, true);
-  emit_init(module, o, id, access_function(module, o, id, false), level);
+  llvm::Function* write = access_function(module, o, id, false);
+  emit_init(module, o, id, write, level);
+  emit_restart(module, o, id, write);
   ObjectBuilder b(module.getContext());
   begin_function(module, b, b.getInt32Ty(), o.name + "_supported", {}, true);
   b.CreateRet(b.CreateZExt(b.CreateICmpSGE(b.CreateCall(level, {}), b.getInt32(0)), b.getInt32Ty()));

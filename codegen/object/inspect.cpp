@@ -23,13 +23,16 @@ ObjectContents inspect_object(std::string_view bytes, const std::string& name) {
   const codegen::LlvmUse use;
   const llvm::MemoryBufferRef buffer({bytes.data(), bytes.size()}, name);
   const auto object = take(llvm::object::ObjectFile::createObjectFile(buffer), name);
+  if (!object->isELF()) fail("{}: {}; expected an object file in ELF", name, object->getFileFormatName().str());
   ObjectContents c;
   c.format = object->getFileFormatName().str();
   for (const llvm::object::SymbolRef& s : object->symbols()) {
     const std::uint32_t flags = take(s.getFlags(), name);
     const std::string symbol = take(s.getName(), name).str();
     if (symbol.empty()) continue;
-    if (flags & llvm::object::SymbolRef::SF_Undefined)
+    if (flags & llvm::object::SymbolRef::SF_Common)
+      c.writable_bytes += static_cast<std::int64_t>(s.getCommonSize());
+    else if (flags & llvm::object::SymbolRef::SF_Undefined)
       c.undefined.push_back(symbol);
     else if (flags & llvm::object::SymbolRef::SF_Global)
       c.defined.push_back(symbol);

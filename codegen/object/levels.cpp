@@ -48,14 +48,25 @@ struct Architecture {
   std::string_view name, triple, cpu, features;
   int vector_bytes, vector_registers;
   bool flushes;
+  std::string_view needs;  // features that generated code relies on
 };
 constexpr Architecture kArchitectures[] = {
-    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "", 16, 32, true},
-    {"riscv64", "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c", 16, 32, false},
-    {"riscv64v", "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 16, 32, false},
-    {"cortex-m4", "thumbv7em-none-eabihf", "cortex-m4", "", 16, 16, true},
-    {"cortex-m7", "thumbv7em-none-eabihf", "cortex-m7", "", 16, 16, true},
+    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "", 16, 32, true, "fp-armv8,neon"},
+    {"riscv64", "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c", 16, 32, false, "m,f,d,zicsr"},
+    {"riscv64v", "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 16, 32, false,
+     "m,f,d,zicsr,v"},
+    {"cortex-m4", "thumbv7em-none-eabihf", "cortex-m4", "", 16, 16, true, "fpregs,vfp4d16sp"},
+    {"cortex-m7", "thumbv7em-none-eabihf", "cortex-m7", "", 16, 16, true, "fpregs,vfp4d16sp"},
 };
+
+/// Error unless the target has these features.
+void check_needs(const CpuTarget& t, std::string_view name, std::string_view needs) {
+  for (std::size_t begin = 0, end = 0; begin < needs.size(); begin = end + 1) {
+    end = std::min(needs.find(',', begin), needs.size());
+    if (const std::string_view feature = needs.substr(begin, end - begin); !codegen::has_feature(t, feature))
+      fail("the target '{}'{} lacks {}, which objects need", name, t.features.empty() ? "" : " with these features", feature);
+  }
+}
 
 CpuTarget of_name(std::string_view cpu, std::string_view features = {}) {
   CpuTarget t = target_for(cpu);
@@ -79,7 +90,8 @@ std::string object_target_names() {
 
 std::vector<CpuTarget> object_targets(std::string_view name, std::string_view features) {
   if ((name == "native" || name == "multi") && !features.empty())
-    fail("features '{}' for the target '{}'; expected a cpu's name with them", features, name);
+    fail("features '{}' for the target '{}'; expected the name of one cpu as the target, such as x86-64-v3", features,
+         name);
   if (name == "native") return {host_target()};
   if (name == "multi") return {of_name("x86-64-v2"), of_name("x86-64-v3"), of_name("x86-64-v4")};
   const std::string_view architecture = name.substr(0, name.find(':'));
@@ -94,6 +106,7 @@ std::vector<CpuTarget> object_targets(std::string_view name, std::string_view fe
     t.fma = true;  // Cortex-M: of f32; of f64 it is a function
     t.flushes = a.flushes;
     codegen::check_cpu(t);
+    check_needs(t, name, a.needs);
     return {t};
   }
   const std::vector<std::string_view> cpus = codegen::x86_64_cpus();
@@ -103,7 +116,11 @@ std::vector<CpuTarget> object_targets(std::string_view name, std::string_view fe
     names.insert(names.end(), cpus.begin(), cpus.end());
     fail("unknown target '{}'{}; expected one of {}", name, suggestion(name, names), fmt::join(names, ", "));
   }
-  return {of_name(name, features)};
+  CpuTarget target = of_name(name, features);
+  check_needs(target, name, "64bit,sse2,sse4.1");  // what x86-64-v2 has
+  if (codegen::has_feature(target, "avx512f")) check_needs(target, name, "avx512vl,avx512bw,avx512dq");
+  if (codegen::has_feature(target, "soft-float")) fail("the target '{}' has soft-float; expected floats in registers", name);
+  return {std::move(target)};
 }
 
 namespace codegen {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <tuple>
 
 #include "ir/graph/build.h"
 #include "passes/graph/fold.h"
@@ -13,7 +14,7 @@
 namespace weft {
 namespace {
 
-constexpr std::int64_t kProbe = 1009;  // frames of a sequence whose extent is a symbol
+constexpr std::int64_t kProbes[] = {1009, 1013};  // frames of a sequence whose extent is a symbol
 constexpr std::int64_t kMostFrames = 1 << 20;
 
 /// A value of the new graph.
@@ -29,7 +30,8 @@ struct Value {
 
 class Streamer {
  public:
-  Streamer(const Graph& old, int axis, std::int64_t frames) : old_(old), frames_(frames), values_(old.size()) {
+  Streamer(const Graph& old, int axis, std::int64_t length, std::int64_t frames)
+      : old_(old), length_(length), frames_(frames), values_(old.size()) {
     g_.name = old.name;
     for (const Input& in : old.inputs()) {
       Type t = old[in.id].type;
@@ -50,8 +52,11 @@ class Streamer {
         continue;
       }
       values_[id] = value(n);
+      if (const Value& v = values_[id]; !v.is_fixed() && n.type.shape[v.axis] < 2)
+        refuse("{} of the frames is left; expected all", n.type.shape[v.axis]);
     }
     for (const Output& o : old_.outputs()) {
+      now_ = o.id;
       Value v = at(o.id);
       if (v.is_fixed()) fail("stream: the output '{}' does not depend on the frames", o.name);
       if (v.lead > 0) v = delayed(v, v.lead);
@@ -112,14 +117,16 @@ class Streamer {
       refuse(
           "it reaches back to frames before the first one, of which is known only how they are computed; pad with a "
           "constant, directly before the window that needs it");
-    if (const auto known = histories_.find({v.id, k}); known != histories_.end()) return known->second;
+    const ValueId before = v.lead > 0 ? v.before : kNoValue;
+    ValueId& known = histories_[{v.id, k, before}];
+    if (known) return known;
     Type type = g_[v.id].type;
     type.shape[v.axis] = k;
-    const ValueId h = state("history", type, v.lead > 0 ? v.before : kNoValue);
+    const ValueId h = state("history", type, before);
     Builder b = builder();
     const ValueId all = b.op(Op::concat, {h, v.id}, Attrs::axis(v.axis));
     updates_.emplace_back(h, frames_of(all, v.axis, frames_, k));
-    return histories_[{v.id, k}] = all;
+    return known = all;
   }
 
   /// `count` frames from `first` on.
@@ -279,12 +286,17 @@ class Streamer {
   /// `count` frames of a constant before the first one.
   void put_before(Value& v, std::int64_t count, ValueId constant) {
     if (count == 0) return;
-    if (count < 0) refuse("it cuts {} frames away; slice does that", -count);
     if (constant == kNoValue || (v.lead > 0 && v.before != constant))
       refuse("it puts frames before the first one that are not one constant");
     if (v.lead < 0) v.id = after_start(v, constant);
     v.lead += count;
     v.before = constant;
+  }
+
+  /// What is added behind a value is behind all frames, where a stream never comes, unless frames were cut off there.
+  void check_reaches_end(ValueId old) const {
+    const Value& v = at(old);
+    if (old_[old].type.shape[v.axis] - v.lead < length_) refuse("it puts something in place of the last frames");
   }
 
   Value pad(const Node& n, Value v) {
@@ -295,6 +307,7 @@ class Streamer {
     for (int i = 0; i < n.type.shape.rank(); ++i)
       if (i != v.axis && n.type.shape[i] != old_[n.operands[0]].type.shape[i] && v.before != constant)
         v.before = kNoValue;
+    if (attrs[Attr::high][v.axis] > 0) check_reaches_end(n.operands[0]);
     put_before(v, attrs[Attr::low][v.axis], constant);
     attrs[Attr::low][v.axis] = attrs[Attr::high][v.axis] = 0;
     if (framed(n.type.shape, v.axis) != g_[v.id].type.shape)
@@ -322,6 +335,7 @@ class Streamer {
       Value v = at(*first);
       for (auto later = first + 1; later != n.operands.end(); ++later)
         if (!at(*later).is_fixed()) refuse("it lays sequences end to end");
+      if (first + 1 != n.operands.end()) check_reaches_end(*first);
       for (auto earlier = first; earlier-- != n.operands.begin();)
         put_before(v, old_[*earlier].type.shape[v.axis], splat_before(*earlier));
       return v;
@@ -401,7 +415,7 @@ class Streamer {
   Value control(const Node& n) {
     if (n.op == Op::result) {
       const Value v = tuples_.at(n.operands[0])[n.attrs.index()];
-      if (v.is_fixed()) refuse("it is what the loop ends with, after all frames");
+      if (v.is_fixed()) refuse("it is what the loop ends with, after all frames; expected a result for each (return_sequences)");
       return v;
     }
     const auto carries = static_cast<std::size_t>(n.attrs.scalar(Attr::carries));
@@ -451,10 +465,10 @@ class Streamer {
 
   const Graph& old_;
   Graph g_;
-  const std::int64_t frames_;
+  const std::int64_t length_, frames_;  // of the whole sequence, of a call
   std::vector<Value> values_;                     // by node of the old graph
   std::map<ValueId, std::vector<Value>> tuples_;  // of loops over time, by node of the old graph
-  std::map<std::pair<ValueId, std::int64_t>, ValueId> histories_;
+  std::map<std::tuple<ValueId, std::int64_t, ValueId>, ValueId> histories_;  // 0: none
   std::vector<std::pair<ValueId, ValueId>> updates_;  // state, value
   int states_ = 0;
   ValueId now_ = 0;  // the node that is looked at
@@ -477,13 +491,18 @@ Streamed stream(const Graph& g, int axis, std::int64_t frames) {
            extent_text(*length));
   }
   if (!length) fail("stream: no input of @{} has an axis {}", g.name, axis);
-  Graph whole = g;
-  if (is_symbol(*length))
-    whole = bind(whole, Extents{{*length, kProbe}});
-  else if (*length < 2)
-    fail("stream: axis {} of the inputs has {} frames; expected 2 or more, of which one is like another", axis,
-         *length);
-  return Streamer(remove_dead(fold(inline_bodies(whole, 1))), axis, frames).run();
+  const auto of_length = [&](const Graph& whole, std::int64_t n) {
+    return Streamer(remove_dead(fold(inline_bodies(whole, 1))), axis, n, frames).run();
+  };
+  if (is_symbol(*length)) {
+    Streamed s = of_length(bind(g, Extents{{*length, kProbes[0]}}), kProbes[0]);
+    if (!(s.graph == of_length(bind(g, Extents{{*length, kProbes[1]}}), kProbes[1]).graph))
+      fail("stream: @{} depends on how many frames there are, {}", g.name, extent_text(*length));
+    return s;
+  }
+  if (*length < 2)
+    fail("stream: axis {} of the inputs has {} frames; expected 2 or more, of which one is like another", axis, *length);
+  return of_length(g, *length);
 }
 
 }  // namespace weft

@@ -209,6 +209,27 @@ TEST_CASE("errors of compile_object") {
         std::string::npos);
   CHECK(error({{"f", g}}, {.max_memory = 100}).starts_with("object: it needs "));
   CHECK(error({{"f", g}}, {.max_memory = 1 << 20}) == "no error");
+  CHECK(error({{"f", g}}, {.initial = {{"Sum", Array::scalar(1.0f)}}}) ==
+        "object: there is a value for the state 'Sum', which no function has");
+  CHECK(error({{"f", g}}, {.frames = {8}}) == "object: frames are of a stream; expected its axis, too");
+  CHECK(error({{"STEP", g}}, {.name = "M"}).starts_with("object: 'M' and its function 'STEP' are in capitals"));
+  const struct {
+    const char *target, *features, *message;
+  } kLacking[] = {
+      {"core2", "", "the target 'core2' lacks sse4.1, which objects need"},
+      {"x86-64-v3", "+avx512f", "the target 'x86-64-v3' with these features lacks avx512vl, which objects need"},
+      {"x86-64-v3", "-sse2", "the target 'x86-64-v3' with these features lacks sse2, which objects need"},
+      {"x86-64-v3", "+soft-float", "the target 'x86-64-v3' has soft-float; expected floats in registers"},
+      {"x86-64-v3", "avx2", "features 'avx2': expected + or - before each name, as in \"+avx2\""},
+      {"cortex-m4:cortex-m0", "", "the target 'cortex-m4:cortex-m0' lacks fpregs, which objects need"},
+      {"riscv64", "-d", "the target 'riscv64' with these features lacks d, which objects need"},
+      {"aarch64", "-neon", "the target 'aarch64' with these features lacks neon, which objects need"},
+  };
+  for (const auto& row : kLacking) {
+    CAPTURE(row.target, row.features);
+    const std::string found = error({{"f", g}}, {.target = row.target, .features = row.features});
+    if (found.find("this LLVM makes no code for") == found.npos) CHECK(found == row.message);
+  }
 }
 
 TEST_CASE("the header and the demonstration of an object", "[golden]") {
@@ -222,6 +243,41 @@ TEST_CASE("the header and the demonstration of an object", "[golden]") {
   header.replace(id, 16, 16, '0');
   check_golden("object/counter.h", header);
   check_golden("object/main.c", file.demo);
+}
+
+TEST_CASE("names that C, C++, headers and demonstrations have uses for") {
+  std::string text = "func @f(";
+  const char* kNames[] = {"in",        "out",   "workspace", "state",  "fault", "int",     "class",  "thread_local",
+                          "int32_t",   "NULL",  "std",       "f",      "g",     "m",       "m_f",    "pool_",
+                          "co_await",  "_Bool", "inputs",    "outputs", "call", "f_workspace_"};
+  for (const char* name : kNames) text += fmt::format("%{}: f32[2], ", name);
+  text += "state %ok: f32[2], state %values: f32[2], state %value_bytes: f32[2]) {\n update %ok = %in\n return ";
+  for (const char* name : kNames) text += fmt::format("{} = %{}, ", name, name);
+  text += "v = %values, w = %value_bytes }";
+  const std::vector<NamedGraph> functions{
+      {"f", parse_graph(text)},
+      {"f_in", parse_graph("func @f(%x: f32[0,3], %in_x: f32[2]) { %0 = reduce_sum %x {axis=0} : f32[3] return y = %0, %in_x }")},
+      {"m_init", parse_graph("func @f(%x: bool[]) { return %x }")}};
+  const ObjectFile file = compile_object(functions, {.name = "m", .tasks = 2});
+  const TempDir dir;
+  std::ofstream(dir.file("m.h")) << file.header;
+  std::ofstream(dir.file("main.c")) << file.demo;
+  std::ofstream(dir.file("m.o"), std::ios::binary) << file.object;
+  std::ofstream(dir.file("main.cpp")) << R"(#include <cstdio>
+#include "m.h"
+static m_cpp::instance m;
+int main() {
+  const int64_t bytes[] = M_VALUE_BYTES;
+  const char* names[] = M_VALUE_NAMES;
+  const float x[2] = {1, 2};
+  float y[3], z[2];
+  if (m.fault() || m.f_in(std::span<const float, 0>{}, x, y, z)) return 1;
+  std::printf("%s %d %g\n", names[0], int(bytes[0]), double(y[0] + z[1]));
+}
+)";
+  const std::string warn = fmt::format("cd {} && {} -Wall -Wextra -Wpedantic -Werror ", dir.path(), WEFT_CXX);
+  CHECK(std::system((warn + "-x c -std=gnu11 main.c -x none m.o -o c && ./c > out").c_str()) == 0);
+  CHECK(std::system((warn + "-std=gnu++20 main.cpp m.o -o cpp && ./cpp > out && grep -qx 'ok 8 2' out").c_str()) == 0);
 }
 
 TEST_CASE("the header is C99, C11, C++11 and C++20 without a warning, and the demonstration runs") {

@@ -47,7 +47,7 @@ TEST_CASE("WaveNet and an LSTM as streams give the bits of the whole sequence") 
     const Array expected = whole({x})[0];
     for (const std::int64_t frames : {1, 4, 20}) {
       CAPTURE(frames);
-      const ObjectFile file = compile_object({{"f", whole}}, {.name = "s", .tasks = 2, .stream = 1, .frames = frames});
+      const ObjectFile file = compile_object({{"f", whole}}, {.name = "s", .tasks = 2, .stream = 1, .frames = {frames}});
       CHECK(file.contents.undefined.empty());
       const LinkedObject object(file, "s");
       REQUIRE(object.init() == 0);
@@ -56,6 +56,29 @@ TEST_CASE("WaveNet and an LSTM as streams give the bits of the whole sequence") 
         REQUIRE(object.call(0, {x.data() + 4 * t}, {found.data() + 4 * t}) == 0);
       CHECK(found.same_bits(expected));
     }
+  }
+}
+
+TEST_CASE("streams of one frame and of several go on with each other, and begin anew") {
+  constexpr std::int64_t kFrames = 12;
+  GraphScope graph;
+  set_seed(4);
+  const Tensor audio = placeholder(f32, {1, kFrames, 1}, "audio");
+  const Executable whole = compile({NamedTensor{"out", wavenet(audio)}});
+  Array x(Type{f32, {1, kFrames, 1}});
+  for (std::size_t t = 0; t < kFrames; ++t) x.as<float>()[t] = 0.1f * static_cast<float>(t) - 0.5f;
+  const Array expected = whole({x})[0];
+  const LinkedObject object(compile_object({{"f", whole}}, {.name = "s", .stream = 1, .frames = {1, 4}}), "s");
+  REQUIRE(object.init() == 0);
+  for (int sequence = 0; sequence < 2; ++sequence) {
+    Array found(expected.type());
+    std::int64_t t = 0;
+    for (const std::int64_t frames : {1, 4, 1, 1, 4, 1}) {
+      REQUIRE(object.call(frames == 1 ? 0 : 1, {x.data() + 4 * t}, {found.data() + 4 * t}) == 0);
+      t += frames;
+    }
+    CHECK(found.same_bits(expected));
+    REQUIRE(reinterpret_cast<std::int32_t (*)(void*)>(object.symbol("restart"))(object.state()) == 0);
   }
 }
 

@@ -94,6 +94,11 @@ const Row kRows[] = {
        const ValueId late = b.pad(conv(b, x, 4, 1, 0), b.scalar(f32, 9), {0, 2, 0}, {0, 5, 0});
        return conv(b, late, 2, 3, 1);
      }},
+    {"two paddings of one value",
+     [](Builder& b, ValueId x) {
+       const auto later = [&](double v) { return cut(b, b.pad(x, b.scalar(f32, v), {0, 1, 0}, {0, 0, 0}), 0, kFrames); };
+       return b.op(Op::concat, {later(1), later(2), conv(b, x, 2, 1, 1), later(1)}, Attrs::axis(2));
+     }},
     {"differences",
      [](Builder& b, ValueId x) {
        const ValueId before = cut(b, b.pad(x, b.scalar(f32, 1), {0, 1, 0}, {0, 0, 0}), 0, kFrames);
@@ -268,10 +273,18 @@ TEST_CASE("what cannot be streamed is refused, by name") {
   CHECK(error([](Builder& b, ValueId x) {
           const ValueId y = leaky(b, frames_first(b, x));
           return b.op(Op::result, {b.node(y).operands[0]}, Attrs::index(0));
-        }) == "stream: result: it is what the loop ends with, after all frames");
+        }) == "stream: result: it is what the loop ends with, after all frames; expected a result for each (return_sequences)");
   CHECK(error([](Builder& b, ValueId) { return weight(b, {3}); }) ==
         "stream: the output 'y' does not depend on the frames");
 
+  CHECK(error([](Builder& b, ValueId x) { return b.sub(x, b.broadcast(cut(b, x, 0, 1), b.type(x).shape, {0, 1, 2})); }) ==
+        "stream: slice: 1 of the frames is left; expected all");
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.pad(cut(b, x, 0, 20), b.scalar(f32, 0), {0, 0, 0}, {0, 4, 0});
+        }) == "stream: pad: it puts something in place of the last frames");
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.op(Op::concat, {cut(b, x, 0, 20), b.fill({f32, {1, 4, kChannels}}, 0)}, Attrs::axis(1));
+        }) == "stream: concat: it puts something in place of the last frames");
   const auto of = [](const char* text, int axis = 0, std::int64_t frames = 1) {
     return error_of([&] { stream(parse_graph(text, "t"), axis, frames); });
   };
@@ -281,6 +294,8 @@ TEST_CASE("what cannot be streamed is refused, by name") {
   CHECK(of(simple, 0, 0) == "stream: 0 frames; expected 1 to 1048576");
   CHECK(of(simple, 0, 1) == "no error");
   CHECK(of("func @f(%x: f32[?time,2]) { %0 = exp %x : f32[?time,2] return %0 }") == "no error");
+  CHECK(of("func @f(%x: f32[?n]) { %0 = size %x {axis=0} : i64[] %1 = convert %0 : f32[] %2 = broadcast %1 {axes=[]} : "
+           "f32[?n] %3 = div %x, %2 : f32[?n] return %3 }") == "stream: @f depends on how many frames there are, ?n");
   CHECK(of("func @f(%x: f32[1,2]) { %0 = exp %x : f32[1,2] return %0 }")
             .starts_with("stream: axis 0 of the inputs has 1 frames"));
   CHECK(of("func @f(%x: f32[4], %y: f32[5]) { %0 = exp %x : f32[4] %1 = exp %y : f32[5] return %0, %1 }") ==
