@@ -15,8 +15,8 @@ namespace weft {
 namespace {
 
 constexpr int kMostTasks = 256;
-constexpr std::string_view kOwnNames[] = {"supported", "init",         "restart",  "read",  "write",
-                                          "state",     "parallel_for", "instance", "fault", "cpp", "state_", "fault_"};
+constexpr std::string_view kOwnNames[] = {"supported",    "init",     "restart", "read", "write",  "state",
+                                          "parallel_for", "instance", "fault",   "cpp",  "state_", "fault_"};
 
 void check(const std::vector<NamedGraph>& functions, const ObjectOptions& o) {
   if (!is_c_identifier(o.name))
@@ -25,7 +25,8 @@ void check(const std::vector<NamedGraph>& functions, const ObjectOptions& o) {
   for (const auto& [name, rows] : o.samples)
     if (rows.dtype() != u8) fail("object: the samples of '{}' are {}; expected u8", name, to_string(rows.type()));
   if (functions.empty()) fail("object: there is no function to compile");
-  if (o.stream < 0 && o.frames != std::vector<std::int64_t>{1}) fail("object: frames are of a stream; expected its axis, too");
+  if (o.stream < 0 && o.frames != std::vector<std::int64_t>{1})
+    fail("object: frames are of a stream; expected its axis, too");
   std::vector<std::string_view> names;
   for (const NamedGraph& f : functions) {
     if (!is_c_identifier(f.name) || std::ranges::find(kOwnNames, f.name) != std::end(kOwnNames))

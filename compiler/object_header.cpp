@@ -10,16 +10,119 @@ namespace weft {
 namespace {
 
 constexpr std::string_view kTaken[] = {  // keywords of C and C++, and what their libraries and compilers define
-    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char",
-    "char8_t", "char16_t", "char32_t", "class", "compl", "concept", "const", "consteval", "constexpr", "constinit",
-    "const_cast", "continue", "co_await", "co_return", "co_yield", "decltype", "default", "delete", "do", "double",
-    "dynamic_cast", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if",
-    "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or",
-    "or_eq", "private", "protected", "public", "register", "reinterpret_cast", "requires", "restrict", "return",
-    "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
-    "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual",
-    "void", "volatile", "wchar_t", "while", "xor", "xor_eq", "_Alignas", "_Alignof", "_Atomic", "_Bool", "_Complex", "_Generic", "_Imaginary", "_Noreturn", "_Static_assert", "_Thread_local", "typeof", "NULL", "EOF", "errno", "linux", "unix", "std",
-    "int32_t", "int64_t", "uint8_t"};
+    "alignas",
+    "alignof",
+    "and",
+    "and_eq",
+    "asm",
+    "auto",
+    "bitand",
+    "bitor",
+    "bool",
+    "break",
+    "case",
+    "catch",
+    "char",
+    "char8_t",
+    "char16_t",
+    "char32_t",
+    "class",
+    "compl",
+    "concept",
+    "const",
+    "consteval",
+    "constexpr",
+    "constinit",
+    "const_cast",
+    "continue",
+    "co_await",
+    "co_return",
+    "co_yield",
+    "decltype",
+    "default",
+    "delete",
+    "do",
+    "double",
+    "dynamic_cast",
+    "else",
+    "enum",
+    "explicit",
+    "export",
+    "extern",
+    "false",
+    "float",
+    "for",
+    "friend",
+    "goto",
+    "if",
+    "inline",
+    "int",
+    "long",
+    "mutable",
+    "namespace",
+    "new",
+    "noexcept",
+    "not",
+    "not_eq",
+    "nullptr",
+    "operator",
+    "or",
+    "or_eq",
+    "private",
+    "protected",
+    "public",
+    "register",
+    "reinterpret_cast",
+    "requires",
+    "restrict",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "static",
+    "static_assert",
+    "static_cast",
+    "struct",
+    "switch",
+    "template",
+    "this",
+    "thread_local",
+    "throw",
+    "true",
+    "try",
+    "typedef",
+    "typeid",
+    "typename",
+    "union",
+    "unsigned",
+    "using",
+    "virtual",
+    "void",
+    "volatile",
+    "wchar_t",
+    "while",
+    "xor",
+    "xor_eq",
+    "_Alignas",
+    "_Alignof",
+    "_Atomic",
+    "_Bool",
+    "_Complex",
+    "_Generic",
+    "_Imaginary",
+    "_Noreturn",
+    "_Static_assert",
+    "_Thread_local",
+    "typeof",
+    "NULL",
+    "EOF",
+    "errno",
+    "linux",
+    "unix",
+    "std",
+    "int32_t",
+    "int64_t",
+    "uint8_t"};
 
 std::string upper(std::string_view text) {
   std::string s(text);
@@ -64,8 +167,7 @@ class Writer {
   explicit Writer(const HeaderModule& m) : m_(m), name_(m.object->name), macro_(upper(m.object->name)) {}
 
   std::string header() {
-    line("/* {}: made by weft for {}. What it computes is compiled into its object file;", name_,
-         m_.target);
+    line("/* {}: made by weft for {}. What it computes is compiled into its object file;", name_, m_.target);
     line(" * it needs nothing else: it calls no function, allocates nothing and keeps nothing of its own. */");
     line("#ifndef {}_WEFT_H", macro_);
     line("#define {}_WEFT_H", macro_);
@@ -189,7 +291,8 @@ class Writer {
       labels.push_back('"' + in_string(s.name) + '"');
     }
     line("#define {}_VALUE_BYTES {{{}}}", macro_, sizes.empty() ? "0" : fmt::format("{}", fmt::join(sizes, ", ")));
-    line("#define {}_VALUE_NAMES {{{}}}\n", macro_, labels.empty() ? "\"\"" : fmt::format("{}", fmt::join(labels, ", ")));
+    line("#define {}_VALUE_NAMES {{{}}}\n", macro_,
+         labels.empty() ? "\"\"" : fmt::format("{}", fmt::join(labels, ", ")));
     line("int32_t {}_supported(void);  /* 1: this machine can run the code */", name_);
     line("int32_t {0}_init({0}_state *state);  /* the values that it begins with */", name_);
     if (std::ranges::any_of(o.states, &ObjectState::restarts))
@@ -342,9 +445,9 @@ class Writer {
     for (std::size_t i = 0; i < in.size(); ++i)
       if (const Array* rows = samples_of(f.inputs[i])) {
         const Type& t = f.inputs[i].type;
-        line("      for (int i = 0; i < {0}; ++i) {1}_in.{2}[i] = {3}[(call % {4}) * {0} + i]{5};", element_count(t.shape),
-             f.name, in[i], sample_name(f.inputs[i].name), rows->size() / element_count(t.shape),
-             is_float(t.dtype) ? " * (1 / 255.0f)" : "");
+        line("      for (int i = 0; i < {0}; ++i) {1}_in.{2}[i] = {3}[(call % {4}) * {0} + i]{5};",
+             element_count(t.shape), f.name, in[i], sample_name(f.inputs[i].name),
+             rows->size() / element_count(t.shape), is_float(t.dtype) ? " * (1 / 255.0f)" : "");
       }
     line("      fault = {}(&state, {}, {}, &{}_work{});", prefix, inputs, outputs, f.name,
          m_.object->tasks > 1 ? ", 0, 0" : "");

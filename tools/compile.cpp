@@ -103,8 +103,8 @@ void check_bound_beside(const Graph& g, int axis) {
     Shape rest = g[in.id].type.shape;
     if (rest.rank() > axis) rest.erase(axis);
     if (!is_static(rest))
-      fail("input '{}' is {}: only the extent of axis {} may be unbound in a stream (--batch N, --extent NAME=N)", in.name,
-           to_string(g[in.id].type), axis);
+      fail("input '{}' is {}: only the extent of axis {} may be unbound in a stream (--batch N, --extent NAME=N)",
+           in.name, to_string(g[in.id].type), axis);
   }
 }
 
@@ -171,11 +171,13 @@ void compile(const Options& o) {
   object.max_memory = o.max_memory.value_or(0);
   const std::string header = o.header.empty() ? std::filesystem::path(path).replace_extension(".h").string() : o.header;
   if (header == path || o.demo == path || o.demo == header)
-    fail("the object, the header and the demonstration are files of their own; found {} twice", header == path ? path : o.demo);
+    fail("the object, the header and the demonstration are files of their own; found {} twice",
+         header == path ? path : o.demo);
   object.header_file = header.substr(header.rfind('/') + 1);
   for (const std::string& source : o.sources)
     for (const std::string& written : {path, header, o.demo})
-      if (std::error_code none; std::filesystem::equivalent(written, source, none)) fail("{} would be overwritten", source);
+      if (std::error_code none; std::filesystem::equivalent(written, source, none))
+        fail("{} would be overwritten", source);
   const ObjectFile file = builtin ? compile_model(o, object) : compile_files(o, object);
   const std::pair<const std::string&, const std::string&> written[] = {
       {path, file.object}, {header, file.header}, {o.demo, file.demo}};
@@ -187,7 +189,8 @@ void compile(const Options& o) {
       atomic_write(to, bytes);
     }
   if (!file.contents.undefined.empty())
-    say(fmt::format("weft: note: {} needs {}: functions of its compiler's or C's library\n", path, fmt::join(file.contents.undefined, ", ")));
+    say(fmt::format("weft: note: {} needs {}: functions of its compiler's or C's library\n", path,
+                    fmt::join(file.contents.undefined, ", ")));
   if (o.json)
     print_line(json_of(file));
   else if (o.report)
@@ -242,9 +245,8 @@ void add_compile(CLI::App& app) {
   o->extents.add_names_to(*command);
   command->add_option("--weights", o->weights, "a .safetensors file with the values that states begin with");
   command->add_option("--seed", o->seed, "of a reference model's first weights (0)");
-  command
-      ->add_option("--stream", o->object.stream,
-                   "the axis of time: functions take some frames a call and keep what later ones need");
+  command->add_option("--stream", o->object.stream,
+                      "the axis of time: functions take some frames a call and keep what later ones need");
   command->add_option("--frames", o->object.frames, "of a stream's call: a number (1), or several for a function each")
       ->delimiter(',')
       ->allow_extra_args(false);

@@ -149,8 +149,9 @@ void expand_divisions(llvm::Module& module) {
   for (llvm::Function& f : module)
     for (llvm::Instruction& i : llvm::instructions(f)) {
       const unsigned op = i.getOpcode();
-      if (i.getType()->getScalarType()->isIntegerTy(64) && (op == llvm::Instruction::SDiv || op == llvm::Instruction::UDiv ||
-                                           op == llvm::Instruction::SRem || op == llvm::Instruction::URem))
+      if (i.getType()->getScalarType()->isIntegerTy(64) &&
+          (op == llvm::Instruction::SDiv || op == llvm::Instruction::UDiv || op == llvm::Instruction::SRem ||
+           op == llvm::Instruction::URem))
         (i.getType()->isVectorTy() ? vectors : found).push_back(llvm::cast<llvm::BinaryOperator>(&i));
     }
   for (llvm::BinaryOperator* i : vectors) {

@@ -101,7 +101,8 @@ void store_initial(ObjectBuilder& b, const ObjectModule& o, std::size_t i, llvm:
   llvm::Module& module = *write->getParent();
   const ObjectState& s = o.states[i];
   if (s.initial && !is_zero(*s.initial)) {
-    llvm::Constant* data = constant_bytes(module, {reinterpret_cast<const char*>(s.initial->data()), s.initial->bytes()});
+    llvm::Constant* data =
+        constant_bytes(module, {reinterpret_cast<const char*>(s.initial->data()), s.initial->bytes()});
     b.CreateCall(write, {state, b.getInt32(static_cast<std::uint32_t>(i)), data});
   } else if (!zeroed) {
     store_zeros(b, offset(b, state, s.offset), whole_lines(byte_size(s.type)));

@@ -64,7 +64,8 @@ void check_needs(const CpuTarget& t, std::string_view name, std::string_view nee
   for (std::size_t begin = 0, end = 0; begin < needs.size(); begin = end + 1) {
     end = std::min(needs.find(',', begin), needs.size());
     if (const std::string_view feature = needs.substr(begin, end - begin); !codegen::has_feature(t, feature))
-      fail("the target '{}'{} lacks {}, which objects need", name, t.features.empty() ? "" : " with these features", feature);
+      fail("the target '{}'{} lacks {}, which objects need", name, t.features.empty() ? "" : " with these features",
+           feature);
   }
 }
 
@@ -119,7 +120,8 @@ std::vector<CpuTarget> object_targets(std::string_view name, std::string_view fe
   CpuTarget target = of_name(name, features);
   check_needs(target, name, "64bit,sse2,sse4.1");  // what x86-64-v2 has
   if (codegen::has_feature(target, "avx512f")) check_needs(target, name, "avx512vl,avx512bw,avx512dq");
-  if (codegen::has_feature(target, "soft-float")) fail("the target '{}' has soft-float; expected floats in registers", name);
+  if (codegen::has_feature(target, "soft-float"))
+    fail("the target '{}' has soft-float; expected floats in registers", name);
   return {std::move(target)};
 }
 

@@ -48,7 +48,7 @@ class Streamer {
       now_ = id;
       const auto streams = [&](ValueId v) { return !at(v).is_fixed() || tuples_.contains(v); };
       if (std::ranges::none_of(n.operands, streams)) {
-        values_[id] = {copy(n, [&](std::size_t i) { return at(n.operands[i]).id; })};
+        values_[id] = {make(n, operands_of(n), n.attrs, -1)};
         continue;
       }
       values_[id] = value(n);
@@ -71,33 +71,32 @@ class Streamer {
  private:
   const Value& at(ValueId old) const { return values_[old]; }
   Builder builder() { return {g_, old_[now_].locs}; }
-  const Node& node() const { return old_[now_]; }
 
   template <class... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
-    const std::string where = node().locs.str();
-    fail("{}{}stream: {}: {}", where, where.empty() ? "" : ": ", name(node().op),
+    const std::string where = old_[now_].locs.str();
+    fail("{}{}stream: {}: {}", where, where.empty() ? "" : ": ", name(old_[now_].op),
          fmt::format(format, std::forward<Args>(args)...));
   }
 
-  /// The shape with so many frames.
-  Shape framed(Shape s, int axis) const {
-    s[axis] = frames_;
-    return s;
+  /// The node on these operands, with a call's frames along an axis of its result (-1: none).
+  ValueId make(const Node& n, std::vector<ValueId> operands, const Attrs& attrs, int axis) {
+    Type t = n.type;
+    if (axis >= 0) t.shape[axis] = frames_;
+    return g_.add(n.op, std::move(operands), attrs, t, n.locs);
   }
-  template <class Operand>
-  ValueId copy(const Node& n, Operand operand, const Attrs& attrs, Type type) {
-    std::vector<ValueId> operands;
-    for (std::size_t i = 0; i < n.operands.size(); ++i) operands.push_back(operand(i));
-    return g_.add(n.op, std::move(operands), attrs, std::move(type), n.locs);
+  std::vector<ValueId> operands_of(const Node& n) const {
+    std::vector<ValueId> ids;
+    for (const ValueId v : n.operands) ids.push_back(at(v).id);
+    return ids;
   }
-  template <class Operand>
-  ValueId copy(const Node& n, Operand operand) {
-    return copy(n, operand, n.attrs, n.type);
+  static std::vector<ValueId> each(const std::vector<Value>& values, ValueId Value::*member) {
+    std::vector<ValueId> ids;
+    for (const Value& v : values) ids.push_back(v.*member);
+    return ids;
   }
 
   // What a call keeps for the next.
-
   ValueId state(const char* kind, Type type, ValueId initial) {
     const std::string name = fmt::format("{}.{}.{}", old_.name, kind, states_++);
     Array value(type);
@@ -107,16 +106,14 @@ class Streamer {
         std::memcpy(value.data() + i, one.data(), one.bytes());
     }
     result_.initial.emplace(name, std::move(value));
-    return g_.input(name, type, InputKind::state, node().locs);
+    return g_.input(name, type, InputKind::state, old_[now_].locs);
   }
 
   /// A call's frames and, before them, the last `k` of earlier calls.
   ValueId with_history(const Value& v, std::int64_t k) {
     if (k == 0) return v.id;
     if (v.lead > 0 && v.before == kNoValue)
-      refuse(
-          "it reaches back to frames before the first one, of which is known only how they are computed; pad with a "
-          "constant, directly before the window that needs it");
+      refuse("it reaches back to frames before the first one, which are no constant; pad directly before the window");
     const ValueId before = v.lead > 0 ? v.before : kNoValue;
     ValueId& known = histories_[{v.id, k, before}];
     if (known) return known;
@@ -155,30 +152,29 @@ class Streamer {
   }
 
   // Values that are the same for all frames, given for each frame.
-
   ValueId for_frames(ValueId old, int axis) {
     const Node& n = old_[old];
-    if (splat_of(old_, old) != kNoValue)
-      return builder().broadcast(at(splat_of(old_, old)).id, framed(n.type.shape, axis), {});
-    const auto of_operand = [&](int operand_axis) {
-      return [this, &n, operand_axis](std::size_t i) { return for_frames(n.operands[i], operand_axis); };
+    if (const ValueId one = splat_of(old_, old); one != kNoValue) {
+      Shape shape = n.type.shape;
+      shape[axis] = frames_;
+      return builder().broadcast(at(one).id, shape, {});
+    }
+    const auto framed = [&](int from) {
+      std::vector<ValueId> operands;
+      for (const ValueId v : n.operands) operands.push_back(for_frames(v, from));
+      return make(n, std::move(operands), n.attrs, axis);
     };
-    const Type type{n.type.dtype, framed(n.type.shape, axis)};
-    if (is_elementwise(n.op)) return copy(n, of_operand(axis), n.attrs, type);
-    if (n.op == Op::transpose) return copy(n, of_operand(static_cast<int>(n.attrs[Attr::perm][axis])), n.attrs, type);
+    if (is_elementwise(n.op)) return framed(axis);
+    if (n.op == Op::transpose) return framed(static_cast<int>(n.attrs[Attr::perm][axis]));
     if (n.op == Op::broadcast) {
       const Dims& axes = n.attrs[Attr::axes];
       const auto found = std::find(axes.begin(), axes.end(), axis);
       const auto from = static_cast<int>(found - axes.begin());
-      if (found == axes.end() || old_[n.operands[0]].type.shape[from] == 1)
-        return copy(
-            n, [&](std::size_t i) { return at(n.operands[i]).id; }, n.attrs, type);
-      return copy(n, of_operand(from), n.attrs, type);
+      const bool repeats = found == axes.end() || old_[n.operands[0]].type.shape[from] == 1;
+      return repeats ? make(n, operands_of(n), n.attrs, axis) : framed(from);
     }
-    if (n.op == Op::reshape) {
-      const Shape& from = old_[n.operands[0]].type.shape;
-      if (const auto a = kept_axis(n.type.shape, axis, from)) return copy(n, of_operand(*a), n.attrs, type);
-    }
+    if (n.op == Op::reshape)
+      if (const auto from = kept_axis(n.type.shape, axis, old_[n.operands[0]].type.shape)) return framed(*from);
     refuse(
         "it takes {} of {}, whose values differ from frame to frame; expected what is the same for all, or comes with "
         "them",
@@ -196,7 +192,7 @@ class Streamer {
   }
 
   /// All operands with the same frames, along one axis.
-  std::vector<Value> aligned(const std::vector<ValueId>& operands, std::string_view what = "its operands") {
+  std::vector<Value> aligned(std::span<const ValueId> operands, std::string_view what = "its operands") {
     std::optional<Value> first;
     for (const ValueId v : operands) {
       if (at(v).is_fixed()) continue;
@@ -216,7 +212,6 @@ class Streamer {
   }
 
   // Ops.
-
   Value value(const Node& n) {
     switch (info(n.op).cls) {
       case OpClass::elementwise: return elementwise(n);
@@ -231,12 +226,11 @@ class Streamer {
   Value elementwise(const Node& n) {
     const std::vector<Value> operands = aligned(n.operands);
     Value v = operands[0];
-    v.id =
-        copy(n, [&](std::size_t i) { return operands[i].id; }, n.attrs, {n.type.dtype, framed(n.type.shape, v.axis)});
+    v.id = make(n, each(operands, &Value::id), n.attrs, v.axis);
     v.before = kNoValue;
-    const auto known = [](const Value& x) { return x.before != kNoValue; };
-    if (v.lead > 0 && std::ranges::all_of(operands, known)) {
-      const ValueId one = copy(n, [&](std::size_t i) { return operands[i].before; }, n.attrs, {n.type.dtype, {}});
+    const std::vector<ValueId> before = each(operands, &Value::before);
+    if (v.lead > 0 && std::ranges::count(before, kNoValue) == 0) {
+      const ValueId one = g_.add(n.op, before, n.attrs, Type{n.type.dtype, {}}, n.locs);
       v.before = g_.is_constant(one) ? one : fold_node(g_, one, {});
     }
     return v;
@@ -244,9 +238,8 @@ class Streamer {
 
   Value view(const Node& n) {
     Value v = at(n.operands[0]);
-    const auto same = [&](std::size_t i) { return at(n.operands[i]).id; };
     const auto given = [&](int axis, const Attrs& attrs) {
-      return Value{copy(n, same, attrs, {n.type.dtype, framed(n.type.shape, axis)}), axis, v.lead, v.before};
+      return Value{make(n, operands_of(n), attrs, axis), axis, v.lead, v.before};
     };
     const Shape& from = old_[n.operands[0]].type.shape;
     switch (n.op) {
@@ -300,9 +293,9 @@ class Streamer {
   }
 
   Value pad(const Node& n, Value v) {
+    if (!at(n.operands[1]).is_fixed()) refuse("its value depends on the frames");
     Attrs attrs = n.attrs;
     if (!attrs[Attr::interior].empty() && attrs[Attr::interior][v.axis] != 0) refuse("it puts values between frames");
-    if (!at(n.operands[1]).is_fixed()) refuse("its value depends on the frames");
     const ValueId constant = splat_before(n.operands[1]);
     for (int i = 0; i < n.type.shape.rank(); ++i)
       if (i != v.axis && n.type.shape[i] != old_[n.operands[0]].type.shape[i] && v.before != constant)
@@ -310,7 +303,8 @@ class Streamer {
     if (attrs[Attr::high][v.axis] > 0) check_reaches_end(n.operands[0]);
     put_before(v, attrs[Attr::low][v.axis], constant);
     attrs[Attr::low][v.axis] = attrs[Attr::high][v.axis] = 0;
-    if (framed(n.type.shape, v.axis) != g_[v.id].type.shape)
+    const Dims none = Dims::filled(n.type.shape.rank(), 0);
+    if (attrs[Attr::low] != none || attrs[Attr::high] != none || !attrs[Attr::interior].empty())
       v.id = g_.add(n.op, {v.id, at(n.operands[1]).id}, attrs, {}, n.locs);
     return v;
   }
@@ -344,8 +338,7 @@ class Streamer {
     Value v = operands[0];
     for (const Value& x : operands)
       if (x.before != v.before) v.before = kNoValue;
-    v.id =
-        copy(n, [&](std::size_t i) { return operands[i].id; }, n.attrs, {n.type.dtype, framed(n.type.shape, v.axis)});
+    v.id = make(n, each(operands, &Value::id), n.attrs, v.axis);
     return v;
   }
 
@@ -359,8 +352,7 @@ class Streamer {
       v.axis += axis;
     else if (x.axis > axis)
       v.axis += rank - 1;
-    v.id = copy(n, [&](std::size_t i) { return at(n.operands[i]).id; }, n.attrs,
-                {n.type.dtype, framed(n.type.shape, v.axis)});
+    v.id = make(n, operands_of(n), n.attrs, v.axis);
     v.before = kNoValue;
     return v;
   }
@@ -387,7 +379,7 @@ class Streamer {
       for (int i = 0; i < shared[side].rank(); ++i)
         if (shared[side][i] == v.axis) shared_at[side] = i;
     }
-    const Value &x = at(n.operands[0]), &y = at(n.operands[1]);
+    const Value x = at(n.operands[0]), y = at(n.operands[1]);
     Value a = x, b = y;
     if (!x.is_fixed() && !y.is_fixed()) {
       if (shared_at[0] < 0 || shared_at[0] != shared_at[1]) refuse("each frame meets all others");
@@ -415,14 +407,14 @@ class Streamer {
   Value control(const Node& n) {
     if (n.op == Op::result) {
       const Value v = tuples_.at(n.operands[0])[n.attrs.index()];
-      if (v.is_fixed()) refuse("it is what the loop ends with, after all frames; expected a result for each (return_sequences)");
+      if (v.is_fixed())
+        refuse("it is what the loop ends with, after all frames; expected a result for each (return_sequences)");
       return v;
     }
     const auto carries = static_cast<std::size_t>(n.attrs.scalar(Attr::carries));
     const auto slices = static_cast<std::size_t>(n.attrs.scalar(Attr::slices));
     if (n.attrs.scalar(Attr::reverse) != 0) refuse("it runs from the last frame to the first");
-    const std::vector<ValueId> sliced(n.operands.begin() + static_cast<std::ptrdiff_t>(carries),
-                                      n.operands.begin() + static_cast<std::ptrdiff_t>(carries + slices));
+    const std::span<const ValueId> sliced = std::span(n.operands).subspan(carries, slices);
     if (std::ranges::all_of(sliced, [&](ValueId v) { return at(v).is_fixed(); }))
       refuse("it is a loop over something else, in which frames are used");
     const std::vector<Value> frames = aligned(sliced, "what it slices");
@@ -465,11 +457,11 @@ class Streamer {
 
   const Graph& old_;
   Graph g_;
-  const std::int64_t length_, frames_;  // of the whole sequence, of a call
+  const std::int64_t length_, frames_;            // of the whole sequence, of a call
   std::vector<Value> values_;                     // by node of the old graph
   std::map<ValueId, std::vector<Value>> tuples_;  // of loops over time, by node of the old graph
   std::map<std::tuple<ValueId, std::int64_t, ValueId>, ValueId> histories_;  // 0: none
-  std::vector<std::pair<ValueId, ValueId>> updates_;  // state, value
+  std::vector<std::pair<ValueId, ValueId>> updates_;                         // state, value
   int states_ = 0;
   ValueId now_ = 0;  // the node that is looked at
   Streamed result_;
@@ -491,18 +483,18 @@ Streamed stream(const Graph& g, int axis, std::int64_t frames) {
            extent_text(*length));
   }
   if (!length) fail("stream: no input of @{} has an axis {}", g.name, axis);
-  const auto of_length = [&](const Graph& whole, std::int64_t n) {
+  const auto of_length = [&](std::int64_t n) {
+    const Graph whole = is_symbol(*length) ? bind(g, Extents{{*length, n}}) : g;
     return Streamer(remove_dead(fold(inline_bodies(whole, 1))), axis, n, frames).run();
   };
-  if (is_symbol(*length)) {
-    Streamed s = of_length(bind(g, Extents{{*length, kProbes[0]}}), kProbes[0]);
-    if (!(s.graph == of_length(bind(g, Extents{{*length, kProbes[1]}}), kProbes[1]).graph))
-      fail("stream: @{} depends on how many frames there are, {}", g.name, extent_text(*length));
-    return s;
-  }
-  if (*length < 2)
-    fail("stream: axis {} of the inputs has {} frames; expected 2 or more, of which one is like another", axis, *length);
-  return of_length(g, *length);
+  if (!is_symbol(*length) && *length < 2)
+    fail("stream: axis {} of the inputs has {} frames; expected 2 or more, of which one is like another", axis,
+         *length);
+  if (!is_symbol(*length)) return of_length(*length);
+  Streamed s = of_length(kProbes[0]);
+  if (!(s.graph == of_length(kProbes[1]).graph))
+    fail("stream: @{} depends on how many frames there are, {}", g.name, extent_text(*length));
+  return s;
 }
 
 }  // namespace weft

@@ -247,16 +247,18 @@ TEST_CASE("the header and the demonstration of an object", "[golden]") {
 
 TEST_CASE("names that C, C++, headers and demonstrations have uses for") {
   std::string text = "func @f(";
-  const char* kNames[] = {"in",        "out",   "workspace", "state",  "fault", "int",     "class",  "thread_local",
-                          "int32_t",   "NULL",  "std",       "f",      "g",     "m",       "m_f",    "pool_",
-                          "co_await",  "_Bool", "inputs",    "outputs", "call", "f_workspace_"};
+  const char* kNames[] = {"in",       "out",   "workspace", "state",   "fault", "int",         "class", "thread_local",
+                          "int32_t",  "NULL",  "std",       "f",       "g",     "m",           "m_f",   "pool_",
+                          "co_await", "_Bool", "inputs",    "outputs", "call",  "f_workspace_"};
   for (const char* name : kNames) text += fmt::format("%{}: f32[2], ", name);
   text += "state %ok: f32[2], state %values: f32[2], state %value_bytes: f32[2]) {\n update %ok = %in\n return ";
   for (const char* name : kNames) text += fmt::format("{} = %{}, ", name, name);
   text += "v = %values, w = %value_bytes }";
   const std::vector<NamedGraph> functions{
       {"f", parse_graph(text)},
-      {"f_in", parse_graph("func @f(%x: f32[0,3], %in_x: f32[2]) { %0 = reduce_sum %x {axis=0} : f32[3] return y = %0, %in_x }")},
+      {"f_in",
+       parse_graph(
+           "func @f(%x: f32[0,3], %in_x: f32[2]) { %0 = reduce_sum %x {axis=0} : f32[3] return y = %0, %in_x }")},
       {"m_init", parse_graph("func @f(%x: bool[]) { return %x }")}};
   const ObjectFile file = compile_object(functions, {.name = "m", .tasks = 2});
   const TempDir dir;

@@ -47,7 +47,8 @@ TEST_CASE("WaveNet and an LSTM as streams give the bits of the whole sequence") 
     const Array expected = whole({x})[0];
     for (const std::int64_t frames : {1, 4, 20}) {
       CAPTURE(frames);
-      const ObjectFile file = compile_object({{"f", whole}}, {.name = "s", .tasks = 2, .stream = 1, .frames = {frames}});
+      const ObjectFile file =
+          compile_object({{"f", whole}}, {.name = "s", .tasks = 2, .stream = 1, .frames = {frames}});
       CHECK(file.contents.undefined.empty());
       const LinkedObject object(file, "s");
       REQUIRE(object.init() == 0);

@@ -96,7 +96,9 @@ const Row kRows[] = {
      }},
     {"two paddings of one value",
      [](Builder& b, ValueId x) {
-       const auto later = [&](double v) { return cut(b, b.pad(x, b.scalar(f32, v), {0, 1, 0}, {0, 0, 0}), 0, kFrames); };
+       const auto later = [&](double v) {
+         return cut(b, b.pad(x, b.scalar(f32, v), {0, 1, 0}, {0, 0, 0}), 0, kFrames);
+       };
        return b.op(Op::concat, {later(1), later(2), conv(b, x, 2, 1, 1), later(1)}, Attrs::axis(2));
      }},
     {"differences",
@@ -270,15 +272,18 @@ TEST_CASE("what cannot be streamed is refused, by name") {
   CHECK(error([](Builder& b, ValueId x) {
           return leaky(b, b.reshape(b.transpose(conv(b, x, 3, 1, 0), {1, 0, 2}), {kFrames - 2, kChannels}));
         }) == "stream: scan: it begins 2 frames after the first one");
-  CHECK(error([](Builder& b, ValueId x) {
-          const ValueId y = leaky(b, frames_first(b, x));
-          return b.op(Op::result, {b.node(y).operands[0]}, Attrs::index(0));
-        }) == "stream: result: it is what the loop ends with, after all frames; expected a result for each (return_sequences)");
+  CHECK(
+      error([](Builder& b, ValueId x) {
+        const ValueId y = leaky(b, frames_first(b, x));
+        return b.op(Op::result, {b.node(y).operands[0]}, Attrs::index(0));
+      }) ==
+      "stream: result: it is what the loop ends with, after all frames; expected a result for each (return_sequences)");
   CHECK(error([](Builder& b, ValueId) { return weight(b, {3}); }) ==
         "stream: the output 'y' does not depend on the frames");
 
-  CHECK(error([](Builder& b, ValueId x) { return b.sub(x, b.broadcast(cut(b, x, 0, 1), b.type(x).shape, {0, 1, 2})); }) ==
-        "stream: slice: 1 of the frames is left; expected all");
+  CHECK(error([](Builder& b, ValueId x) {
+          return b.sub(x, b.broadcast(cut(b, x, 0, 1), b.type(x).shape, {0, 1, 2}));
+        }) == "stream: slice: 1 of the frames is left; expected all");
   CHECK(error([](Builder& b, ValueId x) {
           return b.pad(cut(b, x, 0, 20), b.scalar(f32, 0), {0, 0, 0}, {0, 4, 0});
         }) == "stream: pad: it puts something in place of the last frames");
