@@ -183,7 +183,9 @@ ObjectFile compile_functions(const std::vector<NamedGraph>& functions, const Obj
     file.functions.push_back(
         {functions[i].name, f.workspace_bytes(), f.arena_bytes, f.output_bytes, f.scratch_bytes, f.joins});
   }
-  check_memory_of(file, o.functions, options.max_memory);
+  constexpr std::int64_t kAddressed = std::int64_t{1} << 32;  // by 32 bits
+  const bool is_small = o.levels[0].triple.starts_with("thumb");
+  check_memory_of(file, o.functions, is_small && options.max_memory <= 0 ? kAddressed : options.max_memory);
   file.header = header_text(header);
   file.demo = demo_text(header, options.header_file.empty() ? options.name + ".h" : options.header_file);
   file.contents = inspect_object(file.object, options.name);

@@ -181,7 +181,8 @@ class Writer {
     line("#define {}_ALIGNED __attribute__((aligned(64)))", macro_);
     line("#endif\n");
     line("/* Of this header and its object. A state is of one of them: functions refuse any other. */");
-    line("#define {}_ID UINT64_C(0x{:016x})\n", macro_, m_.id);
+    line("#define {}_ID UINT64_C(0x{:016x})", macro_, m_.id);
+    line("#define {}_WEFT_VERSION \"{}\"\n", macro_, WEFT_VERSION);
     faults();
     states();
     if (m_.object->tasks > 1) parallel_for();
@@ -274,8 +275,8 @@ class Writer {
     line("/* The values in a state, row-major, for {0}_read() and {0}_write(). */", name_);
     line("enum {{");
     std::vector<std::string> names;
-    for (const char* own :
-         {"VALUES", "OK", "BAD_STATE", "BAD_POINTER", "BAD_MACHINE", "NO_VALUE", "ID", "ALIGNED", "WEFT_H"})
+    for (const char* own : {"VALUES", "OK", "BAD_STATE", "BAD_POINTER", "BAD_MACHINE", "NO_VALUE", "ID", "ALIGNED",
+                            "WEFT_H", "WEFT_VERSION"})
       names.push_back(macro_ + "_" + own);
     for (std::size_t i = 0; i < o.states.size(); ++i) {
       const ObjectState& s = o.states[i];

@@ -479,8 +479,8 @@ Streamed stream(const Graph& g, int axis, std::int64_t frames) {
     if (in.kind != InputKind::data || shape.rank() <= axis) continue;
     if (!length) length = shape[axis];
     if (shape[axis] != *length)
-      fail("stream: axis {} of the input '{}' is {}, that of another one {}", axis, in.name, extent_text(shape[axis]),
-           extent_text(*length));
+      fail("stream: axis {} of the input '{}' is {}, that of another one {}; expected as many frames of each", axis,
+           in.name, extent_text(shape[axis]), extent_text(*length));
   }
   if (!length) fail("stream: no input of @{} has an axis {}", g.name, axis);
   const auto of_length = [&](std::int64_t n) {

@@ -304,7 +304,7 @@ TEST_CASE("what cannot be streamed is refused, by name") {
   CHECK(of("func @f(%x: f32[1,2]) { %0 = exp %x : f32[1,2] return %0 }")
             .starts_with("stream: axis 0 of the inputs has 1 frames"));
   CHECK(of("func @f(%x: f32[4], %y: f32[5]) { %0 = exp %x : f32[4] %1 = exp %y : f32[5] return %0, %1 }") ==
-        "stream: axis 0 of the input 'y' is 5, that of another one 4");
+        "stream: axis 0 of the input 'y' is 5, that of another one 4; expected as many frames of each");
   CHECK(of("func @f(%x: f32[4], state %s: f32[4]) { update %s = %x return %x }") ==
         "stream: @f updates states; expected a function of its inputs");
 }
