@@ -41,10 +41,10 @@ enum class ObjectFault : std::int32_t {
 struct ObjectState {
   std::string name;
   Type type;
-  std::int64_t offset = 0;              // from the start of that memory, a multiple of kCacheLine
-  std::vector<std::int64_t> panels;     // by level: how it is stored (ir/memory/panels.h)
-  std::shared_ptr<const Array> initial; // row-major; null: zeros
-  bool restarts = false;                // it belongs to a sequence, of which there may be another one
+  std::int64_t offset = 0;               // from the start of that memory, a multiple of kCacheLine
+  std::vector<std::int64_t> panels;      // by level: how it is stored (ir/memory/panels.h)
+  std::shared_ptr<const Array> initial;  // row-major; null: zeros
+  bool restarts = false;                 // it belongs to a sequence, of which there may be another one
 };
 
 struct ObjectFunction {
