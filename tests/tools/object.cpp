@@ -36,6 +36,9 @@ TEST_CASE("what compile and verify-object refuse") {
   const Folder folder;
   spill(folder.file("program.c"), "int counter; int f(void) { return ++counter + g(); }");
   folder.run(WEFT_CXX " -x c -c -w program.c -o program.o; head -c 300 program.o > half.o");
+  spill(folder.file("common.c"), "int counter;");
+  folder.run(WEFT_CXX " -x c -fcommon -c common.c -o common.o");
+  spill(folder.file("coff.o"), std::string("\x64\x86", 2) + std::string(18, '\0'));  // no section, no symbol
   const struct {
     std::string command, message;
   } rows[] = {
@@ -61,6 +64,8 @@ TEST_CASE("what compile and verify-object refuse") {
       {"weft compile mlp --max-memory 1000", "weft: error: object: it needs "},
       {"weft compile mlp scale.weft", "a reference model is compiled by itself; found scale.weft too"},
       {"weft verify-object program.o", "program.o: it needs g from elsewhere; expected nothing"},
+      {"weft verify-object common.o", "common.o: it has 4 bytes of data that change; expected none"},
+      {"weft verify-object coff.o", "coff.o: COFF-x86-64; expected an object file in ELF"},
       {"weft verify-object half.o", "half.o: no object file"},
       {"weft verify-object scale.weft", "scale.weft: no object file"},
   };
@@ -71,5 +76,5 @@ TEST_CASE("what compile and verify-object refuse") {
     CHECK(contains(r.err, row.message));
   }
   CHECK(slurp(folder.file("scale.weft")) == kScale);
-  CHECK(folder.run("ls").out == "half.o\nprogram.c\nprogram.o\nscale.weft\n");
+  CHECK(folder.run("ls").out == "coff.o\ncommon.c\ncommon.o\nhalf.o\nprogram.c\nprogram.o\nscale.weft\n");
 }
