@@ -14,14 +14,13 @@
 namespace weft {
 namespace {
 
-constexpr int kMostTasks = 256;
 constexpr std::string_view kOwnNames[] = {"supported",    "init",     "restart", "read", "write",  "state",
                                           "parallel_for", "instance", "fault",   "cpp",  "state_", "fault_"};
 
 void check(const std::vector<NamedGraph>& functions, const ObjectOptions& o) {
   if (!is_c_identifier(o.name))
     fail("object: the name '{}' is no identifier of C; expected letters, digits and '_', and no keyword", o.name);
-  if (o.tasks < 1 || o.tasks > kMostTasks) fail("object: {} tasks; expected 1 to {}", o.tasks, kMostTasks);
+  if (o.tasks < 1 || o.tasks > o.kMostTasks) fail("object: {} tasks; expected 1 to {}", o.tasks, o.kMostTasks);
   for (const auto& [name, rows] : o.samples)
     if (rows.dtype() != u8) fail("object: the samples of '{}' are {}; expected u8", name, to_string(rows.type()));
   if (functions.empty()) fail("object: there is no function to compile");

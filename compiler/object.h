@@ -23,6 +23,7 @@ struct ObjectOptions {
   std::string target = "native";   ///< as object_targets() takes it, as it does `features`
   std::string features = {};
   std::string header_file = {};    ///< what the demonstration calls the header; by default NAME.h
+  static constexpr int kMostTasks = 256;
   int tasks = 1;                   ///< pieces that the caller's threads may share; results do not depend on it
   std::int64_t max_memory = 0;     ///< bytes of state and workspace; 0: any
   /// The axis of data inputs along which functions take `frames` frames a call, and keep what later ones need

@@ -1,4 +1,5 @@
-// The header: sizes as constants, states as an enumeration, the arrays of a function as structures of pointers.
+// The header: sizes as constants, states as an enumeration, the arrays of a function as structures of pointers; and the
+// demonstration, which calls each function.
 #include "compiler/object_header.h"
 
 #include <algorithm>

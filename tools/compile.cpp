@@ -45,7 +45,7 @@ std::string model_names() {
 int tasks_of(const std::string& threads) {
   if (threads == "none") return 1;
   if (threads == "callback") return threads_of({});
-  constexpr int kMost = 256;
+  constexpr int kMost = ObjectOptions::kMostTasks;
   int n = 0;
   const auto [end, error] = std::from_chars(threads.data(), threads.data() + threads.size(), n);
   if (error != std::errc() || end != threads.data() + threads.size())

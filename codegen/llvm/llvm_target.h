@@ -13,7 +13,9 @@ namespace weft::codegen {
 /// LLVM's back end for `target`: strict about floating point (nothing fused), position-independent. Initialises LLVM's
 /// targets on first use. Thread-safe; the machine itself belongs to one thread. `jit`: its code is run in this process.
 std::unique_ptr<llvm::TargetMachine> make_target_machine(const CpuTarget& target, bool jit = true);
-/// The x86-64 cpus that LLVM knows, by name.
+/// Whether LLVM knows a cpu of that name, and it is an x86-64.
+bool is_x86_64_cpu(std::string_view);
+/// The names of all those.
 std::vector<std::string_view> x86_64_cpus();
 /// Sets what vectors an x86-64 target has from its cpu and features.
 void set_vectors(CpuTarget&);

@@ -124,11 +124,15 @@ CpuTarget host_target() {
   return host;
 }
 
+bool codegen::is_x86_64_cpu(std::string_view cpu) {
+  return subtarget("generic", "")->isCPUStringValid(cpu) && subtarget(std::string(cpu), "")->checkFeatures("+64bit");
+}
+
 std::vector<std::string_view> codegen::x86_64_cpus() {
   std::vector<std::string_view> names;
   const auto info = subtarget("generic", "");
   for (const llvm::SubtargetSubTypeKV& known : info->getAllProcessorDescriptions())
-    if (subtarget(known.Key, "")->checkFeatures("+64bit")) names.emplace_back(known.Key);
+    if (is_x86_64_cpu(known.Key)) names.emplace_back(known.Key);
   return names;
 }
 
@@ -136,7 +140,7 @@ CpuTarget target_for(std::string_view cpu) {
   const ForkGuard guard;
   CpuTarget t;
   t.cpu = std::string(cpu);
-  if (!subtarget("generic", "")->isCPUStringValid(t.cpu) || !subtarget(t.cpu, "")->checkFeatures("+64bit")) {
+  if (!codegen::is_x86_64_cpu(t.cpu)) {
     const std::vector<std::string_view> names = codegen::x86_64_cpus();
     fail("unknown cpu '{}'{}; expected one of {}", cpu, suggestion(cpu, names), fmt::join(names, ", "));
   }

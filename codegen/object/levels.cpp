@@ -2,6 +2,7 @@
 #include <llvm/IR/InlineAsm.h>
 
 #include <algorithm>
+#include <array>
 
 #include "codegen/codegen.h"
 #include "codegen/llvm/llvm_target.h"
@@ -43,30 +44,36 @@ constexpr Extension kExtensions[] = {
 /// What the system must save of a thread, by XCR0, where code has such registers.
 constexpr std::uint32_t kSavesAvx = 0x6, kSavesAvx512 = 0xe6;
 
+using Features = std::array<std::string_view, 5>;  // by LLVM's names; unused ones are empty
+
 /// An architecture that objects are made for beside x86-64.
 struct Architecture {
   std::string_view name, triple, cpu, features;
   int vector_bytes, vector_registers;
   bool flushes;
-  std::string_view needs;  // features that generated code relies on
+  Features needs;  // that generated code relies on
 };
 constexpr Architecture kArchitectures[] = {
-    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "", 16, 32, true, "fp-armv8,neon"},
-    {"riscv64", "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c", 16, 32, false, "m,f,d,zicsr"},
-    {"riscv64v", "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 16, 32, false,
-     "m,f,d,zicsr,v"},
-    {"cortex-m4", "thumbv7em-none-eabihf", "cortex-m4", "", 16, 16, true, "fpregs,vfp4d16sp"},
-    {"cortex-m7", "thumbv7em-none-eabihf", "cortex-m7", "", 16, 16, true, "fpregs,vfp4d16sp"},
+    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "", 16, 32, true, {"fp-armv8", "neon"}},
+    {"riscv64", "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c", 16, 32, false, {"m", "f", "d", "zicsr"}},
+    {"riscv64v",
+     "riscv64-unknown-linux-gnu",
+     "generic-rv64",
+     "+m,+a,+f,+d,+c,+v,+zvl128b",
+     16,
+     32,
+     false,
+     {"m", "f", "d", "zicsr", "v"}},
+    {"cortex-m4", "thumbv7em-none-eabihf", "cortex-m4", "", 16, 16, true, {"fpregs", "vfp4d16sp"}},
+    {"cortex-m7", "thumbv7em-none-eabihf", "cortex-m7", "", 16, 16, true, {"fpregs", "vfp4d16sp"}},
 };
 
 /// Error unless the target has these features.
-void check_needs(const CpuTarget& t, std::string_view name, std::string_view needs) {
-  for (std::size_t begin = 0, end = 0; begin < needs.size(); begin = end + 1) {
-    end = std::min(needs.find(',', begin), needs.size());
-    if (const std::string_view feature = needs.substr(begin, end - begin); !codegen::has_feature(t, feature))
+void check_needs(const CpuTarget& t, std::string_view name, const Features& needs) {
+  for (const std::string_view feature : needs)
+    if (!feature.empty() && !codegen::has_feature(t, feature))
       fail("the target '{}'{} lacks {}, which objects need", name, t.features.empty() ? "" : " with these features",
            feature);
-  }
 }
 
 CpuTarget of_name(std::string_view cpu, std::string_view features = {}) {
@@ -110,16 +117,16 @@ std::vector<CpuTarget> object_targets(std::string_view name, std::string_view fe
     check_needs(t, name, a.needs);
     return {t};
   }
-  const std::vector<std::string_view> cpus = codegen::x86_64_cpus();
-  if (std::ranges::find(cpus, name) == cpus.end()) {
+  if (!codegen::is_x86_64_cpu(name)) {
     std::vector<std::string_view> names{"native", "multi"};
     for (const Architecture& a : kArchitectures) names.push_back(a.name);
+    const std::vector<std::string_view> cpus = codegen::x86_64_cpus();
     names.insert(names.end(), cpus.begin(), cpus.end());
     fail("unknown target '{}'{}; expected one of {}", name, suggestion(name, names), fmt::join(names, ", "));
   }
   CpuTarget target = of_name(name, features);
-  check_needs(target, name, "64bit,sse2,sse4.1");  // what x86-64-v2 has
-  if (codegen::has_feature(target, "avx512f")) check_needs(target, name, "avx512vl,avx512bw,avx512dq");
+  check_needs(target, name, {"64bit", "sse2", "sse4.1"});  // what x86-64-v2 has
+  if (codegen::has_feature(target, "avx512f")) check_needs(target, name, {"avx512vl", "avx512bw", "avx512dq"});
   if (codegen::has_feature(target, "soft-float"))
     fail("the target '{}' has soft-float; expected floats in registers", name);
   return {std::move(target)};

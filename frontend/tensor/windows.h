@@ -12,8 +12,8 @@ struct Sizes : Dims {
 };
 
 /// What is added around the spatial axes before windows are taken: nothing, `same` (as much as gives ceil(extent / stride)
-/// windows, the smaller half in front), `causal` (as much, all of it in front: a window ends at its own place), or as many elements as given before and behind each axis: lists as Sizes are, or one number for
-/// both sides of all.
+/// windows, the smaller half in front), `causal` (as much, all of it in front: a window ends at its own place), or as
+/// many elements as given before and behind each axis: lists as Sizes are, or one number for both sides of all.
 struct Padding {
   enum Kind : std::uint8_t { valid, same, causal, given };
   Padding(Kind padding = valid) : kind(padding) {}

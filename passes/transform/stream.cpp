@@ -231,7 +231,7 @@ class Streamer {
     const std::vector<ValueId> before = each(operands, &Value::before);
     if (v.lead > 0 && std::ranges::count(before, kNoValue) == 0) {
       const ValueId one = g_.add(n.op, before, n.attrs, Type{n.type.dtype, {}}, n.locs);
-      v.before = g_.is_constant(one) ? one : fold_node(g_, one, {});
+      v.before = fold_node(g_, one, {});
     }
     return v;
   }
