@@ -29,7 +29,7 @@ struct Options {
   DeviceOptions device;
   ScheduleOptions schedules;
   int steps = 0, steps_per_call = 0;  // 0: as suits the device
-  std::int64_t batch_size = 128;
+  std::int64_t batch_size = 0;        // 0: the model's
   bool json = false, report = false, inference = false, small = false;
   Placement place;  // that `device` names
 };
@@ -91,8 +91,13 @@ Array batch_indices(std::int64_t first, std::int64_t steps, std::int64_t batch, 
 Array forward_batch(const Executable& step, const Dataset& data, std::int64_t batch) {
   const Graph graph = step.graph(batch);
   Array x(graph[graph.inputs()[0].id].type);
-  for (std::int64_t i = 0; i < x.size(); ++i)
-    x.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(data.x.at(i % data.x.size()) / 255);
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    const double value = data.x.at(i % data.x.size());
+    if (x.dtype() == i32)
+      x.as<std::int32_t>()[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(value);
+    else
+      x.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(value / 255);
+  }
   return x;
 }
 
@@ -160,7 +165,8 @@ void bench(Options o) {
   if (o.model == "limits") return bench_limits(o.place, o.small, o.json);
   if (o.model == "ops") return bench_ops(o.place, o.small, o.json);
   const BuiltinModel& builtin = builtin_model(o.model);
-  const Dataset data = data::mnist({.test_count = 1, .quiet = true}).train;
+  if (o.batch_size == 0) o.batch_size = builtin.batch;
+  const Dataset data = builtin.data();
 
   const ScratchCache cache;
   const Compiled cold = compile_step(builtin, data, o);
@@ -210,15 +216,14 @@ void bench(Options o) {
 void add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
   auto* command = app.add_subcommand("bench", "Time a training step, or a forward pass, of a reference model");
-  command->add_option("MODEL", o->model, "mlp, cnn, lstm or vit; or, on a device, limits or ops")->required();
+  command->add_option("MODEL", o->model, "mlp, cnn, lstm, vit or gpt; or, on a device, limits or ops")->required();
   command->add_option("--steps", o->steps, "steps to time, after a warm-up (default: 200; 10000 on cuda)")
       ->check(CLI::Range(1, 1 << 24));
   command
       ->add_option("--steps-per-call", o->steps_per_call,
                    "steps that one timed call runs (default: 10; 1000 on cuda; 1 of forward passes)")
       ->check(CLI::Range(1, 1 << 16));
-  command->add_option("--batch-size", o->batch_size, "samples of a step")
-      ->capture_default_str()
+  command->add_option("--batch-size", o->batch_size, "samples of a step (default: 128; of gpt 32)")
       ->check(CLI::Range(1, 1 << 16));
   command->add_flag("--small", o->small, "limits and ops in sizes for a dry run");
   command->add_flag("--inference", o->inference, "time forward passes, one a call, instead of training steps");

@@ -43,7 +43,7 @@ int weft::tools::run_command(int argc, char** argv) {
   });
   for (auto* add : {weft::tools::add_train, weft::tools::add_bench, weft::tools::add_dump, weft::tools::add_opt,
                     weft::tools::add_run, weft::tools::add_tune, weft::tools::add_import, weft::tools::add_compile,
-                    weft::tools::add_cache, weft::tools::add_devices})
+                    weft::tools::add_generate, weft::tools::add_cache, weft::tools::add_devices})
     add(app);
   if (argc > 1)
     if (const std::string names = unless_command(app, argv[1]); !names.empty())

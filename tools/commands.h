@@ -15,6 +15,7 @@ void add_run(CLI::App&);
 void add_tune(CLI::App&);
 void add_import(CLI::App&);
 void add_compile(CLI::App&);
+void add_generate(CLI::App&);
 void add_cache(CLI::App&);
 void add_devices(CLI::App&);
 

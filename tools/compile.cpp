@@ -54,7 +54,7 @@ int tasks_of(const std::string& threads) {
   return n;
 }
 
-/// Rows for a demonstration: what every reference model takes.
+/// Rows for a demonstration of a reference model.
 std::map<std::string, Array> digits() {
   constexpr std::int64_t kRows = 256;
   const data::Mnist mnist = data::digits({.train_count = kRows, .test_count = 1});
@@ -65,14 +65,19 @@ std::map<std::string, Array> digits() {
 
 ObjectFile compile_model(const Options& o, ObjectOptions object) {
   if (!o.extents.named.empty()) fail("--extent is for .weft files");
-  if (!o.demo.empty()) object.samples = digits();
+  const BuiltinModel& builtin = builtin_model(o.sources[0]);
+  if (!o.demo.empty()) {
+    if (builtin.window > 0) fail("--demo is for models of digits; {} is one of tokens", builtin.name);
+    object.samples = digits();
+  }
   if (object.name.empty()) object.name = o.sources[0];
-  Model model = builtin_model(o.sources[0]).make(o.seed.value_or(0), train_options());
+  Model model = builtin.make(o.seed.value_or(0), train_options());
   if (!o.weights.empty()) model.load(o.weights);
   try {
-    return model.compile_object({.batch = o.batch.empty() ? std::vector<std::int64_t>{o.train ? 128 : 1} : o.batch,
-                                 .training = o.train,
-                                 .object = object});
+    return model.compile_object(
+        {.batch = o.batch.empty() ? std::vector<std::int64_t>{o.train ? builtin.batch : 1} : o.batch,
+         .training = o.train,
+         .object = object});
   } catch (const Error& e) {  // where this file calls it is nothing to the user
     constexpr std::string_view kCall = "compile_object: ";
     const std::string message = e.what();
@@ -223,7 +228,9 @@ void add_compile(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->object.name = "";
   auto* command = app.add_subcommand("compile", "Compile functions ahead of time into an object file and a C header");
-  command->add_option("SOURCE", o->sources, "a reference model (mlp, cnn, lstm, vit), or .weft files, a function each")
+  command
+      ->add_option("SOURCE", o->sources,
+                   "a reference model (mlp, cnn, lstm, vit, gpt), or .weft files, a function each")
       ->required();
   command->add_flag("--train", o->train, "of a reference model: the training step too");
   command->add_option("-o,--output", o->output, "the object file to write (default: MODEL.o, or model.o)");

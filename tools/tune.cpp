@@ -23,7 +23,6 @@
 namespace weft::tools {
 namespace {
 
-constexpr std::int64_t kBatchSize = 128;
 constexpr std::int64_t kSamples = 60000;    // rows of the resident data set, as MNIST has
 constexpr std::int64_t kLeastBytes = 4096;  // that the disk must have room for
 constexpr double kProgramShare = 0.15;      // of the time, twice: the whole program before and after
@@ -43,9 +42,11 @@ struct Options {
 Graph graph_of(const Options& o) {
   const bool is_model = std::ranges::any_of(builtin_models(), [&](const auto& m) { return m.name == o.what; });
   if (is_model) {
-    Model model = builtin_model(o.what).make(0, train_options(o.place()));
-    const std::int64_t batch = o.extents.batch ? o.extents.batch : kBatchSize;
-    return model.training_step({{u8, {kSamples, 784}}}, {{i32, {kSamples}}}, batch).optimized(batch);
+    const BuiltinModel& builtin = builtin_model(o.what);
+    Model model = builtin.make(0, train_options(o.place()));
+    const std::int64_t batch = o.extents.batch ? o.extents.batch : builtin.batch;
+    const auto [x, y] = builtin.types(kSamples);
+    return model.training_step({x}, {y}, batch).optimized(batch);
   }
   const std::string text = read_text(o.what);
   if (is_program(text))

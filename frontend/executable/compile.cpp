@@ -1,6 +1,8 @@
 // grad, substitute, and compile: from traced tensors to what an Executable holds.
 #include "frontend/executable/compile.h"
 
+#include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "compiler/stopwatch.h"
@@ -54,6 +56,33 @@ std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::ve
   std::vector<Tensor> result;
   for (const Tensor& t : tensors) result.emplace_back(t.trace(), map[t.id()]);
   return result;
+}
+
+std::vector<Assignment> updates_of(const std::vector<Tensor>& results, std::source_location where) {
+  LocScope scope(where);
+  check_operands(results);
+  std::vector<Assignment> all;
+  if (results.empty()) return all;
+  const std::shared_ptr<Trace> trace = results[0].trace();
+  const std::vector<bool> used = reached_from(trace->graph, ids_of(results));
+  const auto is_given = [&](const Tensor& value) {
+    const std::vector<bool> needed = reached_from(trace->graph, {value.id()});
+    return std::ranges::all_of(trace->graph.inputs(), [&](const Input& i) {
+      return i.kind != InputKind::data || !needed[i.id] || used[i.id] || i.name == kTrainingName;
+    });
+  };
+  std::set<std::pair<ValueId, ValueId>> of_layers;  // a layer that is called twice on one tensor is called once
+  for (const StateUpdate& u : std::vector<StateUpdate>(trace->updates)) {
+    const Tensor state(trace, u.state), value(trace, u.value);
+    if ((u.with != kNoValue && !used[u.with]) || !state.trainable() || !is_given(value)) continue;
+    if (u.with != kNoValue && !of_layers.emplace(u.state, u.value).second) continue;
+    const auto before = std::ranges::find_if(all, [&](const Assignment& a) { return a.state.same(state); });
+    if (before == all.end())
+      all.push_back({state, value});
+    else
+      before->value = substitute({value}, {{state, before->value}})[0];
+  }
+  return all;
 }
 
 Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options, std::source_location where) {

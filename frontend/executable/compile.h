@@ -32,6 +32,11 @@ struct Assignment {
   Tensor state, value;
 };
 
+/// What update() has recorded for a function of the inputs that `results` depend on, layers' own updates where the
+/// results depend on those layers: one for each state, to be given to compile() for a training step. Without states that
+/// are not trainable.
+std::vector<Assignment> updates_of(const std::vector<Tensor>& results, WEFT_HERE);
+
 struct NamedTensor {
   NamedTensor(const Tensor& t) : tensor(t) {}  ///< named out0, out1, … by position
   NamedTensor(std::string n, const Tensor& t) : name(std::move(n)), tensor(t) {}

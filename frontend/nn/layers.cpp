@@ -1,6 +1,7 @@
 // Layers: parameters made at the first call, and the record of each call.
 #include "frontend/nn/layers.h"
 
+#include <algorithm>
 #include <cctype>
 
 #include "frontend/tensor/domain.h"
@@ -37,6 +38,7 @@ Layer::Layer(std::string kind, std::string name, std::source_location where)
 void Layer::enter(const Tensor& x, std::source_location where) {
   const LocScope scope(where, kind_);
   check_operands({x});
+  updates_.clear();
   if (trace_ == x.trace() && (built() || named_in_ == trace_->name_generation)) return;
   if (!built()) {
     trace_ = x.trace();
@@ -54,16 +56,60 @@ Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initia
   const GraphScope graph(trace_);
   try {
     parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
+    parameters_.back().set_trainable(is_trainable_);
   } catch (...) {
-    parameters_.clear();
-    trace_.reset();
+    drop_all();
     throw;
   }
   return parameters_.back();
 }
 
+Tensor Layer::state(const std::string& suffix, const Array& initial, std::source_location where) {
+  const LocScope scope(where, kind_);
+  const GraphScope graph(trace_);
+  try {
+    states_.push_back(weft::state(initial, name_ + "." + suffix));
+    states_.back().set_trainable(is_trainable_);
+  } catch (...) {
+    drop_all();
+    throw;
+  }
+  return states_.back();
+}
+
+void Layer::drop_all() {
+  parameters_.clear(), states_.clear(), adopted_.clear();
+  trace_.reset();
+}
+
+void Layer::update(const Tensor& state, const Tensor& value, std::source_location where) {
+  const LocScope scope(where, kind_);
+  weft::update(state, value);
+  trace_->updates.pop_back();
+  updates_.emplace_back(state, value);
+}
+
+void Layer::adopt(const Layer& inner) {
+  for (const Tensor& t : inner.parameters()) parameters_.push_back(t), adopted_.push_back(t);
+  for (const Tensor& t : inner.states()) states_.push_back(t);
+  if (is_trainable_) return;
+  for (const auto* all : {&inner.parameters_, &inner.states_})
+    for (const Tensor& t : *all) t.set_trainable(false);
+}
+
+void Layer::set_trainable(bool trainable) {
+  is_trainable_ = trainable;
+  for (const auto* all : {&parameters_, &states_})
+    for (const Tensor& t : *all) t.set_trainable(trainable);
+}
+
 Tensor Layer::called(const std::vector<Tensor>& inputs, const Tensor& output) {
-  trace_->add(LayerCall{name_, kind_, output.id(), ids_of(inputs), ids_of(parameters_)});
+  std::vector<Tensor> own = parameters_;
+  std::erase_if(
+      own, [&](const Tensor& p) { return std::ranges::any_of(adopted_, [&](const Tensor& a) { return a.same(p); }); });
+  trace_->add(LayerCall{name_, kind_, output.id(), ids_of(inputs), ids_of(own)});
+  for (const auto& [state, value] : updates_) trace_->updates.push_back({state.id(), value.id(), output.id()});
+  updates_.clear();
   return output;
 }
 

@@ -6,11 +6,15 @@
 namespace weft {
 
 /// What layers have in common: a name, and the record of their calls that Model::summary() prints. A layer of one's own
-/// derives from it, creates parameters when first called (through weight()) and passes its result through called().
+/// derives from it, creates parameters and states when first called (through weight() and state()) and passes its
+/// result through called().
 class Layer {
  public:
   const std::string& name() const { return name_; }  ///< "dense_1"; empty before the first call
-  const std::vector<Tensor>& parameters() const { return parameters_; }
+  const std::vector<Tensor>& parameters() const { return parameters_; }  ///< those of layers within it included
+  const std::vector<Tensor>& states() const { return states_; }          ///< likewise
+  /// Tensor::set_trainable() of all its parameters and states, those that its first call will make included.
+  void set_trainable(bool trainable);
 
  protected:
   /// `kind` is the class's name; `name`, unless it is empty, what the layer is called: Error unless it is UTF-8.
@@ -19,15 +23,24 @@ class Layer {
   void enter(const Tensor& x, WEFT_HERE);
   /// Adds a parameter named "layer.suffix". When that fails, the layer is as before its first call.
   Tensor weight(const std::string& suffix, const Shape& shape, const Initializer& init, WEFT_HERE);
+  /// Adds a state named "layer.suffix", likewise.
+  Tensor state(const std::string& suffix, const Array& initial, WEFT_HERE);
+  /// As weft::update(), in models that the result of this call is part of.
+  void update(const Tensor& state, const Tensor& value, WEFT_HERE);
+  /// Counts the parameters and states of a layer within this one, which has been called, as its own.
+  void adopt(const Layer& inner);
   /// Records the call and returns `output`.
   Tensor called(const std::vector<Tensor>& inputs, const Tensor& output);
-  bool built() const { return !parameters_.empty(); }
+  bool built() const { return !parameters_.empty() || !states_.empty(); }
 
  private:
   std::string kind_, asked_, name_;
   std::shared_ptr<Trace> trace_;
   std::uint64_t named_in_ = 0;  // the trace's name_generation that the name is of
-  std::vector<Tensor> parameters_;
+  void drop_all();  // for another attempt at a first call
+  std::vector<Tensor> parameters_, states_, adopted_;
+  bool is_trainable_ = true;
+  std::vector<std::pair<Tensor, Tensor>> updates_;  // of the call under way: states, new values
 };
 
 // A layer's constructor is an Error when an option makes no sense.

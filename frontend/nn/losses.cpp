@@ -25,28 +25,21 @@ Tensor matching(const std::string& loss, const Tensor& p, const Tensor& t) {
   return target;
 }
 
-/// The integer labels [batch] for scores [batch, classes].
+/// The integer labels [batch, ..] for scores [batch, .., classes].
 Tensor class_labels(const std::string& loss, const Tensor& p, const Tensor& t) {
   Tensor labels = t;
-  if (labels.rank() == 2 && labels.shape().back() == 1) labels = squeeze(labels, 1);
-  if (p.rank() != 2 || labels.rank() != 1 || !is_integer(t.dtype()) || labels.shape()[0] != p.shape()[0])
-    type_error_of(loss, {p, t}, "expected scores [batch, classes] and integer labels [batch]");
+  if (labels.rank() == p.rank() && labels.shape().back() == 1) labels = squeeze(labels, -1);
+  if (p.rank() < 2 || !is_integer(t.dtype()) || !(labels.shape() == without_last(p.shape())))
+    type_error_of(loss, {p, t}, "expected scores [batch, .., classes] and integer labels [batch, ..]");
   return labels;
 }
 
 /// The element of each row of x that the label names, NaN where it names none: a select and a sum over the classes,
 /// which fuse into the row's kernel.
 Tensor at_label(const Tensor& x, const Tensor& labels) {
-  const std::int64_t classes = x.shape()[1];
+  const std::int64_t classes = x.shape().back();
   const Tensor element = sum(where(one_hot(labels, classes, boolean), x, 0.0), -1);
   return where(in_classes(labels, classes), element, std::numeric_limits<double>::quiet_NaN());
-}
-
-/// Mean over all axes but the batch.
-Tensor sample_mean(const Tensor& x) {
-  std::vector<int> axes;
-  for (int i = 1; i < x.rank(); ++i) axes.push_back(i);
-  return axes.empty() ? x : mean(x, axes);
 }
 
 /// t x, which is 0 where t is 0, also for an infinite x.
@@ -57,21 +50,21 @@ Tensor mae_of(const Tensor& p, const Tensor& t) { return sample_mean(abs(p - t))
 
 // log sum e^(z - max) - (z - max)[label]
 Tensor softmax_cross_entropy_of(const Tensor& z, const Tensor& labels) {
-  const Tensor s = z - spread_back(stop_gradient(max(z, -1)), z, {1});
-  return log(sum(exp(s), -1)) - at_label(s, labels);
+  const Tensor s = z - spread_back(stop_gradient(max(z, -1)), z, {z.rank() - 1});
+  return sample_mean(log(sum(exp(s), -1)) - at_label(s, labels));
 }
 
 Tensor sparse_cross_entropy_of(const Tensor& p, const Tensor& labels) {
-  return -log(clip(at_label(p, labels), kEpsilon, 1 - kEpsilon));
+  return sample_mean(-log(clip(at_label(p, labels), kEpsilon, 1 - kEpsilon)));
 }
 
 Tensor categorical_from_logits(const Tensor& z, const Tensor& target) {
-  return -sum(weighted(target, log_softmax(z)), -1);
+  return sample_mean(-sum(weighted(target, log_softmax(z)), -1));
 }
 
 // Probabilities are divided by their sum first, as in Keras.
 Tensor categorical_of(const Tensor& p, const Tensor& target) {
-  return -sum(target * log(clip(p / sum(p, -1, true), kEpsilon, 1 - kEpsilon)), -1);
+  return sample_mean(-sum(target * log(clip(p / sum(p, -1, true), kEpsilon, 1 - kEpsilon)), -1));
 }
 
 // -t log sigmoid(z) - (1 - t) log sigmoid(-z): both parts are positive, so that nothing cancels.

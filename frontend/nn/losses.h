@@ -1,5 +1,6 @@
-// Losses: (prediction, target) -> one number a sample, f32[batch]. A model trains on their mean. A label that is out of
-// range gives NaN; fit() and evaluate() refuse it before they start.
+// Losses: (prediction, target) -> one number a sample, f32[batch], the mean of a sample's positions where it has several
+// (scores [batch, .., classes], labels [batch, ..]). A model trains on the mean over the samples. A label that is out of range
+// gives NaN; fit() and evaluate() refuse it before they start.
 #pragma once
 #include <functional>
 
@@ -15,7 +16,7 @@ class Loss {
   /// What the target holds, which fit() checks before it trains.
   enum Target : std::uint8_t {
     values,  // of the prediction's shape
-    labels,  // class numbers, one a sample: integers in [0, classes)
+    labels,  // class numbers, one for each row of scores: integers in [0, classes)
     binary,  // 0 or 1 (or probabilities), of the prediction's shape
     any,     // whatever the function makes of it
   };
@@ -28,8 +29,8 @@ class Loss {
       : Loss("loss", Fn(callable(std::move(fn), "Loss", where))) {}
 
   /// The target as the function gets it, a built-in one or the user's. Values and binary ones: in the prediction's
-  /// dtype and shape ([batch] stands for [batch, 1]); labels: integers [batch], also from [batch, 1], beside scores
-  /// [batch, classes]; any: as it is. Error when it does not fit.
+  /// dtype and shape ([batch] stands for [batch, 1]); labels: integers [batch, ..], also from [batch, .., 1], beside
+  /// scores [batch, .., classes]; any: as it is. Error when it does not fit.
   Tensor prepared(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;
   /// The loss of each sample, [batch]: the function of the prediction and the prepared target.
   Tensor operator()(const Tensor& prediction, const Tensor& target, WEFT_HERE) const;
@@ -45,9 +46,9 @@ class Loss {
 
 extern const Loss& mse;                                    ///< mean over the features of (p - t)^2
 extern const Loss& mae;                                    ///< mean over the features of |p - t|
-extern const Loss& softmax_cross_entropy;                  ///< logits [batch, classes], integer labels [batch]
-extern const Loss& sparse_cross_entropy;                   ///< probabilities [batch, classes], integer labels [batch]
-extern const Loss& categorical_cross_entropy_with_logits;  ///< logits and one-hot (or soft) targets [batch, classes]
+extern const Loss& softmax_cross_entropy;                  ///< logits [batch, .., classes], integer labels [batch, ..]
+extern const Loss& sparse_cross_entropy;                   ///< probabilities and integer labels, likewise
+extern const Loss& categorical_cross_entropy_with_logits;  ///< logits and one-hot (or soft) targets [batch, .., classes]
 extern const Loss& categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
 extern const Loss& binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
 extern const Loss& binary_cross_entropy;                   ///< probabilities and targets in [0, 1]

@@ -11,7 +11,7 @@ namespace {
 
 double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
 
-/// Classes [batch], i32 or i64, and whether a sample has one, bool (undefined: all have).
+/// Classes [batch, ..], i32 or i64, and whether a sample has one, bool (undefined: all have).
 struct Classes {
   Tensor number, known;
 };
@@ -24,19 +24,20 @@ Classes highest(const Tensor& scores) {
   return {argmax(scores), top == top};
 }
 
-/// The classes that a target names: labels (a float one must be whole), or the arg max of one-hot rows.
-Classes target_class(const Tensor& t) {
-  if (t.rank() == 2 && t.shape().back() > 1) return highest(t);
-  const Tensor flat = t.rank() == 2 ? squeeze(t, 1) : t;
+/// The classes that a target for scores p names: labels (a float one must be whole), or the arg max of one-hot rows.
+Classes target_class(const Tensor& p, const Tensor& t) {
+  const bool has_rows = t.rank() == p.rank();
+  if (has_rows && t.shape().back() > 1) return highest(t);
+  const Tensor flat = has_rows ? squeeze(t, -1) : t;
   if (is_float(flat.dtype())) return {astype(flat, i32), floor(flat) == flat};
   return {flat.dtype() == i64 ? flat : astype(flat, i32), {}};
 }
 
 /// The classes that scores predict. One column is the probability of class 1.
 Classes predicted_class(std::string_view metric, const Tensor& p, double threshold = 0.5) {
-  if (p.rank() != 2) type_error_of(metric, {p}, "expected scores [batch, classes] or [batch, 1]");
+  if (p.rank() < 2) type_error_of(metric, {p}, "expected scores [batch, .., classes] or [batch, .., 1]");
   if (p.shape().back() > 1) return highest(p);
-  const Tensor score = squeeze(p, 1);
+  const Tensor score = squeeze(p, -1);
   return {astype(score > threshold, i32), score == score};
 }
 
@@ -50,13 +51,13 @@ double per_sample(std::span<const Array> s, std::int64_t samples) {
   return ratio(s[0].at(0), static_cast<double>(samples));
 }
 
-/// A metric that is the mean over the samples of something that is [batch].
+/// A metric that is the mean over the samples of something that is [batch, ..], its mean where a sample has several.
 template <class F>
 Metric mean_metric(std::string name, F of_sample) {
   return {name,
           [name, of_sample](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
             const BuiltinScope scope(name);
-            return {sum(astype(of_sample(p, t), f32))};
+            return {sum(sample_mean(astype(of_sample(p, t), f32)))};
           },
           per_sample};
 }
@@ -64,7 +65,7 @@ Metric mean_metric(std::string name, F of_sample) {
 /// True positives, predicted positives, actual positives of class 1.
 std::vector<Tensor> positives(std::string_view metric, const Tensor& p, const Tensor& t) {
   const BuiltinScope scope(metric);
-  const Tensor predicted = is_class(predicted_class(metric, p), 1), actual = is_class(target_class(t), 1);
+  const Tensor predicted = is_class(predicted_class(metric, p), 1), actual = is_class(target_class(p, t), 1);
   return {sum(astype(predicted & actual, f32)), sum(astype(predicted, f32)), sum(astype(actual, f32))};
 }
 
@@ -75,10 +76,10 @@ Metric positives_metric(const char* name, double (*result)(std::span<const Array
 }  // namespace
 
 WEFT_CONSTANT(Metric, accuracy, mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
-                return agree(predicted_class("accuracy", p), target_class(t));
+                return agree(predicted_class("accuracy", p), target_class(p, t));
               }))
 WEFT_CONSTANT(Metric, binary_accuracy_from_logits, mean_metric("accuracy", [](const Tensor& p, const Tensor& t) {
-                return agree(predicted_class("accuracy", p, 0), target_class(t));
+                return agree(predicted_class("accuracy", p, 0), target_class(p, t));
               }))
 WEFT_CONSTANT(Metric, mean_absolute_error,
               mean_metric("mean_absolute_error", [](const Tensor& p, const Tensor& t) { return mae(p, t); }))
@@ -100,9 +101,9 @@ Metric top_k(int k, std::source_location where) {
   const LocScope scope(where);
   check_count("top_k", "k", k);
   return mean_metric(fmt::format("top_{}", k), [k](const Tensor& p, const Tensor& t) {
-    if (p.rank() != 2) type_error_of("top_k", {p}, "expected scores [batch, classes]");
-    const Classes target = target_class(t);
-    const std::int64_t classes = p.shape()[1];
+    if (p.rank() < 2) type_error_of("top_k", {p}, "expected scores [batch, .., classes]");
+    const Classes target = target_class(p, t);
+    const std::int64_t classes = p.shape().back();
     const Tensor own = sum(weft::where(one_hot(target.number, classes, boolean), p, 0.0), -1, true);
     const Tensor hit = (sum(p > own, -1) < k) & highest(p).known & in_classes(target.number, classes);
     return both(hit, target.known);
@@ -116,7 +117,8 @@ Metric confusion_matrix(int classes, std::source_location where) {
   return {"confusion_matrix",
           [classes](const Tensor& p, const Tensor& t) -> std::vector<Tensor> {
             const BuiltinScope scope("confusion_matrix");
-            const Classes predicted = predicted_class("confusion_matrix", p), actual = target_class(t);
+            if (p.rank() != 2) type_error_of("confusion_matrix", {p}, "expected scores [batch, classes] or [batch, 1]");
+            const Classes predicted = predicted_class("confusion_matrix", p), actual = target_class(p, t);
             if (const std::int64_t scored = std::max<std::int64_t>(2, p.shape().back()); scored != classes)
               type_error_of("confusion_matrix", {p}, fmt::format("{} classes; expected {}", classes, scored));
             const Tensor counted = astype(both(predicted.known, actual.known), f32);

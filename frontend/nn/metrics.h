@@ -18,8 +18,9 @@ struct Metric {
   std::function<double(std::span<const Array> totals, std::int64_t samples)> result;
 };
 
-/// Class labels [batch] against scores [batch, classes] by arg max; [batch, 1] scores: against the threshold 0.5
-/// (probabilities). One-hot targets [batch, classes] are taken by their arg max.
+/// Class labels [batch, ..] against scores [batch, .., classes] by arg max, the share of a sample's positions that are
+/// right; [batch, .., 1] scores: against the threshold 0.5 (probabilities). One-hot targets [batch, .., classes] are taken
+/// by their arg max.
 extern const Metric& accuracy;
 extern const Metric& binary_accuracy_from_logits;  ///< [batch, 1] logits against the threshold 0
 extern const Metric& precision;                    ///< of class 1: true positives / predicted positives

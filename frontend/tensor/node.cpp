@@ -173,4 +173,16 @@ Tensor spread_back(const Tensor& reduced, const Tensor& x, const std::vector<int
   return spread(reduced, x.shape(), other_axes(x.rank(), axes));
 }
 
+Shape without_last(const Shape& shape) {
+  Shape rest = shape;
+  rest.erase(rest.rank() - 1);
+  return rest;
+}
+
+Tensor sample_mean(const Tensor& x) {
+  std::vector<int> axes;
+  for (int i = 1; i < x.rank(); ++i) axes.push_back(i);
+  return axes.empty() ? x : mean(x, axes);
+}
+
 }  // namespace weft

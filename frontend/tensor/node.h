@@ -80,6 +80,11 @@ decltype(auto) located(const std::source_location& where, F&& f) {
 /// bool: the integer labels are in [0, classes).
 Tensor in_classes(const Tensor& labels, std::int64_t classes);
 
+/// A shape without its last axis.
+Shape without_last(const Shape& shape);
+/// x [batch, ..] averaged over all axes but the batch.
+Tensor sample_mean(const Tensor& x);
+
 /// A non-negative axis of a rank; Error when out of range.
 int resolve_axis(const Tensor& x, std::int64_t axis, int rank);
 

@@ -105,6 +105,14 @@ void Tensor::set_value(const Array& value) const {
   v.value->write(value);
 }
 
+void Tensor::set_trainable(bool trainable) const {
+  const auto lock = looking_at(*this);
+  (void)variable_of(*this, "set_trainable");
+  trace_->find(id())->trainable = trainable;
+}
+
+bool Tensor::trainable() const { return variable_of(*this, "trainable").trainable; }
+
 Tensor Operand::resolve(const std::shared_ptr<Trace>& trace, DType dtype) const {
   return is_number_ ? number_in(trace, number_, dtype) : tensor_;
 }
@@ -128,9 +136,9 @@ Tensor placeholder(DType dtype, const Shape& shape, const std::string& name, std
 
 namespace {
 
-Tensor variable(std::string_view base, const std::string& name, const Array& value, bool trainable) {
+Tensor variable(std::string_view base, const std::string& name, const Array& value, bool is_parameter) {
   const Tensor t = make_input(base, name, value.type(), InputKind::state);
-  t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(value), trainable});
+  t.trace()->add(Variable{t.id(), t.name(), std::make_shared<StateValue>(value), is_parameter});
   return t;
 }
 
@@ -155,6 +163,20 @@ Tensor state(const Array& initial, const std::string& name, std::source_location
   begin_source(name);
   LocScope scope(where);
   return variable("state", name, initial, false);
+}
+
+void update(const Tensor& state, const Tensor& value, std::source_location where) {
+  LocScope scope(where);
+  check_operands({state, value});
+  Trace& trace = *state.trace();
+  const Variable* v = trace.find(state.id());
+  if (!v || v->is_parameter)
+    type_error({state, value}, fmt::format("the first operand is {}; expected one made by state()",
+                                           v ? "a parameter, which the optimiser updates" : "no state"));
+  if (!(state.type() == value.type()))
+    type_error({state, value}, fmt::format("the new value of state '{}' is {}; expected {}", state.name(),
+                                           to_string(value.type()), to_string(state.type())));
+  trace.updates.push_back({state.id(), value.id()});
 }
 
 Tensor constant(const Array& value, std::source_location where) {

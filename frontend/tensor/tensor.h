@@ -35,6 +35,10 @@ class Tensor {
   Array value() const;
   /// Overwrites the value of a parameter or state. Error unless the type fits.
   void set_value(const Array& value) const;
+  /// Of a parameter or state, true at first: from the next Model::compile() on, training leaves it as it is unless it is
+  /// trainable: a parameter gets no gradient and no optimiser, a state no update(). Error for any other tensor.
+  void set_trainable(bool trainable) const;
+  bool trainable() const;
 
   const std::shared_ptr<Trace>& trace() const { return trace_; }
   /// Its place in the graph, until the next Trace::collect().
@@ -82,9 +86,15 @@ Tensor placeholder(DType dtype, const Shape& shape, const std::string& name = ""
 /// A trainable f32 state, initialised now from the graph's seed. `name` "" picks "parameter", "parameter_1", …
 Tensor parameter(const Shape& shape, const Initializer& init = glorot_uniform(), const std::string& name = "",
                  std::source_location where = std::source_location::current());
-/// A state that is kept between calls and is not trained: give its new value as an update to compile().
+/// A state that is kept between calls and is not trained: its new value is given by update(), or as an update to
+/// compile().
 Tensor state(const Array& initial, const std::string& name = "",
              std::source_location where = std::source_location::current());
+/// In training, `state` becomes `value` once a step; `value` is computed from what states and parameters were before the
+/// step, of several updates of a state each from what the one before it gave. Every Model does it that has the inputs
+/// which `value` depends on; with compile(), give updates_of(). Error unless `state` is one (parameters are trained) and
+/// `value` has its type.
+void update(const Tensor& state, const Tensor& value, std::source_location where = std::source_location::current());
 Tensor constant(const Array& value, std::source_location where = std::source_location::current());
 /// Error when the number is no value of the dtype; an integer keeps all its bits.
 Tensor constant(const Number& value, DType dtype = f32, std::source_location where = std::source_location::current());

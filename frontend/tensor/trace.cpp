@@ -131,7 +131,10 @@ void Trace::collect(Wanted wanted) {
   for (const auto& root : roots) needed.push_back(*root);
   std::vector<bool> live = reached_from(graph, needed);
   std::erase_if(penalties, [&](const Penalty& p) { return !live[p.parameter]; });
-  for (const Penalty& p : penalties) needed.push_back(p.value);  // part of what their parameters are for
+  std::erase_if(updates, [&](const StateUpdate& u) { return !live[u.state] || (u.with != kNoValue && !live[u.with]); });
+  // Part of what their parameters and states are for:
+  for (const Penalty& p : penalties) needed.push_back(p.value);
+  for (const StateUpdate& u : updates) needed.push_back(u.value);
   for (const Variable& v : variables)
     if (v.name == kSeedName || v.name == kStepName) needed.push_back(v.id);
   live = reached_from(graph, needed);
@@ -170,6 +173,10 @@ void Trace::compact(const std::vector<bool>& live, const std::vector<std::shared
   for (const auto& root : roots) move(*root);
   for (Variable& v : variables) move(v.id);
   for (Penalty& p : penalties) move(p.parameter), move(p.value);
+  for (StateUpdate& u : updates) {
+    move(u.state), move(u.value);
+    if (u.with != kNoValue) move(u.with);
+  }
   for (LayerCall& c : layers) {
     move(c.output);
     std::ranges::for_each(c.inputs, move);

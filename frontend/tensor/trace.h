@@ -21,7 +21,8 @@ struct Variable {
   ValueId id = kNoValue;
   std::string name;
   std::shared_ptr<StateValue> value;
-  bool trainable = false;
+  bool is_parameter = false;  // else a state
+  bool trainable = true;      // Tensor::set_trainable()
 };
 
 /// One application of a layer, kept for Model::summary().
@@ -39,6 +40,13 @@ struct Penalty {
   ValueId value = kNoValue;
 };
 
+/// What a state becomes in a training step (update() in tensor.h).
+struct StateUpdate {
+  ValueId state = kNoValue;
+  ValueId value = kNoValue;
+  ValueId with = kNoValue;  // the result of the layer that the update is part of; none: of whatever has its inputs
+};
+
 /// The IR graph under construction with what the IR does not hold: the values of its states, its layers and penalties.
 ///
 /// Tensors keep alive what they are computed from. What no tensor needs any more goes, the values of states at once and
@@ -50,6 +58,7 @@ struct Trace {
   std::vector<Variable> variables;  // in the order of creation, which is that of their ids
   std::vector<LayerCall> layers;
   std::vector<Penalty> penalties;
+  std::vector<StateUpdate> updates;  // in the order in which they were recorded
   std::map<std::string, int> name_counts;
   std::map<std::string, std::string> bases;  // unique_name()'s results -> what was asked for
   std::uint64_t seed = 0;                    // of initialisers: parameter i draws from the Philox stream (seed, i)

@@ -5,6 +5,8 @@
 
 #include "frontend/nn/convolution.h"
 #include "frontend/nn/recurrent.h"
+#include "frontend/train/gpt.h"
+#include "runtime/data/text.h"
 
 namespace weft {
 namespace {
@@ -14,7 +16,9 @@ constexpr BuiltinModel kModels[] = {
     {"cnn", "3x3 to 32, 3x3 to 64, relu, max pool 2, 128 relu, 10", 9.632, cnn},
     {"lstm", "28 rows of 28, LSTM(128), the last state, 10", 1.616, lstm},
     {"vit", "49 patches of 4x4, width 64, 2 blocks of 4 heads, 10", 4.198, vit},
+    {"gpt", "128 of 65 tokens, width 128, 4 blocks of 4 heads", 22.753, gpt, 32, 128, 65},
 };
+constexpr std::int64_t kMeasuredWindows = 1024;
 
 }  // namespace
 
@@ -27,6 +31,22 @@ const BuiltinModel& builtin_model(std::string_view name) {
     names += (names.empty() ? "" : ", ") + std::string(m.name);
   }
   fail("there is no model '{}'; there is {}", name, names);
+}
+
+std::pair<Type, Type> BuiltinModel::types(std::int64_t samples) const {
+  if (window == 0) return {{u8, {samples, data::kImagePixels}}, {i32, {samples}}};
+  return {{i32, {samples, window}}, {i32, {samples, window}}};
+}
+
+// The tokens repeat in a pattern that a model can learn: each is a function of the two before it.
+Dataset BuiltinModel::data() const {
+  if (window == 0) return data::mnist({.test_count = 1, .quiet = true}).train;
+  Array text(Type{i32, {kMeasuredWindows * window + 1}});
+  const auto t = text.as<std::int32_t>();
+  for (std::size_t i = 0; i < t.size(); ++i)
+    t[i] = static_cast<std::int32_t>(
+        (i < 2 ? std::int64_t(i) : 3 * std::int64_t{t[i - 1]} + t[i - 2] + std::int64_t(i % 7)) % tokens);
+  return data::next_token_windows(text, window);
 }
 
 Model mlp(std::uint64_t seed, const TrainOptions& options) {
@@ -88,6 +108,16 @@ Model vit(std::uint64_t seed, const TrainOptions& options) {
     x = x + Dense(kWidth)(Dense(4 * kWidth, gelu)(LayerNorm(1e-5)(x)));
   }
   Model model(image, Dense(10)(mean(LayerNorm(1e-5)(x), 1)));
+  model.compile(options);
+  return model;
+}
+
+Model gpt(std::uint64_t seed, const TrainOptions& options) {
+  GraphScope graph;
+  set_seed(seed);
+  Gpt net;
+  const Tensor tokens = input(i32, {net.options().context}, "tokens");
+  Model model(tokens, net(tokens));
   model.compile(options);
   return model;
 }

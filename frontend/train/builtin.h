@@ -7,13 +7,21 @@
 
 namespace weft {
 
-/// A reference model: its name, a line on it, and how to build it (compiled, for MNIST-shaped data; parameters from
+/// A reference model: its name, a line on it, and how to build it (compiled, for samples of its kind; parameters from
 /// `seed`).
 struct BuiltinModel {
   std::string_view name, about;
-  double gflop;  ///< of one training step at batch 128: 2 for each multiply-add of the contractions, those
+  double gflop;  ///< of one training step of `batch` samples: 2 for each multiply-add of the contractions, those
                  ///< with the zeros around images included
   Model (*make)(std::uint64_t seed, const TrainOptions&);
+  std::int64_t batch = 128;  ///< samples of a step, unless somebody says otherwise
+  std::int64_t window = 0;   ///< 0: a sample is one of MNIST's, u8[784] and a label; else so many tokens, and those that follow
+  std::int64_t tokens = 0;   ///< their vocabulary
+
+  /// The types of `samples` samples: of x, of y.
+  std::pair<Type, Type> types(std::int64_t samples) const;
+  /// Samples to measure with: MNIST's, or windows of a made-up text of tokens.
+  Dataset data() const;
 };
 std::span<const BuiltinModel> builtin_models();
 /// Error that lists the models when there is none of that name.
@@ -32,5 +40,8 @@ Model lstm(std::uint64_t seed = 0, const TrainOptions& options = {.loss = softma
 /// A vision transformer: 49 patches of 4x4 in width 64 with learned positions, 2 pre-norm blocks (4 heads, a gelu layer of
 /// 256), norm, the mean of the patches, 10 scores; trained as mlp is.
 Model vit(std::uint64_t seed = 0, const TrainOptions& options = {.loss = softmax_cross_entropy, .metrics = {accuracy}});
+
+/// The Gpt of 65 tokens, context 128, 4 blocks of 4 heads and width 128; its loss is that of every next token.
+Model gpt(std::uint64_t seed = 0, const TrainOptions& options = {.loss = softmax_cross_entropy, .metrics = {accuracy}});
 
 }  // namespace weft

@@ -43,7 +43,7 @@ std::string Model::Impl::stable_name(const Compiled& c, const Tensor& state) con
 
 Model::Impl::Saved Model::Impl::saved(const Tensor& state, std::string name) const {
   const Variable& v = *trace->find(state.id());
-  return {std::move(name), v.value, v.trainable};
+  return {std::move(name), v.value, v.is_parameter};
 }
 
 std::vector<Model::Impl::Saved> Model::Impl::values() const {
@@ -65,12 +65,16 @@ std::vector<Model::Impl::Saved> Model::Impl::saved_states(const Compiled& c) con
   return all;
 }
 
-void Model::save(const std::string& path) const {
+void Model::save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
   const DefaultFloats floats;
+  for (const auto& [key, value] : metadata)
+    if (key.starts_with("weft.") || key == "format")
+      fail("save: the metadata '{}' is weft's own; expected another key", key);
   const std::shared_ptr<Compiled> c = impl_->compiled();
   Checkpoint file;
   for (const Impl::Saved& s : impl_->saved_states(*c)) file.arrays.push_back({s.name, s.value->read()});
-  file.metadata = {{"format", "weft"}};
+  file.metadata = metadata;
+  file.metadata.emplace("format", "weft");
   if (c->options) {
     const Tracing tracing(*impl_->trace);
     file.metadata.insert({{kSteps, std::to_string(c->position.steps)},
@@ -110,7 +114,8 @@ void Model::load(const std::string& path) {
     if (!a && (is_counter || (is_slot && !has_optimizer))) continue;
     if (!a && is_slot)
       fail("'{}' has no '{}': it was saved with another optimiser; compile with the one it was saved with", path, name);
-    if (!a) fail("'{}' has no {} '{}'; expected {}", path, s.trainable ? "parameter" : "state", name, to_string(type));
+    if (!a)
+      fail("'{}' has no {} '{}'; expected {}", path, s.is_parameter ? "parameter" : "state", name, to_string(type));
     if (!(a->type() == type))
       fail("'{}': '{}' is {}; the model expects {}", path, name, to_string(a->type()), to_string(type));
     found.emplace_back(s.value, *a);

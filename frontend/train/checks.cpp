@@ -1,6 +1,7 @@
 // What fit(), evaluate() and predict() check of the data before anything is compiled.
 #include <algorithm>
 
+#include "frontend/tensor/node.h"
 #include "frontend/train/model_impl.h"
 #include "runtime/data/preprocess.h"
 
@@ -50,7 +51,8 @@ void check_input(std::string_view what, const std::string& name, const Type& typ
 
 /// Error unless rows of `type` can be what the loss on an output wants (Loss::prepared).
 void check_target(std::string_view what, std::size_t i, const Type& type, const Loss& loss, const Type& output) {
-  const Shape row = one_sample(type.shape), wanted = one_sample(output.shape), column{1};
+  const Shape row = one_sample(type.shape), wanted = one_sample(output.shape);
+  Shape labelled, column{1};
   const auto refuse = [&](const std::string& expected) {
     fail("{}: target {} has rows of {}; the loss '{}' expects {}", what, i, to_string(rows_of(type)), loss.name(),
          expected);
@@ -58,10 +60,15 @@ void check_target(std::string_view what, std::size_t i, const Type& type, const 
   switch (loss.target()) {
     case Loss::any: return;
     case Loss::labels:
-      if (output.shape.rank() != 2)
-        fail("{}: output {} is {}; the loss '{}' expects scores [batch, classes]", what, i, to_string(output),
+      if (output.shape.rank() < 2)
+        fail("{}: output {} is {}; the loss '{}' expects scores [batch, .., classes]", what, i, to_string(output),
              loss.name());
-      if (!is_integer(type.dtype) || !(row.empty() || row == column)) refuse("integer labels, one a sample");
+      labelled = without_last(wanted);
+      column = labelled;
+      column.push_back(1);
+      if (!is_integer(type.dtype) || !(row == labelled || row == column))
+        refuse(labelled.empty() ? "integer labels, one a sample"
+                                : "integer labels, rows of " + to_string(rows_of(label_type(output))));
       return;
     default:
       if (!(row == wanted || (row.empty() && wanted == column)))

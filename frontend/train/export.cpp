@@ -12,7 +12,7 @@ std::vector<ExportedFunction> Model::Impl::exported(const Compiled& c, bool trai
   if (training) {
     std::vector<Tensor> targets, arguments = inputs;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      const Type type = c.losses[i].target() == Loss::labels ? Type{i32, {kBatch}} : output_types[i];
+      const Type type = c.losses[i].target() == Loss::labels ? label_type(output_types[i]) : output_types[i];
       targets.push_back(placeholder(type.dtype, type.shape, trace->unique_name("target")));
     }
     arguments.insert(arguments.end(), targets.begin(), targets.end());

@@ -66,11 +66,15 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
       fail("{}Model: no output depends on input '{}' {}; leave it out, or use it", where_prefix(), i.name,
            Tensor(m.trace, i.id).str());
   }
+  m.updates = updates_of(outputs);
+  std::vector<Tensor> all_results = outputs;
+  for (const Assignment& u : m.updates) all_results.push_back(u.state), all_results.push_back(u.value);
+  const std::vector<bool> needed = reached_from(g, ids_of(all_results));
   std::map<std::string, std::string> stable_layers;
   std::map<std::string, int> counts;
   for (const Variable& v : m.trace->variables) {
-    if (!used[v.id] || v.name == kSeedName || v.name == kStepName) continue;
-    (v.trainable ? m.parameters : m.states).emplace_back(m.trace, v.id);
+    if (!needed[v.id] || v.name == kSeedName || v.name == kStepName) continue;
+    (v.is_parameter ? m.parameters : m.states).emplace_back(m.trace, v.id);
     const std::size_t dot = v.name.find('.');
     const std::string layer = v.name.substr(0, dot);
     auto [it, is_new] = stable_layers.try_emplace(layer);
@@ -109,7 +113,14 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
       type_error({inputs[i]}, fmt::format("the model's input '{}' takes {}", own.name(), to_string(own.type())));
     with.push_back({own, inputs[i]});
   }
-  const std::vector<Tensor> results = substitute(impl_->outputs, with);
+  std::vector<Tensor> own = impl_->outputs;
+  for (const Assignment& u : impl_->updates) own.push_back(u.value);
+  std::vector<Tensor> results = substitute(own, with);
+  const std::ptrdiff_t count = std::ssize(impl_->outputs);
+  for (std::size_t i = 0; i < impl_->updates.size(); ++i)
+    impl_->trace->updates.push_back(
+        {impl_->updates[i].state.id(), results[static_cast<std::size_t>(count) + i].id(), results[0].id()});
+  results.erase(results.begin() + count, results.end());
   impl_->trace->add(LayerCall{impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs),
                               ids_of(impl_->parameters)});
   return results;
@@ -123,7 +134,8 @@ struct OptimizerStates {
   Tensor seed, step, rate;
   std::vector<Tensor> slots;
 
-  OptimizerStates(const Model::Impl& m, const TrainOptions& options) : prefix(m.trace->unique_name("optimizer")) {
+  OptimizerStates(const Model::Impl& m, const std::vector<Tensor>& trained, const TrainOptions& options)
+      : prefix(m.trace->unique_name("optimizer")) {
     const std::string random = m.trace->unique_name("random");
     seed = state(Array::scalar(static_cast<std::int64_t>(m.trace->seed)), random + ".seed");
     step = state(Array::scalar(std::int64_t{0}), random + ".step");
@@ -132,7 +144,7 @@ struct OptimizerStates {
         "compile", [&] { return checked_rate("compile: the optimiser", options.optimizer.learning_rate()(0)); });
     rate = state(Array::scalar(static_cast<float>(first)), prefix + ".learning_rate");
     OptimizerStep update(rate, prefix);
-    for (const Tensor& p : m.parameters) {
+    for (const Tensor& p : trained) {
       update.begin(p);
       const Tensor next = located("compile", [&] { return options.optimizer(update, p, zeros_like(p)); });
       if (!next.defined() || !(next.type() == p.type()))
@@ -179,6 +191,10 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
          counted(m.outputs.size(), "output"));
   for (const double w : options.loss_weights) check_number("compile", "a loss weight", w, Domain::not_negative);
   if (m.parameters.empty()) fail("{}compile: the model has no parameters to train", here);
+  std::vector<Tensor> trained;
+  std::ranges::copy_if(m.parameters, std::back_inserter(trained), &Tensor::trainable);
+  if (trained.empty())
+    fail("{}compile: none of the model's parameters is trainable; see Tensor::set_trainable()", here);
   check_number("compile", "clip_norm", options.clip_norm, Domain::not_negative);
   check_number("compile", "clip_value", options.clip_value, Domain::not_negative);
   check_metrics(options.metrics);
@@ -187,7 +203,7 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   // The optimiser runs once on zeros, so that its states exist (and can be loaded) before there is data. Whatever it
   // throws leaves the model as it was: what has been compiled goes when all is there that takes its place.
   GraphScope graph(m.trace);
-  OptimizerStates made(m, options);
+  OptimizerStates made(m, trained, options);
   auto next = std::make_shared<Compiled>();
   Compiled& c = *next;
   c.losses = std::move(losses);
@@ -196,6 +212,9 @@ void Model::compile(const TrainOptions& options, std::source_location where) {
   c.rate = made.rate;
   c.seed = made.seed, c.step = made.step;
   c.slots = std::move(made.slots);
+  c.trained = std::move(trained);
+  for (const Assignment& u : m.updates)
+    if (u.state.trainable()) c.kept.push_back(u);
   c.options = options;
   const bool is_anew = m.current->options.has_value();
   m.current = std::move(next);
@@ -278,7 +297,8 @@ std::string Model::dump(Stage stage) {
     std::vector<Type> x, y;
     for (const Tensor& t : impl_->inputs) x.push_back(resident(t.type()));
     for (std::size_t i = 0; i < impl_->outputs.size(); ++i)
-      y.push_back(c->losses[i].target() == Loss::labels ? Type{i32, {kSamples}} : resident(impl_->outputs[i].type()));
+      y.push_back(c->losses[i].target() == Loss::labels ? resident(label_type(impl_->outputs[i].type()))
+                                                        : resident(impl_->outputs[i].type()));
     return training_step(x, y, kBatchSize).dump(stage);
   }
   return c->training.at(c->last_training).run.dump(stage);

@@ -121,8 +121,9 @@ class Model {
   std::vector<Array> predict(const std::vector<Array>& x, std::int64_t batch_size = 256, WEFT_HERE);
 
   /// Parameters, states, optimiser states and counters, as safetensors; load() of a compiled model resumes bit for bit.
-  /// The file is replaced as a whole or, on Error, not at all.
-  void save(const std::string& path) const;
+  /// The file is replaced as a whole or, on Error, not at all. `metadata`: further texts for it, under keys that do not
+  /// begin with "weft." (Error otherwise).
+  void save(const std::string& path, const std::map<std::string, std::string>& metadata = {}) const;
   /// Throws the Error that save() would throw now (a missing folder, no rights, a full disk) and writes nothing.
   void check_save(const std::string& path) const;
   /// Error, with nothing changed, when a parameter or state is missing or has another shape. A file without optimiser

@@ -56,7 +56,9 @@ struct Compiled {
   std::vector<Loss> losses;   // one an output
   std::string prefix;         // of the optimiser's states in the trace
   Tensor rate;                // the learning rate, f32[]
-  std::vector<Tensor> slots;  // the optimiser's states
+  std::vector<Tensor> trained;   // the parameters that are trainable
+  std::vector<Assignment> kept;  // the updates of states that are
+  std::vector<Tensor> slots;     // the optimiser's states
   Tensor seed, step;          // of the model's random tensors, i64[]
 
   // Under Tracing: functions by the types of the data. They stay where they are.
@@ -73,7 +75,8 @@ struct Model::Impl {
   std::vector<Tensor> inputs, outputs, parameters;
   std::vector<std::string> input_names;
   std::vector<Type> input_types, output_types;
-  std::vector<Tensor> states;  // what else the outputs depend on that has a value; training leaves it alone
+  std::vector<Tensor> states;  // what else they and the updates depend on that has a value
+  std::vector<Assignment> updates;  // of states, in training
   LocSet where;                // of the constructor
   /// Of parameters and states, by their names in the graph: the same for every model built by the same code.
   std::map<std::string, std::string> stable_names;
@@ -123,7 +126,7 @@ struct Model::Impl {
   struct Saved {
     std::string name;
     std::shared_ptr<StateValue> value;
-    bool trainable;
+    bool is_parameter;
   };
   /// What the model computes with: parameters, then states.
   std::vector<Saved> values() const;
@@ -133,9 +136,12 @@ struct Model::Impl {
   /// Rows of data, whose types have been checked, as an input wants them: converted (u8 to a float input: scaled to
   /// [0, 1]) and reshaped.
   Tensor adapt(const Tensor& rows, const Type& want) const;
-  /// The mean loss and the metrics' sums over given rows, as named outputs.
-  std::vector<NamedTensor> scores(const Compiled&, const std::vector<Tensor>& x_rows,
-                                  const std::vector<Tensor>& y_rows) const;
+  /// The mean loss and the metrics' sums over given rows, as named outputs; the states' new values.
+  struct Scored {
+    std::vector<NamedTensor> results;
+    std::vector<Assignment> updates;
+  };
+  Scored scores(const Compiled&, const std::vector<Tensor>& x_rows, const std::vector<Tensor>& y_rows) const;
 
   // Model's members, without the line of the call.
   History fit(Model&, const std::vector<Array>& x, const std::vector<Array>& y, const FitOptions&);
@@ -185,6 +191,8 @@ class Tally {
   std::int64_t samples_ = 0;
 };
 
+/// Of the labels for scores [batch, .., classes]: i32[batch, ..].
+Type label_type(const Type& scores);
 /// Types of arrays, and of arrays with the rows replaced by the batch.
 std::vector<Type> types_of(std::span<const Array>);
 std::vector<Type> row_types(std::span<const Array>);

@@ -52,6 +52,8 @@ bool is_zero(const Tensor& gradient) {
 
 }  // namespace
 
+Type label_type(const Type& scores) { return {i32, without_last(scores.shape)}; }
+
 std::vector<Type> types_of(std::span<const Array> arrays) {
   std::vector<Type> types;
   for (const Array& a : arrays) types.push_back(a.type());
@@ -69,11 +71,13 @@ Tensor Model::Impl::adapt(const Tensor& rows, const Type& want) const {
   return reshape(is_float(want.dtype) && rows.dtype() == u8 ? x * (1.0 / 255) : x, want.shape);
 }
 
-std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vector<Tensor>& x_rows,
-                                             const std::vector<Tensor>& y_rows) const {
+Model::Impl::Scored Model::Impl::scores(const Compiled& c, const std::vector<Tensor>& x_rows,
+                                        const std::vector<Tensor>& y_rows) const {
   std::vector<Substitution> with;
   for (std::size_t i = 0; i < inputs.size(); ++i) with.push_back({inputs[i], adapt(x_rows[i], inputs[i].type())});
-  const std::vector<Tensor> predictions = substitute(outputs, with);
+  std::vector<Tensor> own = outputs;
+  for (const Assignment& u : c.kept) own.push_back(u.value);
+  const std::vector<Tensor> predictions = substitute(own, with);
   Tensor loss;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     Tensor part = mean(c.losses[i](predictions[i], y_rows[i]));
@@ -94,7 +98,9 @@ std::vector<NamedTensor> Model::Impl::scores(const Compiled& c, const std::vecto
       results.emplace_back(fmt::format("{}.{}", m.name, i), sums[i]);
     }
   }
-  return results;
+  std::vector<Assignment> updates;
+  for (const Assignment& u : c.kept) updates.push_back({u.state, predictions[outputs.size() + updates.size()]});
+  return {std::move(results), std::move(updates)};
 }
 
 CompileOptions Model::Impl::compile_options(const Compiled& c, std::string name, bool is_training,
@@ -128,11 +134,11 @@ DataFunction Model::Impl::data_function(Executable run, const std::vector<Tensor
 Model::Impl::TrainedOn Model::Impl::train_on(const Compiled& c, const std::string& name, std::vector<Tensor> list,
                                              const std::vector<Tensor>& x_rows,
                                              const std::vector<Tensor>& y_rows) const {
-  const std::vector<NamedTensor> results = scores(c, x_rows, y_rows);
+  const auto [results, updates] = scores(c, x_rows, y_rows);
   std::vector<Tensor> trained, gradients;  // parameters that the loss does not depend on are left alone
-  const std::vector<Tensor> all = grad(results[0].tensor, parameters);
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    if (!is_zero(all[i])) trained.push_back(parameters[i]), gradients.push_back(all[i]);
+  const std::vector<Tensor> all = grad(results[0].tensor, c.trained);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (!is_zero(all[i])) trained.push_back(c.trained[i]), gradients.push_back(all[i]);
   if (trained.empty())
     fail(
         "{}the loss depends on no parameter: there is nothing to train (no gradient passes stop_gradient, comparisons "
@@ -141,6 +147,7 @@ Model::Impl::TrainedOn Model::Impl::train_on(const Compiled& c, const std::strin
   if (c.options->clip_norm > 0) gradients = clip_by_norm(gradients, c.options->clip_norm);
   OptimizerStep step(c.rate, c.prefix);
   CompileOptions o = compile_options(c, name, true, std::move(list));
+  o.updates = updates;
   for (std::size_t i = 0; i < trained.size(); ++i) {
     Tensor g = gradients[i];
     if (const double limit = c.options->clip_value; limit > 0) g = clip(g, -limit, limit);
@@ -181,7 +188,7 @@ const DataFunction& Model::Impl::evaluation_step(Compiled& c, const std::vector<
   const std::vector<Tensor> x = placeholders(x_rows, x_names(inputs)), y = placeholders(y_rows, y_names(y_rows.size()));
   std::vector<Tensor> list = x;
   list.insert(list.end(), y.begin(), y.end());
-  const std::vector<NamedTensor> results = scores(c, x, y);
+  const std::vector<NamedTensor> results = scores(c, x, y).results;
   Executable run = weft::compile(results, compile_options(c, "evaluation", false, list));
   return c.evaluation.emplace(key, data_function(std::move(run), tensors_of(results), x, y)).first->second;
 }

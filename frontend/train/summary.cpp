@@ -62,9 +62,10 @@ std::string Model::summary(bool print) const {
   std::set<ValueId> counted;
   for (const LayerCall& call : m.trace->layers) {
     if (!used[call.output]) continue;
-    std::int64_t count = 0;
+    std::int64_t count = 0, frozen = 0;
     bool shared = false;
     for (ValueId p : call.parameters) {
+      if (!m.trace->find(p)->trainable) ++frozen;
       if (counted.insert(p).second)
         count += element_count(g[p].type.shape);
       else
@@ -74,7 +75,8 @@ std::string Model::summary(bool print) const {
     for (ValueId v : call.inputs) add_sources(g, v, names, sources);
     names[call.output] = call.name;
     rows.push_back({fmt::format("{} ({})", call.name, call.kind), shape_of(Tensor(m.trace, call.output)),
-                    shared ? "shared" : grouped(count), fmt::format("{}", fmt::join(sources, ", "))});
+                    shared ? "shared" : grouped(count) + (frozen > 0 ? " frozen" : ""),
+                    fmt::format("{}", fmt::join(sources, ", "))});
   }
   std::int64_t loose = 0;
   for (const Tensor& p : m.parameters)
@@ -82,7 +84,11 @@ std::string Model::summary(bool print) const {
   if (loose > 0) rows.push_back({"(outside of layers)", "", grouped(loose), ""});
   std::int64_t held = 0;
   for (const Tensor& t : m.states) {
-    rows.push_back({t.name() + " (State)", shape_of(t), "", ""});
+    const bool has_update = std::ranges::any_of(m.updates, [&](const Assignment& u) { return u.state.same(t); });
+    rows.push_back({t.name() + " (State)", shape_of(t), "",
+                    !has_update     ? "no update"
+                    : t.trainable() ? "updated in training"
+                                    : "frozen"});
     held += element_count(t.shape());
   }
 
@@ -101,8 +107,12 @@ std::string Model::summary(bool print) const {
     if (i == 0) text += rule + "\n";
   }
   const std::int64_t count = parameter_count();
+  std::int64_t frozen = 0;
+  for (const Tensor& p : m.parameters)
+    if (!p.trainable()) frozen += element_count(p.shape());
   text +=
       rule + "\n" + fmt::format("{} parameters ({:.1f} KiB)\n", grouped(count), static_cast<double>(count) * 4 / 1024);
+  if (frozen > 0) text += fmt::format("{} of them are not trainable\n", grouped(frozen));
   if (held > 0) text += fmt::format("{} numbers in states, which are saved and not trained\n", grouped(held));
   if (print) {
     std::fwrite(text.data(), 1, text.size(), stdout);

@@ -9,7 +9,7 @@
 namespace weft {
 
 /// What a stream is for; streams of different purposes never overlap.
-enum class Purpose : std::uint32_t { permutation = 0x70e12u, train_digit, test_digit };
+enum class Purpose : std::uint32_t { permutation = 0x70e12u, train_digit, test_digit, next_token };
 
 /// The stream named (seed, purpose, index). Only integer operations and exact float ones: the same on every machine.
 class RandomStream {

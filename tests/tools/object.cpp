@@ -59,7 +59,7 @@ TEST_CASE("what compile and verify-object refuse") {
       {"weft compile scale.weft --batch 4 --header scale.weft", "scale.weft would be overwritten"},
       {"weft compile scale.weft --batch 4 -o -", "'-': what compile makes goes to files"},
       {"weft compile scale.weft --batch 4 -o none/a.o", "none/a.o"},
-      {"weft compile mlpp", "there is no reference model and no file 'mlpp'; models are mlp, cnn, lstm, vit"},
+      {"weft compile mlpp", "there is no reference model and no file 'mlpp'; models are mlp, cnn, lstm, vit, gpt"},
       {"weft compile mlp --extent a=3", "--extent is for .weft files"},
       {"weft compile mlp --max-memory 1000", "weft: error: object: it needs "},
       {"weft compile mlp scale.weft", "a reference model is compiled by itself; found scale.weft too"},

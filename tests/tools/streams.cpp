@@ -33,6 +33,9 @@ const char* const kCommands[] = {
     "weft compile dense.weft --batch 4 -o dense.o --report",
     "weft compile dense.weft --batch 4 -o dense.o --json",
     "weft verify-object object.o",
+    "weft train gpt --data text.txt --context 8 --layers 1 --heads 1 --width 4 --batch-size 4 --epochs 1",
+    "weft generate text.safetensors --tokens 20",
+    "weft generate text.safetensors --tokens 20 --json",
     "weft cache info",
     "weft cache info --json",
     "weft cache verify",
@@ -59,6 +62,13 @@ struct Folder : TempDir {
     for (const char* name : {"dense.weft", "x.npy"})
       spill(file(name), slurp(WEFT_SOURCE_DIR "/examples/" + std::string(name)));
     REQUIRE(shell("weft compile dense.weft --batch 4 -o object.o", path()).code == 0);
+    std::string text;
+    while (text.size() < 400) text += "warp and weft\n";
+    spill(file("text.txt"), text);
+    REQUIRE(shell("weft train gpt --data text.txt --context 8 --layers 1 --heads 1 --width 4 --batch-size 4 --epochs 1 "
+                  "--save text.safetensors",
+                  path())
+                .code == 0);
   }
   Result run(const std::string& command) const {
     // Descriptor 5: the end of a pipe whose other end is closed already.

@@ -13,7 +13,7 @@ using weft::test::TempDir;
 TEST_CASE("every subcommand explains itself") {
   const TempDir dir;
   for (const std::string command :
-       {"", "train", "bench", "dump", "opt", "run", "tune", "import", "compile", "cache", "devices"}) {
+       {"", "train", "bench", "dump", "opt", "run", "tune", "import", "compile", "generate", "cache", "devices"}) {
     const Result r = shell("weft " + command + " --help", dir.path());
     INFO(command << "\n" << r);
     CHECK(r.code == 0);

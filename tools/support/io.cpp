@@ -58,11 +58,13 @@ void write_text(const std::string& path, std::string_view text) {
   write_all(file.get(), text, path);
 }
 
-void print_line(std::string_view line) {
+void print_line(std::string_view line) { print_text(std::string(line) + '\n'); }
+
+bool print_text(std::string_view text) {
   errno = 0;
-  std::fwrite(line.data(), 1, line.size(), stdout);
-  std::putc('\n', stdout);
+  std::fwrite(text.data(), 1, text.size(), stdout);
   if (std::fflush(stdout) != 0 && lost == 0) lost = errno;
+  return lost == 0;
 }
 
 void check_stdout() {

@@ -15,6 +15,8 @@ std::string display_name(const std::string& path);
 void write_text(const std::string& path, std::string_view text);
 /// Prints a line to stdout. When stdout does not take it (a full disk), the work goes on and check_stdout() will tell.
 void print_line(std::string_view line);
+/// The same without the line's end. Whether all that was printed so far was taken.
+bool print_text(std::string_view text);
 /// Throws Error when stdout has not taken everything so far that was meant for it, by whomever. Every command ends so.
 void check_stdout();
 /// Says something on stderr: whole lines. What stderr does not take is lost.

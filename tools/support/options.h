@@ -13,6 +13,8 @@
 
 namespace weft::tools {
 
+inline constexpr int kSignalExit = 128;  ///< the exit code of what signal 0 would have ended, as shells count them
+
 /// --cpu: for which of the CPUs that LLVM knows to make code.
 void add_cpu_option(CLI::App& command, std::string& cpu);
 

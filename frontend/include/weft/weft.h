@@ -8,6 +8,7 @@
 #include <weft/compiler/backend.h>
 #include <weft/frontend/train/builtin.h>
 #include <weft/frontend/train/callbacks.h>
+#include <weft/frontend/train/gpt.h>
 #include <weft/frontend/executable/compile.h>
 #include <weft/frontend/tensor/control.h>
 #include <weft/frontend/tensor/functions.h>
@@ -16,15 +17,18 @@
 #include <weft/frontend/nn/layers.h>
 #include <weft/frontend/nn/losses.h>
 #include <weft/frontend/nn/metrics.h>
+#include <weft/frontend/nn/normalization.h>
 #include <weft/frontend/train/model.h>
 #include <weft/frontend/nn/optimizers.h>
 #include <weft/frontend/nn/recurrent.h>
 #include <weft/frontend/tensor/random.h>
 #include <weft/frontend/nn/schedules.h>
+#include <weft/frontend/nn/transformer.h>
 #include <weft/frontend/tensor/tensor.h>
 #include <weft/frontend/tensor/windows.h>
 #include <weft/runtime/data/csv.h>
 #include <weft/runtime/cuda/cuda_device.h>
 #include <weft/runtime/data/data.h>
 #include <weft/runtime/data/preprocess.h>
+#include <weft/runtime/data/text.h>
 #endif

@@ -18,12 +18,12 @@ using namespace weft;
 namespace {
 
 constexpr const char* kArchs[] = {"sm_80", "sm_90a"};
-constexpr std::int64_t kBatch = 128;
 
 Program training_step(const BuiltinModel& model, const GpuTarget& target) {
   Model m = model.make(0, {.loss = softmax_cross_entropy, .metrics = {accuracy}});
-  const Executable step = m.training_step({{u8, {60000, 784}}}, {{i32, {60000}}}, kBatch);
-  return make_program(optimize(step.graph(kBatch)), target);
+  const auto [x, y] = model.types(60000);
+  const Executable step = m.training_step({x}, {y}, model.batch);
+  return make_program(optimize(step.graph(model.batch)), target);
 }
 
 /// A device function and what ptxas says of it.

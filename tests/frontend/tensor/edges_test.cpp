@@ -36,8 +36,8 @@ TEST_CASE("labels must be integers, one for each row of scores") {
   const Tensor p = placeholder(f32, {2, 3}, "p");
   for (const Loss& loss : {softmax_cross_entropy, sparse_cross_entropy})
     require_reported({
-        MISTAKE(loss(p, placeholder(i32, {4})), loss.name() + ": expected scores [batch, classes] and integer labels"),
-        MISTAKE(loss(p, placeholder(f32, {2})), loss.name() + ": expected scores [batch, classes] and integer labels"),
+        MISTAKE(loss(p, placeholder(i32, {4})), loss.name() + ": expected scores [batch, .., classes] and integer labels"),
+        MISTAKE(loss(p, placeholder(f32, {2})), loss.name() + ": expected scores [batch, .., classes] and integer labels"),
         MISTAKE(loss(p, placeholder(i32, {2, 2})), loss.name() + ": expected scores [batch, classes]"),
     });
 }

@@ -397,7 +397,7 @@ TEST_CASE("the reference models") {
   const struct {
     std::string name;
     std::int64_t parameters;
-  } rows[] = {{"mlp", 535818}, {"cnn", 1199882}, {"lstm", 81674}, {"vit", 104970}};
+  } rows[] = {{"mlp", 535818}, {"cnn", 1199882}, {"lstm", 81674}, {"vit", 104970}, {"gpt", 826433}};
   REQUIRE(builtin_models().size() == std::size(rows));
   for (const auto& row : rows) {
     const BuiltinModel& builtin = builtin_model(row.name);
@@ -419,8 +419,13 @@ TEST_CASE("the reference models") {
       }
       return flops;
     };
-    const Graph step = model.training_step({{u8, {50, 784}}}, {{i32, {50}}}, 128).optimized(128);
+    const auto [x, y] = builtin.types(50);
+    const Graph step = model.training_step({x}, {y}, builtin.batch).optimized(builtin.batch);
+    const Dataset data = builtin.data();
+    CHECK(data.x.dtype() == x.dtype);
+    CHECK(data.y.dtype() == y.dtype);
+    CHECK(data.size() >= builtin.batch);
     CHECK(builtin.gflop == Approx(flops_of(step) * 1e-9).epsilon(0.01));
   }
-  REQUIRE(error_of([] { builtin_model("gpt"); }) == "there is no model 'gpt'; there is mlp, cnn, lstm, vit");
+  REQUIRE(error_of([] { builtin_model("bert"); }) == "there is no model 'bert'; there is mlp, cnn, lstm, vit, gpt");
 }
