@@ -185,6 +185,8 @@ PhaseInfo linear_forms(const Program& program, const Kernel& kernel, const Phase
   std::vector<AxisId>& parallel = info.phase.parallel;
   if (auto at = std::find(parallel.begin(), parallel.end(), lane_axis); at != parallel.end() && phase.chunk == 0)
     std::rotate(at, at + 1, parallel.end());
+  const auto wide = std::ranges::find_if(parallel, [&](AxisId a) { return at(kernel.axes, a).extent > 1; });
+  if (wide != parallel.end()) info.slowest = *wide;
   return info;
 }
 

@@ -36,6 +36,7 @@ struct IndexCheck {
 
 struct PhaseInfo {
   Phase phase;                                       // parallel: those left after merging, outermost first
+  AxisId slowest = kNone;                            // before merging, the outermost one of more than one point
   std::vector<std::int64_t> extent;                  // one for each axis; merged axes have 1
   std::vector<bool> used;                            // expressions that the phase evaluates
   std::vector<Linear> access;                        // one for each expression; of loads and index values

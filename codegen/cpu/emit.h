@@ -82,6 +82,8 @@ class PhaseEmitter {
   PhaseEmitter(llvm::Module&, const Program&, const Kernel&, const PhaseInfo&, const CpuTarget&);
   /// Emits the function `symbol` for a phase whose points run one by one or along lanes.
   PhaseCode emit_points(const std::string& symbol);
+  std::int64_t values_inside(AxisId first) const;
+  AxisSplit split_of(const std::vector<AxisId>& outer, AxisId inner, std::int64_t units, std::int64_t block) const;
 
  protected:
   // -- the function and its loops (emit_loops.cpp)

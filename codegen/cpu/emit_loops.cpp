@@ -225,6 +225,35 @@ void PhaseEmitter::stages(std::size_t first) {
   }
 }
 
+/// How many consecutive values of the outermost axis, which others may have been merged into, have one value of the
+/// kernel's own outermost axis; 0: they do not lie so.
+std::int64_t PhaseEmitter::values_inside(AxisId first) const {
+  if (info_.slowest == kNone || first == kNone) return 0;
+  const std::int64_t values = kernel_.axes[static_cast<std::size_t>(info_.slowest)].extent;
+  return extent(first) % values == 0 ? extent(first) / values : 0;
+}
+
+/// By the kernel's own outermost axis.
+AxisSplit PhaseEmitter::split_of(const std::vector<AxisId>& outer, AxisId inner, std::int64_t units,
+                                 std::int64_t block) const {
+  const std::int64_t chunk = info_.phase.chunk, inside = values_inside(outer.empty() ? inner : outer.front());
+  if (inside == 0 || (chunk > 0 && outer.size() > 1)) return {};
+  if (!outer.empty() && chunk == 0)
+    return {info_.slowest, units / kernel_.axes[static_cast<std::size_t>(info_.slowest)].extent};
+  const std::int64_t points = chunk > 0 ? chunk : block;  // of a unit
+  if (points % inside == 0) return {info_.slowest, 1, points / inside};
+  return inside % points == 0 ? AxisSplit{info_.slowest, inside / points} : AxisSplit{};
+}
+
+/// About `block` points of the innermost axis, whole vectors, so that units do not straddle `inside` points.
+std::int64_t unit_points(std::int64_t block, std::int64_t inside, int width) {
+  if (inside <= 1 || inside % width != 0) return block;
+  if (block >= inside) return block / inside * inside;
+  for (std::int64_t points = block; points >= block / 2 && points > 0; points -= width)
+    if (inside % points == 0) return points;
+  return block;
+}
+
 PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const std::vector<AxisId>& parallel = info_.phase.parallel;
   const AxisId lane_axis = weft::lane_axis(kernel_);
@@ -245,18 +274,14 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const AxisId inner = along_rows || chunk || parallel.empty() ? kNone : parallel.back();
   std::vector<AxisId> outer(parallel.begin(), parallel.end() - (inner != kNone));
   const std::int64_t per_unit = std::max<std::int64_t>(1, static_cast<std::int64_t>(kUnitCycles / point_cycles));
-  const std::int64_t block = std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1));
+  const std::int64_t block = unit_points(
+      std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1)),
+      outer.empty() ? values_inside(inner) : 1, width);
   const std::int64_t blocks = (extent(inner) + block - 1) / block;
   PhaseCode code{symbol, blocks, 0, cost};
   for (AxisId a : outer) code.units *= extent(a);
   if (chunk) code.units = ceil_div(code.units, chunk);
-  // The axis that units run along slowest, where it is one of the kernel's and not several merged into one.
-  if (const AxisId a = parallel.empty() ? kNone : parallel.front();
-      a != kNone && extent(a) > 0 && extent(a) == kernel_.axes[static_cast<std::size_t>(a)].extent)
-    code.split = outer.empty()       ? AxisSplit{a, 1, block}
-                 : chunk == 0        ? AxisSplit{a, code.units / extent(a)}
-                 : outer.size() == 1 ? AxisSplit{a, 1, chunk}
-                                     : AxisSplit{};
+  code.split = split_of(outer, inner, code.units, block);
 
   if (along_rows && !in_one_vector(lane_axis)) {
     kept_ = kept_rows(info_, kernel_, lane_axis, kLanes, target_.l2_bytes / 4);

@@ -10,6 +10,20 @@
 namespace weft {
 namespace {
 
+/// An index `count` * split + rest, with rest in [first, first + count): each value of the split axis has `count` of them
+/// to itself. 0: it does not go so.
+struct Rows {
+  std::int64_t count = 0, first = 0;
+};
+Rows rows_by(const Kernel& k, const Index& index, AxisId split) {
+  const auto own = std::ranges::find(index.terms, split, &std::pair<AxisId, std::int64_t>::first);
+  if (split == kNone || own == index.terms.end()) return {};
+  Index rest = index;
+  std::erase_if(rest.terms, [&](const auto& term) { return term.first == split; });
+  const auto [low, high] = affine_range(k, rest);
+  return low >= 0 && high - low < own->second ? Rows{own->second, low} : Rows{};
+}
+
 /// The dimensions before the first that is no constant say where the bytes begin; that one, where they end, and whether
 /// they lie by the axis `split`.
 BufferUse use_of(const Kernel& k, const Buffer& b, BufferId id, const std::vector<Index>& access, bool store,
@@ -25,8 +39,7 @@ BufferUse use_of(const Kernel& k, const Buffer& b, BufferId id, const std::vecto
     if (index.indirect != kNone) break;
     auto [low, high] = affine_range(k, index);
     low = std::clamp<std::int64_t>(low, 0, extent - 1), high = std::clamp<std::int64_t>(high, 0, extent - 1);
-    const std::vector<std::pair<AxisId, std::int64_t>> rows = {{split, 1}};
-    if (split != kNone && index.terms == rows && index.offset >= 0) use.row = pitch, low = index.offset;
+    if (const auto rows = rows_by(k, index, split); rows.count > 0) use.row = rows.count * pitch, low = rows.first;
     use.end = use.begin + (high + 1) * pitch;
     use.begin += low * pitch;
     if (!is_constant(index)) break;

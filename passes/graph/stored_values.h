@@ -28,6 +28,9 @@ std::vector<ValueId> read_by_turns(const Graph&, ValueId v);
 /// A value this cheap is computed again beside its stored operands instead of being stored too.
 inline constexpr int kRecomputeCost = 2;
 
+/// So is one that is computed from at most as many values of its size in memory: who reads it reads those instead.
+inline constexpr int kMostReads = 3;
+
 /// Nodes that one kernel may compute for itself to obtain one value: bounds the size of kernels, and how deep the walks
 /// over their expressions recurse.
 inline constexpr int kMaxVirtual = 128;

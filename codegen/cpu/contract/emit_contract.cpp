@@ -41,16 +41,20 @@ PhaseCode ContractEmitter::emit(const std::string& symbol) {
 
   const double products = static_cast<double>(B_ * M_ * N_) * static_cast<double>(products_);
   const double epilogue = static_cast<double>(B_ * M_ * N_) / lanes_of_register_ * 4;
-  const auto by = [&](const std::vector<AxisId>& axes) {  // the outermost axis, if it is one of the kernel's
-    const std::int64_t values = kernel_.axes[static_cast<std::size_t>(axes[0])].extent;
-    return values == extent(axes[0]) ? AxisSplit{axes[0], B_ * units / values} : AxisSplit{};
+  // The outermost axis of a role, which others may have been merged into.
+  const auto by = [&](const std::vector<AxisId>& axes, const std::vector<AxisId>& own) {
+    const auto extent_in_kernel = [&](AxisId a) { return kernel_.axes[static_cast<std::size_t>(a)].extent; };
+    const auto a = std::ranges::find_if(own, [&](AxisId x) { return extent_in_kernel(x) > 1; });
+    if (a == own.end() || extent(axes[0]) % extent_in_kernel(*a) != 0) return AxisSplit{};
+    return AxisSplit{*a, B_ * units / extent_in_kernel(*a)};
   };
+  const Roles& own = leading_contraction(kernel_)->roles;
   const std::int64_t last_products = (K_ - 1) % kContractChunk + 1;
   const AxisSplit split = chunked_              ? AxisSplit{stage_.chunk_axis, extents(roles_.b) * units, 1, 0,
                                                static_cast<double>(last_products) / static_cast<double>(products_)}
-                          : B_ > 1              ? by(roles_.b)
+                          : B_ > 1              ? by(roles_.b, own.b)
                           : schedule_.split_n   ? AxisSplit{axes_.n, 1, nr_}
-                          : roles_.m.size() > 1 ? by(roles_.m)
+                          : roles_.m.size() > 1 ? by(roles_.m, own.m)
                                                 : AxisSplit{axes_.m, 1, rows_, short_strips_};
   return {symbol, B_ * units, scratch_bytes_, products / (2 * lanes_of_register_) + epilogue, split};
 }

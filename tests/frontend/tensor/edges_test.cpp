@@ -38,7 +38,7 @@ TEST_CASE("labels must be integers, one for each row of scores") {
     require_reported({
         MISTAKE(loss(p, placeholder(i32, {4})), loss.name() + ": expected scores [batch, .., classes] and integer labels"),
         MISTAKE(loss(p, placeholder(f32, {2})), loss.name() + ": expected scores [batch, .., classes] and integer labels"),
-        MISTAKE(loss(p, placeholder(i32, {2, 2})), loss.name() + ": expected scores [batch, classes]"),
+        MISTAKE(loss(p, placeholder(i32, {2, 2})), loss.name() + ": expected scores [batch, .., classes]"),
     });
 }
 
