@@ -21,6 +21,7 @@ Tensor columns(X x, std::size_t first, std::size_t count) {
 }
 Tensor row(X x) { return columns(x, 0, x.size()); }
 Tensor first_of(const Tensor& y) { return squeeze(slice(y, 1, 0, 1), 1); }
+Tensor last_of(const Tensor& y) { return squeeze(slice(y, 1, y.shape()[1] - 1, y.shape()[1]), 1); }
 Tensor label_0(X x) { return astype(0 * x[0], i32); }
 
 // Quantities that errors are measured by.
@@ -73,6 +74,12 @@ Real entropy_along(O o) {
   return 0;
 }
 
+Jet norm_of(O o) {
+  Jet s;
+  for (const Jet& x : o.x) s = s + x * x;
+  return sqrt(s);
+}
+
 bool within(P x, double low, double high) {
   for (double v : x)
     if (!(low <= std::abs(v) && std::abs(v) <= high)) return false;
@@ -86,6 +93,12 @@ bool distinct(P x) {
   return true;
 }
 bool no_overflow(P x) { return within(x, 0, 1e37); }
+/// Moderate, and apart in comparison with their size.
+bool spread_out(P x) {
+  double top = 0;
+  for (double v : x) top = std::max(top, std::abs(v));
+  return moderate(x) && 4 * (std::ranges::max(x) - std::ranges::min(x)) > top;
+}
 
 // clang-format off
 std::vector<FunctionRow> reduction_rows() {
@@ -104,6 +117,19 @@ std::vector<FunctionRow> reduction_rows() {
      {4, "variance + u max x^2", [](O o) { return variance_of(o).v + largest(o) * largest(o) * (o.dtype == f32 ? 0x1p-24 : 0x1p-53); }},
      {2, "max |x|", largest}, {0.5, "1", one}, "max |x| < 1e18", [](P x) { return within(x, 0, 1e18); },
      {{{5, 5, 5}, 0, 0, 4.0 / 9}, {{1e8, 1e8, 1e8}, 0, 0, 4.0 / 9}}, 2},
+    {"stddev", "stddev(x), 3 elements", 3, [](X x) { return stddev(row(x), -1); }, [](O o) { return sqrt(variance_of(o)); },
+     {2.5}, {1.5, "1", one}, {2, "1 / stddev", [](O o) { return 1 / sqrt(variance_of(o).v); }}, "max |x| < 4 (max x - min x); partial results neither overflow nor underflow", spread_out,
+     {{{5, 5, 5}, 0, 0, 0}}},
+    {"norm", "norm(x, 1), 3 elements", 3, [](X x) { return norm(row(x), 1, -1); }, [](O o) { return abs(o[0]) + abs(o[1]) + abs(o[2]); }, {1.5}, {0}, {0}, "no overflow", moderate,
+     {{{0, 1, -2}, 3, 0, 0}, {{-inf, 1, 2}, inf, -1, 0}}},
+    {"norm", "norm(x, 2), 3 elements", 3, [](X x) { return norm(row(x), 2, -1); }, norm_of, {2.5}, {2, "1", one}, {6, "1 / norm", [](O o) { return 1 / norm_of(o).v; }}, "partial results of derivatives neither overflow nor underflow", moderate,
+     {{{0, 0, 0}, 0, 0, 0}, {{2e38, 1e38, 2e38}, 3e38, 2.0 / 3, kFree}, {{2e-36, 4e-36, 4e-36}, 6e-36, 1.0 / 3, kFree}, {{inf, 1, 2}, inf, kFree, kFree}, {{nan, 1, 2}, nan, kFree, kFree}}},
+    {"norm", "norm(x, inf), 3 elements", 3, [](X x) { return norm(row(x), HUGE_VAL, -1); }, [](O o) { return max(max(abs(o[0]), abs(o[1])), abs(o[2])); }, {0}, {0}, {0}, "all",
+     [](P x) { return distinct(std::vector<double>{std::abs(x[0]), std::abs(x[1]), std::abs(x[2])}); }, {{{-inf, 1, 2}, inf, -1, 0}}},
+    {"cumsum", "cumsum(x)[2], 3 elements", 3, [](X x) { return last_of(cumsum(row(x))); }, total, {1.5, "sum |x|", absolute_sum}, {0}, {0}, "no overflow", no_overflow,
+     {{{inf, 1, 2}, inf, 1, 0}, {{1, -inf, inf}, nan, 1, 0}}},
+    {"cumprod", "cumprod(x)[2], 3 elements", 3, [](X x) { return last_of(cumprod(row(x))); }, [](O o) { return o[0] * o[1] * o[2]; }, {1.5}, {1}, {0}, "partial products neither overflow nor underflow", moderate,
+     {{{0, 2, 3}, 0, 6, 0}, {{0, 0, 3}, 0, 0, 0}}},
     {"logsumexp", "logsumexp(x), 3 elements", 3, [](X x) { return logsumexp(row(x), -1); }, [](O o) { return logsumexp_of(o, 3); },
      {2, "1", one}, {3, "p (1 - log p)", entropy_along}, {3, "p (1 - log p)", entropy_along}, "all", no_overflow,
      {{{-inf, -inf, -inf}, -inf, nan, nan}, {{inf, 0, 1}, inf, nan, nan}, {{inf, 0, 1}, inf, 0, kFree, 1}, {{-inf, 0, 0}, 0.69314718055994530942, 0, 0}, {{-inf, 0, 0}, 0.69314718055994530942, 0.5, 0.25, 1}, {{inf, inf, -inf}, inf, kFree, kFree}}, 10},
@@ -118,6 +144,10 @@ std::vector<FunctionRow> reduction_rows() {
      [](O o) { return o[0] * o[2] + o[1] * o[3]; }, {1.5, "sum |x y|", [](O o) { return abs(o[0].v * o[2].v) + abs(o[1].v * o[3].v); }}, {0}, {0}, "no overflow", [](P x) { return within(x, 0, 1e18); }, {}, 2},
     {"contract", "contract(x, y), 2 products", 4, [](X x) { return contract(columns(x, 0, 2), columns(x, 2, 2), {1}, {1}, {0}, {0}); },
      [](O o) { return o[0] * o[2] + o[1] * o[3]; }, {1.5, "sum |x y|", [](O o) { return abs(o[0].v * o[2].v) + abs(o[1].v * o[3].v); }}, {0}, {0}, "no overflow", [](P x) { return within(x, 0, 1e18); }, {}, 2},
+    {"einsum", "einsum(\"ni,ni->n\", {x, y}), 2 products", 4, [](X x) { return einsum("ni,ni->n", {columns(x, 0, 2), columns(x, 2, 2)}); },
+     [](O o) { return o[0] * o[2] + o[1] * o[3]; }, {1.5, "sum |x y|", [](O o) { return abs(o[0].v * o[2].v) + abs(o[1].v * o[3].v); }}, {0}, {0}, "no overflow", [](P x) { return within(x, 0, 1e18); }, {}, 2},
+    {"resize_linear", "resize_linear(x, 4)[1], 2 elements", 2, [](X x) { return reshape(slice(resize_linear(expand_dims(row(x), 2), {4}), 1, 1, 2), x[0].shape()); },
+     [](O o) { return 0.75 * o[0] + 0.25 * o[1]; }, {1.5, "sum |x|", absolute_sum}, {0}, {0}, "no overflow", no_overflow, {}, 1},
     {"layer_norm", "layer_norm(x)[0], 3 elements", 3, [](X x) { return first_of(layer_norm(row(x))); },
      [](O o) { return (o[0] - mean_of(o)) / sqrt(variance_of(o) + o.rounded(1e-3)); },
      {4, "max |x| / d", [](O o) { return largest(o) / sqrt(variance_of(o).v + 1e-3); }},
