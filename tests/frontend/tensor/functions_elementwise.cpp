@@ -73,6 +73,20 @@ Real gated_curve(O o) {
   return sigmoid(w) * sigmoid(-w) * size * size * size;
 }
 
+/// The argument of mish's sigmoid.
+Jet mish_gate(const Jet& x) { return x + softplus(x - log(Jet(2))); }
+Real mish_value(O o) {
+  const Real w = mish_gate(o[0]).v;
+  return abs(o[0].v) * sigmoid(w) * (1 + sigmoid(-w) * abs(w));
+}
+Real mish_slope(O o) {
+  const Real w = mish_gate(o[0]).v, size = 1 + abs(w);
+  return sigmoid(w) * (1 + sigmoid(-w) * size * size);
+}
+Real mish_curve(O o) {
+  const Real w = mish_gate(o[0]).v, size = 1 + abs(w);
+  return sigmoid(w) * sigmoid(-w) * size * size * size;
+}
 
 // clang-format off
 std::vector<FunctionRow> primitive_rows() {
@@ -193,6 +207,20 @@ std::vector<FunctionRow> activation_rows() {
      [](P x) { return x[0] != 0; }, {{{0}, 0, 1, 1}, {{inf}, inf, 1, 0}, {{-inf}, -1, 0, 0}}},
     {"elu", "elu(x, 0.5)", 1, [](X x) { return elu(x[0], 0.5); }, [](O o) { return o[0] < 0 ? 0.5 * expm1(o[0]) : o[0]; }, {1.8}, {1}, {1}, "all",
      [](P x) { return x[0] != 0; }, {{{0}, 0, 0.5, 0.5}, {{inf}, inf, 1, 0}, {{-inf}, -0.5, 0, 0}}},
+    {"relu6", "relu6(x)", 1, [](X x) { return relu6(x[0]); }, [](O o) { return min(max(o[0], 0), 6); }, {0}, {0}, {0}, "all",
+     [](P x) { return x[0] != 0 && x[0] != 6; }, {{{0}, 0, 0, 0}, {{6}, 6, 0, 0}, {{inf}, 6, 0, 0}, {{-inf}, 0, 0, 0}}},
+    {"celu", "celu(x, 0.5)", 1, [](X x) { return celu(x[0], 0.5); }, [](O o) { return o[0] < 0 ? 0.5 * expm1(2 * o[0]) : o[0]; }, {1.8}, {1}, {1}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 1, 2}, {{inf}, inf, 1, 0}, {{-inf}, -0.5, 0, 0}}, 2},
+    {"selu", "selu(x)", 1, [](X x) { return selu(x[0]); }, [](O o) { return o[0] < 0 ? Jet(1.0507009873554805) * Jet(1.6732632423543772) * expm1(o[0]) : Jet(1.0507009873554805) * o[0]; }, {2}, {2}, {2}, "all",
+     [](P x) { return x[0] != 0; }, {{{inf}, inf, 1.0507009873554805, 0}, {{-inf}, -1.7580993408473766, 0, 0}}, 1},
+    {"hard_tanh", "hard_tanh(x)", 1, [](X x) { return hard_tanh(x[0]); }, [](O o) { return min(max(o[0], -1), 1); }, {0}, {0}, {0}, "all",
+     [](P x) { return std::abs(x[0]) != 1; }, {{{1}, 1, 0.5, 0}, {{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}},
+    {"hard_sigmoid", "hard_sigmoid(x)", 1, [](X x) { return hard_sigmoid(x[0]); }, [](O o) { return min(max(o[0] + 3, 0), 6) / Jet(6); }, {1.5}, {0.5}, {0}, "all",
+     [](P x) { return std::abs(std::abs(x[0]) - 3) > 1e-6; }, {{{3}, 1, 0, 0}, {{-3}, 0, 0, 0}, {{inf}, 1, 0, 0}, {{-inf}, 0, 0, 0}}},
+    {"hard_swish", "hard_swish(x)", 1, [](X x) { return hard_swish(x[0]); }, [](O o) { return o[0] * min(max(o[0] + 3, 0), 6) / Jet(6); }, {2}, {1, "1", one}, {0.5}, "all",
+     [](P x) { return std::abs(std::abs(x[0]) - 3) > 1e-6; }, {{{0}, 0, 0.5, 1.0 / 3}, {{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}}},
+    {"softsign", "softsign(x)", 1, [](X x) { return softsign(x[0]); }, [](O o) { return abs(o[0]) < 1 ? o[0] / (1 + abs(o[0])) : 1 / (1 / o[0] + (o[0] < 0 ? -1 : 1)); }, {2}, {5}, {6}, "all",
+     [](P x) { return x[0] != 0; }, {{{0}, 0, 1, 0}, {{inf}, 1, 0, 0}, {{-inf}, -1, 0, 0}}, 1},
     {"sigmoid", "sigmoid(x)", 1, [](X x) { return sigmoid(x[0]); }, [](O o) { return sigmoid(o[0]); }, {2.4}, {4}, {5.5, "s c", sigmoid_slope}, "all", nullptr,
      {{{inf}, 1, 0, 0}, {{-inf}, 0, 0, 0}}},
     {"log_sigmoid", "log_sigmoid(x)", 1, [](X x) { return log_sigmoid(x[0]); }, [](O o) { return -softplus(-o[0]); }, {2.2}, {2.4}, {4}, "all", nullptr,
@@ -202,6 +230,9 @@ std::vector<FunctionRow> activation_rows() {
     {"silu", "silu(x)", 1, [](X x) { return silu(x[0]); }, [](O o) { return o[0] * sigmoid(o[0]); }, {3},
      {4, "s (1 + |x| c)", silu_slope}, {5, "s c (2 + |x|)", silu_curve}, "all", nullptr,
      {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0, 0.5, 0.5}}, 10},
+    {"mish", "mish(x)", 1, [](X x) { return mish(x[0]); }, [](O o) { return o[0] * sigmoid(mish_gate(o[0])); },
+     {2.5, "|x| s (1 + c |w|)", mish_value}, {2, "s (1 + c (1 + |w|)^2)", mish_slope}, {4, "s c (1 + |w|)^3", mish_curve}, "all", nullptr,
+     {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0, 0.6, 0.64}}, 10},
     {"gelu", "gelu(x)", 1, [](X x) { return gelu(x[0]); }, [](O o) { return o[0] * normal(o[0]); }, {2, "|x|", size},
      {2, "1", one}, {2, "(1 + x^2)^2 e^(-x^2 / 2)", gelu_curve}, "all", nullptr,
      {{{inf}, inf, 1, 0}, {{-inf}, 0, 0, 0}, {{0}, 0, 0.5, 0.79788456080286535588}}, 7},
