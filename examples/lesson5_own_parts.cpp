@@ -33,15 +33,14 @@ Tensor focal(const Tensor& logits, const Tensor& label) {
   return -square(1 - exp(log_p)) * log_p;
 }
 
-/// Lion: the step is the sign of a blend of momentum and gradient. A slot is a state of the parameter's shape.
-struct Lion {
+/// Signum: the step is the sign of the momentum. A slot is a state of the parameter's shape.
+struct Signum {
   RateSchedule learning_rate = 1e-3;
-  double beta1 = 0.9, beta2 = 0.99;
+  double beta = 0.9;
 
   Tensor operator()(OptimizerStep& step, const Tensor& w, const Tensor& g) const {
     Tensor m = step.slot("momentum");
-    step.assign(m, beta2 * m + (1 - beta2) * g);
-    return w - step.learning_rate() * sign(beta1 * m + (1 - beta1) * g);
+    return w - step.learning_rate() * sign(step.assign(m, beta * m + (1 - beta) * g));
   }
 };
 
@@ -49,7 +48,7 @@ int main() {
   auto digits = data::digits({.train_count = 3000, .test_count = 500});
   Tensor image = input(f32, {784});
   Model model(image, Dense(10)(Gated(64)(image)));
-  model.compile({.optimizer = Lion{.learning_rate = cosine_decay(1e-3, 300)},
+  model.compile({.optimizer = Signum{.learning_rate = cosine_decay(1e-3, 300)},
                  .loss = Loss("focal", focal, Loss::labels),
                  .metrics = {accuracy, top_k(3)}});
   model.summary();  // prints: gated (Gated)…(?, 64)

@@ -28,6 +28,11 @@ Tensor relu(const Tensor& x, std::source_location where) {
   return weft::where(y > 0, x, stop_gradient(y));
 }
 
+Tensor relu6(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return weft::where((x > 0) & (x < 6), x, stop_gradient(clip(x, 0, 6)));
+}
+
 Tensor leaky_relu(const Tensor& x, double slope, std::source_location where) {
   LocScope scope(where);
   check_number("leaky_relu", "slope", slope, Domain::finite);
@@ -42,6 +47,47 @@ Tensor elu(const Tensor& x, double alpha, std::source_location where) {
   return weft::where(positive, x, alpha * expm1(weft::where(positive, 0, x)));
 }
 Tensor elu(const Tensor& x, std::source_location where) { return elu(x, 1.0, where); }
+
+Tensor celu(const Tensor& x, double alpha, std::source_location where) {
+  LocScope scope(where);
+  check_number("celu", "alpha", alpha, Domain::positive);
+  const Tensor positive = x > 0;
+  return weft::where(positive, x, alpha * expm1(weft::where(positive, 0, x) / alpha));
+}
+Tensor celu(const Tensor& x, std::source_location where) { return celu(x, 1.0, where); }
+
+Tensor selu(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  constexpr double scale = 1.0507009873554805, alpha = 1.6732632423543772;
+  const Tensor positive = x > 0;
+  return weft::where(positive, scale * x, scale * alpha * expm1(weft::where(positive, 0, x)));
+}
+
+Tensor hard_tanh(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return clip(x, -1, 1);
+}
+
+Tensor hard_sigmoid(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  check_floats({x});
+  return relu6(x + 3) / 6;
+}
+
+Tensor hard_swish(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  check_floats({x});
+  return gated(x, 3, [](const Tensor& v) { return hard_sigmoid(v); });
+}
+
+// Where |x| is large, 1 / (1 / x + sign x): 1 + |x| in the denominator of both terms of the gradient would cancel.
+Tensor softsign(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  check_floats({x});
+  const Tensor far = abs(x) > 1;
+  const Tensor sign_of = weft::where(x < 0, -1, ones_like(x)), near = weft::where(far, 0, x);
+  return weft::where(far, 1 / (1 / weft::where(far, x, 1) + sign_of), near / (1 + abs(near)));
+}
 
 Tensor sigmoid(const Tensor& x, std::source_location where) {
   LocScope scope(where);
@@ -61,6 +107,13 @@ Tensor silu(const Tensor& x, std::source_location where) {
 Tensor softplus(const Tensor& x, std::source_location where) {
   LocScope scope(where);
   return node(Op::softplus, {x});
+}
+
+// tanh(softplus(x)) = sigmoid(x + softplus(x - ln 2)), which keeps its digits where it is near 0, and its derivatives
+// where it is near 1.
+Tensor mish(const Tensor& x, std::source_location where) {
+  LocScope scope(where);
+  return gated(x, 1024, [](const Tensor& v) { return sigmoid(v + softplus(v - 0.69314718055994530942)); });
 }
 
 Tensor gelu(const Tensor& x, std::source_location where) {
@@ -91,6 +144,12 @@ Tensor softmax(const Tensor& x, int axis, std::source_location where) {
   return e / spread_back(sum(e, axis), x, axes);
 }
 Tensor softmax(const Tensor& x, std::source_location where) { return softmax(x, -1, where); }
+
+Tensor softmin(const Tensor& x, int axis, std::source_location where) {
+  LocScope scope(where);
+  return softmax(-x, axis);
+}
+Tensor softmin(const Tensor& x, std::source_location where) { return softmin(x, -1, where); }
 
 Tensor log_softmax(const Tensor& x, int axis, std::source_location where) {
   LocScope scope(where);

@@ -52,6 +52,25 @@ extern const Loss& categorical_cross_entropy_with_logits;  ///< logits and one-h
 extern const Loss& categorical_cross_entropy;              ///< probabilities and one-hot (or soft) targets
 extern const Loss& binary_cross_entropy_with_logits;       ///< logits and targets in [0, 1]
 extern const Loss& binary_cross_entropy;                   ///< probabilities and targets in [0, 1]
+extern const Loss& kl_divergence;      ///< sum of t log(t / p) over the last axis, both kept in [1e-7, 1]
+extern const Loss& poisson;            ///< mean over the features of p - t log(p + 1e-7)
+extern const Loss& log_cosh;           ///< mean over the features of log(cosh(p - t))
+extern const Loss& cosine_similarity;  ///< -p t / (|p| |t|) over the last axis; 0 where either is 0
+extern const Loss& hinge;              ///< mean over the features of max(1 - t p, 0), targets -1 or 1
+extern const Loss& squared_hinge;      ///< mean over the features of max(1 - t p, 0)^2
+/// Of Lin et al., 2017: logits and targets in [0, 1], the mean over the features of
+/// -alpha t (1 - s)^gamma log s - (1 - alpha) (1 - t) s^gamma log(1 - s), s the sigmoid of the logit. Error unless gamma
+/// is finite and at least 0, and alpha in [0, 1].
+Loss binary_focal_cross_entropy_with_logits(double gamma = 2, double alpha = 0.25, WEFT_HERE);
+/// Logits and one-hot (or soft) targets [batch, classes]: the sum over the classes of -alpha t (1 - p)^gamma log p, p
+/// the softmax of the logits. Error likewise.
+Loss categorical_focal_cross_entropy_with_logits(double gamma = 2, double alpha = 0.25, WEFT_HERE);
+/// softmax_cross_entropy with (1 - smoothing) of the target on the label and the rest spread over all classes. Error
+/// unless smoothing is in [0, 1).
+Loss softmax_cross_entropy_smoothed(double smoothing = 0.1, WEFT_HERE);
+/// Of Schroff et al., 2015: max(|a - p|^2 - |a - n|^2 + margin, 0) for each sample, [batch]. Error unless margin is
+/// finite and at least 0, and the three have one shape.
+Tensor triplet_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin = 1, WEFT_HERE);
 /// Quadratic up to `delta`, linear beyond. Error unless delta is finite and above 0.
 Loss huber(double delta = 1, WEFT_HERE);
 

@@ -26,15 +26,42 @@ Tensor whole_power(const Tensor& x, int n) {
   }
 }
 
+/// y, which is x without the axes, with extents of 1 for them if asked to.
+Tensor kept(const Tensor& y, const Tensor& x, const std::vector<int>& axes, bool keepdims) {
+  if (!keepdims) return y;
+  Shape shape = x.shape();
+  for (int axis : axes) shape[axis] = 1;
+  return spread(y, shape, other_axes(x.rank(), axes));
+}
+
 /// Reductions share this frame: fold the axes with `op`, then put them back with extent 1 if asked to.
 Tensor reduced(Op op, const Tensor& x, const Axes& axes, bool keepdims) {
   check_operands({x});
   const std::vector<int> list = axes.resolve(x);
-  const Tensor y = reduce_axes(op, x, list);
-  if (!keepdims) return y;
-  Shape shape = x.shape();
-  for (int axis : list) shape[axis] = 1;
-  return spread(y, shape, other_axes(x.rank(), list));
+  return kept(reduce_axes(op, x, list), x, list, keepdims);
+}
+
+/// A reduction of truth values.
+Tensor reduced_bool(Op op, const Tensor& x, const Axes& axes, bool keepdims) {
+  check_operands({x});
+  if (x.dtype() != boolean) type_error({x}, "takes bool; compare first, as in x != 0");
+  return reduced(op, x, axes, keepdims);
+}
+
+/// y[i] = x[0] op … op x[i] along the axis: after the turn of `shift`, each y[i] has the last 2 shift elements.
+Tensor scanned(Op op, const Tensor& x, int axis, const Number& neutral) {
+  check_operands({x});
+  const int at = resolve_axis(x, axis, x.rank());
+  const std::int64_t n = x.shape()[at];
+  if (is_symbol(n)) type_error({x}, fmt::format("axis {} has an unbound extent; expected a known one", at));
+  const Dims none = Dims::filled(x.rank(), 0);
+  Tensor y = x.dtype() == boolean ? astype(x, i32) : x;
+  for (std::int64_t shift = 1; shift < n; shift *= 2) {
+    Dims low = none;
+    low[at] = shift;
+    y = node(op, {pad(slice(y, at, 0, n - shift), low, none, neutral), y});
+  }
+  return y;
 }
 
 /// The number of elements along the axes, a scalar of x's dtype.
@@ -182,6 +209,47 @@ Tensor variance(const Tensor& x, const Axes& axes, bool keepdims, std::source_lo
   LocScope scope(where);
   const Tensor y = as_float(x);
   return mean(square(y - spread_back(mean(y, axes), y, axes.resolve(y))), axes, keepdims);
+}
+
+Tensor stddev(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  const Tensor v = variance(x, axes, keepdims), none = v == 0;
+  return weft::where(none, 0, sqrt(weft::where(none, 1, v)));
+}
+
+// Of order 2 in units of the largest element, so that no square overflows; where that is 0, infinite or NaN, it is the
+// norm.
+Tensor norm(const Tensor& x, double order, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  const Tensor y = as_float(x);
+  if (order == 1) return sum(abs(y), axes, keepdims);
+  if (order == HUGE_VAL) return max(abs(y), axes, keepdims);
+  if (order != 2) type_error({x}, fmt::format("order {} is none; expected 1, 2 or infinity", plain_nan(order)));
+  const std::vector<int> list = axes.resolve(y);
+  const Tensor top = stop_gradient(max(abs(y), axes)), usable = (top > 0) & (top < HUGE_VAL);
+  const Tensor unit = weft::where(usable, top, 1);
+  const Tensor squares = sum(square(y / spread_back(unit, y, list)), axes);
+  return kept(weft::where(usable, unit * sqrt(weft::where(usable, squares, 1)), top), y, list, keepdims);
+}
+
+Tensor any(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  return reduced_bool(Op::reduce_max, x, axes, keepdims);
+}
+
+Tensor all(const Tensor& x, const Axes& axes, bool keepdims, std::source_location where) {
+  LocScope scope(where);
+  return reduced_bool(Op::reduce_min, x, axes, keepdims);
+}
+
+Tensor cumsum(const Tensor& x, int axis, std::source_location where) {
+  LocScope scope(where);
+  return scanned(Op::add, x, axis, 0);
+}
+
+Tensor cumprod(const Tensor& x, int axis, std::source_location where) {
+  LocScope scope(where);
+  return scanned(Op::mul, x, axis, 1);
 }
 
 // The shift is finite, so that rows of -inf alone, and rows with inf, have their limits.

@@ -1,5 +1,6 @@
-// Products, and functions that move elements.
+// Products, einsum among them, which reads an equation, and functions that move elements.
 #include <algorithm>
+#include <map>
 
 #include "frontend/tensor/functions.h"
 #include "frontend/tensor/node.h"
@@ -57,6 +58,179 @@ Tensor matmul(const Tensor& a, const Tensor& b, std::source_location where) {
   };
   const Dims axes = Dims::iota(batch.rank());
   return contract(repeated(a), repeated(b), {batch.rank() + 1}, {batch.rank()}, axes, axes);
+}
+
+namespace {
+
+bool is_letter(char c) { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z'); }
+
+/// The operands' axes and the result's, a letter each, with the places where they stand.
+class Equation {
+ public:
+  Equation(std::string_view text, const std::vector<Tensor>& operands) : text_(text), operands_(operands) {
+    read();
+    if (inputs.size() != operands.size())
+      wrong(0, fmt::format("names {} for {}", counted(static_cast<std::int64_t>(inputs.size()), "operand"),
+                           counted(static_cast<std::int64_t>(operands.size()), "tensor")));
+    for (std::size_t i = 0; i < inputs.size(); ++i) measure(i);
+    if (!arrow_) imply();
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      if (!extents_.contains(result[i])) wrong(result_at_[i], "names no axis of an operand");
+      if (result.find(result[i]) != i) wrong(result_at_[i], "occurs twice in the result");
+    }
+  }
+
+  std::vector<std::string> inputs;
+  std::string result;
+
+ private:
+  /// Error at a place in the text.
+  [[noreturn]] void wrong(std::size_t at, const std::string& what) const {
+    const std::string found = at < text_.size() ? fmt::format("'{}' ", text_.substr(at, 1)) : "the end ";
+    type_error(operands_, fmt::format("in \"{}\", at character {}: {}{}", text_, at + 1, found, what));
+  }
+
+  void read() {
+    inputs.emplace_back();
+    places_.emplace_back();
+    for (std::size_t at = 0; at < text_.size(); ++at) {
+      const char c = text_[at];
+      if (c == ' ') continue;
+      if (is_letter(c)) {
+        (arrow_ ? result : inputs.back()).push_back(c);
+        (arrow_ ? result_at_ : places_.back()).push_back(at);
+      } else if (c == ',' && !arrow_) {
+        inputs.emplace_back();
+        places_.emplace_back();
+      } else if (c == '-' && !arrow_ && at + 1 < text_.size() && text_[at + 1] == '>') {
+        arrow_ = true;
+        ++at;
+      } else {
+        wrong(at, c == '.' ? "begins an ellipsis, which is not supported; name the axes"
+                           : "is out of place; expected letters, ',' between operands and one \"->\"");
+      }
+    }
+  }
+
+  /// Learns the extents of an operand's axes.
+  void measure(std::size_t i) {
+    const Shape shape = operands_[i].shape();
+    const std::string& letters = inputs[i];
+    if (static_cast<int>(letters.size()) != shape.rank())
+      wrong(places_[i].empty() ? 0 : places_[i][0],
+            fmt::format("begins {} for operand {}, which has {}",
+                        counted(static_cast<std::int64_t>(letters.size()), "letter"), i,
+                        shape.rank() == 1 ? "1 axis" : fmt::format("{} axes", shape.rank())));
+    for (std::size_t axis = 0; axis < letters.size(); ++axis) {
+      const std::int64_t extent = shape[static_cast<int>(axis)];
+      const auto [known, fresh] = extents_.try_emplace(letters[axis], extent);
+      if (known->second != extent)
+        wrong(places_[i][axis], fmt::format("has extent {} in operand {} and {} before", extent_text(extent), i,
+                                            extent_text(known->second)));
+    }
+  }
+
+  /// The result without "->": the letters that occur once.
+  void imply() {
+    for (const auto& [letter, extent] : extents_) {
+      std::ptrdiff_t count = 0;
+      for (const std::string& letters : inputs) count += std::ranges::count(letters, letter);
+      if (count == 1) result.push_back(letter);
+    }
+    result_at_.assign(result.size(), text_.size());
+  }
+
+  std::string_view text_;
+  const std::vector<Tensor>& operands_;
+  std::vector<std::vector<std::size_t>> places_;  // of each letter of `inputs` in the text
+  std::vector<std::size_t> result_at_;
+  std::map<char, std::int64_t> extents_;
+  bool arrow_ = false;
+};
+
+/// A tensor whose axes have letters.
+struct Named {
+  Tensor x;
+  std::string letters;
+};
+
+/// Letters that occur twice become one, that of the diagonal.
+void take_diagonals(Named& a) {
+  for (std::size_t i = 0; i < a.letters.size();) {
+    const std::size_t j = a.letters.find(a.letters[i], i + 1);
+    if (j == a.letters.npos) {
+      ++i;
+      continue;
+    }
+    const char letter = a.letters[i];
+    a.x = diagonal(a.x, 0, static_cast<int>(i), static_cast<int>(j));
+    a.letters.erase(j, 1).erase(i, 1).push_back(letter);
+    i = 0;
+  }
+}
+
+/// Sums over the letters that are not among `wanted`.
+void sum_others(Named& a, const std::string& wanted) {
+  std::vector<int> axes;
+  std::string left;
+  for (std::size_t i = 0; i < a.letters.size(); ++i)
+    if (wanted.find(a.letters[i]) == wanted.npos)
+      axes.push_back(static_cast<int>(i));
+    else
+      left.push_back(a.letters[i]);
+  if (axes.empty()) return;
+  a = {sum(a.x, axes), left};
+}
+
+/// The product, summed over what both have and `wanted` lacks.
+Named product(Named a, Named b, const std::string& wanted) {
+  sum_others(a, wanted + b.letters);
+  sum_others(b, wanted + a.letters);
+  Dims lhs, rhs, lhs_batch, rhs_batch;
+  std::string shared, left, right;
+  for (std::size_t i = 0; i < a.letters.size(); ++i) {
+    const std::size_t j = b.letters.find(a.letters[i]);
+    const bool is_wanted = wanted.find(a.letters[i]) != wanted.npos;
+    if (j == b.letters.npos) {
+      left.push_back(a.letters[i]);
+    } else {
+      (is_wanted ? lhs_batch : lhs).push_back(static_cast<std::int64_t>(i));
+      (is_wanted ? rhs_batch : rhs).push_back(static_cast<std::int64_t>(j));
+      if (is_wanted) shared.push_back(a.letters[i]);
+    }
+  }
+  for (const char letter : b.letters)
+    if (a.letters.find(letter) == a.letters.npos) right.push_back(letter);
+  return {contract(a.x, b.x, lhs, rhs, lhs_batch, rhs_batch), shared + left + right};
+}
+
+}  // namespace
+
+Tensor outer(const Tensor& a, const Tensor& b, std::source_location where) {
+  LocScope scope(where);
+  check_operands({a, b});
+  if (a.rank() != 1 || b.rank() != 1) type_error({a, b}, "expected two vectors");
+  return expand_dims(a, 1) * expand_dims(b, 0);
+}
+
+Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands, std::source_location where) {
+  LocScope scope(where);
+  if (operands.empty()) fail("{}no operands; expected one or more", call_prefix());
+  check_operands(operands);
+  const Equation e(equation, operands);
+  Named all{operands[0], e.inputs[0]};
+  take_diagonals(all);
+  for (std::size_t i = 1; i < operands.size(); ++i) {
+    Named next{operands[i], e.inputs[i]};
+    take_diagonals(next);
+    std::string wanted = e.result;
+    for (std::size_t later = i + 1; later < operands.size(); ++later) wanted += e.inputs[later];
+    all = product(all, next, wanted);
+  }
+  sum_others(all, e.result);
+  Dims perm;
+  for (const char letter : e.result) perm.push_back(static_cast<std::int64_t>(all.letters.find(letter)));
+  return perm.empty() ? all.x : transpose(all.x, perm);
 }
 
 Tensor reshape(const Tensor& x, const Shape& shape, std::source_location where) {

@@ -62,6 +62,12 @@ void check_operands(const std::vector<Tensor>& operands) {
       type_error(operands, "operands belong to different graphs; build all of them in one GraphScope");
 }
 
+void check_floats(const std::vector<Tensor>& operands) {
+  check_operands(operands);
+  for (const Tensor& t : operands)
+    if (!is_float(t.dtype())) type_error(operands, fmt::format("does not take {}; it takes f32, f64", name(t.dtype())));
+}
+
 std::vector<ValueId> ids_of(const std::vector<Tensor>& tensors) {
   std::vector<ValueId> ids;
   for (const Tensor& t : tensors) ids.push_back(t.id());

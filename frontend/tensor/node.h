@@ -11,6 +11,8 @@ Tensor node(Op op, const std::vector<Tensor>& operands, Attrs attrs = {}, std::o
 /// An elementwise node of two operands, broadcast as NumPy does; a number takes the dtype of the other operand.
 /// `function` is what the user called, by default the op.
 Tensor binary(Op op, const Operand& a, const Operand& b, std::string_view function = "");
+/// Both operands as tensors of one dtype and shape, as of an elementwise node.
+std::pair<Tensor, Tensor> unify(const Operand& a, const Operand& b);
 /// A node without tensor operands, in this thread's graph.
 Tensor leaf(Op op, Attrs attrs, const Type& type);
 /// A constant in `trace`.
@@ -28,6 +30,8 @@ inline Tensor scalar_like(const Tensor& like, const Number& value) {
 [[noreturn]] void type_error_of(std::string_view owner, const std::vector<Tensor>& operands, const std::string& what);
 /// Error unless the operands are defined and of one graph.
 void check_operands(const std::vector<Tensor>& operands);
+/// Error unless they are f32 or f64, too.
+void check_floats(const std::vector<Tensor>& operands);
 /// "file:line: " of the current line, or "".
 std::string where_prefix();
 /// "file:line: sum: ": the function that the user called too, if there is one.

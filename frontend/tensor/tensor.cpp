@@ -51,7 +51,8 @@ void begin_source(const std::string& name) {
     trace.collect_if_grown();
 }
 
-/// Both operands as tensors of one dtype and shape.
+}  // namespace
+
 std::pair<Tensor, Tensor> unify(const Operand& a, const Operand& b) {
   if (a.is_number() && b.is_number()) fail("{}both operands are numbers; expected a Tensor", call_prefix());
   const Operand& known = a.is_number() ? b : a;
@@ -65,8 +66,6 @@ std::pair<Tensor, Tensor> unify(const Operand& a, const Operand& b) {
   const Shape shape = broadcast_shape({x, y});
   return {spread_trailing(x, shape), spread_trailing(y, shape)};
 }
-
-}  // namespace
 
 Tensor binary(Op op, const Operand& a, const Operand& b, std::string_view function) {
   LocScope scope(a.where(), function.empty() ? name(op) : function);

@@ -91,6 +91,154 @@ TEST_CASE("optimisers follow their equations in f32") {
     }
 }
 
+namespace {
+
+/// A weight [2, 3] and what its optimiser keeps, in double.
+struct Matrix {
+  std::vector<double> w, m, v;
+  double product = 1;
+  int t = 0;
+};
+using Gradient = std::vector<double>;
+
+double root_mean_square(const std::vector<double>& x) {
+  double s = 0;
+  for (double e : x) s += e * e;
+  return std::sqrt(s / static_cast<double>(x.size()));
+}
+
+/// m and v of Adam, without their corrections.
+void follow(Matrix& a, const Gradient& g, double beta1, double beta2) {
+  ++a.t;
+  for (std::size_t k = 0; k < g.size(); ++k) {
+    a.m[k] = beta1 * a.m[k] + (1 - beta1) * g[k];
+    a.v[k] = beta2 * a.v[k] + (1 - beta2) * g[k] * g[k];
+  }
+}
+
+/// m: the means of the two rows; v: of the three columns.
+void adafactor(Matrix& a, const Gradient& g, double lr, double clip) {
+  const double fresh = std::pow(++a.t, -0.8);
+  for (std::size_t k = 0; k < 2; ++k) a.m[k] *= 1 - fresh;
+  for (std::size_t k = 0; k < 3; ++k) a.v[k] *= 1 - fresh;
+  for (std::size_t k = 0; k < 6; ++k) {
+    a.m[k / 3] += fresh * (g[k] * g[k] + 1e-30) / 3;
+    a.v[k % 3] += fresh * (g[k] * g[k] + 1e-30) / 2;
+  }
+  std::vector<double> u;
+  for (std::size_t k = 0; k < 6; ++k) u.push_back(g[k] / std::sqrt(a.m[k / 3] * a.v[k % 3] / ((a.m[0] + a.m[1]) / 2)));
+  const double rate = std::max(root_mean_square(a.w), 1e-3) * std::min(lr, 1 / std::sqrt(a.t)) /
+                      std::max(1.0, root_mean_square(u) / clip);
+  for (std::size_t k = 0; k < 6; ++k) a.w[k] -= rate * u[k];
+}
+
+struct FurtherRow {
+  const char* name;
+  Optimizer optimizer;
+  void (*step)(Matrix&, const Gradient&);
+};
+
+const FurtherRow kFurther[] = {
+    {"Adamax", Adamax{.learning_rate = 0.02},
+     [](Matrix& a, const Gradient& g) {
+       ++a.t;
+       for (std::size_t k = 0; k < g.size(); ++k) {
+         a.m[k] = 0.9 * a.m[k] + 0.1 * g[k];
+         a.v[k] = std::max(0.999 * a.v[k], std::abs(g[k]));
+         a.w[k] -= 0.02 / (1 - std::pow(0.9, a.t)) * a.m[k] / (a.v[k] + 1e-7);
+       }
+     }},
+    {"Nadam", Nadam{.learning_rate = 0.02},
+     [](Matrix& a, const Gradient& g) {
+       follow(a, g, 0.9, 0.999);
+       const auto beta = [](int t) { return 0.9 * (1 - 0.5 * std::pow(0.96, t)); };
+       a.product *= beta(a.t);
+       for (std::size_t k = 0; k < g.size(); ++k) {
+         const double n =
+             beta(a.t + 1) * a.m[k] / (1 - a.product * beta(a.t + 1)) + (1 - beta(a.t)) * g[k] / (1 - a.product);
+         a.w[k] -= 0.02 * n / (std::sqrt(a.v[k] / (1 - std::pow(0.999, a.t))) + 1e-7);
+       }
+     }},
+    {"Adadelta", Adadelta{.learning_rate = 1, .epsilon = 1e-6},
+     [](Matrix& a, const Gradient& g) {
+       for (std::size_t k = 0; k < g.size(); ++k) {
+         a.v[k] = 0.95 * a.v[k] + 0.05 * g[k] * g[k];
+         const double d = std::sqrt(a.m[k] + 1e-6) / std::sqrt(a.v[k] + 1e-6) * g[k];
+         a.m[k] = 0.95 * a.m[k] + 0.05 * d * d;
+         a.w[k] -= d;
+       }
+     }},
+    {"Lion", Lion{.learning_rate = 0.02, .weight_decay = 0.1},
+     [](Matrix& a, const Gradient& g) {
+       for (std::size_t k = 0; k < g.size(); ++k) {
+         const double c = 0.9 * a.m[k] + 0.1 * g[k];
+         a.w[k] -= 0.02 * ((c > 0) - (c < 0) + 0.1 * a.w[k]);
+         a.m[k] = 0.99 * a.m[k] + 0.01 * g[k];
+       }
+     }},
+    {"LAMB", LAMB{.learning_rate = 0.02, .weight_decay = 0.1},
+     [](Matrix& a, const Gradient& g) {
+       follow(a, g, 0.9, 0.999);
+       std::vector<double> r;
+       for (std::size_t k = 0; k < g.size(); ++k)
+         r.push_back(a.m[k] / (1 - std::pow(0.9, a.t)) / (std::sqrt(a.v[k] / (1 - std::pow(0.999, a.t))) + 1e-7) +
+                     0.1 * a.w[k]);
+       const double trust = root_mean_square(a.w) / root_mean_square(r);
+       for (std::size_t k = 0; k < g.size(); ++k) a.w[k] -= 0.02 * trust * r[k];
+     }},
+    {"Adafactor", Adafactor{.learning_rate = 0.9}, [](Matrix& a, const Gradient& g) { adafactor(a, g, 0.9, 1); }},
+    {"Adafactor, slow and tight", Adafactor{.learning_rate = 0.01, .clip = 0.5},
+     [](Matrix& a, const Gradient& g) { adafactor(a, g, 0.01, 0.5); }},
+};
+
+}  // namespace
+
+TEST_CASE("further optimisers follow the formulas of their papers, on a matrix") {
+  const std::vector<std::vector<float>> gradients = {{0.5f, -2.f, 1e-3f, 1.f, 0.25f, -1.f},
+                                                     {0.25f, 1.f, 0.f, -0.5f, 1.f, 1e-4f},
+                                                     {-4.f, 0.1f, 3e-3f, 2.f, -1.f, 1.f},
+                                                     {1.f, 1.f, -1.f, 0.125f, 3.f, -2.f}};
+  for (const Backend backend : {Backend::interpreter, Backend::cpu})
+    for (const FurtherRow& row : kFurther) {
+      DYNAMIC_SECTION(row.name << " " << name(backend)) {
+        GraphScope graph;
+        const Tensor w = parameter({2, 3}, uniform(-1, 1), "w"), g = placeholder(f32, {2, 3}, "g");
+        const Tensor rate = state(Array::scalar(static_cast<float>(row.optimizer.learning_rate()(0))), "rate");
+        Matrix reference{doubles(w.value()), Gradient(6, 0), Gradient(6, 0)};
+        OptimizerStep step(rate, "optimizer");
+        step.begin(w);
+        std::vector<Assignment> updates = {{w, row.optimizer(step, w, g)}};
+        updates.insert(updates.end(), step.assignments().begin(), step.assignments().end());
+        const Executable exe = compile({}, {.updates = updates, .backend = backend});
+        for (const std::vector<float>& values : gradients) {
+          exe({f(values, {2, 3})});
+          row.step(reference, Gradient(values.begin(), values.end()));
+          require_close(w.value(), reference.w, 2e-6);
+        }
+      }
+    }
+}
+
+TEST_CASE("Adafactor keeps a number for each row and column of a matrix, and one for each element of a vector") {
+  GraphScope graph;
+  const Tensor w = parameter({4, 5}, ones(), "w"), b = parameter({5}, ones(), "b"),
+               rate = state(Array::scalar(0.1f), "rate");
+  OptimizerStep step(rate, "optimizer");
+  std::vector<Assignment> updates;
+  for (const Tensor& p : {w, b}) {
+    step.begin(p);
+    updates.push_back({p, Adafactor{}(step, p, 2 * p)});
+  }
+  std::int64_t kept = 0;
+  for (const Assignment& a : step.assignments()) kept += element_count(a.state.shape());
+  CHECK(kept == 4 + 5 + 5 + 1);
+  updates.insert(updates.end(), step.assignments().begin(), step.assignments().end());
+  compile({},
+          {.updates = updates})({});  // every element of g / sqrt(v) is 1, and so is min(1 / sqrt(t), …) once capped
+  require_close(w.value(), std::vector<double>(20, 0.9));
+  require_close(b.value(), std::vector<double>(5, 0.9));
+}
+
 TEST_CASE("under a constant gradient every step of Adam is the learning rate") {
   GraphScope graph;
   const Tensor w = state(Array::scalar(0.0f), "w"), rate = state(Array::scalar(1.0f), "rate");
@@ -108,7 +256,10 @@ TEST_CASE("under a constant gradient every step of Adam is the learning rate") {
 
 TEST_CASE("schedules") {
   const RateSchedule fixed = 0.5, steps = step_decay(1, 0.1, 10), cosine = cosine_decay(2, 100, 1),
-                     warm = warm_up(4, step_decay(1, 0.5, 8)),
+                     warm = warm_up(4, step_decay(1, 0.5, 8)), smooth = exponential_decay(1, 0.01, 10),
+                     line = polynomial_decay(2, 10, 1), curve = polynomial_decay(3, 10, 1, 2),
+                     parts = piecewise({2, 5}, {1, 0.5, 0.25}), cycle = one_cycle(1, 100, 0.5, 10, 100),
+                     fall = one_cycle(1, 10, 0), climb = one_cycle(1, 10, 1),
                      mine = [](std::int64_t step) { return 1.0 / static_cast<double>(1 + step); };
   struct Row {
     const RateSchedule& schedule;
@@ -116,9 +267,14 @@ TEST_CASE("schedules") {
     double want;
   };
   const Row rows[] = {
-      {fixed, 0, 0.5}, {fixed, 1000, 0.5}, {steps, 9, 1},    {steps, 10, 0.1},  {steps, 25, 0.01},
-      {cosine, 0, 2},  {cosine, 50, 1.5},  {cosine, 100, 1}, {cosine, 1000, 1}, {warm, 0, 0.25},
-      {warm, 3, 1},    {warm, 7, 1},       {warm, 8, 0.5},   {mine, 3, 0.25},
+      {fixed, 0, 0.5},   {fixed, 1000, 0.5}, {steps, 9, 1},       {steps, 10, 0.1},   {steps, 25, 0.01},
+      {cosine, 0, 2},    {cosine, 50, 1.5},  {cosine, 100, 1},    {cosine, 1000, 1},  {warm, 0, 0.25},
+      {smooth, 0, 1},    {smooth, 5, 0.1},   {smooth, 20, 1e-4},  {line, 0, 2},       {line, 5, 1.5},
+      {line, 99, 1},     {curve, 5, 1.5},    {curve, 10, 1},      {parts, 0, 1},      {parts, 1, 1},
+      {parts, 2, 0.5},   {parts, 4, 0.5},    {parts, 5, 0.25},    {parts, 900, 0.25}, {cycle, 0, 0.1},
+      {cycle, 25, 0.55}, {cycle, 50, 1},     {cycle, 75, 0.5005}, {cycle, 100, 1e-3}, {cycle, 900, 1e-3},
+      {fall, 0, 1},      {fall, 10, 4e-6},   {climb, 0, 0.04},    {climb, 10, 1},     {climb, 900, 1},
+      {warm, 3, 1},      {warm, 7, 1},       {warm, 8, 0.5},      {mine, 3, 0.25},
   };
   for (const Row& r : rows) {
     CAPTURE(r.step);

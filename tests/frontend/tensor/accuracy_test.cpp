@@ -253,11 +253,17 @@ TEST_CASE("every function has its limits at infinities, and its conventions at k
 namespace {
 
 /// Functions that move, choose or count elements, or are made of rows of the table: no error of their own.
-const std::set<std::string> kNoFloatFunction = {
-    "isnan",   "where",   "astype",    "stop_gradient", "argmax",      "argmin",       "extent",
-    "reshape", "flatten", "transpose", "squeeze",       "expand_dims", "broadcast_to", "concat",
-    "stack",   "slice",   "pad",       "gather",        "scatter_add", "one_hot",      "linear",
-};
+const std::set<std::string> kNoFloatFunction = {"all",         "any",           "argmax",         "argmin",
+                                                "astype",      "broadcast_to",  "concat",         "depth_to_space",
+                                                "diag",        "diagonal",      "expand_dims",    "extent",
+                                                "eye",         "flatten",       "gather",         "isfinite",
+                                                "isinf",       "isnan",         "linear",         "linspace",
+                                                "moveaxis",    "one_hot",       "outer",          "pad",
+                                                "repeat",      "reshape",       "resize_nearest", "roll",
+                                                "scatter_add", "slice",         "space_to_depth", "squeeze",
+                                                "stack",       "stop_gradient", "swapaxes",       "take_along_axis",
+                                                "tile",        "trace",         "transpose",      "tril",
+                                                "triu",        "where"};
 
 /// The functions and losses that the public headers declare at the start of a line.
 std::set<std::string> declared_functions() {

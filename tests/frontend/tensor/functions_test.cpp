@@ -183,3 +183,23 @@ TEST_CASE("integer, bool and comparison operators") {
     require_close(run(rows[k].t, in, {a, b}), rows[k].want);
   }
 }
+
+TEST_CASE("odd functions keep the sign of a zero", "[functions]") {
+  Tensor (*const functions[])(const Tensor&, std::source_location) = {sin,   tan,   asin, atan,  sinh,
+                                                                      asinh, atanh, cbrt, trunc, softsign};
+  for (const auto& f_of : functions) {
+    GraphScope graph;
+    const Tensor x = placeholder(f32, {2}, "x");
+    const Array y = run(f_of(x, std::source_location::current()), {f({-0.0f, 0.0f}, {2})});
+    CAPTURE(&f_of - functions);
+    CHECK((y.at(0) == 0 && std::signbit(y.at(0))));
+    CHECK((y.at(1) == 0 && !std::signbit(y.at(1))));
+  }
+  GraphScope graph;
+  const Tensor y = placeholder(f32, {4}, "y"), x = placeholder(f32, {4}, "x");
+  const Array angles = run(atan2(y, x), {f({-0.0f, -0.0f, 0.0f, -0.0f}, {4}), f({1, -0.0f, 0.0f, 0.0f}, {4})});
+  CHECK(std::signbit(angles.at(0)));
+  CHECK(angles.at(1) == -3.14159274101257324);
+  CHECK(!std::signbit(angles.at(2)));
+  CHECK(std::signbit(angles.at(3)));
+}

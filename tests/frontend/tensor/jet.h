@@ -64,6 +64,20 @@ inline Real sin(const Real& x) { return x.apply(mpfr_sin); }
 inline Real cos(const Real& x) { return x.apply(mpfr_cos); }
 inline Real tanh(const Real& x) { return x.apply(mpfr_tanh); }
 inline Real atan(const Real& x) { return x.apply(mpfr_atan); }
+inline Real tan(const Real& x) { return x.apply(mpfr_tan); }
+inline Real asin(const Real& x) { return x.apply(mpfr_asin); }
+inline Real acos(const Real& x) { return x.apply(mpfr_acos); }
+inline Real atan2(const Real& y, const Real& x) { return y.apply(mpfr_atan2, x); }
+inline Real sinh(const Real& x) { return x.apply(mpfr_sinh); }
+inline Real cosh(const Real& x) { return x.apply(mpfr_cosh); }
+inline Real asinh(const Real& x) { return x.apply(mpfr_asinh); }
+inline Real acosh(const Real& x) { return x.apply(mpfr_acosh); }
+inline Real atanh(const Real& x) { return x.apply(mpfr_atanh); }
+inline Real exp2(const Real& x) { return x.apply(mpfr_exp2); }
+inline Real cbrt(const Real& x) { return x.apply(mpfr_cbrt); }
+inline Real floor(const Real& x) {
+  return x.apply([](mpfr_ptr y, mpfr_srcptr v, mpfr_rnd_t) { return mpfr_floor(y, v); });
+}
 inline Real erf(const Real& x) { return x.apply(mpfr_erf); }
 inline Real erfc(const Real& x) { return x.apply(mpfr_erfc); }
 inline Real pi() {
@@ -131,6 +145,45 @@ inline Jet tanh(const Jet& x) {
 inline Jet atan(const Jet& x) {
   const Real slope = 1 / (1 + x.v * x.v);
   return chain(x, atan(x.v), slope, -2 * x.v * slope * slope);
+}
+inline Jet tan(const Jet& x) {
+  const Real y = tan(x.v), slope = 1 + y * y;
+  return chain(x, y, slope, 2 * y * slope);
+}
+inline Jet asin(const Jet& x) {
+  const Real r = 1 / sqrt((1 - x.v) * (1 + x.v));
+  return chain(x, asin(x.v), r, x.v * r * r * r);
+}
+inline Jet acos(const Jet& x) {
+  const Jet y = asin(x);
+  return {acos(x.v), -y.d, -y.dd};
+}
+/// For x other than 0.
+inline Jet atan2(const Jet& y, const Jet& x) {
+  const Jet r = atan(y / x);
+  return {atan2(y.v, x.v), r.d, r.dd};
+}
+inline Jet sinh(const Jet& x) { return chain(x, sinh(x.v), cosh(x.v), sinh(x.v)); }
+inline Jet cosh(const Jet& x) { return chain(x, cosh(x.v), sinh(x.v), cosh(x.v)); }
+inline Jet asinh(const Jet& x) {
+  const Real r = 1 / sqrt(1 + x.v * x.v);
+  return chain(x, asinh(x.v), r, -x.v * r * r * r);
+}
+inline Jet acosh(const Jet& x) {
+  const Real r = 1 / sqrt((x.v - 1) * (x.v + 1));
+  return chain(x, acosh(x.v), r, -x.v * r * r * r);
+}
+inline Jet atanh(const Jet& x) {
+  const Real r = 1 / ((1 - x.v) * (1 + x.v));
+  return chain(x, atanh(x.v), r, 2 * x.v * r * r);
+}
+inline Jet exp2(const Jet& x) {
+  const Real y = exp2(x.v), ln2 = log(Real(2));
+  return chain(x, y, y * ln2, y * ln2 * ln2);
+}
+inline Jet cbrt(const Jet& x) {
+  const Real y = cbrt(x.v);
+  return chain(x, y, y / (3 * x.v), -2 * y / (9 * x.v * x.v));
 }
 inline Jet erf(const Jet& x) {
   const Real slope = 2 * exp(-x.v * x.v) / sqrt(pi());

@@ -137,6 +137,7 @@ TEST_CASE("losses and metrics of sequences: labels [batch, time] for scores [bat
     want.push_back(sum / 3);
   }
   require_close(run(softmax_cross_entropy(p, t), {scores, labels}, {p, t}), want);
+  require_close(run(softmax_cross_entropy_smoothed(0)(p, t), {scores, labels}, {p, t}), want);
   require_close(run(sparse_cross_entropy(softmax(p), t), {scores, labels}, {p, t}), want, 1e-5);
   require_close(run(categorical_cross_entropy_with_logits(p, one_hot(t, 2)), {scores, labels}, {p, t}), want);
   require_close(run(accuracy.sums(p, t)[0], {scores, labels}, {p, t}), {1 + 2.0 / 3});
