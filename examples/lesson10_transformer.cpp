@@ -1,7 +1,8 @@
 // Lesson 10: attention, a language model, and layers with states.
 //
-// lesson10_transformer [EPOCHS] trains a small Gpt on the verses below for so many epochs (default 40). The command does the
-// same with a text of yours: `weft train gpt --data FILE --save FILE.safetensors`, then `weft generate FILE.safetensors`.
+// lesson10_transformer [EPOCHS] trains a small Gpt on the verses below for so many epochs (default 40). The command
+// does the same with a text of yours: `weft train gpt --data FILE --save FILE.safetensors`, then `weft generate
+// FILE.safetensors`.
 #include <weft/weft.h>
 
 #include <cstdlib>

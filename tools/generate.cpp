@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "frontend/train/interrupt.h"
 #include "tools/commands.h"
@@ -14,7 +15,8 @@ namespace weft::tools {
 namespace {
 
 struct Options {
-  std::string file, prompt = "\n", cpu;
+  std::string file, cpu;
+  std::optional<std::string> prompt;
   std::int64_t count = 500;
   SampleOptions sample;
   int threads = 1;
@@ -24,9 +26,10 @@ struct Options {
 void generate(const Options& o) {
   using Clock = std::chrono::steady_clock;
   const TextModel text = load_text_model(o.file);
+  const std::string begin = o.prompt.value_or(first_of(text.characters));
   Array prompt;
   try {
-    prompt = text.characters.encode(o.prompt);
+    prompt = text.characters.encode(begin);
   } catch (const Error& e) {
     fail("--prompt: {}", e.what());
   }
@@ -37,7 +40,7 @@ void generate(const Options& o) {
   std::string made;
   std::int64_t count = 0;
   const auto start = Clock::now();
-  bool is_taken = o.json || print_text(o.prompt);
+  bool is_taken = o.json || print_text(begin);
   for (; count < o.count && is_taken && interrupt.signal() == 0; ++count) {
     const std::int32_t token = continuation.next(o.sample);
     const std::string character = text.characters.decode({&token, 1});
@@ -48,7 +51,7 @@ void generate(const Options& o) {
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (o.json)
-    print_line(nlohmann::ordered_json{{"prompt", o.prompt},
+    print_line(nlohmann::ordered_json{{"prompt", begin},
                                       {"text", made},
                                       {"tokens", count},
                                       {"tokens_per_s", seconds > 0 ? static_cast<double>(count) / seconds : 0}}
@@ -64,7 +67,9 @@ void add_generate(CLI::App& app) {
   auto o = std::make_shared<Options>();
   auto* command = app.add_subcommand("generate", "Continue a text with a model that `weft train gpt` has saved");
   command->add_option("FILE", o->file, "the .safetensors file")->required();
-  command->add_option("--prompt", o->prompt, "what the text begins with (default: a line's end)");
+  command->add_option(
+      "--prompt", o->prompt,
+      "what the text begins with (default: a line's end, or the first character where the model knows none)");
   command->add_option("--tokens", o->count, "characters to write")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 30));

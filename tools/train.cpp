@@ -9,6 +9,7 @@
 
 #include "compiler/compilation.h"
 #include "frontend/train/interrupt.h"
+#include "ir/base/memory_limit.h"
 #include "tools/commands.h"
 #include "tools/support/io.h"
 #include "tools/support/options.h"
@@ -126,12 +127,10 @@ auto of_file(const std::string& path, F&& f) {
   }
 }
 
-/// What the model writes after a line's end, or after its first character where it knows none.
+/// What the model writes by itself.
 std::string continued(const TextModel& text) {
-  const std::string all = text.characters.text();
-  const std::string start = all.find('\n') != all.npos ? "\n" : text.characters.decode(std::vector<std::int32_t>{0});
   Continuation continuation(text.net);
-  continuation.read(text.characters.encode(start).as<std::int32_t>());
+  continuation.read(text.characters.encode(first_of(text.characters)).as<std::int32_t>());
   std::vector<std::int32_t> made;
   while (std::ssize(made) < kSampleLength) made.push_back(continuation.next());
   return text.characters.decode(made);
@@ -141,6 +140,11 @@ void train_gpt(const Options& o) {
   if (o.data.empty()) fail("train gpt: there is no text; expected --data FILE");
   if (o.gpt.width % o.gpt.heads != 0)
     fail("train gpt: a width of {} for {} heads; expected a multiple", o.gpt.width, o.gpt.heads);
+  const double width = static_cast<double>(o.gpt.width), layers = static_cast<double>(o.gpt.layers);
+  const double parameters = layers * 12 * width * width + static_cast<double>(o.gpt.context) * width;
+  constexpr double kBytes = 4 * sizeof(float);  // of a parameter: itself, its gradient, Adam's moments
+  check_memory(static_cast<std::int64_t>(kBytes * parameters),
+               fmt::format("train gpt: a model of {:.3g} parameters with its optimiser", parameters));
   const Placement place = o.device.place();
   const std::string text = read_text(o.data);
   const data::Characters characters = of_file(o.data, [&] { return data::Characters(text); });
@@ -200,7 +204,9 @@ void add_train(CLI::App& app) {
         std::tuple{"--layers", &o->gpt.layers, "of gpt: its blocks"},
         std::tuple{"--heads", &o->gpt.heads, "of gpt: of a block"},
         std::tuple{"--width", &o->gpt.width, "of gpt: numbers that stand for a character"}})
-    command->add_option(option, *value, about)->capture_default_str()->check(CLI::Range(1, 1 << 14));
+    command->add_option(option, *value, about)
+        ->capture_default_str()
+        ->check(CLI::Range(1, std::string_view(option) == "--layers" ? 1 << 8 : 1 << 14));
   command->add_option("--seed", o->seed, "of the weights and of the order of samples")->capture_default_str();
   command->add_option("--save", o->save, "write weights and optimiser state to this .safetensors file");
   command->add_flag("--json", o->json, "print one JSON object instead of text");

@@ -274,9 +274,9 @@ PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {
   const AxisId inner = along_rows || chunk || parallel.empty() ? kNone : parallel.back();
   std::vector<AxisId> outer(parallel.begin(), parallel.end() - (inner != kNone));
   const std::int64_t per_unit = std::max<std::int64_t>(1, static_cast<std::int64_t>(kUnitCycles / point_cycles));
-  const std::int64_t block = unit_points(
-      std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1)),
-      outer.empty() ? values_inside(inner) : 1, width);
+  const std::int64_t block =
+      unit_points(std::min((per_unit + width - 1) / width * width, std::max<std::int64_t>(extent(inner), 1)),
+                  outer.empty() ? values_inside(inner) : 1, width);
   const std::int64_t blocks = (extent(inner) + block - 1) / block;
   PhaseCode code{symbol, blocks, 0, cost};
   for (AxisId a : outer) code.units *= extent(a);

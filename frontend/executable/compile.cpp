@@ -2,6 +2,7 @@
 #include "frontend/executable/compile.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <unordered_map>
 
@@ -58,31 +59,46 @@ std::vector<Tensor> substitute(const std::vector<Tensor>& tensors, const std::ve
   return result;
 }
 
-std::vector<Assignment> updates_of(const std::vector<Tensor>& results, std::source_location where) {
-  LocScope scope(where);
-  check_operands(results);
-  std::vector<Assignment> all;
+// A layer that is called twice on one tensor is called once.
+std::vector<RecordedUpdate> recorded_updates(const std::vector<Tensor>& results) {
+  std::vector<RecordedUpdate> all;
   if (results.empty()) return all;
   const std::shared_ptr<Trace> trace = results[0].trace();
   const std::vector<bool> used = reached_from(trace->graph, ids_of(results));
-  const auto is_given = [&](const Tensor& value) {
-    const std::vector<bool> needed = reached_from(trace->graph, {value.id()});
+  const auto is_given = [&](ValueId value) {
+    const std::vector<bool> needed = reached_from(trace->graph, {value});
     return std::ranges::all_of(trace->graph.inputs(), [&](const Input& i) {
-      return i.kind != InputKind::data || !needed[i.id] || used[i.id] || i.name == kTrainingName;
+      return i.kind != InputKind::data || !needed[i.id] || used[i.id] || i.name.starts_with(kTrainingName);
     });
   };
-  std::set<std::pair<ValueId, ValueId>> of_layers;  // a layer that is called twice on one tensor is called once
-  for (const StateUpdate& u : std::vector<StateUpdate>(trace->updates)) {
-    const Tensor state(trace, u.state), value(trace, u.value);
-    if ((u.with != kNoValue && !used[u.with]) || !state.trainable() || !is_given(value)) continue;
-    if (u.with != kNoValue && !of_layers.emplace(u.state, u.value).second) continue;
-    const auto before = std::ranges::find_if(all, [&](const Assignment& a) { return a.state.same(state); });
-    if (before == all.end())
-      all.push_back({state, value});
-    else
-      before->value = substitute({value}, {{state, before->value}})[0];
+  std::set<std::array<ValueId, 3>> of_layers;
+  for (const StateUpdate& u : trace->updates) {
+    const bool of_layer = u.with != kNoValue;
+    if ((of_layer && !used[u.with]) || !is_given(u.value)) continue;
+    if (of_layer && !of_layers.insert({u.state, u.value, u.with}).second) continue;
+    all.push_back({{trace, u.state}, {trace, u.value}, of_layer ? Tensor(trace, u.with) : Tensor()});
   }
   return all;
+}
+
+std::vector<Assignment> done_in_turn(const std::vector<RecordedUpdate>& updates) {
+  std::vector<Assignment> all;
+  for (const RecordedUpdate& u : updates) {
+    const auto before = std::ranges::find_if(all, [&](const Assignment& a) { return a.state.same(u.state); });
+    if (before == all.end())
+      all.push_back({u.state, u.value});
+    else
+      before->value = substitute({u.value}, {{u.state, before->value}})[0];
+  }
+  return all;
+}
+
+std::vector<Assignment> updates_of(const std::vector<Tensor>& results, std::source_location where) {
+  LocScope scope(where);
+  check_operands(results);
+  std::vector<RecordedUpdate> updates = recorded_updates(results);
+  std::erase_if(updates, [](const RecordedUpdate& u) { return !u.state.trainable(); });
+  return done_in_turn(updates);
 }
 
 Executable compile(const std::vector<NamedTensor>& outputs, const CompileOptions& options, std::source_location where) {

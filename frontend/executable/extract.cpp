@@ -10,10 +10,10 @@ namespace weft {
 namespace {
 
 /// The value of a scalar bool that is known when the function is cut out, seen through broadcasts.
-std::optional<bool> known_bool(const Graph& g, ValueId id, ValueId training_id, bool training) {
+std::optional<bool> known_bool(const Graph& g, ValueId id, const std::map<ValueId, bool>& training) {
   for (;;) {
     const Node& n = g[id];
-    if (id == training_id) return training;
+    if (const auto known = training.find(id); known != training.end()) return known->second;
     if (n.op == Op::broadcast) {
       id = n.operands[0];
     } else if (n.op == Op::constant && n.type == Type{boolean, {}}) {
@@ -25,16 +25,28 @@ std::optional<bool> known_bool(const Graph& g, ValueId id, ValueId training_id, 
 }
 
 /// What stands for each value: itself, or the branch that a select with a known condition takes.
-std::vector<ValueId> resolve_selects(const Graph& g, ValueId training_id, bool training) {
+std::vector<ValueId> resolve_selects(const Graph& g, const std::map<ValueId, bool>& training) {
   std::vector<ValueId> stand_in(g.size());
   for (ValueId id = 0; id < g.size(); ++id) {
     stand_in[id] = id;
     const Node& n = g[id];
     if (n.op != Op::select) continue;
-    if (const auto p = known_bool(g, n.operands[0], training_id, training))
-      stand_in[id] = stand_in[n.operands[*p ? 1 : 2]];
+    if (const auto p = known_bool(g, n.operands[0], training)) stand_in[id] = stand_in[n.operands[*p ? 1 : 2]];
   }
   return stand_in;
+}
+
+/// The inputs that say whether it is a training step (kTrainingName), with their values.
+std::map<ValueId, bool> training_inputs(const Trace& trace, bool training) {
+  std::map<ValueId, bool> known;
+  for (const Input& i : trace.graph.inputs()) {
+    if (i.kind != InputKind::data || !i.name.starts_with(kTrainingName)) continue;
+    const auto of = std::ranges::find_if(trace.variables, [&](const Variable& v) {
+      return i.name.size() == kTrainingName.size() + 1 + v.name.size() && i.name.ends_with(":" + v.name);
+    });
+    known[i.id] = training && (of == trace.variables.end() || of->trainable);
+  }
+  return known;
 }
 
 /// Whether a value is the step of a random call: the graph's, and the offset of the call (frontend/tensor/random.cpp).
@@ -55,8 +67,8 @@ ValueId random_state(const Trace& trace, std::string_view name, const Tensor& ch
 
 Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const CompileOptions& options) {
   const Graph& old = trace.graph;
-  const ValueId training_id = old.find_input(kTrainingName);
-  std::vector<ValueId> stand_in = resolve_selects(old, training_id, options.training);
+  const std::map<ValueId, bool> training = training_inputs(trace, options.training);
+  std::vector<ValueId> stand_in = resolve_selects(old, training);
   const ValueId step_id = random_state(trace, kStepName, options.step),
                 seed_id = random_state(trace, kSeedName, options.seed);
   for (const auto& [name, id] : {std::pair{kStepName, step_id}, std::pair{kSeedName, seed_id}})
@@ -84,7 +96,7 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
   for (const Tensor& t : options.inputs) add_input(*old.find_input(t.id()));
   for (InputKind kind : {InputKind::data, InputKind::state})
     for (const Input& i : old.inputs()) {
-      if (i.kind != kind || !used[i.id] || i.id == training_id || map[i.id] != kNoValue) continue;
+      if (i.kind != kind || !used[i.id] || training.contains(i.id) || map[i.id] != kNoValue) continue;
       if (i.name.starts_with(kTurnName))
         fail(
             "{}compile: the outputs depend on what a turn of the scan() at {} is given, which is nothing outside of it",
@@ -98,8 +110,8 @@ Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const
   for (ValueId id = 0; id < old.size(); ++id) {
     const Node& n = old[id];
     if (!used[id]) continue;
-    if (id == training_id) {
-      map[id] = g.constant(Array::scalar(options.training), n.locs);
+    if (const auto known = training.find(id); known != training.end()) {
+      map[id] = g.constant(Array::scalar(known->second), n.locs);
     } else if (n.op != Op::input) {
       std::vector<ValueId> operands;
       for (ValueId v : n.operands) operands.push_back(map[stand_in[v]]);

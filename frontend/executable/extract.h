@@ -11,4 +11,13 @@ namespace weft {
 /// one also advances the step counter.
 Graph extract(const Trace& trace, const std::vector<NamedTensor>& outputs, const CompileOptions& options);
 
+/// What update() has recorded for a function that gives `results`, in order (updates_of); `with` as in StateUpdate, undefined
+/// where there is none.
+struct RecordedUpdate {
+  Tensor state, value, with;
+};
+std::vector<RecordedUpdate> recorded_updates(const std::vector<Tensor>& results);
+/// One for each state: what it becomes when they are done in turn.
+std::vector<Assignment> done_in_turn(const std::vector<RecordedUpdate>&);
+
 }  // namespace weft

@@ -2,7 +2,6 @@
 #include "frontend/nn/attention.h"
 
 #include <cmath>
-#include <limits>
 
 #include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
@@ -10,31 +9,36 @@
 namespace weft {
 namespace {
 
-constexpr double kUnseen = std::numeric_limits<float>::lowest();
-
 /// bool [queries, keys]: key j lies at most at query i, the last of both side by side.
 Tensor seen_causally(std::int64_t queries, std::int64_t keys) {
   const Shape shape{queries, keys};
   return iota(i32, shape, 1) <= iota(i32, shape, 0) + (keys - queries);
 }
 
+/// softmax of s where a key is seen; 0 elsewhere, and for who sees none.
+Tensor softmax_of_seen(const Tensor& s, const Tensor& seen) {
+  const std::vector<int> last = Axes(-1).resolve(s);
+  const Tensor shown = where(seen, s, -HUGE_VAL), highest = stop_gradient(max(shown, -1));
+  const Tensor e = exp(shown - spread_back(where(highest == -HUGE_VAL, 0, highest), s, last)), total = sum(e, -1);
+  return e / spread_back(where(total == 0, 1, total), s, last);
+}
+
 /// The weights of keys, [.., queries, keys], from scaled products.
-Tensor weights_of(const Tensor& products, const AttentionOptions& options) {
-  Tensor s = products;
+Tensor weights_of(const Tensor& s, const AttentionOptions& options) {
+  Tensor seen;
   const int rank = s.rank();
   if (options.causal) {
     const std::int64_t queries = s.shape()[rank - 2], keys = s.shape()[rank - 1];
     if (queries != keys && (is_symbol(queries) || is_symbol(keys)))
       type_error({s}, "causal attention between axes of unknown extents that differ");
-    const Tensor seen =
+    seen =
         is_symbol(keys) ? iota(i32, {queries, keys}, 1) <= iota(i32, {queries, keys}, 0) : seen_causally(queries, keys);
-    s = where(seen, s, kUnseen);
   }
   if (options.mask.defined()) {
     if (options.mask.dtype() != boolean) type_error({options.mask}, "the mask must be bool");
-    s = where(options.mask, s, kUnseen);
+    seen = seen.defined() ? seen & options.mask : options.mask;
   }
-  return softmax(s);
+  return seen.defined() ? softmax_of_seen(s, seen) : softmax(s);
 }
 
 /// Cosines and sines of rope() at positions 0, 1, … below `count`, f32 [count, half].
@@ -212,9 +216,12 @@ Tensor MultiHeadAttention::step(const Tensor& x, const Tensor& position, const K
   check_operands({x, position, cache.keys, cache.values});
   if (!(position.type() == Type{i32, {}})) type_error_of(name(), {position}, "the position must be i32[]");
   const Shape held = cache.keys.shape();
-  if (held.rank() != 4 || held[0] != x.shape()[0] || !is_static(x.shape()))
-    type_error_of(name(), {x, cache.keys}, "expected x [batch, n, width] of known extents, and a cache of that batch");
-  const std::int64_t count = x.shape()[1], length = held[1];
+  const std::int64_t count = x.shape()[1], length = held.rank() == 4 ? held[1] : 0;
+  const Type wanted{f32, {x.shape()[0], length, key_value_heads_, head_width_}};
+  if (!is_static(x.shape()) || count > length || !(cache.keys.type() == wanted) || !(cache.values.type() == wanted))
+    type_error_of(name(), {x, cache.keys, cache.values},
+                  fmt::format("expected x [batch, n, width] of known extents, and a cache [batch, at least n, {}, {}]",
+                              key_value_heads_, head_width_));
   Heads h = project(x, {}, arange(count) + position, length);
   // Positions of the cache, as those among the new ones.
   const Tensor among = arange(length) - position;

@@ -12,7 +12,7 @@ struct AttentionOptions {
 };
 
 /// softmax(scale * q k^T) v over the keys that each query sees: q [.., queries, width], k [.., keys, width] and
-/// v [.., keys, values] give [.., queries, values]; leading axes broadcast. A query that sees no key gets the mean of v.
+/// v [.., keys, values] give [.., queries, values]; leading axes broadcast. A query that sees no key gets 0.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options = {}, WEFT_HERE);
 
 /// Rotary position embedding (Su et al., "RoFormer", 2021): in x [batch, time, heads, width], of even width, the elements

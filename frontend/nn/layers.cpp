@@ -53,6 +53,7 @@ void Layer::enter(const Tensor& x, std::source_location where) {
 Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initializer& init,
                      std::source_location where) {
   const LocScope scope(where, kind_);
+  check_entered();
   const GraphScope graph(trace_);
   try {
     parameters_.push_back(parameter(shape, init, name_ + "." + suffix));
@@ -64,8 +65,13 @@ Tensor Layer::weight(const std::string& suffix, const Shape& shape, const Initia
   return parameters_.back();
 }
 
+void Layer::check_entered() const {
+  if (!trace_) fail("{}{}: a call begins with enter()", where_prefix(), kind_);
+}
+
 Tensor Layer::state(const std::string& suffix, const Array& initial, std::source_location where) {
   const LocScope scope(where, kind_);
+  check_entered();
   const GraphScope graph(trace_);
   try {
     states_.push_back(weft::state(initial, name_ + "." + suffix));
@@ -84,6 +90,7 @@ void Layer::drop_all() {
 
 void Layer::update(const Tensor& state, const Tensor& value, std::source_location where) {
   const LocScope scope(where, kind_);
+  check_entered();
   weft::update(state, value);
   trace_->updates.pop_back();
   updates_.emplace_back(state, value);

@@ -37,6 +37,7 @@ class Layer {
   std::string kind_, asked_, name_;
   std::shared_ptr<Trace> trace_;
   std::uint64_t named_in_ = 0;  // the trace's name_generation that the name is of
+  void check_entered() const;
   void drop_all();  // for another attempt at a first call
   std::vector<Tensor> parameters_, states_, adopted_;
   bool is_trainable_ = true;

@@ -14,8 +14,8 @@ namespace weft {
 /// arrays, and the number of samples into the number reported.
 struct Metric {
   std::string name;
-  std::function<std::vector<Tensor>(const Tensor& prediction, const Tensor& target)> sums;
-  std::function<double(std::span<const Array> totals, std::int64_t samples)> result;
+  std::function<std::vector<Tensor>(const Tensor& prediction, const Tensor& target)> sums = {};
+  std::function<double(std::span<const Array> totals, std::int64_t samples)> result = {};
 };
 
 /// Class labels [batch, ..] against scores [batch, .., classes] by arg max, the share of a sample's positions that are
@@ -30,7 +30,7 @@ extern const Metric& mean_absolute_error;
 extern const Metric& mean_squared_error;
 /// The label is among the k >= 1 highest scores; of equal scores all count.
 Metric top_k(int k = 5, WEFT_HERE);
-/// Reports the accuracy; confusion(totals) has the table: counts [classes, classes], rows are the true class. A sample
+/// Of one label a sample. Reports the accuracy; confusion(totals) has the table: counts [classes, classes], rows are the true class. A sample
 /// of no class is in none of them. Error unless there are at least 2 classes, as many as the scores have columns (2 for
 /// one column).
 Metric confusion_matrix(int classes, WEFT_HERE);

@@ -84,7 +84,7 @@ Tensor BatchNorm::operator()(const Tensor& x, std::source_location where) {
   const Tensor batch_mean = mean(x, axes), batch_variance = variance(x, axes);
   const auto keep = [&](const Tensor& running, const Tensor& batch) {
     update(running, options_.momentum * running + (1 - options_.momentum) * batch);
-    return weft::where(training(), batch, running);
+    return weft::where(training(running), batch, running);
   };
   const Tensor centre = keep(states()[0], batch_mean), spread = keep(states()[1], batch_variance);
   Tensor factor = rsqrt(spread + options_.epsilon);

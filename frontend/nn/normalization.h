@@ -21,8 +21,8 @@ struct BatchNormOptions {
 /// Brings each channel of [batch, .., channels] to mean 0 and variance 1, then scales and shifts (Ioffe, Szegedy 2015):
 /// in training by the statistics of the batch, with the population variance, elsewhere by the running ones, which are
 /// states: mean and variance, [channels], and become momentum * running + (1 - momentum) * batch in each step.
-/// Parameters: scale and offset, [channels]. Frozen (set_trainable(false)), it keeps its running statistics and still
-/// trains by the batch's.
+/// Parameters: scale and offset, [channels]. Frozen (set_trainable(false)), it keeps its running statistics, and
+/// normalises by them in training too. A momentum of 0.99 wants hundreds of steps; take less for few.
 class BatchNorm : public Layer {
  public:
   explicit BatchNorm(BatchNormOptions options = {}, WEFT_HERE);

@@ -205,12 +205,12 @@ Tensor linspace(double start, double stop, std::int64_t count, DType dtype, std:
   check_number("linspace", "stop", stop, Domain::finite);
   check_count("linspace", "count", count);
   if (!is_float(dtype)) fail("{}linspace: the dtype is {}; expected f32 or f64", where_prefix(), name(dtype));
-  std::vector<double> values;
+  const Array values = located("linspace", [&] { return Array(Type{f64, {count}}); });
   for (std::int64_t k = 0; k < count; ++k) {
     const double t = count == 1 ? 0 : static_cast<double>(k) / static_cast<double>(count - 1);
-    values.push_back(start * (1 - t) + stop * t);
+    values.as<double>()[static_cast<std::size_t>(k)] = start * (1 - t) + stop * t;
   }
-  return constant(Array::from<double>(values, {count}).converted(dtype));
+  return constant(values.converted(dtype));
 }
 
 Tensor take_along_axis(const Tensor& x, const Tensor& indices, int axis, std::source_location where) {

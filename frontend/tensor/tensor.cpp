@@ -175,6 +175,9 @@ void update(const Tensor& state, const Tensor& value, std::source_location where
   if (!(state.type() == value.type()))
     type_error({state, value}, fmt::format("the new value of state '{}' is {}; expected {}", state.name(),
                                            to_string(value.type()), to_string(state.type())));
+  if (!trace.turns.empty())
+    type_error({state, value},
+               "it stands in a scan(): carry what its turns make, and update the state with the result");
   trace.updates.push_back({state.id(), value.id()});
 }
 
@@ -211,6 +214,7 @@ Tensor iota(DType dtype, const Shape& shape, int axis, std::source_location wher
 
 Tensor arange(std::int64_t n, DType dtype, std::source_location where) {
   LocScope scope(where);
+  if (n < 0 && !is_symbol(n)) fail("{}{} numbers; expected 0 or more", call_prefix(), n);
   return iota(dtype, {n}, 0);
 }
 
@@ -219,6 +223,14 @@ Tensor training(std::source_location where) {
   const std::shared_ptr<Trace>& trace = current_trace();
   if (ValueId id = trace->graph.find_input(kTrainingName); id != kNoValue) return {trace, id};
   return make_input("", std::string(kTrainingName), {boolean, {}}, InputKind::data);
+}
+
+Tensor training(const Tensor& state, std::source_location where) {
+  LocScope scope(where);
+  const std::string name = std::string(kTrainingName) + ":" + variable_of(state, "training").name;
+  if (ValueId id = state.trace()->graph.find_input(name); id != kNoValue) return {state.trace(), id};
+  const GraphScope graph(state.trace());
+  return make_input("", name, {boolean, {}}, InputKind::data);
 }
 
 Tensor operator-(const Operand& x) {

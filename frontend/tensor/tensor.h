@@ -92,8 +92,9 @@ Tensor state(const Array& initial, const std::string& name = "",
              std::source_location where = std::source_location::current());
 /// In training, `state` becomes `value` once a step; `value` is computed from what states and parameters were before the
 /// step, of several updates of a state each from what the one before it gave. Every Model does it that has the inputs
-/// which `value` depends on; with compile(), give updates_of(). Error unless `state` is one (parameters are trained) and
-/// `value` has its type.
+/// which `value` depends on; with compile(), give updates_of(). It is done whichever branch of a cond() it stands in. Error
+/// unless `state` is one (parameters are trained) and `value` has its type, and in a scan(), which carries what turns
+/// make.
 void update(const Tensor& state, const Tensor& value, std::source_location where = std::source_location::current());
 Tensor constant(const Array& value, std::source_location where = std::source_location::current());
 /// Error when the number is no value of the dtype; an integer keeps all its bits.
@@ -109,6 +110,9 @@ Tensor iota(DType dtype, const Shape& shape, int axis = 0,
 Tensor arange(std::int64_t n, DType dtype = i32, std::source_location where = std::source_location::current());
 /// The bool scalar that is true in a training step and false elsewhere; a constant once compiled.
 Tensor training(std::source_location where = std::source_location::current());
+/// The same, and false in all of them where the state (or parameter) is not trainable: whether it is being learnt. Error
+/// for any other tensor.
+Tensor training(const Tensor& state, std::source_location where = std::source_location::current());
 
 // Operators, with NumPy's broadcasting: trailing axes are matched, an extent of 1 repeats. Both operands have one
 // dtype. [batch] with [batch, 1], which NumPy makes [batch, batch], is an Error. Integers wrap and never trap: x / 0 is

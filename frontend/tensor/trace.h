@@ -108,7 +108,8 @@ inline constexpr std::string_view kTurnName = "weft.turn";  // what a turn of sc
 /// What random call number i adds to the step (frontend/tensor/random.h).
 constexpr std::int64_t call_offset(std::int64_t i) { return (i + 1) << 40; }
 inline constexpr std::int64_t kMostCalls = (1 << 23) - 1;           // of a graph
-inline constexpr std::string_view kTrainingName = "weft.training";  // bool[]: a constant once compiled
+/// bool[], a constant once compiled: whether it is a training step; "weft.training:NAME": and the state NAME is trainable.
+inline constexpr std::string_view kTrainingName = "weft.training";
 
 /// The graph that this thread's tensors are built in: the innermost GraphScope's, else the thread's own.
 const std::shared_ptr<Trace>& current_trace();

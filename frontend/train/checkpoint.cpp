@@ -113,7 +113,11 @@ void Model::load(const std::string& path) {
     const Array* a = c.find(name);
     if (!a && (is_counter || (is_slot && !has_optimizer))) continue;
     if (!a && is_slot)
-      fail("'{}' has no '{}': it was saved with another optimiser; compile with the one it was saved with", path, name);
+      fail(
+          "'{}' has no '{}': it was saved with another optimiser, or with other parameters trainable; compile as it "
+          "was "
+          "saved, or load() before compile(), which takes the weights alone",
+          path, name);
     if (!a)
       fail("'{}' has no {} '{}'; expected {}", path, s.is_parameter ? "parameter" : "state", name, to_string(type));
     if (!(a->type() == type))
@@ -123,8 +127,10 @@ void Model::load(const std::string& path) {
   for (const NamedArray& a : c.arrays) {
     const bool ignored = (a.name.starts_with(kOptimizer) && !compiled->options) || a.name.starts_with("weft.");
     if (!ignored && std::find(known.begin(), known.end(), a.name) == known.end())
-      fail("'{}' has '{}' ({}), which the model has not; is it the checkpoint of another model?", path, a.name,
-           to_string(a.value.type()));
+      fail("'{}' has '{}' ({}), which the model has not; {}", path, a.name, to_string(a.value.type()),
+           a.name.starts_with(kOptimizer) ? "it was saved with another optimiser, or with other parameters trainable: "
+                                            "compile as it was saved, or load() before compile()"
+                                          : "is it the checkpoint of another model?");
   }
   Position position{.order = text(c, kOrder)};
   std::optional<double> rate;

@@ -7,6 +7,7 @@
 
 #include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
+#include "frontend/train/model_impl.h"
 #include "runtime/data/random.h"
 
 namespace weft {
@@ -55,6 +56,7 @@ Continuation::Continuation(const Gpt& model, const CompileOptions& options, std:
   if (layers.scores.parameters().empty())
     fail("{}Continuation: the model has not been called yet, and has no weights", where_prefix());
   const std::shared_ptr<Trace> trace = layers.scores.parameters()[0].trace();
+  const Tracing tracing(*trace);
   const GraphScope graph(trace);
   const Tensor token = placeholder(i32, {1, 1}, trace->unique_name("token"));
   const Tensor position = placeholder(i32, {}, trace->unique_name("position"));

@@ -39,7 +39,8 @@ struct SampleOptions {
 };
 
 /// A text under way. It keeps the keys and values of what it has seen, so that a token costs one pass over the weights,
-/// and gives the bits of a pass over the whole text. Past the model's context it starts again from the last half of it.
+/// and gives the bits of a pass over the whole text. Each is for one thread at a time; several may be read, and the model
+/// trained, at once. Past the model's context it starts again from the last half of it.
 class Continuation {
  public:
   /// Error before the model's first call. The weights are those that the model has at each call.

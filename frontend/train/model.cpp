@@ -7,6 +7,7 @@
 #include <set>
 
 #include "compiler/compilation.h"
+#include "frontend/executable/extract.h"
 #include "frontend/tensor/domain.h"
 #include "frontend/tensor/node.h"
 #include "frontend/train/model_impl.h"
@@ -59,14 +60,14 @@ Model::Model(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outpu
   const std::vector<bool> used = reached_from(g, ids_of(outputs));
   for (const Input& i : g.inputs()) {
     const bool listed = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& t) { return t.id() == i.id; });
-    if (used[i.id] && i.kind == InputKind::data && i.name != kTrainingName && !listed)
+    if (used[i.id] && i.kind == InputKind::data && !i.name.starts_with(kTrainingName) && !listed)
       fail("{}Model: the outputs depend on input '{}' {}, which is not among the model's inputs", where_prefix(),
            i.name, Tensor(m.trace, i.id).str());
     if (!used[i.id] && listed)
       fail("{}Model: no output depends on input '{}' {}; leave it out, or use it", where_prefix(), i.name,
            Tensor(m.trace, i.id).str());
   }
-  m.updates = updates_of(outputs);
+  m.updates = done_in_turn(recorded_updates(outputs));
   std::vector<Tensor> all_results = outputs;
   for (const Assignment& u : m.updates) all_results.push_back(u.state), all_results.push_back(u.value);
   const std::vector<bool> needed = reached_from(g, ids_of(all_results));
@@ -92,6 +93,13 @@ const std::vector<Tensor>& Model::inputs() const { return impl_->inputs; }
 const std::vector<Tensor>& Model::outputs() const { return impl_->outputs; }
 const std::vector<Tensor>& Model::parameters() const { return impl_->parameters; }
 
+const std::vector<Tensor>& Model::states() const { return impl_->states; }
+
+void Model::set_trainable(bool trainable) const {
+  for (const auto* all : {&impl_->parameters, &impl_->states})
+    for (const Tensor& t : *all) t.set_trainable(trainable);
+}
+
 std::int64_t Model::parameter_count() const {
   std::int64_t n = 0;
   for (const Tensor& p : impl_->parameters) n += element_count(p.shape());
@@ -113,14 +121,18 @@ std::vector<Tensor> Model::operator()(const std::vector<Tensor>& inputs, std::so
       type_error({inputs[i]}, fmt::format("the model's input '{}' takes {}", own.name(), to_string(own.type())));
     with.push_back({own, inputs[i]});
   }
+  const std::size_t count = impl_->outputs.size();
+  const std::vector<RecordedUpdate> updates = recorded_updates(impl_->outputs);
   std::vector<Tensor> own = impl_->outputs;
-  for (const Assignment& u : impl_->updates) own.push_back(u.value);
+  for (const RecordedUpdate& u : updates) own.push_back(u.value), own.push_back(u.with.defined() ? u.with : u.value);
   std::vector<Tensor> results = substitute(own, with);
-  const std::ptrdiff_t count = std::ssize(impl_->outputs);
-  for (std::size_t i = 0; i < impl_->updates.size(); ++i)
-    impl_->trace->updates.push_back(
-        {impl_->updates[i].state.id(), results[static_cast<std::size_t>(count) + i].id(), results[0].id()});
-  results.erase(results.begin() + count, results.end());
+  for (std::size_t i = 0; i < updates.size(); ++i) {
+    const Tensor &value = results[count + 2 * i], &of = results[count + 2 * i + 1];
+    if (!value.same(updates[i].value) || !of.same(own[count + 2 * i + 1]))
+      impl_->trace->updates.push_back(
+          {updates[i].state.id(), value.id(), updates[i].with.defined() ? of.id() : kNoValue});
+  }
+  results.resize(count);
   impl_->trace->add(LayerCall{impl_->trace->unique_name("model"), "Model", results[0].id(), ids_of(inputs),
                               ids_of(impl_->parameters)});
   return results;

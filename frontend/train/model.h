@@ -91,6 +91,8 @@ class Model {
   const std::vector<Tensor>& inputs() const;
   const std::vector<Tensor>& outputs() const;
   const std::vector<Tensor>& parameters() const;
+  const std::vector<Tensor>& states() const;
+  void set_trainable(bool trainable) const;  ///< Tensor::set_trainable() of its parameters and states
   std::int64_t parameter_count() const;
 
   /// The model as a function: its outputs on other tensors, with shared parameters.

@@ -10,8 +10,8 @@
 namespace weft {
 namespace {
 
-/// An index `count` * split + rest, with rest in [first, first + count): each value of the split axis has `count` of them
-/// to itself. 0: it does not go so.
+/// An index `count` * split + rest, with rest in [first, first + count): each value of the split axis has `count` of
+/// them to itself. 0: it does not go so.
 struct Rows {
   std::int64_t count = 0, first = 0;
 };
@@ -21,7 +21,10 @@ Rows rows_by(const Kernel& k, const Index& index, AxisId split) {
   Index rest = index;
   std::erase_if(rest.terms, [&](const auto& term) { return term.first == split; });
   const auto [low, high] = affine_range(k, rest);
-  return low >= 0 && high - low < own->second ? Rows{own->second, low} : Rows{};
+  const std::int64_t count = own->second;
+  if (low < 0 || high - low >= count) return {};
+  const std::int64_t first = low / count * count;  // where the rest stays within as many from there on
+  return {count, high - first < count ? first : low};
 }
 
 /// The dimensions before the first that is no constant say where the bytes begin; that one, where they end, and whether

@@ -159,29 +159,27 @@ std::vector<bool> stored_values(const Graph& g, const std::vector<bool>& large) 
   };
   for (ValueId v = static_cast<ValueId>(g.size()); v-- > 0;)
     if (outside[v] && !must[v] && stands_for_operand(v)) outside[g[v].operands[0]] = true;
-  std::vector<int> cost(g.size(), 0);  // of computing a value again, with what is not stored of what it takes; large
-                                       // when that is impossible
-  std::vector<int> size(g.size(), 0);  // nodes that computing it again takes, in all groups
-  std::vector<int> reads(g.size(), 0);            // values in memory, no smaller than half of it, that doing so reads
+  std::vector<int> cost(g.size(), 0);   // of computing a value again, with what is not stored of what it takes; large
+                                        // when that is impossible
+  std::vector<int> size(g.size(), 0);   // nodes that computing it again takes, in all groups
+  std::vector<int> reads(g.size(), 0);  // values in memory, no smaller than half of it, that doing so reads
   std::vector<bool> by_row(g.size(), false);      // doing so reads a value that its group computes once a row
   std::vector<bool> multiplied(g.size(), false);  // by a contraction, which then reads it best as it lies in memory
   for (ValueId v = 0; v < g.size(); ++v)
     if (info(g[v].op).cls == OpClass::contract)
       for (ValueId o : g[v].operands) multiplied[o] = true;
   auto is_worth_storing = [&](ValueId v) {
-    return size[v] > kMaxVirtual || (!large[v] && (cost[v] > kRecomputeCost || reads[v] > kMostReads ||
-                                                   (by_row[v] && multiplied[v])));
+    return size[v] > kMaxVirtual ||
+           (!large[v] && (cost[v] > kRecomputeCost || reads[v] > kMostReads || (by_row[v] && multiplied[v])));
   };
   for (ValueId v = 0; v < g.size(); ++v) {
     const Node& n = g[v];
     if (is_given(n.op) || n.op == Op::scan) continue;
     size[v] = 1;
     for (ValueId o : n.operands) {
-      const bool in_memory = stored[o] || is_given(g[o].op);
-      if (!in_memory)
-        reads[v] = std::min(reads[v] + reads[o], kMostReads + 1);
-      else if (element_count(g[o].type.shape) >= element_count(n.type.shape) / 2)
-        reads[v] = std::min(reads[v] + 1, kMostReads + 1);
+      if (element_count(g[o].type.shape) < element_count(n.type.shape) / 2) continue;
+      const bool in_memory = stored[o] || is_given(g[o].op) || is_anchor(g[o].op);
+      reads[v] = std::min(reads[v] + (in_memory ? 1 : reads[o]), kMostReads + 1);
     }
     if (n.op == Op::broadcast && stands_for_operand(v) && is_worth_storing(n.operands[0])) {
       by_row[v] = true;  // the row's value will be in memory for whoever needs this

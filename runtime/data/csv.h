@@ -13,22 +13,22 @@ namespace weft {
 
 struct CsvOptions {
   bool header = true;              ///< the first line names the columns
-  std::vector<std::string> names;  ///< without a header: the columns' names; empty: "c0", "c1", …
+  std::vector<std::string> names = {};  ///< without a header: the columns' names; empty: "c0", "c1", …
   char delimiter = ',';
   /// What a missing value stands for ("0", "nan", "unknown"); without it a missing value is an Error.
-  std::optional<std::string> fill;
-  std::map<std::string, std::string> fills;  ///< the same for single columns
+  std::optional<std::string> fill = {};
+  std::map<std::string, std::string> fills = {};  ///< the same for single columns
   /// Cells of columns of numbers that have no value, as empty cells have none in any column. In columns of text they
   /// are texts like others. Blanks around them do not count, and quoted cells are never missing.
   std::vector<std::string> missing = {"NA", "N/A", "?", "nan", "NaN"};
   DType number = f32;                    ///< of columns of numbers: f32, f64 or i32
-  std::map<std::string, DType> numbers;  ///< the same for single columns
+  std::map<std::string, DType> numbers = {};  ///< the same for single columns
   /// Whether cells of infinities and NaN ("inf", "-Infinity", a "nan" that is not among `missing`) are numbers; without
   /// it they are Errors in columns of numbers.
   bool non_finite = false;
-  std::vector<std::string> text;  ///< columns of text even if they look like numbers
+  std::vector<std::string> text = {};  ///< columns of text even if they look like numbers
   /// The categories of a column of text, fixed beforehand (by the training set, say); any other text is an Error then.
-  std::map<std::string, std::vector<std::string>> categories;
+  std::map<std::string, std::vector<std::string>> categories = {};
   std::int64_t max_bytes = std::int64_t{1} << 30;  ///< a larger file is refused
 };
 

@@ -24,7 +24,7 @@ namespace data {
 inline constexpr std::int64_t kImageSide = 28, kImagePixels = kImageSide * kImageSide, kClasses = 10;
 
 struct MnistOptions {
-  std::string dir;                   ///< where the four files are; empty: the environment's WEFT_DATA, then ./data
+  std::string dir = {};              ///< where the four files are; empty: the environment's WEFT_DATA, then ./data
   std::int64_t train_count = 60000;  ///< samples wanted: of files the first so many (fewer if the file has fewer),
   std::int64_t test_count = 10000;   ///<   of the embedded digits exactly so many
   std::uint64_t seed = 0;            ///< of the embedded digits

@@ -1,4 +1,5 @@
-// `weft train gpt` and `weft generate`: a text is learnt, saved and continued; files that are no such model are refused.
+// `weft train gpt` and `weft generate`: a text is learnt, saved and continued; files that are no such model are
+// refused.
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -12,7 +13,8 @@ using nlohmann::json;
 
 namespace {
 
-const std::string kTrain = "weft train gpt --context 16 --layers 2 --heads 2 --width 16 --batch-size 8 --data text.txt ";
+const std::string kTrain =
+    "weft train gpt --context 16 --layers 2 --heads 2 --width 16 --batch-size 8 --data text.txt ";
 
 void write_text(const TempDir& dir) {
   std::string text;
@@ -39,12 +41,14 @@ TEST_CASE("a text is learnt, and continued from the file that is saved") {
   const Result spoken = shell(kTrain + "--epochs 1", dir.path());
   INFO(spoken);
   CHECK(spoken.code == 0);
-  for (const char* text : {"model: gpt (2 layers of 2 heads, width 16, context 16)", "data: text.txt: 18 different characters",
-                           "block_1 (TransformerBlock)", "held-out loss ", "bits a character", "ms a step"})
+  for (const char* text :
+       {"model: gpt (2 layers of 2 heads, width 16, context 16)", "data: text.txt: 18 different characters",
+        "block_1 (TransformerBlock)", "held-out loss ", "bits a character", "ms a step"})
     CHECK(contains(spoken.out, text));
 
   const std::string generate = "weft generate text.safetensors --prompt 'the w' --tokens 60 ";
-  const Result one = shell(generate + "--seed 3", dir.path()), two = shell(generate + "--seed 3 --threads 2", dir.path()),
+  const Result one = shell(generate + "--seed 3", dir.path()),
+               two = shell(generate + "--seed 3 --threads 2", dir.path()),
                other = shell(generate + "--seed 4 --temperature 2", dir.path()),
                object = shell(generate + "--seed 3 --json", dir.path());
   INFO(one << object);
@@ -114,7 +118,8 @@ TEST_CASE("what generate and train gpt cannot use is refused in one line") {
            {"weft generate layers.safetensors", "has no parameter 'block_2.attention.weight'"},
            {"weft generate lost.safetensors", "has no parameter 'block.up.bias'"},
            {generate + "--prompt ''", "--prompt is empty"},
-           {generate + "--prompt Z", "--prompt: the character 'Z' (U+005A) in line 1, column 1 is not among the 18 known"},
+           {generate + "--prompt Z",
+            "--prompt: the character 'Z' (U+005A) in line 1, column 1 is not among the 18 known"},
            {generate + "--temperature -1", "SampleOptions: temperature is -1"},
            {generate + "--top-p 2", "SampleOptions: top_p is 2"},
        }) {

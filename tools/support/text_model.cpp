@@ -25,6 +25,11 @@ TextModel make_text_model(const data::Characters& characters, GptOptions options
   return {characters, net, model};
 }
 
+std::string first_of(const data::Characters& characters) {
+  constexpr std::int32_t kFirst[] = {0};
+  return characters.text().find('\n') != std::string::npos ? "\n" : characters.decode(kFirst);
+}
+
 void save_text_model(const std::string& path, const TextModel& text) {
   text.model.save(path, {{kHeads, std::to_string(text.net.options().heads)}, {kCharacters, text.characters.text()}});
 }

@@ -213,7 +213,8 @@ TEST_CASE("what does not fit a loss's kind of target is refused before its funct
   require_reported({
       MISTAKE(Loss("loss", never)(p, label), "loss: prediction and target differ in shape; expected a target of [?,4]",
               "(a loss on labels is a Loss::labels)"),
-      MISTAKE(Loss("mine", never, Loss::labels)(p, one), "mine: expected scores [batch, .., classes] and integer labels"),
+      MISTAKE(Loss("mine", never, Loss::labels)(p, one),
+              "mine: expected scores [batch, .., classes] and integer labels"),
   });
   const Loss any(
       "any", [](const Tensor& q, const Tensor& t) { return sum(q * astype(t, f32), -1); }, Loss::any);
@@ -227,8 +228,9 @@ TEST_CASE("losses refuse targets that do not fit") {
                wide = input(f32, {2, 2}, "wide");
   require_reported({MISTAKE(mse(p, t), "mse: prediction and target differ in shape; expected a target of [?,4]",
                             "f32[?,4] from", "f32[?,3] from")});
-  require_reported({MISTAKE(softmax_cross_entropy(p, t),
-                            "softmax_cross_entropy: expected scores [batch, .., classes] and integer labels [batch, ..]")});
+  require_reported(
+      {MISTAKE(softmax_cross_entropy(p, t),
+               "softmax_cross_entropy: expected scores [batch, .., classes] and integer labels [batch, ..]")});
   require_reported({MISTAKE(softmax_cross_entropy(wide, label), "softmax_cross_entropy: expected scores")});
   require_reported({MISTAKE(Loss()(p, t), "an empty Loss was called")});
   const Loss scalar("mine", [](const Tensor& a, const Tensor& b) { return mean(a) - mean(b); });

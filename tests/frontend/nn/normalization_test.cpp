@@ -138,6 +138,22 @@ TEST_CASE("a layer called twice, and a model called on another tensor, update it
   REQUIRE(mean_after(one, {ones}) == std::vector<double>{0.5, 4.5});
   REQUIRE(mean_after(both, {ones, threes}) == std::vector<double>{1.75, 3.75});
   REQUIRE(mean_after(called, {ones, threes}) == std::vector<double>{1.75, 3.75});
+
+  class Counter : public Layer {
+   public:
+    Counter() : Layer("Counter") {}
+    Tensor operator()(const Tensor& x) {
+      enter(x);
+      if (!built()) state("calls", Array::scalar(0.0f));
+      update(states()[0], states()[0] + 1);
+      return called({x}, 2 * x);
+    }
+  } count;
+  count(a);
+  Model twice(a, head(count(count(a))));  // the first call is the one above
+  twice.compile({.optimizer = SGD{0.01}, .loss = mse});
+  twice.fit(ones, y, {.batch_size = 2, .verbose = 0});
+  REQUIRE(count.states()[0].value().at(0) == 2);
 }
 
 TEST_CASE("update() of a state of one's own") {
@@ -166,12 +182,20 @@ TEST_CASE("update() of a state of one's own") {
       FAILS(update(dense.parameters()[0], dense.parameters()[0]), "update: the first operand is a parameter"),
       FAILS(update(count, count + iota(f32, {3})), "update: the new value of state 'count' is f32[3]; expected f32[1]"),
       FAILS(update(Tensor(), count), "update"),
+      FAILS(scan({x}, {},
+                 [&](const Turn& t) {
+                   update(count, count + 1);
+                   return Turn{{t.carry[0] + 1}, {}};
+                 },
+                 {.length = 3}),
+            "update: it stands in a scan(): carry what its turns make"),
       FAILS((x + 1).set_trainable(false), "set_trainable: ", "is no parameter or state"),
   });
 }
 
 TEST_CASE("parameters that are not trainable get no gradient and no optimiser") {
-  for (const Optimizer& optimizer : {Optimizer(Adam{0.1}), Optimizer(AdamW{.learning_rate = 0.1, .weight_decay = 0.5})}) {
+  for (const Optimizer& optimizer :
+       {Optimizer(Adam{0.1}), Optimizer(AdamW{.learning_rate = 0.1, .weight_decay = 0.5})}) {
     GraphScope graph;
     const Tensor x = input(f32, {3}, "x");
     Dense base(4, tanh), head(1);
@@ -191,6 +215,28 @@ TEST_CASE("parameters that are not trainable get no gradient and no optimiser") 
   }
 }
 
+TEST_CASE("a frozen BatchNorm normalises by its running statistics in training too, and models are frozen as a whole") {
+  GraphScope graph;
+  const Tensor x = input(f32, {4}, "x");
+  BatchNorm norm;
+  Model base(x, Dense(3)(norm(x)));
+  base.compile({.optimizer = SGD{0.0}, .loss = mse});
+  base.set_trainable(false);
+  REQUIRE(base.states().size() == 2);
+  norm.states()[0].set_value(f({1, 2, 3, 4}, {4}));
+  norm.states()[1].set_value(f({4, 4, 4, 4}, {4}));
+  Model whole(x, Dense(1)(base({x})[0]));
+  whole.compile({.optimizer = SGD{0.0}, .loss = mse});
+  const Array rows = random_array(5, {16, 4}, 30, 5), y(Type{f32, {16, 1}});
+  const double before = whole.evaluate(rows, y).loss;
+  REQUIRE(close(whole.fit(rows, y, {.batch_size = 16, .verbose = 0})["loss"][0], before, 1e-5));
+  REQUIRE(norm.states()[0].value().same_bits(f({1, 2, 3, 4}, {4})));
+  base.set_trainable(true);
+  whole.compile({.optimizer = SGD{0.0}, .loss = mse});
+  REQUIRE_FALSE(close(whole.fit(rows, y, {.batch_size = 16, .verbose = 0})["loss"][0], before, 1e-2));
+  REQUIRE_FALSE(norm.states()[0].value().same_bits(f({1, 2, 3, 4}, {4})));
+}
+
 TEST_CASE("RMSNorm and GroupNorm") {
   GraphScope graph;
   const Array rows = random_array(4, {2, 5, 6}, 1, 2);
@@ -205,7 +251,8 @@ TEST_CASE("RMSNorm and GroupNorm") {
     double squares = 0;
     for (std::int64_t c = 0; c < 6; ++c) squares += rows.at(i * 6 + c) * rows.at(i * 6 + c) / 6;
     for (std::int64_t c = 0; c < 6; ++c)
-      REQUIRE(close(by_rms.at(i * 6 + c), rows.at(i * 6 + c) / std::sqrt(squares + 1e-6) * static_cast<double>(c + 1), 1e-5));
+      REQUIRE(close(by_rms.at(i * 6 + c), rows.at(i * 6 + c) / std::sqrt(squares + 1e-6) * static_cast<double>(c + 1),
+                    1e-5));
   }
   for (std::int64_t n = 0; n < 2; ++n)
     for (std::int64_t k = 0; k < 3; ++k) {
@@ -213,7 +260,8 @@ TEST_CASE("RMSNorm and GroupNorm") {
       const Moments m = moments(10, [&](std::int64_t i) { return rows.at(at(i)); });
       for (std::int64_t i = 0; i < 10; ++i)
         REQUIRE(close(by_group.at(at(i)),
-                      (rows.at(at(i)) - m.mean) / std::sqrt(m.variance + 1e-3) + static_cast<double>(k * 2 + i % 2 + 1), 1e-5));
+                      (rows.at(at(i)) - m.mean) / std::sqrt(m.variance + 1e-3) + static_cast<double>(k * 2 + i % 2 + 1),
+                      1e-5));
     }
   require_reported({
       MISTAKE(GroupNorm(4)(x), "expected channels that 4 groups divide"),

@@ -1,4 +1,5 @@
-// The Gpt: it learns a text, continues it with the bits of a pass over the whole text, and chooses tokens as it is told.
+// The Gpt: it learns a text, continues it with the bits of a pass over the whole text, and chooses tokens as it is
+// told.
 #include "support.h"
 
 using namespace weft;
@@ -34,7 +35,8 @@ TEST_CASE("a Gpt learns what follows what, and continues accordingly") {
   for (std::int32_t i = 0; i < 40; ++i) REQUIRE(continuation.next({.temperature = 0}) == (4 + i) % 7);
 }
 
-TEST_CASE("a Continuation gives the bits of a pass over the text, and starts again from its last half when it is full") {
+TEST_CASE(
+    "a Continuation gives the bits of a pass over the text, and starts again from its last half when it is full") {
   GraphScope graph;
   Gpt net(kSmall);
   const Tensor tokens = input(i32, {kSmall.context}, "tokens");
@@ -46,7 +48,8 @@ TEST_CASE("a Continuation gives the bits of a pass over the text, and starts aga
     std::ranges::copy(seen, window.as<std::int32_t>().begin());
     const Array all = model.predict(window);
     std::vector<double> last;
-    for (std::int64_t c = 0; c < kSmall.vocabulary; ++c) last.push_back(all.at((std::ssize(seen) - 1) * kSmall.vocabulary + c));
+    for (std::int64_t c = 0; c < kSmall.vocabulary; ++c)
+      last.push_back(all.at((std::ssize(seen) - 1) * kSmall.vocabulary + c));
     return last;
   };
   for (const std::size_t at_once : {1, 5, 40}) {

@@ -249,6 +249,32 @@ Graph layer_norm_gradients(std::int64_t rows, std::int64_t columns) {
 
 }  // namespace
 
+TEST_CASE("a residual stream is stored before reading it takes many arrays") {
+  constexpr int kLayers = 12;
+  std::string text = "func @f(%x: f32[64,32], %w: f32[32,32]) {\n";
+  std::string stream = "%x", results;
+  for (int i = 0; i < kLayers; ++i) {
+    const std::string n = std::to_string(i);
+    text += "%n" + n + " = reduce_max " + stream + " {axis=1} : f32[64]\n%b" + n + " = broadcast %n" + n +
+            " {axes=[0]} : f32[64,32]\n%d" + n + " = sub " + stream + ", %b" + n + " : f32[64,32]\n%c" + n +
+            " = contract %d" + n + ", %w {lhs=[1], rhs=[0]} : f32[64,32]\n%s" + n + " = add " + stream + ", %c" + n +
+            " : f32[64,32]\n%m" + n + " = reduce_sum %s" + n + " {axis=1} : f32[64]\n";
+    results += (i ? ", m" : " m") + n + " = %m" + n;
+    stream = "%s" + n;
+  }
+  const Graph g = fused(text + "return" + results + "\n}");
+  const std::vector<bool> stored = stored_values(g, large_values(g, kLargeBytes));
+  std::vector<int> reads(g.size(), 0);  // arrays that computing a value anew reads
+  int most = 0;
+  for (ValueId v = 0; v < g.size(); ++v) {
+    if (g[v].op != Op::add) continue;
+    for (const ValueId o : g[v].operands) reads[v] += stored[o] || g[o].op != Op::add ? 1 : reads[o];
+    most = std::max(most, reads[v]);
+  }
+  CHECK(most >= 2);
+  CHECK(most <= kMostReads + 2);
+}
+
 TEST_CASE("the gradients of a layer norm are a kernel along rows and one down columns") {
   const Graph traced = layer_norm_gradients(48, 32), g = optimize(traced);
   CHECK(group_names(g) == std::vector<std::string>{"row0", "column1"});

@@ -24,15 +24,17 @@ TEST_CASE("characters are numbered by their code points, and texts come back") {
   REQUIRE(c.decode(numbers(c.encode(text))) == text);
   REQUIRE(data::Characters(c.text()).text() == c.text());
   REQUIRE(c.encode("").shape() == Shape{0});
-  REQUIRE(error_of([&] { c.encode("ab\nbx"); }) == "the character 'x' (U+0078) in line 2, column 2 is not among the 7 known");
+  REQUIRE(error_of([&] { c.encode("ab\nbx"); }) ==
+          "the character 'x' (U+0078) in line 2, column 2 is not among the 7 known");
   REQUIRE(error_of([&] { c.encode("\t"); }) == "the character U+0009 in line 1, column 1 is not among the 7 known");
-  REQUIRE(error_of([&] { c.decode(std::vector<std::int32_t>{7}); }) == "there is no character number 7; expected 0 to 6");
+  REQUIRE(error_of([&] { c.decode(std::vector<std::int32_t>{7}); }) ==
+          "there is no character number 7; expected 0 to 6");
   REQUIRE(error_of([] { data::Characters(""); }) == "the text is empty; expected at least one character");
 }
 
 TEST_CASE("what is no UTF-8 is refused with its place") {
-  for (const std::string bad : {"\x80", "\xc3", "\xc3(", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
-                                "\xe2\x82", "\xff"}) {
+  for (const std::string bad : {"\x80", "\xc3", "\xc3(", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                "\xf5\x80\x80\x80", "\xe2\x82", "\xff"}) {
     CAPTURE(bad.size());
     const std::string message = error_of([&] { data::Characters("ab\nc" + bad); });
     REQUIRE(message.starts_with("the text is no UTF-8: byte 0x"));
@@ -49,9 +51,12 @@ TEST_CASE("windows of tokens, and what follows each") {
   REQUIRE(data::next_token_windows(tokens, 7).size() == 1);
   REQUIRE(error_of([&] { data::next_token_windows(tokens, 8); }) ==
           "next_token_windows: 8 tokens; expected at least 9 for a window of 8 and what follows it");
-  REQUIRE(error_of([&] { data::next_token_windows(tokens, 0); }) == "next_token_windows: windows of 0; expected at least 1");
-  REQUIRE(error_of([&] { data::next_token_windows(Array(Type{i32, {0}}), 1); }) ==
-          "next_token_windows: 0 tokens; expected at least 2 for a window of 1 and what follows it");
-  REQUIRE(error_of([&] { data::next_token_windows(Array(Type{f32, {9}}), 1); }) ==
-          "next_token_windows: the tokens are f32[9]; expected i32[n]");
+  REQUIRE(error_of([&] { data::next_token_windows(tokens, 0); }) ==
+          "next_token_windows: windows of 0; expected at least 1");
+  REQUIRE(error_of([&] {
+            data::next_token_windows(Array(Type{i32, {0}}), 1);
+          }) == "next_token_windows: 0 tokens; expected at least 2 for a window of 1 and what follows it");
+  REQUIRE(error_of([&] {
+            data::next_token_windows(Array(Type{f32, {9}}), 1);
+          }) == "next_token_windows: the tokens are f32[9]; expected i32[n]");
 }

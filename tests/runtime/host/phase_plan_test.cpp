@@ -73,6 +73,20 @@ std::string scalar(const std::string& from, const std::string& to) {
 )";
 }
 
+/// to[i, j] = from[row] over rows i = 3 p + q, where `row` is an index of p and q.
+std::string groups_of_rows(const std::string& from, const std::string& row, const std::string& to) {
+  return "  kernel @" + from + "_to_" + to + R"( {
+    axes p=4, q=3, j=4
+    %e0: f32 = load %)" +
+         from + "[" + row + R"(, j]
+    phase (p, q, j) {
+      map: store %)" +
+         to + R"([3*p + q, j] = %e0
+    }
+  }
+)";
+}
+
 struct Split {
   AxisId axis = kNone;
   UnitSplit values = {};  // but for the extent
@@ -147,7 +161,7 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
       {"through a view of another shape",
        rows("b", "a") + loads("flat", "[4*i + j]", "c"),
        {shared, shared},
-       "b_to_a 6 12 | flat_to_c 6 12"},
+       "b_to_a 6 12, flat_to_c 6 12"},
       {"temporaries that share memory", rows("a", "t") + rows("b", "u"), {shared, shared}, "a_to_t 6 12 | b_to_u 6 12"},
       {"temporaries that do not", rows("a", "t") + rows("b", "v"), {shared, shared}, "a_to_t 6 12, b_to_v 6 12"},
       {"not only the phase before",
@@ -179,6 +193,26 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
        a_to_b + rows("b", "c"),
        {{48, kLarge, kQuarters}, {6, kSmall, kPairs}},
        "a_to_b 24 48, b_to_c 3 6"},
+      {"groups of rows",
+       a_to_b + groups_of_rows("b", "3*p + q", "c"),
+       {shared, {4, kLarge, kRowSplit}},
+       "a_to_b 6 12, b_to_c 2 4"},
+      {"groups of rows that overlap",
+       a_to_b + groups_of_rows("b", "2*p + q", "c"),
+       {shared, {4, kLarge, kRowSplit}},
+       "a_to_b 6 12 | b_to_c 2 4"},
+      {"groups of rows, each backwards",
+       a_to_b + groups_of_rows("b", "3*p + -q + 2", "c"),
+       {shared, {4, kLarge, kRowSplit}},
+       "a_to_b 6 12, b_to_c 2 4"},
+      {"groups of rows, the last first",
+       a_to_b + groups_of_rows("b", "-3*p + q + 9", "c"),
+       {shared, {4, kLarge, kRowSplit}},
+       "a_to_b 6 12 | b_to_c 2 4"},
+      {"one row of each group",
+       a_to_b + groups_of_rows("b", "3*p + 1", "c"),
+       {shared, {4, kLarge, kRowSplit}},
+       "a_to_b 6 12, b_to_c 2 4"},
       // Small phases: a thread each, together with what they depend on.
       {"small and independent",
        a_to_b + scalar("z", "z") + rows("c", "v"),
