@@ -202,7 +202,7 @@ TEST_CASE("barriers stand where bytes cross threads, and nowhere else") {
        {shared, {4, kLarge, kRowSplit}},
        "a_to_b 6 12 | b_to_c 2 4"},
       {"groups of rows, each backwards",
-       a_to_b + groups_of_rows("b", "3*p + -q + 2", "c"),
+       a_to_b + groups_of_rows("b", "3*p - q + 2", "c"),
        {shared, {4, kLarge, kRowSplit}},
        "a_to_b 6 12, b_to_c 2 4"},
       {"groups of rows, the last first",
