@@ -84,9 +84,9 @@ TEST_CASE("mistakes on the command line") {
       {"weft", 2, "weft: error: A subcommand is required"},
       {"weft fly", 2,
        "weft: error: there is no command 'fly'; there are: train, bench, dump, opt, run, tune, import, compile, "
-       "verify-object, cache, "
+       "verify-object, generate, cache, "
        "devices"},
-      {"weft train", 2, "weft: error: DATASET is required"},
+      {"weft train", 2, "weft: error: WHAT is required"},
       {"weft train mnist --epochs 0", 2, "--epochs"},
       {"weft train mnist --epochs many", 2, "--epochs"},
       {"weft train mnist --batch-size -1", 2, "--batch-size"},
@@ -97,9 +97,9 @@ TEST_CASE("mistakes on the command line") {
       {"weft cache burn", 2, "weft: error: A subcommand is required"},
       {"weft cache verify --threads 0", 2, "--threads"},
       {"weft cache clear", 1, "weft: error: the object cache is off"},
-      {"weft train cifar", 1, "weft: error: train: expected the data set mnist, found 'cifar'"},
+      {"weft train cifar", 1, "weft: error: train: expected mnist or gpt, found 'cifar'"},
       {"weft train lstm", 1,
-       "weft: error: train: expected the data set mnist, found 'lstm'; a model is an option: weft train mnist --model "
+       "weft: error: train: expected mnist or gpt, found 'lstm'; a model is an option: weft train mnist --model "
        "lstm"},
       {"weft train mnist --data nowhere", 1, "nowhere"},
       {"weft train mnist --device tpu", 1, "--device: expected cpu, cuda, emulator or auto, found 'tpu'"},
