@@ -27,12 +27,7 @@ void generate(const Options& o) {
   using Clock = std::chrono::steady_clock;
   const TextModel text = load_text_model(o.file);
   const std::string begin = o.prompt.value_or(first_of(text.characters));
-  Array prompt;
-  try {
-    prompt = text.characters.encode(begin);
-  } catch (const Error& e) {
-    fail("--prompt: {}", e.what());
-  }
+  const Array prompt = about("--prompt", [&] { return text.characters.encode(begin); });
   if (prompt.size() == 0) fail("--prompt is empty; expected at least one character to go on from");
   Continuation continuation(text.net, {.threads = o.threads, .cpu = o.cpu});
   const InterruptGuard interrupt;

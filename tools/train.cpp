@@ -117,16 +117,6 @@ void train_mnist(const Options& o) {
   if (signal) throw CLI::RuntimeError(kSignalExit + signal);
 }
 
-/// Runs f; its Error gets the file's name in front.
-template <class F>
-auto of_file(const std::string& path, F&& f) {
-  try {
-    return f();
-  } catch (const Error& e) {
-    fail("{}: {}", display_name(path), e.what());
-  }
-}
-
 /// What the model writes by itself.
 std::string continued(const TextModel& text) {
   Continuation continuation(text.net);
@@ -147,8 +137,9 @@ void train_gpt(const Options& o) {
                fmt::format("train gpt: a model of {:.3g} parameters with its optimiser", parameters));
   const Placement place = o.device.place();
   const std::string text = read_text(o.data);
-  const data::Characters characters = of_file(o.data, [&] { return data::Characters(text); });
-  const Dataset all = of_file(o.data, [&] { return data::next_token_windows(characters.encode(text), o.gpt.context); });
+  const std::string file = display_name(o.data);
+  const data::Characters characters = about(file, [&] { return data::Characters(text); });
+  const Dataset all = about(file, [&] { return data::next_token_windows(characters.encode(text), o.gpt.context); });
   TextModel made = make_text_model(characters, o.gpt, o.seed);
   made.model.compile(train_options(place, o.schedules));
   if (!o.save.empty()) made.model.check_save(o.save);

@@ -22,6 +22,15 @@ std::optional<std::int64_t> constant_of(Value* v) {
   return {};
 }
 
+/// About `block` points of the innermost axis, whole vectors, so that units do not straddle `inside` points.
+std::int64_t unit_points(std::int64_t block, std::int64_t inside, int width) {
+  if (inside <= 1 || inside % width != 0) return block;
+  if (block >= inside) return block / inside * inside;
+  for (std::int64_t points = block; points >= block / 2 && points > 0; points -= width)
+    if (inside % points == 0) return points;
+  return block;
+}
+
 }  // namespace
 
 PhaseEmitter::PhaseEmitter(llvm::Module& module, const Program& program, const Kernel& kernel, const PhaseInfo& info,
@@ -243,15 +252,6 @@ AxisSplit PhaseEmitter::split_of(const std::vector<AxisId>& outer, AxisId inner,
   const std::int64_t points = chunk > 0 ? chunk : block;  // of a unit
   if (points % inside == 0) return {info_.slowest, 1, points / inside};
   return inside % points == 0 ? AxisSplit{info_.slowest, inside / points} : AxisSplit{};
-}
-
-/// About `block` points of the innermost axis, whole vectors, so that units do not straddle `inside` points.
-std::int64_t unit_points(std::int64_t block, std::int64_t inside, int width) {
-  if (inside <= 1 || inside % width != 0) return block;
-  if (block >= inside) return block / inside * inside;
-  for (std::int64_t points = block; points >= block / 2 && points > 0; points -= width)
-    if (inside % points == 0) return points;
-  return block;
 }
 
 PhaseCode PhaseEmitter::emit_points(const std::string& symbol) {

@@ -9,10 +9,10 @@
 namespace weft {
 namespace {
 
-/// bool [queries, keys]: key j lies at most at query i, the last of both side by side.
-Tensor seen_causally(std::int64_t queries, std::int64_t keys) {
+/// bool [queries, keys]: key j lies at most at query i, which stands beside key i + first.
+Tensor seen_causally(std::int64_t queries, std::int64_t keys, const Operand& first) {
   const Shape shape{queries, keys};
-  return iota(i32, shape, 1) <= iota(i32, shape, 0) + (keys - queries);
+  return iota(i32, shape, 1) <= iota(i32, shape, 0) + first;
 }
 
 /// softmax of s where a key is seen; 0 elsewhere, and for who sees none.
@@ -31,8 +31,7 @@ Tensor weights_of(const Tensor& s, const AttentionOptions& options) {
     const std::int64_t queries = s.shape()[rank - 2], keys = s.shape()[rank - 1];
     if (queries != keys && (is_symbol(queries) || is_symbol(keys)))
       type_error({s}, "causal attention between axes of unknown extents that differ");
-    seen =
-        is_symbol(keys) ? iota(i32, {queries, keys}, 1) <= iota(i32, {queries, keys}, 0) : seen_causally(queries, keys);
+    seen = seen_causally(queries, keys, keys - queries);
   }
   if (options.mask.defined()) {
     if (options.mask.dtype() != boolean) type_error({options.mask}, "the mask must be bool");
@@ -83,9 +82,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
   const std::int64_t width = q.shape().back();
   if (is_symbol(width)) type_error({q}, "the last axis must have a known extent");
   const double scale = options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<double>(width));
-  Dims swapped = Dims::iota(k.rank());
-  std::swap(swapped[k.rank() - 2], swapped[k.rank() - 1]);
-  return matmul(weights_of(matmul(q, transpose(k, swapped)) * scale, options), v);
+  return matmul(weights_of(matmul(q, swapaxes(k, -2, -1)) * scale, options), v);
 }
 
 Tensor rope(const Tensor& x, double base, std::source_location where) {
@@ -233,8 +230,7 @@ Tensor MultiHeadAttention::step(const Tensor& x, const Tensor& position, const K
   };
   h.k = keep(cache.keys, h.k);
   h.v = keep(cache.values, h.v);
-  const Shape square{count, length};
-  return mix(h, {.mask = iota(i32, square, 1) <= iota(i32, square, 0) + position});
+  return mix(h, {.mask = seen_causally(count, length, position)});
 }
 
 }  // namespace weft

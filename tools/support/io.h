@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "ir/base/error.h"
+
 namespace weft::tools {
 
 /// The whole text of a file, or of stdin for "-". A pipe is waited for. Throws Error when it cannot be read, and on what
@@ -13,6 +15,15 @@ inline constexpr std::size_t kMostText = std::size_t{256} << 20;
 std::string display_name(const std::string& path);
 /// Writes the text, to stdout for "-" or "". Throws Error when it cannot be written in full.
 void write_text(const std::string& path, std::string_view text);
+/// Runs f; its Error gets "FROM: " in front: the file, or the option, that it is about.
+template <class F>
+auto about(std::string_view from, F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    fail("{}: {}", from, e.what());
+  }
+}
 /// Prints a line to stdout. When stdout does not take it (a full disk), the work goes on and check_stdout() will tell.
 void print_line(std::string_view line);
 /// The same without the line's end. Whether all that was printed so far was taken.
